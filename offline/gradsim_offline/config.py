@@ -1,0 +1,205 @@
+"""The settings of a build: recipes (TOML) under command-line options, checked in one place."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gradsim_shared.errors import SettingsError
+from gradsim_shared.nearest import unknown
+
+RECIPES = Path(__file__).parent / "recipes"
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Training(_Section):
+    """How one model is fine-tuned."""
+
+    epochs: Positive = Field(3, description="passes over the group's training texts")
+    minimum_steps: Annotated[int, Field(ge=0)] = Field(0, description="more epochs for small groups, up to this many")
+    batch_size: Positive = Field(32, description="texts per step")
+    learning_rate: Rate = Field(2e-5, description="peak of a linear schedule")
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="share of the steps with a rising rate")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW, on linear weights only")
+    clip: Rate = Field(1.0, description="largest norm of the gradient")
+
+
+class Measuring(Training):
+    """The joint run in which the languages' gradients are compared (GradSim step I)."""
+
+    fraction: Share = Field(1.0, description="share of each language's training texts that the joint run sees")
+    layers: list[str] = Field(["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides")
+
+
+class Pretraining(_Section):
+    """How ``mini`` is made: tokenizer, sizes, masked-language modelling on the build's training texts."""
+
+    vocabulary: Positive = Field(12_000, description="pieces of the tokenizer, at most")
+    hidden_size: Positive = Field(128, description="width of the transformer")
+    layers: Annotated[int, Field(ge=0)] = Field(2, description="blocks of the transformer")
+    ngram_buckets: Positive = Field(1 << 19, description="hash buckets of the character n-grams")
+    ngram_size: Positive = Field(32, description="width of the n-gram embeddings")
+    ngram_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="share of n-grams left out in training")
+    view_dropout: Annotated[float, Field(ge=0, le=0.5)] = Field(0.25, description="chance that one view is left out")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="in the transformer and the head")
+    epochs: Annotated[int, Field(ge=0)] = Field(2, description="passes of masked-language modelling")
+    batch_size: Positive = Field(64, description="texts per step")
+    learning_rate: Rate = Field(1e-3, description="peak of a linear schedule")
+    masked: Share = Field(0.2, description="share of the pieces that are to be predicted")
+
+
+class Grouping(_Section):
+    """How groups are chosen."""
+
+    solver: str = Field("exact", description="see `gradsim-offline list solvers`")
+    groups: Positive = Field(4, description="K, the number of groups, at most")
+    singleton_score: str | float = Field("self", description="a group of one: self, split-half, zero, forbid or a number")
+
+
+class Identifying(_Section):
+    """The language identifier."""
+
+    maximum_megabytes: Rate = Field(3.0, description="of the quantised model")
+    threshold: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.4, description="below this probability of the best group the fallback answers"
+    )
+
+
+class Exporting(_Section):
+    """Export and its check."""
+
+    tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
+    parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
+
+
+class Settings(_Section):
+    """All settings of a build."""
+
+    data: str = Field("demo", description="see `gradsim-offline list datasets`")
+    data_dir: Path | None = Field(None, description="where its files lie; none: the data set's own rule")
+    languages: list[str] | None = Field(None, description="codes; none: all")
+    model: str = Field("mini", description="mini, a Hugging Face name, or a directory")
+    measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
+    maximum_length: Positive = Field(128, description="tokens; longer texts are cut")
+    seed: int = Field(0, description="all randomness comes from it")
+    device: str = Field("auto", description="auto, cpu, cuda, mps")
+    name: str | None = Field(None, description="of the bundle; none: the data set's")
+    version: str = Field("1.0.0", description="of the bundle")
+    pretraining: Pretraining = Pretraining()
+    measuring: Measuring = Measuring()
+    grouping: Grouping = Grouping()
+    training: Training = Training()
+    identifying: Identifying = Identifying()
+    exporting: Exporting = Exporting()
+
+    @field_validator("languages")
+    @classmethod
+    def _at_least_two(cls, languages: list[str] | None) -> list[str] | None:
+        if languages is not None and not languages:
+            raise ValueError("name at least one language, or leave it out for all")
+        return languages
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def default_recipe(data: str, model: str) -> str:
+    """Return the recipe that is used when none is named: by the data set if it has one, else by the model."""
+    if model == "mini":
+        return "demo" if data == "demo" else "mini"
+    return "pretrained"
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Read a recipe by its name or by the path of a TOML file.
+
+    Raises:
+        SettingsError: There is none, or it is not TOML.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    if not path.is_file():
+        if name.endswith(".toml"):
+            raise SettingsError(f"the recipe {path} does not exist")
+        raise SettingsError(unknown("recipe", name, recipe_names()) + " Or name a .toml file.")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the recipe {path} is not valid TOML: {error}") from error
+
+
+def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
+    """Put the settings together: defaults, under the recipe, under the options, under ``key=value`` assignments.
+
+    Args:
+        recipe: Name or path; ``None`` chooses by data set and model.
+        options: Dotted names to values, as ``{"grouping.groups": 3}``; ``None`` values are left out.
+        assignments: ``"training.epochs=5"``; the value is read as TOML, else as a string.
+
+    Raises:
+        SettingsError: Something is unknown or impossible; the message names the setting.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    given.update(_assignment(text) for text in assignments)
+    chosen = recipe or default_recipe(str(given.get("data", "demo")), str(given.get("model", "mini")))
+    values = read_recipe(chosen)
+    for name, value in given.items():
+        _put(values, name, value)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_first_problem(error)) from error
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"--set {text}: write it as name=value, as in training.epochs=5")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def _put(values: dict[str, Any], name: str, value: object) -> None:
+    *sections, last = name.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise SettingsError(f"{name}: {section} is a setting, not a section")
+    values[last] = value
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return unknown("setting", name, setting_names())
+    return f"{name} = {first['input']!r}: {first['msg']}"
+
+
+def setting_names() -> list[str]:
+    """Return every setting by its dotted name."""
+    names = []
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            names += [f"{name}.{inner}" for inner in section.model_fields]
+        else:
+            names.append(name)
+    return names
+
+
+Device = Literal["cpu", "cuda", "mps"]

@@ -1,0 +1,33 @@
+"""Where the arithmetic runs: CUDA, MPS or CPU, and in which precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from gradsim_shared.errors import SettingsError
+from gradsim_shared.nearest import unknown
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``mps``; auto takes the fastest there is.
+
+    Raises:
+        SettingsError: The name is unknown, or this machine has no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in available.items() if there))
+    if name not in available:
+        raise SettingsError(unknown("device", name, ["auto", *available]))
+    if not available[name]:
+        raise SettingsError(f"device {name}: torch {torch.__version__} finds none here; use auto or cpu")
+    return torch.device(name)
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which matrix products run in bf16 on CUDA, and as they are elsewhere."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()

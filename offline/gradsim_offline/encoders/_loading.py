@@ -1,0 +1,93 @@
+"""Load models and tokenizers from a directory or the Hugging Face Hub, with errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import nn
+
+from gradsim_shared.errors import ModelError
+
+
+def from_pretrained(auto_class: Any, path: str | Path, **settings: Any) -> nn.Module:  # noqa: ANN401 - HF's own
+    """Call ``auto_class.from_pretrained``, for safetensors only.
+
+    Raises:
+        ModelError: The model is nowhere to be found, or cannot be loaded; the message names the ways on.
+    """
+    from transformers import logging
+
+    from gradsim_offline.encoders import _mini_model  # noqa: F401 - registers the architecture
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # a new head is what we want, not a warning
+    try:
+        model: nn.Module = auto_class.from_pretrained(str(path), use_safetensors=True, **settings)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_explain(str(path), error)) from error
+    finally:
+        logging.set_verbosity(level)
+    return model
+
+
+def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer, int]:
+    """Return the fast tokenizer, set to cut at ``maximum_length`` tokens, and the id of its padding.
+
+    It is the very class that the server uses; what it reads is what tokenizer.json holds.
+
+    Raises:
+        ModelError: There is none, or it has no fast form.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        wrapped = AutoTokenizer.from_pretrained(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_explain(str(path), error)) from error
+    backend = getattr(wrapped, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise ModelError(f"the tokenizer of {path} has no fast form (tokenizer.json), which serving needs")
+    if wrapped.pad_token_id is None:
+        raise ModelError(f"the tokenizer of {path} has no padding token; set one in its tokenizer_config.json")
+    backend.no_padding()
+    backend.enable_truncation(maximum_length)
+    return backend, int(wrapped.pad_token_id)
+
+
+def is_there(path: str | Path) -> None:
+    """Check early that a model can be found, before anything long runs.
+
+    Raises:
+        ModelError: It cannot.
+    """
+    from transformers import AutoConfig
+
+    from gradsim_offline.encoders import _mini_model  # noqa: F401 - registers the architecture
+
+    try:
+        AutoConfig.from_pretrained(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_explain(str(path), error)) from error
+
+
+def _explain(path: str, error: Exception) -> str:
+    directory = Path(path)
+    if directory.is_dir():
+        config = directory / "config.json"
+        if not config.is_file():
+            return f"the directory {path} holds no model: config.json is missing"
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type", "?")
+        return f"the model in {path} (model_type {kind}) cannot be loaded: {_first_line(error)}"
+    return (
+        f"the model {path!r} is neither a directory nor, from here, on the Hugging Face Hub ({_first_line(error)}). "
+        "Three ways on: --model mini trains a small encoder from your own texts; --model DIRECTORY takes a saved "
+        "model; or fetch it where there is a network (`huggingface-cli download NAME`) and bring the Hub cache "
+        "along (HF_HOME)"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,47 @@
+"""A file is its own registration: list a folder's files without importing them, import the one that is named."""
+
+from __future__ import annotations
+
+import ast
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from gradsim_shared.errors import SettingsError
+from gradsim_shared.nearest import unknown
+
+ROOT = Path(__file__).parent
+FOLDERS = {  # folder: what one of its files is called in messages
+    "datasets": "data set",
+    "similarity": "similarity measure",
+    "grouping": "solver",
+    "tasks": "task",
+    "encoders": "encoder",
+    "recipes": "recipe",
+}
+
+
+def names(folder: str) -> list[str]:
+    """Return the names of a folder's plug-ins; a file whose name begins with ``_`` is private, not one of them."""
+    suffix = ".toml" if folder == "recipes" else ".py"
+    return sorted(path.stem for path in (ROOT / folder).glob(f"*{suffix}") if not path.name.startswith("_"))
+
+
+def load(folder: str, name: str) -> ModuleType:
+    """Import one plug-in by its name.
+
+    Raises:
+        SettingsError: There is none of that name; the message names the nearest and all that there are.
+    """
+    module = name.replace("-", "_")
+    if module not in names(folder):
+        raise SettingsError(unknown(FOLDERS[folder], name, names(folder)))
+    return import_module(f"gradsim_offline.{folder}.{module}")
+
+
+def description(folder: str, name: str) -> str:
+    """Return the first line of a plug-in, read as text: nothing is imported."""
+    if folder == "recipes":
+        return (ROOT / folder / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+    source = (ROOT / folder / f"{name}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]

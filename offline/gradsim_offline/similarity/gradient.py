@@ -1,0 +1,172 @@
+"""Cosine of the languages' gradients in one joint training run (GradSim, section 3.1)."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gradsim_offline.config import Measuring
+from gradsim_offline.dataset import Dataset
+from gradsim_offline.progress import Progress
+from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured
+from gradsim_offline.similarity._tracking import GradientTracker, tracked_layers
+from gradsim_offline.training.batching import Row
+from gradsim_offline.training.fine_tune import fine_tune
+
+GRADIENTS_FILE = "gradients.safetensors"
+Matrix = NDArray[np.float64]
+
+
+def measure(
+    dataset: Dataset,
+    directory: Path,
+    *,
+    task: ModuleType,
+    encoder: str,
+    settings: Measuring,
+    maximum_length: int,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    log: Callable[..., None],
+) -> Measured:
+    """Train one joint model on mixed batches and compare the languages' gradients on the way.
+
+    Per epoch, a language's gradient is the mean over its examples; ``S_epoch[i, j]`` is the cosine of two of them,
+    and S the mean over epochs. The joint model (its best dev epoch), similarity.json and the gradient vectors
+    (``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, parameters]``) are left in ``directory``.
+
+    Raises:
+        SettingsError: A tracked layer is not known.
+    """
+    started = time.monotonic()
+    observers: list[GradientObserver] = []
+
+    def observe(model: nn.Module, rows: Sequence[Row]) -> GradientObserver:
+        observers.append(GradientObserver(model, rows, settings.layers, len(dataset.languages)))
+        return observers[-1]
+
+    fine_tune(
+        dataset,
+        dataset.languages,
+        dataset.languages,
+        directory,
+        task=task,
+        encoder=encoder,
+        settings=settings,
+        maximum_length=maximum_length,
+        seed=seed,
+        device=device,
+        progress=progress,
+        log=log,
+        fraction=settings.fraction,
+        observe=observe,
+    )
+    gradients = observers[0].epochs
+    save_file(
+        {f"{layer}.{epoch}": halves for epoch, found in enumerate(gradients) for layer, halves in found.items()},
+        directory / GRADIENTS_FILE,
+    )
+    measured = compare(gradients, observers[0].shares, dataset.languages, settings, time.monotonic() - started)
+    measured.save(directory / SIMILARITY_FILE)
+    return measured
+
+
+def compare(
+    gradients: Sequence[dict[str, Tensor]],
+    shares: Tensor,
+    languages: Sequence[str],
+    settings: Measuring,
+    seconds: float,
+) -> Measured:
+    """Turn gradient vectors into similarities.
+
+    Args:
+        gradients: Per epoch, ``{layer: [2 halves, languages, parameters]}``, means over examples.
+        shares: Share of each language's examples that is in each half, ``[2, languages]``.
+        languages: Their codes.
+        settings: What to remember of how it was measured.
+        seconds: What it cost.
+    """
+    layers: dict[str, Matrix] = {}
+    for name in settings.layers:
+        whole = [(found[name].double() * shares.double()[..., None]).sum(0) for found in gradients]
+        _warn_of_silence(whole, languages, name)
+        layers[name] = np.mean([cosines(vectors, vectors) for vectors in whole], axis=0)
+    first = settings.layers[0]
+    by_epoch = tuple(cosines(v, v) for v in ((f[first].double() * shares[..., None]).sum(0) for f in gradients))
+    own = np.mean([cosines(found[first][0], found[first][1]).diagonal() for found in gradients], axis=0)
+    return Measured(
+        "gradient", tuple(languages), layers[first], own, by_epoch, layers, settings.model_dump(), seconds
+    )
+
+
+def cosines(first: Tensor, second: Tensor) -> Matrix:
+    """Return the cosine of every pair of rows, ``[N, N]``; a row of zeros has the cosine 0 with everything."""
+    a, b = (vectors.double() / vectors.double().norm(dim=1, keepdim=True).clamp(min=1e-300) for vectors in (first, second))
+    similarity: Matrix = (a @ b.T).clamp(-1, 1).cpu().numpy()
+    return similarity
+
+
+def _warn_of_silence(epochs: Sequence[Tensor], languages: Sequence[str], layer: str) -> None:
+    silent = [code for i, code in enumerate(languages) if all(not vectors[i].any() for vectors in epochs)]
+    if silent:
+        warnings.warn(f"no gradient at {layer} for {', '.join(silent)}: similarity 0", stacklevel=3)
+
+
+class GradientObserver:
+    """Feeds the training loop's batches to a gradient tracker, epoch by epoch.
+
+    Args:
+        model: The model in training.
+        rows: The training rows, as the batches' indices mean them.
+        layers: Names of tracked layers.
+        languages: How many languages there are.
+    """
+
+    def __init__(self, model: nn.Module, rows: Sequence[Row], layers: Sequence[str], languages: int) -> None:
+        self._names = tracked_layers(model, layers)
+        self._tracker = GradientTracker({path: layer for found in self._names.values() for path, layer in found.items()}, languages)
+        self._language = torch.tensor([row.language for row in rows])
+        self._half = torch.tensor([row.half for row in rows])
+        counts = torch.zeros(2, languages)
+        for row in rows:
+            counts[row.half, row.language] += 1
+        self.shares = counts / counts.sum(0).clamp(min=1)
+        self.epochs: list[dict[str, Tensor]] = []
+
+    @contextmanager
+    def watch(self, indices: Sequence[int]) -> Iterator[None]:
+        """Track one batch."""
+        chosen = torch.tensor(indices)
+        with self._tracker.batch(self._language[chosen], self._half[chosen]):
+            yield
+
+    def end_epoch(self) -> None:
+        """Keep the epoch's mean gradients, ``{name: [2, languages, parameters]}``, and start the next."""
+        found = self._tracker.half_means()
+        self.epochs.append(
+            {name: torch.cat([found[path].cpu() for path in paths], dim=-1) for name, paths in self._names.items()}
+        )
+        self._tracker.reset()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the running sums and the finished epochs."""
+        kept = {f"epoch.{i}.{name}": t for i, found in enumerate(self.epochs) for name, t in found.items()}
+        return {**self._tracker.state(), **kept}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a checkpoint."""
+        self._tracker.restore(state)
+        numbers = sorted({int(key.split(".")[1]) for key in state if key.startswith("epoch.")})
+        self.epochs = [{name: state[f"epoch.{i}.{name}"] for name in self._names} for i in numbers]

@@ -1,0 +1,99 @@
+"""What is up to date and what must run: a run directory with one folder per stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradsim_offline.progress import Progress
+
+RECORD = "stage.json"
+WORK = "work"  # a stage's checkpoints; gone when it is done
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished stage: where its results lie, and a digest of them for the stages that follow."""
+
+    directory: Path
+    digest: str
+
+
+class Run:
+    """A run directory: settings, one folder per stage, a JSON-lines log of metrics.
+
+    A stage is run again when its inputs have changed: the settings that matter to it, the data, the digests of the
+    stages before it. A stage that was interrupted finds its checkpoints again if its inputs are still the same.
+    """
+
+    def __init__(self, directory: Path, progress: Progress) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.progress = progress
+
+    def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], None], title: str = "") -> Done:
+        """Run a stage, or say that it is up to date.
+
+        Args:
+            name: Its folder below the run directory; ``train/ab12`` for one of several.
+            inputs: Everything that its results depend on; must be JSON.
+            work: Called with the stage's directory; writes its results there, checkpoints below ``work/``.
+            title: What people read; empty: the name.
+        """
+        directory = self.directory / name
+        wanted = json.loads(json.dumps(inputs, sort_keys=True, default=str))
+        record = _read(directory / RECORD)
+        if record and record["inputs"] == wanted and "digest" in record:
+            self.progress.note(f"{title or name}: up to date, skipped")
+            return Done(directory, record["digest"])
+        going_on = bool(record) and record["inputs"] == wanted
+        if not going_on and directory.exists():
+            shutil.rmtree(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_json(directory / RECORD, {"inputs": wanted})
+        self.progress.note(f"{title or name}{': goes on where it stopped' if going_on else ''}", heading=True)
+        started = time.monotonic()
+        work(directory)
+        seconds = time.monotonic() - started
+        shutil.rmtree(directory / WORK, ignore_errors=True)
+        digest = _digest(directory)
+        write_json(directory / RECORD, {"inputs": wanted, "digest": digest, "seconds": round(seconds, 1)})
+        self.log(stage=name, seconds=round(seconds, 1))
+        return Done(directory, digest)
+
+    def log(self, **fields: object) -> None:
+        """Append one line to metrics.jsonl."""
+        with (self.directory / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"time": round(time.time(), 3), **fields}, ensure_ascii=False) + "\n")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON atomically: the file is whole or not there."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and "inputs" in content else {}
+
+
+def _digest(directory: Path) -> str:
+    """Return a SHA-256 over the names and bytes of all results of a stage."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.is_file() and path.name != RECORD):
+        digest.update(str(path.relative_to(directory)).encode())
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

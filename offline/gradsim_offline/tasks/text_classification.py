@@ -1,0 +1,90 @@
+"""One label per text, such as its sentiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from gradsim_offline.dataset import Example
+from gradsim_offline.devices import mixed_precision
+from gradsim_offline.training.batching import Row, pad, to_device
+
+METRIC = "weighted_f1"
+EXPORT_TASK = "text-classification"
+
+
+def load_model(path: str | Path, labels: Sequence[str]) -> nn.Module:
+    """Load an encoder with a new classification head, or a classifier with the head it was saved with.
+
+    Raises:
+        ModelError: It is nowhere to be found, or not an encoder that can classify.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    from gradsim_offline.encoders._loading import from_pretrained
+
+    names = dict(enumerate(labels))
+    return from_pretrained(
+        AutoModelForSequenceClassification,
+        path,
+        num_labels=len(labels),
+        id2label=names,
+        label2id={label: i for i, label in names.items()},
+    )
+
+
+def encode(
+    tokenizer: Tokenizer, examples: Sequence[Example], labels: Sequence[str], *, language: int, seed: int
+) -> list[Row]:
+    """Tokenise a language's examples; each is put into one of two halves at random."""
+    index = {label: i for i, label in enumerate(labels)}
+    halves = np.random.default_rng([seed, language]).permutation(len(examples)) % 2
+    encodings = tokenizer.encode_batch([example.text for example in examples])
+    return [
+        Row(tuple(encoding.ids), index[example.label], language, int(half))
+        for encoding, example, half in zip(encodings, examples, halves, strict=True)
+    ]
+
+
+def collate(rows: Sequence[Row], pad_id: int) -> Callable[[Sequence[int], int, int], dict[str, Tensor]]:
+    """Return the function that lays out a batch with its labels, ``[batch]``."""
+
+    def lay_out(indices: Sequence[int], _epoch: int, _step: int) -> dict[str, Tensor]:
+        chosen = [rows[i] for i in indices]
+        return {**pad(chosen, pad_id), "labels": torch.tensor([row.label for row in chosen])}
+
+    return lay_out
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, rows: Sequence[Row], pad_id: int, *, device: torch.device, batch_size: int = 64
+) -> NDArray[np.float32]:
+    """Return the logits of every row, ``[rows, labels]``; the model is left in evaluation mode."""
+    model.eval()
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+    found: list[NDArray[np.float32]] = []
+    for start in range(0, len(order), batch_size):
+        batch = to_device(pad([rows[i] for i in order[start : start + batch_size]], pad_id), device)
+        with mixed_precision(device):
+            found.append(model(**batch).logits.float().cpu().numpy())
+    logits = np.concatenate(found)
+    return logits[np.argsort(order)]
+
+
+def scores(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
+    """Return weighted F1 (the paper's), macro F1 and accuracy, 0 to 1."""
+    from sklearn.metrics import accuracy_score, f1_score
+
+    names = list(labels)
+    return {
+        "weighted_f1": float(f1_score(gold, predicted, labels=names, average="weighted", zero_division=0)),
+        "macro_f1": float(f1_score(gold, predicted, labels=names, average="macro", zero_division=0)),
+        "accuracy": float(accuracy_score(gold, predicted)),
+    }

@@ -1,0 +1,170 @@
+"""The training loop: one flat function, for sentences and for masked language modelling, measured or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gradsim_offline.devices import mixed_precision
+from gradsim_offline.progress import Advance
+from gradsim_offline.training.batching import to_device
+from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
+
+Batch = dict[str, Tensor]
+
+
+class Observer(Protocol):
+    """Something that watches the backward passes, as the gradient tracker does."""
+
+    def watch(self, indices: Sequence[int]) -> AbstractContextManager[None]:
+        """Return the context in which the forward and backward pass of a batch run."""
+
+    def end_epoch(self) -> None:
+        """Take note that an epoch is over."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint must keep."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from what a checkpoint kept."""
+
+
+def train(
+    model: nn.Module,
+    plan: Callable[[int], list[list[int]]],
+    collate: Callable[[Sequence[int], int, int], Batch],
+    *,
+    epochs: int,
+    learning_rate: float,
+    warmup: float,
+    weight_decay: float,
+    clip: float,
+    seed: int,
+    device: torch.device,
+    evaluate: Callable[[], float] | None,
+    checkpoints: Path,
+    advance: Advance,
+    log: Callable[..., None],
+    observer: Observer | None = None,
+    save_every_seconds: float = 60.0,
+) -> Position:
+    """Train a model and leave the weights of its best epoch in it.
+
+    Args:
+        model: A Hugging Face model: called with a batch, it returns an output with ``loss``.
+        plan: From the epoch to its batches, as lists of example indices.
+        collate: From example indices, epoch and step to the model's arguments.
+        epochs: Passes over the data.
+        learning_rate: Peak of the schedule: linear rise, then linear fall to zero.
+        warmup: Share of the steps in which the rate rises.
+        weight_decay: AdamW's, on the weights of linear layers only.
+        clip: Largest norm of the gradient.
+        seed: Seeds dropout; the order of the data is the plan's.
+        device: Where the model runs.
+        evaluate: Returns the dev score after an epoch, higher is better; ``None`` keeps the last epoch.
+        checkpoints: Where to save, and to go on from if something is there.
+        advance: Called once per step.
+        log: Called with the figures of each epoch.
+        observer: Watches the backward passes; called before clipping and before the optimizer.
+        save_every_seconds: Time between checkpoints inside an epoch.
+
+    Returns:
+        Where the training ended: best epoch, its score, and one entry of history per epoch.
+    """
+    seed_everything(seed)
+    model.to(device)
+    optimizer = _optimizer(model, learning_rate, weight_decay, device)
+    checkpoint = Checkpoint(checkpoints)
+    position, extra = checkpoint.load(model, optimizer)
+    if observer is not None and extra:
+        observer.restore(extra)
+    plans = [plan(epoch) for epoch in range(epochs)]
+    total = sum(map(len, plans))
+    for _ in range(sum(map(len, plans[: position.epoch])) + position.step):
+        advance("")
+    saved = time.monotonic()
+
+    while position.epoch < epochs:
+        batches = plans[position.epoch]
+        model.train()
+        while position.step < len(batches):
+            done = sum(map(len, plans[: position.epoch])) + position.step
+            indices = batches[position.step]
+            # 1. the rate of this step
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * _schedule(done, total, warmup)
+            # 2. forward and backward, watched
+            batch = to_device(collate(indices, position.epoch, position.step), device)
+            with _watched(observer, indices):
+                with mixed_precision(device):
+                    loss = model(**batch).loss
+                loss.backward()
+            # 3. clip and step
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            # 4. keep count
+            position.loss += loss.item()
+            position.step += 1
+            advance(f"loss {position.loss / position.step:.3f}")
+            if time.monotonic() - saved > save_every_seconds:
+                checkpoint.save(position, model, optimizer, observer.state() if observer else {})
+                saved = time.monotonic()
+
+        # 5. judge the epoch
+        if observer is not None:
+            observer.end_epoch()
+        figures = {"epoch": position.epoch + 1.0, "loss": position.loss / max(1, len(batches))}
+        if evaluate is not None:
+            figures["score"] = evaluate()
+        score = figures.get("score", float(position.epoch))
+        if score > position.best_score:
+            position.best_epoch, position.best_score = position.epoch, score
+            if evaluate is not None:
+                checkpoint.save_best(model)
+        position.history.append(figures)
+        log(**figures)
+        position.epoch, position.step, position.loss = position.epoch + 1, 0, 0.0
+        checkpoint.save(position, model, optimizer, observer.state() if observer else {})
+        saved = time.monotonic()
+
+    if evaluate is not None:
+        checkpoint.load_best(model)
+    model.eval()
+    return position
+
+
+def _schedule(step: int, total: int, warmup: float) -> float:
+    """Return the share of the peak rate at a step: up over the warm-up, then down to zero at the end."""
+    rising = warmup * total
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    return max(0.0, (total - step) / max(1.0, total - rising))
+
+
+def _optimizer(
+    model: nn.Module, learning_rate: float, weight_decay: float, device: torch.device
+) -> torch.optim.Optimizer:
+    """Return AdamW; only the weights of linear layers decay: not embeddings, norms or biases."""
+    linear = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)}
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if id(p) in linear], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if id(p) not in linear], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, fused=device.type in ("cpu", "cuda"))
+
+
+@contextmanager
+def _watched(observer: Observer | None, indices: Sequence[int]) -> Iterator[None]:
+    if observer is None:
+        yield
+    else:
+        with observer.watch(indices):
+            yield

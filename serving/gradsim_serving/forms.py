@@ -1,0 +1,135 @@
+"""The forms of requests and answers: what clients send and get."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import fields
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic_core import PydanticCustomError
+
+from gradsim_serving.tasks import Decoder
+from gradsim_serving.validation import MAX_CHARACTERS, MAX_TEXTS
+
+
+def _visible(text: str) -> str:
+    """Refuse a text of nothing but spaces, control and format characters."""
+    if not any(unicodedata.category(character)[0] not in "ZC" for character in text):
+        raise PydanticCustomError("empty_text", "the text is empty")
+    return text
+
+
+Text = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(_visible)]
+Code = Annotated[str, Field(min_length=1, max_length=40, description="ISO 639-3, or an alias that /languages lists")]
+
+
+class Texts(BaseModel):
+    """Texts to answer, and their languages where the caller knows them."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"texts": ["Ina son wannan fim"], "language": None}]},
+    )
+
+    texts: Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS)]
+    language: Annotated[
+        Code | list[Code | None] | None,
+        Field(description="of all texts, or of each; null: identify it"),
+    ] = None
+
+
+class RouteForm(BaseModel):
+    """Which language a text was taken for, which group answered, and why."""
+
+    language: str | None = Field(description="ISO 639-3; null: the text's script belongs to no language of the bundle")
+    confidence: float | None = Field(description="the identifier's probability of it; null: the caller named it")
+    group: str
+    collective_similarity: float | None = Field(description="of the language in that group; null: it is no member")
+    reason: Literal["given", "identified", "fallback", "unknown"]
+
+
+class LanguageForm(BaseModel):
+    """One language that one task serves."""
+
+    task: str
+    code: str = Field(description="ISO 639-3")
+    name: str
+    aliases: list[str]
+    scripts: list[str]
+    group: str
+    collective_similarity: float | None = Field(description="in the group that serves it")
+    scores: dict[str, dict[str, float]] = Field(description="of the whole service path, per split and metric")
+
+
+class Languages(BaseModel):
+    """Every language that is served."""
+
+    languages: list[LanguageForm]
+
+
+class GroupForm(BaseModel):
+    """One group of one bundle."""
+
+    task: str
+    bundle: str
+    id: str
+    members: list[str] = Field(description="languages that its model was trained on")
+    serves: list[str] = Field(description="languages that it answers for")
+    fallback: bool = Field(description="it answers when the language is not known well enough")
+    precision: str
+
+
+class Groups(BaseModel):
+    """Every group of every bundle."""
+
+    groups: list[GroupForm]
+
+
+class BundleForm(BaseModel):
+    """One bundle and where it answers."""
+
+    bundle: str
+    task: str
+    endpoint: str
+    labels: list[str]
+
+
+class Index(BaseModel):
+    """What this service offers."""
+
+    service: Literal["gradsim"] = "gradsim"
+    bundles: list[BundleForm]
+    endpoints: list[str]
+    openapi: str = "/openapi.json"
+
+
+class State(BaseModel):
+    """Whether the service is live, or ready."""
+
+    status: Literal["live", "ready"]
+
+
+def prediction_form(decoder: Decoder) -> type[BaseModel]:
+    """Return the form of one prediction: the fields of the decoder's ``Prediction``, and the route."""
+    name = decoder.ROUTE_NAME.capitalize()
+    types = get_type_hints(decoder.Prediction)
+    parts: dict[str, Any] = {part.name: (types[part.name], ...) for part in fields(decoder.Prediction)}
+    return create_model(
+        f"{name}Prediction",
+        __doc__=f"The {decoder.ROUTE_NAME} answer for one text, and its route.",
+        **parts,
+        route=(RouteForm, ...),
+    )
+
+
+def answer_form(decoder: Decoder) -> type[BaseModel]:
+    """Return the form of a whole answer: one prediction for each text, in the order of the request."""
+    prediction: Any = prediction_form(decoder)
+    return create_model(
+        f"{decoder.ROUTE_NAME.capitalize()}Answer",
+        __doc__="One prediction for each text, in the order of the request.",
+        predictions=(list[prediction], ...),
+        bundle=(str, Field(description="name@version", examples=["afrisenti@1.0.0"])),
+    )

@@ -1,0 +1,90 @@
+"""The endpoints beside the answers: index, languages, groups, health, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from gradsim_serving.errors import error_responses
+from gradsim_serving.forms import BundleForm, GroupForm, Groups, Index, LanguageForm, Languages, State
+from gradsim_serving.group_model import chosen_precision
+from gradsim_serving.loading import Loading
+from gradsim_serving.metrics import Metrics
+from gradsim_serving.tasks import decoder_of
+from gradsim_shared.bundle import Bundle
+from gradsim_shared.manifest import Language
+
+
+def add_information(app: FastAPI, bundles: Sequence[Bundle], loading: Loading, metrics: Metrics) -> Collection[str]:
+    """Add the endpoints to ``app``, after those of the tasks; return every path that it now has."""
+    languages = Languages(languages=[_language(b, language) for b in bundles for language in b.manifest.languages])
+    groups = Groups(groups=[group for bundle in bundles for group in _groups(bundle)])
+
+    @app.get("/", summary="What there is", responses=error_responses(500))
+    async def index() -> Index:
+        return Index(bundles=[_bundle(bundle) for bundle in bundles], endpoints=sorted(paths))
+
+    @app.get("/languages", summary="Languages that are served", responses=error_responses(500))
+    async def list_languages() -> Languages:
+        return languages
+
+    @app.get("/groups", summary="Groups and who is in them", responses=error_responses(500))
+    async def list_groups() -> Groups:
+        return groups
+
+    @app.get("/livez", summary="Whether the process answers", responses=error_responses(500))
+    async def livez() -> State:
+        return State(status="live")
+
+    @app.get("/readyz", summary="Whether every group has answered", responses=error_responses(500, 503))
+    async def readyz() -> State:
+        loading.require_ready()
+        return State(status="ready")
+
+    @app.get("/metrics", summary="Figures for Prometheus", response_class=Response, responses=error_responses(500))
+    async def show_metrics() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    paths = frozenset(app.openapi()["paths"]) | {"/openapi.json"}
+    return paths
+
+
+def _bundle(bundle: Bundle) -> BundleForm:
+    manifest = bundle.manifest
+    return BundleForm(
+        bundle=manifest.title,
+        task=manifest.task,
+        endpoint=f"/{decoder_of(manifest.task).ROUTE_NAME}",
+        labels=manifest.labels,
+    )
+
+
+def _language(bundle: Bundle, language: Language) -> LanguageForm:
+    return LanguageForm(
+        task=bundle.manifest.task,
+        code=language.code,
+        name=language.name,
+        aliases=language.aliases,
+        scripts=language.scripts,
+        group=language.group,
+        collective_similarity=language.collective_similarity.get(language.group),
+        scores={split: scores.service for split, scores in language.scores.items()},
+    )
+
+
+def _groups(bundle: Bundle) -> list[GroupForm]:
+    manifest = bundle.manifest
+    return [
+        GroupForm(
+            task=manifest.task,
+            bundle=manifest.title,
+            id=group.id,
+            members=group.members,
+            serves=[language.code for language in manifest.languages if language.group == group.id],
+            fallback=group.id == manifest.fallback.group,
+            precision=chosen_precision(group),
+        )
+        for group in manifest.groups
+    ]

@@ -1,0 +1,98 @@
+"""The same app behind BentoML's door: ``bentoml serve``, the Bento, the container image."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # read when bentoml first wants to send something
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gradsim_serving.app import MAX_BODY_BYTES, TIMEOUT_SECONDS, create_app
+from gradsim_shared.errors import BundleError, GradsimError
+
+BUNDLES_BESIDE_US = Path(__file__).resolve().parents[2] / "bundles"
+"""Where ``make bento`` puts bundles: beside ``serving/``, at the root of the Bento's sources."""
+
+
+def bundle_directories() -> list[Path]:
+    """Return the bundles to serve: those that ``GRADSIM_BUNDLES`` names, else those that came with the Bento."""
+    named = os.environ.get("GRADSIM_BUNDLES", "")
+    if named:
+        return [Path(directory) for directory in named.split(os.pathsep) if directory]
+    return sorted(path for path in BUNDLES_BESIDE_US.glob("*") if path.is_dir())
+
+
+def _whole_number(variable: str) -> int | None:
+    value = os.environ.get(variable, "")
+    if value and not (value.isdecimal() and int(value) > 0):
+        raise BundleError(f"{variable} is {value!r}: it must be a whole number above 0")
+    return int(value) if value else None
+
+
+def _stop(error: GradsimError) -> None:
+    """End this process with one line; BentoML would print the whole way to it."""
+    sys.stderr.write(f"Error: {error}\n")
+    sys.stderr.flush()
+
+
+def _finished(error: GradsimError | None) -> None:
+    if error is not None:
+        _stop(error)
+        os._exit(1)  # from the loading thread: nothing else would end a worker that cannot answer
+
+
+try:
+    _directories = bundle_directories()  # none is right while the Bento is built
+    app = create_app(
+        _directories,
+        threads=_whole_number("GRADSIM_THREADS"),
+        max_body_bytes=_whole_number("GRADSIM_MAX_BODY_BYTES") or MAX_BODY_BYTES,
+        finished=_finished,
+    )
+except GradsimError as _error:
+    _stop(_error)
+    raise SystemExit(1) from None
+
+
+class OneFront:
+    """ASGI middleware: every request goes to our app.
+
+    BentoML answers ``/livez``, ``/readyz``, ``/healthz`` and unknown paths itself, in a form of its own, before it
+    looks at a mounted app; so that both doors answer the same, ours is asked first.
+    """
+
+    def __init__(self, bentoml_app: ASGIApp) -> None:
+        self.bentoml_app = bentoml_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send requests to our app; start and stop stay with BentoML, which tells the mounted app."""
+        await (app if scope["type"] == "http" else self.bentoml_app)(scope, receive, send)
+
+
+@bentoml.service(
+    name="gradsim",
+    metrics={"enabled": False},  # ours are at /metrics; BentoML's label "endpoint" is unbounded
+    tracing={"excluded_urls": ".*"},  # spans cost a third of the throughput, even at sample rate 0
+    logging={"access": {"enabled": False}},
+    traffic={"timeout": TIMEOUT_SECONDS * 1.5},  # ours answers first, in our form
+)
+@bentoml.asgi_app(app, path="/")
+class Gradsim:
+    """Identifies the language of a text and answers from the model of the group that serves it."""
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def require_bundles() -> None:
+        """End ``bentoml serve`` before any worker starts when there is nothing to serve."""
+        if not _directories:
+            where = f"directories in GRADSIM_BUNDLES, separated by {os.pathsep!r}, or put them into {BUNDLES_BESIDE_US}"
+            _stop(BundleError(f"there is no bundle to serve: name one or more {where}"))
+            raise SystemExit(1)
+
+
+cast("Any", Gradsim).add_asgi_middleware(OneFront)  # type checkers do not see what a class decorator returns

@@ -1,0 +1,53 @@
+"""Say in plain words why a request does not have the form it must have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MAX_TEXTS = 256
+MAX_CHARACTERS = 20_000
+
+_TEXT_FORM = "a string"
+_LANGUAGE_FORM = 'null, a code such as "hau", or a list with a code or null for each text'
+_KINDS = {bool: "a boolean", int: "a number", float: "a number", dict: "an object", list: "a list", str: "a string"}
+
+
+def explain(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str, int | None]:
+    """Return code, message and index of the text for the first of pydantic's errors."""
+    error = errors[0]
+    kind, where = error["type"], [part for part in error["loc"] if part != "body"]
+    if kind == "json_invalid":
+        return "malformed_json", f"the body is not JSON: {error['ctx']['error']} at character {error['loc'][-1]}", None
+    field = where[0] if where else None
+    index = next((part for part in where if isinstance(part, int)), None)
+    if field == "texts":
+        return _explain_texts(error, index)
+    if field == "language":
+        deepest = next((part for e in errors for part in e["loc"] if isinstance(part, int)), None)
+        return "invalid_language", f"language must be {_LANGUAGE_FORM}", deepest
+    if field is not None and kind == "extra_forbidden":
+        return "unknown_field", f"there is no field {str(field)[:40]!a}; allowed: texts, language", None
+    return "invalid_request", 'the body must be an object such as {"texts": ["..."], "language": null}', None
+
+
+def _explain_texts(error: Mapping[str, Any], index: int | None) -> tuple[str, str, int | None]:
+    kind = error["type"]
+    if index is not None:
+        text = f"text {index}"
+        found = {
+            "empty_text": ("empty_text", f"{text} is empty: it has no visible character"),
+            "string_too_long": ("text_too_long", f"{text} is longer than {MAX_CHARACTERS} characters"),
+            "string_unicode": ("invalid_text", f"{text} holds a lone surrogate, which is no character of Unicode"),
+        }.get(kind, ("invalid_text", f"{text} must be {_TEXT_FORM}, not {_kind(error.get('input'))}"))
+        return *found, index
+    found = {
+        "missing": ("invalid_request", 'the field "texts" is missing'),
+        "too_short": ("no_texts", "texts is empty: send 1 or more"),
+        "too_long": ("too_many_texts", f"texts holds more than {MAX_TEXTS} texts; send several requests"),
+    }.get(kind, ("invalid_request", f"texts must be a list of strings, not {_kind(error.get('input'))}"))
+    return *found, None
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "null")

@@ -1,0 +1,1 @@
+"""The contract between offline and serving: manifest, bundle layout, routing rule, decoding."""

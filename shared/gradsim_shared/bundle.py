@@ -1,0 +1,79 @@
+"""Open a bundle: read its manifest and check every file before anything of it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from gradsim_shared.errors import BundleError
+from gradsim_shared.manifest import FORMAT, MANIFEST_FILE, OLDEST_FORMAT, FileEntry, Manifest
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose manifest was read and whose files were found whole."""
+
+    directory: Path
+    manifest: Manifest
+
+    def path(self, file: str) -> Path:
+        """Return where a file of the manifest lies."""
+        return self.directory / file
+
+
+def file_entry(path: Path) -> FileEntry:
+    """Return size and SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return FileEntry(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), size=path.stat().st_size)
+
+
+def open_bundle(directory: Path) -> Bundle:
+    """Read and verify the bundle in ``directory``.
+
+    Raises:
+        BundleError: There is no valid manifest, its format is not one that this version reads, a path leads outside
+            the directory, or a file is missing or has other bytes than it had when the bundle was written.
+    """
+    manifest = read_manifest(directory)
+    root = directory.resolve()
+    for file, entry in manifest.files.items():
+        odd = PurePosixPath(file).is_absolute() or "\\" in file or "\0" in file
+        if odd or not (directory / file).resolve().is_relative_to(root):
+            raise BundleError(f"bundle {directory}: the file {file!r} lies outside the bundle; it is not safe to read")
+        path = directory / file
+        if not path.is_file():
+            raise BundleError(f"bundle {directory}: {file} is missing; copy the bundle again, or build it again")
+        if file_entry(path) != entry:
+            raise BundleError(f"bundle {directory}: {file} has changed since it was written; copy or build it again")
+    return Bundle(directory, manifest)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read the manifest of the bundle in ``directory``, without looking at the other files.
+
+    Raises:
+        BundleError: It is missing, no JSON, of another format, or says what cannot be.
+    """
+    path = directory / MANIFEST_FILE
+    if not path.is_file():
+        raise BundleError(
+            f"{directory} is no bundle: it has no {MANIFEST_FILE}. "
+            "Name the directory that `gradsim-offline build` wrote, such as runs/demo/bundle"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{path} is not valid JSON: {error}") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(found, int) or not OLDEST_FORMAT <= found <= FORMAT:
+        raise BundleError(f"bundle {directory} has format {found}, this version reads {OLDEST_FORMAT} to {FORMAT}")
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "manifest"
+        raise BundleError(f"{path} is not a valid manifest: {where}: {first['msg']}") from error

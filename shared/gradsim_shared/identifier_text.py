@@ -1,0 +1,23 @@
+"""What the language identifier sees of a text: the same when it is trained and when it is asked."""
+
+from __future__ import annotations
+
+import re
+
+# fastText ends a text at a newline or NUL, stops reading at "</s>" and takes "__label__x" for a label.
+_RESERVED = re.compile(r"</s>|__label__")
+_URL = re.compile(r"https?://\S+")
+_MENTION = re.compile(r"(?<!\w)@\w+")
+_SPACE_CONTROL_SURROGATE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+
+def identifier_text(text: str) -> str:
+    r"""Return ``text`` in lower case on one line, without web addresses and ``@user`` mentions.
+
+    Whitespace, control characters and lone surrogates become single spaces, so that the result can always be encoded
+    as UTF-8 and handed to fastText. It is empty when nothing is left, as for ``"@user https://t.co/x\n"``.
+    """
+    text = _URL.sub(" ", text.lower())
+    text = _MENTION.sub(" ", text)
+    text = _RESERVED.sub(" ", text)
+    return _SPACE_CONTROL_SURROGATE.sub(" ", text).strip()

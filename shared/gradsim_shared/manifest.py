@@ -1,0 +1,173 @@
+"""The manifest of a bundle: everything that serving must know, by name (format 1)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FORMAT = 1
+OLDEST_FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+
+Name = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Entry):
+    """One file of the bundle."""
+
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0, description="bytes")]
+
+
+class Scores(_Entry):
+    """How a language's served answers score on one split; the manifest's metric and its companions, 0 to 1."""
+
+    multilingual: dict[str, float] = Field(description="one model trained on all languages")
+    group: dict[str, float] = Field(description="the model of the serving group, language known")
+    service: dict[str, float] = Field(description="the whole path: language identified, then routed")
+
+
+class Language(_Entry):
+    """One language that the bundle serves."""
+
+    code: Name = Field(description="ISO 639-3")
+    name: Name
+    aliases: list[str] = Field(default=[], description="other codes a caller may use")
+    scripts: list[str] = Field(default=[], description="writing systems of its training texts, most used first")
+    group: Name = Field(description="the group that serves it")
+    collective_similarity: dict[str, float] = Field(description="per group that it is a member of")
+    counts: dict[str, int] = Field(description="examples per split")
+    scores: dict[str, Scores] = Field(default={}, description="per split: dev, test")
+
+
+class Parity(_Entry):
+    """How the exported model's outputs compare with those of the model that was trained."""
+
+    texts: int = Field(description="real dev texts compared")
+    max_difference: float = Field(description="largest absolute difference of a logit")
+    label_agreement: float = Field(description="share of texts with the same label, 0 to 1")
+
+
+class Precision(_Entry):
+    """One exported form of a group's model."""
+
+    file: Name
+    parity: Parity
+    latency_milliseconds: float = Field(description="median of single texts of median length, one thread")
+
+
+class Group(_Entry):
+    """One group: languages trained together, and the model that came of it."""
+
+    id: Name
+    members: list[str] = Field(description="ISO 639-3 codes; a member that it does not serve is source-only")
+    tokenizer: Name = Field(description="file: a tokenizer.json")
+    precisions: dict[str, Precision] = Field(min_length=1, description="by name: fp32, ...")
+    inputs: list[str] = Field(description="names of the model's inputs, in order")
+    pad_id: int
+    pad_multiple: int = Field(default=1, description="pad a batch to a multiple of this many tokens")
+
+
+class Similarity(_Entry):
+    """How the similarity matrix was measured; the matrix itself is in the file."""
+
+    measure: Name
+    file: Name = "similarity.json"
+    settings: dict[str, str | int | float | bool | list[str] | None] = {}
+
+
+class Grouping(_Entry):
+    """How the groups were chosen."""
+
+    solver: Name
+    singleton_score: str | float
+    score: float = Field(description="the grouping score that was reached")
+    bound: float = Field(description="no grouping scores higher")
+    proven: bool
+
+
+class Identifier(_Entry):
+    """The fastText language identifier."""
+
+    file: Name = "identifier.ftz"
+    labels: dict[str, str] = Field(description="fastText label -> language code")
+    threshold: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="below this probability of the best group the fallback answers"
+    )
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="probabilities are raised to 1/temperature and renormalised"
+    )
+    accuracy: dict[str, float] = Field(default={}, description="per split, over all texts")
+
+
+class Fallback(_Entry):
+    """Which group answers when the language is not known well enough."""
+
+    group: Name
+
+
+class Provenance(_Entry):
+    """Where the bundle comes from."""
+
+    created: str = Field(description="ISO 8601, UTC")
+    data: str
+    data_fingerprint: Sha256
+    model: str = Field(description="the encoder that every training started from")
+    seed: int
+    versions: dict[str, str]
+    settings: dict[str, object] = Field(default={}, description="the resolved settings of the build")
+
+
+class Manifest(_Entry):
+    """The whole manifest."""
+
+    format: int = FORMAT
+    name: Name
+    version: Name
+    task: Name
+    labels: list[str] = Field(min_length=2, description="in the order of the model's outputs")
+    metric: Name
+    segmentation: str = Field(default="none", description="the rule that splits raw text into words; none: not split")
+    maximum_length: Annotated[int, Field(gt=0)] = Field(description="tokens; longer texts are cut")
+    languages: list[Language] = Field(min_length=1)
+    groups: list[Group] = Field(min_length=1)
+    similarity: Similarity
+    grouping: Grouping
+    identifier: Identifier
+    fallback: Fallback
+    provenance: Provenance
+    files: dict[str, FileEntry] = Field(description="every file but the manifest, by path inside the bundle")
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Manifest:
+        """Check that every name that one part uses is defined by another."""
+        groups = {group.id: group for group in self.groups}
+        codes = {language.code for language in self.languages}
+        if len(groups) != len(self.groups) or len(codes) != len(self.languages):
+            raise ValueError("a group id or a language code stands twice")
+        if self.fallback.group not in groups:
+            raise ValueError(f"fallback names the group {self.fallback.group!r}, which does not exist")
+        for language in self.languages:
+            if language.group not in groups or language.code not in groups[language.group].members:
+                raise ValueError(f"{language.code} is served by {language.group!r}, of which it is no member")
+        for code in self.identifier.labels.values():
+            if code not in codes:
+                raise ValueError(f"the identifier knows {code!r}, which is no language of the bundle")
+        used = [self.similarity.file, self.identifier.file]
+        for group in self.groups:
+            used += [group.tokenizer, *(precision.file for precision in group.precisions.values())]
+        for file in used:
+            if file not in self.files:
+                raise ValueError(f"{file} is used but not listed under files")
+        return self
+
+    @property
+    def title(self) -> str:
+        """Name and version as answers carry them: ``afrisenti@1.0.0``."""
+        return f"{self.name}@{self.version}"

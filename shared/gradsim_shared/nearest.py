@@ -1,0 +1,28 @@
+"""Did you mean: the known names nearest to one that is not known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
+    """Return up to ``limit`` known names that look most like ``name``, nearest first."""
+    names = sorted(set(known))
+    by_lower = {candidate.lower(): candidate for candidate in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=limit, cutoff=0.5)
+    return [by_lower[match] for match in found]
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Word the message for an unknown name: the nearest known ones, then all of them.
+
+    Args:
+        kind: What is named, as in ``"data set"``.
+        name: The name that is not known.
+        known: Every name that is.
+    """
+    names = sorted(set(known))
+    guesses = nearest(name, names)
+    meant = f" Did you mean {' or '.join(guesses)}?" if guesses else ""
+    return f"unknown {kind} {name!r}.{meant} Known: {', '.join(names) or 'none'}."

@@ -1,0 +1,128 @@
+"""``gradsim-serve``: what people type and what they are told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny_bundle
+from click.testing import CliRunner
+from conftest import ROOT, SOURCES, free_port
+
+from gradsim_serving.cli import main
+
+
+def run(*arguments):
+    """Run the command to its end."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_help_names_every_option():
+    result = run("--help")
+    assert result.exit_code == 0
+    for part in ("BUNDLE...", "--host", "--port", "--threads", "--max-body-bytes", "--log-level", "127.0.0.1", "3000"):
+        assert part in result.output
+
+
+def test_no_bundle():
+    result = run()
+    assert result.exit_code == 2
+    assert "Missing argument 'BUNDLE...'" in result.output
+
+
+def test_a_missing_bundle(tmp_path):
+    result = run(tmp_path / "nothing")
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {tmp_path / 'nothing'} is no bundle: it has no manifest.json.")
+
+
+def test_a_changed_file_is_refused_before_listening(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "copy")
+    (tmp_path / "copy" / "groups" / "g0" / "model.onnx").write_bytes(b"x")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run(tmp_path / "copy", "--port", taken.getsockname()[1])
+    assert result.exit_code == 1
+    assert "groups/g0/model.onnx has changed since it was written" in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_a_port_in_use(tiny):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run(tiny, "--port", port)
+    assert result.exit_code == 1
+    assert result.output == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use; " + (
+        "choose another --port or --host\n"
+    )
+
+
+def test_a_bundle_that_cannot_be_loaded_ends_the_server(tmp_path):
+    bundle = tiny_bundle.build(tmp_path / "broken")
+    (bundle / "groups" / "g1" / "model.onnx").write_bytes(b"no model")
+    tiny_bundle.write_manifest(bundle, threshold=0.5)
+    done = subprocess.run(
+        [sys.executable, "-m", "gradsim_serving", str(bundle), "--port", "0"],
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: bundle {bundle}: group g1 cannot be loaded")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_how_to_ask_and_stops_when_told(tiny, number):
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gradsim_serving", str(tiny), "--port", str(port)],
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    ready, command = process.stdout.readline(), process.stdout.readline()
+    assert ready == f"Ready: http://127.0.0.1:{port}\n"
+    asked = subprocess.run(command.removeprefix("Try:"), shell=True, capture_output=True, text=True, check=True)
+    assert '"language":"hau"' in asked.stdout
+    begin = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 10
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("bundles", ["", "/nothing/here"])
+def test_bentoml_serve_without_a_bundle_ends_with_one_line(bundles, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--port", str(free_port())],
+        cwd=ROOT,
+        env=os.environ | {"GRADSIM_BUNDLES": bundles, "BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "True"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: /nothing/here is no bundle" if bundles else "Error: there is no bundle")
+
+
+def test_the_service_loads_neither_torch_nor_the_toolkit():
+    code = (
+        "import sys, gradsim_serving.app, gradsim_serving.service\n"
+        "print([name for name in sys.modules if name.split('.')[0] in "
+        "('torch', 'transformers', 'optimum', 'gradsim_offline', 'scipy', 'sklearn')])"
+    )
+    environment = os.environ | {"PYTHONPATH": SOURCES}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,175 @@
+"""A tiny real bundle: real tokenizers, ONNX graphs and fastText model, built in about a second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import fasttext
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from gradsim_shared.bundle import file_entry
+from gradsim_shared.identifier_text import identifier_text
+from gradsim_shared.manifest import (
+    Fallback,
+    Group,
+    Grouping,
+    Identifier,
+    Language,
+    Manifest,
+    Parity,
+    Precision,
+    Provenance,
+    Scores,
+    Similarity,
+)
+
+LABELS = ["negative", "neutral", "positive"]
+
+SUBJECTS = {
+    "hau": ["Wannan fim", "Abincin nan", "Malamin mu", "Littafin nan", "Wakar nan", "Motar sa", "Aikin yau"],
+    "swa": ["Filamu hii", "Chakula hiki", "Mwalimu wetu", "Kitabu hiki", "Wimbo huu", "Gari lake", "Kazi ya leo"],
+    "pcm": ["Dis film", "Dis food", "Our oga teacher", "Dis book", "Dis song", "Im motor", "Dis work today"],
+    "amh": ["ይህ ፊልም", "ይህ ምግብ", "መምህራችን", "ይህ መጽሐፍ", "ይህ ዘፈን", "መኪናው", "የዛሬው ሥራ"],
+}
+OPINIONS = {
+    "hau": {"positive": ["yana da kyau sosai", "ya burge ni"], "negative": ["ba shi da kyau", "ya bata min rai"]},
+    "swa": {"positive": ["ni nzuri sana", "imenifurahisha"], "negative": ["ni mbaya sana", "imenichosha kabisa"]},
+    "pcm": {"positive": ["sweet well well", "make me dey happy"], "negative": ["no make sense at all", "don vex me"]},
+    "amh": {"positive": ["በጣም ጥሩ ነው", "አስደስቶኛል"], "negative": ["በጣም መጥፎ ነው", "አሳዝኖኛል"]},
+}
+SERVED_BY = {"hau": "g0", "swa": "g0", "pcm": "g1", "amh": "g1"}
+MEMBERS = {"g0": ["hau", "swa"], "g1": ["amh", "hau", "pcm"]}  # hau is source-only in g1
+NAMES = {"hau": "Hausa", "swa": "Swahili", "pcm": "Nigerian Pidgin", "amh": "Amharic"}
+ALIASES = {"hau": ["ha"], "swa": ["sw", "swh"], "pcm": ["pg"], "amh": ["am"]}
+
+
+def sentences(language: str) -> list[tuple[str, str]]:
+    """Return ``(text, label)`` for every subject with every opinion."""
+    return [
+        (f"{subject} {opinion}", label)
+        for label, opinions in OPINIONS[language].items()
+        for opinion in opinions
+        for subject in SUBJECTS[language]
+    ]
+
+
+def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5) -> Path:
+    """Write the bundle into ``directory`` and return it."""
+    directory.mkdir(parents=True)
+    _identifier(directory / "identifier.ftz")
+    (directory / "similarity.json").write_text(json.dumps({"languages": sorted(SERVED_BY)}), encoding="utf-8")
+    for group in MEMBERS:
+        _group(directory / "groups" / group, group)
+    write_manifest(directory, name=name, threshold=threshold)
+    return directory
+
+
+def write_manifest(directory: Path, *, name: str = "tiny", task: str = "text_classification", threshold: float) -> None:
+    """Write the manifest of what lies in ``directory``."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "manifest.json")
+    scores = {"weighted_f1": 0.9}
+    manifest = Manifest(
+        name=name,
+        version="1.0.0",
+        task=task,
+        labels=LABELS,
+        metric="weighted_f1",
+        maximum_length=64,
+        languages=[
+            Language(
+                code=code,
+                name=NAMES[code],
+                aliases=ALIASES[code],
+                scripts=["ETHIOPIC"] if code == "amh" else ["LATIN"],
+                group=group,
+                collective_similarity={other: 0.4 for other, members in MEMBERS.items() if code in members},
+                counts={"train": 28},
+                scores={"test": Scores(multilingual=scores, group=scores, service=scores)},
+            )
+            for code, group in sorted(SERVED_BY.items())
+        ],
+        groups=[
+            Group(
+                id=group,
+                members=members,
+                tokenizer=f"groups/{group}/tokenizer.json",
+                precisions={
+                    "fp32": Precision(
+                        file=f"groups/{group}/model.onnx",
+                        parity=Parity(texts=1, max_difference=0.0, label_agreement=1.0),
+                        latency_milliseconds=0.1,
+                    )
+                },
+                inputs=["input_ids", "attention_mask"],
+                pad_id=0,
+                pad_multiple=8,
+            )
+            for group, members in MEMBERS.items()
+        ],
+        similarity=Similarity(measure="given"),
+        grouping=Grouping(solver="exact", singleton_score="self", score=1.6, bound=1.6, proven=True),
+        identifier=Identifier(labels={f"__label__{code}": code for code in SERVED_BY}, threshold=threshold),
+        fallback=Fallback(group="g0"),
+        provenance=Provenance(
+            created="2025-01-01T00:00:00Z", data="tiny", data_fingerprint="0" * 64, model="bag", seed=1, versions={}
+        ),
+        files={path.relative_to(directory).as_posix(): file_entry(path) for path in paths},
+    )
+    (directory / "manifest.json").write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+
+
+def _identifier(path: Path) -> None:
+    lines = [f"__label__{code} {identifier_text(text)}" for code in SERVED_BY for text, _ in sentences(code)]
+    train = path.with_suffix(".txt")
+    train.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    model = fasttext.train_supervised(
+        str(train), dim=16, minn=1, maxn=4, bucket=1000, epoch=40, lr=0.5, thread=1, verbose=0
+    )
+    model.quantize(input=str(train), retrain=False, verbose=0, thread=1)
+    train.unlink()
+    model.save_model(str(path))
+
+
+def _group(directory: Path, group: str) -> None:
+    """Write a word-level tokenizer, and a model that adds up what each word of the group's languages says."""
+    directory.mkdir(parents=True)
+    votes: dict[str, np.ndarray] = {"[PAD]": np.zeros(3), "[UNK]": np.array([0.0, 0.1, 0.0]), "[CLS]": np.zeros(3)}
+    for language in MEMBERS[group]:
+        for text, label in sentences(language):
+            for word in text.lower().split():
+                votes.setdefault(word, np.zeros(3))[LABELS.index(label)] += 0.5
+    vocabulary = {word: row for row, word in enumerate(votes)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 2)])
+    tokenizer.save(str(directory / "tokenizer.json"))
+    save(_graph(np.stack(list(votes.values())).astype(np.float32)), str(directory / "model.onnx"))
+
+
+def _graph(embedding: np.ndarray) -> object:
+    """Return a graph: mean over the unmasked tokens of ``embedding`` [words, labels]."""
+    nodes = [
+        helper.make_node("Gather", ["embedding", "input_ids"], ["embedded"]),  # [texts, tokens, labels]
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["wide_mask"]),  # [texts, tokens, 1]
+        helper.make_node("Mul", ["embedded", "wide_mask"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "tokens"], ["total"], keepdims=0),  # [texts, labels]
+        helper.make_node("ReduceSum", ["wide_mask", "tokens"], ["count"], keepdims=0),  # [texts, 1]
+        helper.make_node("Div", ["total", "count"], ["logits"]),
+    ]
+    constants = {"embedding": embedding, "last": np.array([2]), "tokens": np.array([1])}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["B", "T"])
+            for name in ("input_ids", "attention_mask")
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", 3])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
