@@ -19,6 +19,14 @@ FOLDERS = {  # folder: what one of its files is called in messages
     "encoders": "encoder",
     "recipes": "recipe",
 }
+KINDS = {  # what people call it: folder
+    "datasets": "datasets",
+    "similarity": "similarity",
+    "solvers": "grouping",
+    "tasks": "tasks",
+    "encoders": "encoders",
+    "recipes": "recipes",
+}
 
 
 def names(folder: str) -> list[str]:
@@ -27,8 +35,8 @@ def names(folder: str) -> list[str]:
     return sorted(path.stem for path in (ROOT / folder).glob(f"*{suffix}") if not path.name.startswith("_"))
 
 
-def load(folder: str, name: str) -> ModuleType:
-    """Import one plug-in by its name.
+def check(folder: str, name: str) -> str:
+    """Return the module name of a plug-in, without importing it.
 
     Raises:
         SettingsError: There is none of that name; the message names the nearest and all that there are.
@@ -36,7 +44,16 @@ def load(folder: str, name: str) -> ModuleType:
     module = name.replace("-", "_")
     if module not in names(folder):
         raise SettingsError(unknown(FOLDERS[folder], name, names(folder)))
-    return import_module(f"gradsim_offline.{folder}.{module}")
+    return module
+
+
+def load(folder: str, name: str) -> ModuleType:
+    """Import one plug-in by its name.
+
+    Raises:
+        SettingsError: There is none of that name.
+    """
+    return import_module(f"gradsim_offline.{folder}.{check(folder, name)}")
 
 
 def description(folder: str, name: str) -> str:

@@ -38,7 +38,15 @@ class Run:
         self.directory = directory
         self.progress = progress
 
-    def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], None], title: str = "") -> Done:
+    def stage(
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        work: Callable[[Path], None],
+        *,
+        title: str = "",
+        result: Path | None = None,
+    ) -> Done:
         """Run a stage, or say that it is up to date.
 
         Args:
@@ -46,11 +54,13 @@ class Run:
             inputs: Everything that its results depend on; must be JSON.
             work: Called with the stage's directory; writes its results there, checkpoints below ``work/``.
             title: What people read; empty: the name.
+            result: A file outside the stage's directory without which it is not up to date.
         """
         directory = self.directory / name
         wanted = json.loads(json.dumps(inputs, sort_keys=True, default=str))
         record = _read(directory / RECORD)
-        if record and record["inputs"] == wanted and "digest" in record:
+        there = result is None or result.exists()
+        if record and record["inputs"] == wanted and "digest" in record and there:
             self.progress.note(f"{title or name}: up to date, skipped")
             return Done(directory, record["digest"])
         going_on = bool(record) and record["inputs"] == wanted

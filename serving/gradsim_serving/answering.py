@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gradsim_serving.group_model import GroupModel
-from gradsim_serving.identifier import LanguageIdentifier
+from gradsim_serving.model_files import load_group_model, load_identifier
 from gradsim_serving.tasks import decoder_of
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import BundleError, RequestError
@@ -29,9 +29,8 @@ class Answerer:
         self.manifest = manifest
         self.router = Router(manifest)
         self._decoder = decoder_of(manifest.task)
-        settings = manifest.identifier
-        self._identifier = LanguageIdentifier(bundle.path(settings.file), settings.labels, settings.temperature)
-        self._models = {group.id: GroupModel(bundle, group, threads) for group in manifest.groups}
+        self._identifier = load_identifier(bundle)
+        self._models = {group.id: load_group_model(bundle, group, threads) for group in manifest.groups}
         self._check(bundle)
 
     def answer(
@@ -42,16 +41,21 @@ class Answerer:
         Args:
             texts: The texts.
             language: Of all texts, or one for each; ``None`` means that it is to be identified.
-            deadline: On the clock of ``time.monotonic``; ``None`` means no limit.
+            deadline: On the clock of ``time.monotonic``; nothing is begun after it. ``None`` means no limit.
 
         Raises:
             RequestError: A language is not known, their number is not that of the texts, or time is over.
         """
+
+        def in_time() -> None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise RequestError("the answer took too long; send fewer texts in a request", code="timeout")
+
         routes = self.routes(texts, language)
         answers: list[dict[str, Any]] = [{} for _ in texts]
         for group in dict.fromkeys(route.group for route in routes):
             rows = [row for row, route in enumerate(routes) if route.group == group]
-            logits = self._models[group].logits([texts[row] for row in rows], deadline)
+            logits = self._models[group].logits([texts[row] for row in rows], in_time)
             for row, prediction in zip(rows, self._decoder.decode(logits, self.manifest.labels), strict=True):
                 answers[row] = {**asdict(prediction), "route": asdict(routes[row])}
         return answers

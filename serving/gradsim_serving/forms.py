@@ -12,10 +12,12 @@ from pydantic_core import PydanticCustomError
 from gradsim_serving.tasks import Decoder
 from gradsim_serving.validation import MAX_CHARACTERS, MAX_TEXTS
 
+_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}  # not Cn: Python may not know the newest emoji yet
+
 
 def _visible(text: str) -> str:
     """Refuse a text of nothing but spaces, control and format characters."""
-    if not any(unicodedata.category(character)[0] not in "ZC" for character in text):
+    if all(unicodedata.category(character) in _INVISIBLE for character in text):
         raise PydanticCustomError("empty_text", "the text is empty")
     return text
 

@@ -9,11 +9,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from gradsim_serving.errors import error_responses
 from gradsim_serving.forms import BundleForm, GroupForm, Groups, Index, LanguageForm, Languages, State
-from gradsim_serving.group_model import chosen_precision
 from gradsim_serving.loading import Loading
 from gradsim_serving.metrics import Metrics
 from gradsim_serving.tasks import decoder_of
 from gradsim_shared.bundle import Bundle
+from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Language
 
 
@@ -84,7 +84,7 @@ def _groups(bundle: Bundle) -> list[GroupForm]:
             members=group.members,
             serves=[language.code for language in manifest.languages if language.group == group.id],
             fallback=group.id == manifest.fallback.group,
-            precision=chosen_precision(group),
+            precision=next(name for name, form in group.precisions.items() if form is served_precision(group)),
         )
         for group in manifest.groups
     ]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
-
-os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # read when bentoml first wants to send something
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradsim_serving.app import MAX_BODY_BYTES, TIMEOUT_SECONDS, create_app
 from gradsim_shared.errors import BundleError, GradsimError
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # bentoml sends usage data unless it is told not to,
+with suppress(ImportError, AttributeError):  # private: a test says when it has moved
+    from bentoml._internal.utils.analytics import usage_stats
+
+    usage_stats.do_not_track.cache_clear()  # and `bentoml serve` has asked, and remembered, before it imports us
 
 BUNDLES_BESIDE_US = Path(__file__).resolve().parents[2] / "bundles"
 """Where ``make bento`` puts bundles: beside ``serving/``, at the root of the Bento's sources."""
@@ -34,15 +39,15 @@ def _whole_number(variable: str) -> int | None:
     return int(value) if value else None
 
 
-def _stop(error: GradsimError) -> None:
-    """End this process with one line; BentoML would print the whole way to it."""
+def _say(error: GradsimError) -> None:
+    """Write one line to stderr; BentoML would print the whole way to the error."""
     sys.stderr.write(f"Error: {error}\n")
     sys.stderr.flush()
 
 
 def _finished(error: GradsimError | None) -> None:
     if error is not None:
-        _stop(error)
+        _say(error)
         os._exit(1)  # from the loading thread: nothing else would end a worker that cannot answer
 
 
@@ -55,7 +60,7 @@ try:
         finished=_finished,
     )
 except GradsimError as _error:
-    _stop(_error)
+    _say(_error)
     raise SystemExit(1) from None
 
 
@@ -91,7 +96,7 @@ class Gradsim:
         """End ``bentoml serve`` before any worker starts when there is nothing to serve."""
         if not _directories:
             where = f"directories in GRADSIM_BUNDLES, separated by {os.pathsep!r}, or put them into {BUNDLES_BESIDE_US}"
-            _stop(BundleError(f"there is no bundle to serve: name one or more {where}"))
+            _say(BundleError(f"there is no bundle to serve: name one or more {where}"))
             raise SystemExit(1)
 
 

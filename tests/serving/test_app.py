@@ -14,9 +14,10 @@ import tiny_bundle
 
 from gradsim_serving.answering import Answerer
 from gradsim_serving.app import create_app
-from gradsim_serving.group_model import GroupModel
+from gradsim_serving.model_files import load_group_model
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError, RequestError
+from gradsim_shared.group_model import GroupModel
 
 
 def ask(app, *bodies):
@@ -134,12 +135,12 @@ def test_below_the_threshold_the_fallback_answers(tmp_path):
 
 def test_logits_do_not_depend_on_the_batch(tiny):
     bundle = open_bundle(tiny)
-    model = GroupModel(bundle, bundle.manifest.groups[1], threads=1)
+    model = load_group_model(bundle, bundle.manifest.groups[1], threads=1)
     texts = [text for language in ("pcm", "amh") for text, _ in tiny_bundle.sentences(language)] * 20 + ["", "a " * 500]
     together = model.logits(texts)
     assert together.shape == (len(texts), 3)
     for row in range(0, len(texts), 37):
         assert together[row] == pytest.approx(model.logits([texts[row]])[0], abs=1e-6)
     with pytest.raises(RequestError) as failure:
-        model.logits(texts, deadline=time.monotonic() - 1)
+        Answerer(bundle, threads=1).answer(texts[:2], None, deadline=time.monotonic() - 1)
     assert failure.value.code == "timeout"

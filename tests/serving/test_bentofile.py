@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT
+from real_server import ROOT
 
 from gradsim_shared.bundle import open_bundle
 

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import fasttext
 import pytest
 import tiny_bundle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradsim_serving.identifier import LanguageIdentifier
 from gradsim_shared.errors import BundleError
+from gradsim_shared.identification import LanguageIdentifier
 
 LABELS = {f"__label__{code}": code for code in tiny_bundle.SERVED_BY}
+
+
+def identifier(bundle, labels, temperature):
+    """Load the bundle's fastText model with other settings."""
+    return LanguageIdentifier(fasttext.load_model(str(bundle / "identifier.ftz")), labels, temperature)
 
 
 @given(texts=st.lists(st.text(st.characters(codec=None)), min_size=1, max_size=5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 def test_any_text_has_a_probability_for_every_language(tiny, texts):
-    for probabilities in LanguageIdentifier(tiny / "identifier.ftz", LABELS, 1.0).probabilities(texts):
+    for probabilities in identifier(tiny, LABELS, 1.0).probabilities(texts):
         assert set(probabilities) == set(tiny_bundle.SERVED_BY)
         assert sum(probabilities.values()) == pytest.approx(1)
         assert min(probabilities.values()) >= 0
 
 
 def test_nothing_left_of_a_text_is_uniform(tiny):
-    identifier = LanguageIdentifier(tiny / "identifier.ftz", LABELS, 1.0)
-    empty, full = identifier.probabilities(["@user https://t.co/x", "Wannan fim yana da kyau"])
+    empty, full = identifier(tiny, LABELS, 1.0).probabilities(["@user https://t.co/x", "Wannan fim yana da kyau"])
     assert set(empty.values()) == {0.25}
     assert full["hau"] > 0.9
 
 
 def test_temperature_flattens_and_keeps_the_order(tiny):
     text = ["Wannan fim sweet"]
-    (sharp,) = LanguageIdentifier(tiny / "identifier.ftz", LABELS, 1.0).probabilities(text)
-    (flat,) = LanguageIdentifier(tiny / "identifier.ftz", LABELS, 4.0).probabilities(text)
+    (sharp,) = identifier(tiny, LABELS, 1.0).probabilities(text)
+    (flat,) = identifier(tiny, LABELS, 4.0).probabilities(text)
     assert sorted(sharp, key=sharp.__getitem__) == sorted(flat, key=flat.__getitem__)
     assert max(flat.values()) < max(sharp.values())
     ratio = (sharp["hau"] / sharp["pcm"]) ** 0.25
@@ -41,12 +46,12 @@ def test_temperature_flattens_and_keeps_the_order(tiny):
 
 def test_labels_of_one_language_add_up_and_labels_of_none_do_not_count(tiny):
     text = ["Wannan fim sweet well"]
-    (apart,) = LanguageIdentifier(tiny / "identifier.ftz", LABELS, 1.0).probabilities(text)
+    (apart,) = identifier(tiny, LABELS, 1.0).probabilities(text)
     labels = {"__label__hau": "hau", "__label__pcm": "hau", "__label__swa": "swa"}
-    (joined,) = LanguageIdentifier(tiny / "identifier.ftz", labels, 1.0).probabilities(text)
+    (joined,) = identifier(tiny, labels, 1.0).probabilities(text)
     assert joined == pytest.approx({"hau": apart["hau"] + apart["pcm"], "swa": apart["swa"]})
 
 
 def test_a_model_that_knows_no_label_is_refused(tiny):
-    with pytest.raises(BundleError, match="knows none of the labels that the manifest names, such as __label__xyz"):
-        LanguageIdentifier(tiny / "identifier.ftz", {"__label__xyz": "hau"}, 1.0)
+    with pytest.raises(BundleError, match="knows none of its labels, such as __label__xyz"):
+        identifier(tiny, {"__label__xyz": "hau"}, 1.0)

@@ -13,7 +13,7 @@ import time
 import pytest
 import tiny_bundle
 from click.testing import CliRunner
-from conftest import ROOT, SOURCES, free_port
+from real_server import ROOT, SOURCES, free_port, running
 
 from gradsim_serving.cli import main
 
@@ -115,6 +115,16 @@ def test_bentoml_serve_without_a_bundle_ends_with_one_line(bundles, tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Error: /nothing/here is no bundle" if bundles else "Error: there is no bundle")
+
+
+def test_bentoml_serve_sends_no_usage_data(tiny, tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "BENTOML_DO_NOT_TRACK"}
+    environment |= {"GRADSIM_BUNDLES": str(tiny), "BENTOML_HOME": str(tmp_path), "__BENTOML_DEBUG_USAGE": "True"}
+    port = free_port()
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--host", "127.0.0.1"]
+    with running([*command, "--port", str(port)], port, tmp_path / "log", environment) as server:
+        pass  # BentoML would log what it sends at the start and at the end
+    assert "Tracking" not in server.log.read_text(encoding="utf-8")
 
 
 def test_the_service_loads_neither_torch_nor_the_toolkit():

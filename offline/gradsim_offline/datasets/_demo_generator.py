@@ -2,9 +2,8 @@
 
 A template such as ``"{opener}, {clause}"`` is filled from lists of whole phrases, so agreement is settled in the
 grammar file. A slot is looked up in the list of the sentence's label first, then in the list for all labels; phrases
-may hold slots again. ``{^slot}`` starts with a capital. Slots PER, LOC and ORG, also with a form as in ``{LOC_in}``,
-are named entities. How emoji, hashtags, punctuation and company names go with labels depends on the language's
-block: conventions.toml.
+may hold slots again. Slots PER, LOC and ORG, also with a form as in ``{LOC_in}``, are named entities.
+How emoji, hashtags, punctuation and company names go with labels depends on the language's block: conventions.toml.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +22,8 @@ from gradsim_offline.dataset import Split
 FOLDER = Path(__file__).parent / "demo_grammars"
 SEED = 20240607
 SIZES: Mapping[Split, int] = {"train": 200, "dev": 40, "test": 60}
+"""Sentences per language; the percentages of the labels are multiples of 5, so that every share is a whole number."""
+
 CUE_PERCENT = {"emoji": 30, "hashtag": 16}
 """How often a sentence gets one of each, drawn independently: four sentences of ten get one or both."""
 
@@ -30,7 +31,7 @@ Entity = tuple[int, int, str]
 """Start and end in code points, and PER, LOC or ORG."""
 
 Item = TypeVar("Item")
-_SLOT = re.compile(r"\{(\^?)(\w+)\}")
+_SLOT = re.compile(r"\{(\w+)\}")
 _ENTITY_TYPES = ("PER", "LOC", "ORG")
 
 
@@ -43,7 +44,7 @@ class Sentence:
     entities: tuple[Entity, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
@@ -59,7 +60,7 @@ def grammar(code: str) -> dict[str, Any]:
     return {**found, "conventions": _read("conventions")[found["block"]]}
 
 
-@lru_cache(maxsize=None)
+@cache
 def generate(code: str) -> dict[Split, tuple[Sentence, ...]]:
     """Write all sentences of a language; no two are the same but for emoji, hashtags and punctuation."""
     language = grammar(code)
@@ -74,17 +75,27 @@ def generate(code: str) -> dict[Split, tuple[Sentence, ...]]:
 
 def _new_sentence(language: Mapping[str, Any], label: str, rng: random.Random, taken: set[str]) -> Sentence:
     """Write a sentence whose words are not taken yet, and take them."""
-    fitting = [each["text"] for each in language["template"] if label in each.get("labels", language["percent"])]
+    templates: Sequence[str] = [template["text"] for template in language["template"]]
     for _ in range(1000):
-        text, entities = _fill(_pick(fitting, rng), language, label, rng)
+        text, entities = _fill(_pick(templates, rng), language, label, rng)
         text = _capital(text, language)
         if text not in taken:
             taken.add(text)
             ending = _ending(language, label, rng)
             opening = language.get("opening", {}).get(ending[0], "")  # Spanish opens with ¡ what ends with !
-            moved = tuple((start + len(opening), end + len(opening), kind) for start, end, kind in entities)
-            return Sentence(opening + text + ending, label, moved)
+            return _opened(Sentence(text + ending, label, tuple(entities)), opening)
     raise ValueError(f"the grammar of {language['code']} has too few {label} sentences: 1000 draws gave no new one")
+
+
+def _opened(sentence: Sentence, opening: str) -> Sentence:
+    """Put the opening mark before the sentence, or behind its colon as in ``Ana escribe: ¡...!``; move the spans."""
+    text, width = sentence.text, len(opening)
+    place = text.find(": ") + 2 if ": " in text else 0
+    moved = [
+        (start + width, end + width, kind) if start >= place else (start, end, kind)
+        for start, end, kind in sentence.entities
+    ]
+    return Sentence(text[:place] + opening + text[place:], sentence.label, tuple(moved))
 
 
 def _fill(text: str, language: Mapping[str, Any], label: str, rng: random.Random) -> tuple[str, list[Entity]]:
@@ -92,11 +103,11 @@ def _fill(text: str, language: Mapping[str, Any], label: str, rng: random.Random
     out, entities, position = "", list[Entity](), 0
     for slot in _SLOT.finditer(text):
         out += text[position : slot.start()]
-        phrase, inner = _fill(_choose(slot[2], language, label, rng), language, label, rng)
-        kind = slot[2].split("_")[0]
+        phrase, inner = _fill(_choose(slot[1], language, label, rng), language, label, rng)
+        kind = slot[1].split("_")[0]
         inner = [(0, len(phrase), kind)] if kind in _ENTITY_TYPES else inner
         entities += [(start + len(out), end + len(out), kind) for start, end, kind in inner]
-        out += _capital(phrase, language) if slot[1] else phrase
+        out += phrase
         position = slot.end()
     return out + text[position:], entities
 
@@ -104,13 +115,14 @@ def _fill(text: str, language: Mapping[str, Any], label: str, rng: random.Random
 def _choose(slot: str, language: Mapping[str, Any], label: str, rng: random.Random) -> str:
     if slot == "ORG":
         return _convention("organisation", language, label, rng)
-    return _pick(language[label].get(slot) or language["slots"][slot], rng)
+    phrases: Sequence[str] = language[label].get(slot) or language["slots"][slot]
+    return _pick(phrases, rng)
 
 
 def _ending(language: Mapping[str, Any], label: str, rng: random.Random) -> str:
     """Draw the punctuation at the end, and perhaps an emoji and a hashtag."""
-    ending = _convention("punctuation", language, label, rng).replace(".", language.get("full_stop", "."), 1)
-    ending = "..." if ending.endswith("..") else ending
+    ending = _convention("punctuation", language, label, rng)
+    ending = language.get("full_stop", ".") if ending == "." else ending
     for cue, percent in CUE_PERCENT.items():
         if _below(100, rng) < percent:
             ending += " " + _convention(cue, language, label, rng)

@@ -57,6 +57,13 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer,
     return backend, int(wrapped.pad_token_id)
 
 
+def copy_tokenizer(path: str | Path, directory: Path) -> None:
+    """Save an encoder's tokenizer beside a model that was trained from it."""
+    from transformers import AutoTokenizer
+
+    AutoTokenizer.from_pretrained(str(path)).save_pretrained(directory)
+
+
 def is_there(path: str | Path) -> None:
     """Check early that a model can be found, before anything long runs.
 

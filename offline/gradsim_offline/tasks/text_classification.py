@@ -88,3 +88,8 @@ def scores(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str])
         "macro_f1": float(f1_score(gold, predicted, labels=names, average="macro", zero_division=0)),
         "accuracy": float(accuracy_score(gold, predicted)),
     }
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Row]:
+    """Tokenise texts without labels."""
+    return [Row(tuple(encoding.ids), -1, -1) for encoding in tokenizer.encode_batch(list(texts))]

@@ -13,7 +13,7 @@ from torch import nn
 
 from gradsim_offline.config import Training
 from gradsim_offline.dataset import Dataset, Example
-from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import WORK, write_json
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
@@ -101,8 +101,7 @@ def fine_tune(
         best = "  <- kept" if epoch["epoch"] == end.best_epoch + 1 else ""
         progress.note(f"  epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.3f}{score}{best}")
     model.to("cpu").save_pretrained(directory)
-    tokenizer.no_truncation()
-    tokenizer.save(str(directory / "tokenizer.json"))
+    copy_tokenizer(encoder, directory)
     write_json(
         directory / RESULT,
         {

@@ -1,11 +1,10 @@
-"""Identify languages: the bundle's fastText model, calibrated."""
+"""From a fastText model's output to calibrated language probabilities: the same for scores and for served answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any, Protocol
 
-import fasttext
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,25 +12,31 @@ from gradsim_shared.errors import BundleError
 from gradsim_shared.identifier_text import identifier_text
 
 
+class FastTextModel(Protocol):
+    """The part of fastText's model that is used."""
+
+    def predict(self, text: list[str], k: int, threshold: float) -> tuple[Any, Any]:
+        """Return labels and probabilities, one list each per text."""
+
+    def get_labels(self) -> list[str]:
+        """Return every label."""
+
+
 class LanguageIdentifier:
-    """Says how likely each language is for a text. It may be asked from several threads."""
+    """Says how likely each language is for a text. It may be asked from several threads.
 
-    def __init__(self, path: Path, labels: Mapping[str, str], temperature: float) -> None:
-        """Load the model.
+    Args:
+        model: A fastText model.
+        labels: fastText label -> language code; several labels may name one language.
+        temperature: Probabilities are raised to 1/temperature and renormalised over the model's labels.
 
-        Args:
-            path: The fastText model.
-            labels: fastText label -> language code; several labels may name one language.
-            temperature: Probabilities are raised to 1/temperature and renormalised over the model's labels.
+    Raises:
+        BundleError: The model knows none of the labels.
+    """
 
-        Raises:
-            BundleError: The file is no fastText model, or knows none of the labels.
-        """
-        try:
-            self._model = fasttext.load_model(str(path))
-            names = list(self._model.get_labels())
-        except (ValueError, MemoryError) as error:
-            raise BundleError(f"{path} is no fastText model that can be read: {error}") from error
+    def __init__(self, model: FastTextModel, labels: Mapping[str, str], temperature: float) -> None:
+        names = list(model.get_labels())
+        self._model = model
         self._columns = {name: column for column, name in enumerate(names)}
         self._codes = sorted(set(labels.values()))
         self._temperature = temperature
@@ -41,10 +46,12 @@ class LanguageIdentifier:
             if name in labels:
                 self._sums[column, self._codes.index(labels[name])] = 1.0
         if not self._sums.any():
-            raise BundleError(f"{path} knows none of the labels that the manifest names, such as {next(iter(labels))}")
+            raise BundleError(f"the identifier knows none of its labels, such as {next(iter(labels))}")
 
     def probabilities(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Return ``{language: probability}`` for each text; uniform when nothing of the text is left to judge by."""
+        if not texts:
+            return []
         cleaned = [identifier_text(text) for text in texts]
         summed = self._calibrated(cleaned) @ self._sums  # [texts, languages]
         summed[[not text for text in cleaned]] = 1.0 / len(self._codes)
@@ -56,5 +63,10 @@ class LanguageIdentifier:
         raw = np.zeros((len(cleaned), len(self._columns)))
         for row, (names, probabilities) in enumerate(zip(labels, values, strict=True)):
             raw[row, [self._columns[name] for name in names]] = probabilities
-        sharpened = np.maximum(raw, 1e-12) ** (1.0 / self._temperature)
-        return np.asarray(sharpened / sharpened.sum(axis=1, keepdims=True))
+        return calibrate(raw, self._temperature)
+
+
+def calibrate(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Raise probabilities ``[texts, labels]`` to 1/temperature and make each row sum to 1 again."""
+    sharpened = np.maximum(probabilities, 1e-12) ** (1.0 / temperature)
+    return np.asarray(sharpened / sharpened.sum(axis=1, keepdims=True))

@@ -1,0 +1,191 @@
+"""Write the bundle: collect every stage's results under one manifest, atomically."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from gradsim_offline import languages as codes
+from gradsim_offline.config import Settings
+from gradsim_offline.dataset import Dataset
+from gradsim_offline.evaluation.service_path import ServicePath
+from gradsim_offline.export.group import read_export
+from gradsim_offline.export.sessions import open_model
+from gradsim_offline.grouping._result import Groups
+from gradsim_offline.identifier.training import MODEL_FILE as IDENTIFIER_FILE
+from gradsim_offline.identifier.training import load_identifier, read_identifier
+from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured
+from gradsim_offline.stages import Done, write_json
+from gradsim_shared.bundle import file_entry, open_bundle
+from gradsim_shared.group_model import served_precision
+from gradsim_shared.manifest import (
+    MANIFEST_FILE,
+    Fallback,
+    FileEntry,
+    Grouping,
+    Identifier,
+    Language,
+    Manifest,
+    Provenance,
+    Scores,
+    Similarity,
+)
+from gradsim_shared.scripts import main_scripts
+
+REPORT_FILE = "report/index.html"
+_NOT_YET = FileEntry(sha256="0" * 64, size=0)
+_LIBRARIES = ("gradsim-router", "torch", "transformers", "optimum-onnx", "onnxruntime", "tokenizers", "fasttext", "numpy")
+
+
+def draft_manifest(
+    settings: Settings, dataset: Dataset, groups: Groups, exported: Mapping[str, Done], identifier: Path, metric: str
+) -> Manifest:
+    """Return a manifest that can route: languages, groups, identifier, fallback; scores and hashes come later."""
+    entries = [read_export(exported[group.id].directory, group.id) for group in groups.groups]
+    trained = read_identifier(identifier)
+    counts = {split: dataset.counts(split) for split in ("train", "dev", "test")}
+    files = [IDENTIFIER_FILE, SIMILARITY_FILE, REPORT_FILE]
+    for entry in entries:
+        files += [entry.tokenizer, *(precision.file for precision in entry.precisions.values())]
+    server = {code: group for group in groups.groups for code in group.served}
+    return Manifest(
+        name=settings.name or dataset.name,
+        version=settings.version,
+        task=dataset.task,
+        labels=list(dataset.labels),
+        metric=metric,
+        maximum_length=settings.maximum_length,
+        languages=[
+            Language(
+                code=code,
+                name=codes.name(code),
+                aliases=_aliases(dataset, code),
+                scripts=list(main_scripts(example.text for example in dataset.split(code, "train"))),
+                group=server[code].id,
+                collective_similarity={
+                    group.id: group.collective_similarity[code] for group in groups.groups if code in group.members
+                },
+                counts={split: counts[split][code] for split in counts},
+            )
+            for code in dataset.languages
+        ],
+        groups=entries,
+        similarity=Similarity(measure=settings.measure),
+        grouping=Grouping(
+            solver=groups.solver,
+            singleton_score=groups.singleton_score,
+            score=groups.score,
+            bound=groups.bound,
+            proven=groups.proven,
+        ),
+        identifier=Identifier(
+            labels=trained["labels"], temperature=trained["temperature"], threshold=settings.identifying.threshold
+        ),
+        fallback=Fallback(group=_fallback(groups, counts["train"])),
+        provenance=Provenance(
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            data=dataset.name,
+            data_fingerprint=dataset.fingerprint(),
+            model=settings.model,
+            seed=settings.seed,
+            versions=_versions(),
+        ),
+        files=dict.fromkeys(files, _NOT_YET),
+    )
+
+
+def complete_manifest(
+    draft: Manifest, settings: Settings, dataset: Dataset, measured: Measured, evaluated: Mapping[str, Any]
+) -> Manifest:
+    """Add how S was measured and what everything scores."""
+    languages = [
+        language.model_copy(
+            update={
+                "scores": {
+                    split: Scores.model_validate(found[language.code])
+                    for split, found in evaluated["scores"].items()
+                    if language.code in found
+                }
+            }
+        )
+        for language in draft.languages
+    ]
+    accuracy = {
+        split: sum(found[code] * dataset.counts(split)[code] for code in found)  # type: ignore[index,arg-type]
+        / sum(dataset.counts(split)[code] for code in found)  # type: ignore[index,arg-type]
+        for split, found in evaluated["identifier"].items()
+    }
+    return draft.model_copy(
+        update={
+            "languages": languages,
+            "similarity": Similarity(measure=measured.measure, settings=dict(measured.settings)),
+            "identifier": draft.identifier.model_copy(update={"accuracy": accuracy}),
+            "provenance": draft.provenance.model_copy(update={"settings": settings.model_dump(mode="json")}),
+        }
+    )
+
+
+def open_service_path(manifest: Manifest, exported: Mapping[str, Path], identifier: Path) -> ServicePath:
+    """Open identifier and models where the stages left them, as the service will open them in the bundle."""
+    models = {}
+    for group in manifest.groups:
+        files = {name: Path(name).name for name in (group.tokenizer, served_precision(group).file)}
+        models[group.id] = open_model(
+            exported[group.id] / files[served_precision(group).file],
+            exported[group.id] / files[group.tokenizer],
+            group,
+            maximum_length=manifest.maximum_length,
+        )
+    return ServicePath(manifest, load_identifier(identifier), models)
+
+
+def write_bundle(
+    target: Path, manifest: Manifest, exported: Mapping[str, Path], identifier: Path, measured: Measured, page: str
+) -> None:
+    """Write the bundle beside its place, verify it, and put it there in one step; an older one stays until then."""
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    for group in manifest.groups:
+        folder = draft / "groups" / group.id
+        folder.mkdir(parents=True)
+        for file in (group.tokenizer, *(precision.file for precision in group.precisions.values())):
+            shutil.copyfile(exported[group.id] / Path(file).name, draft / file)
+    shutil.copyfile(identifier / IDENTIFIER_FILE, draft / IDENTIFIER_FILE)
+    measured.save(draft / SIMILARITY_FILE)
+    (draft / REPORT_FILE).parent.mkdir()
+    (draft / REPORT_FILE).write_text(page, encoding="utf-8")
+    whole = manifest.model_copy(update={"files": {file: file_entry(draft / file) for file in manifest.files}})
+    write_json(draft / MANIFEST_FILE, whole.model_dump(mode="json"))
+    open_bundle(draft)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    draft.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _aliases(dataset: Dataset, code: str) -> list[str]:
+    """Return a language's other codes; one that the data set uses for another language is left to that one."""
+    taken = {alias for other, aliases in dataset.aliases.items() if other != code for alias in aliases}
+    own = dict.fromkeys((*dataset.aliases.get(code, ()), *codes.other_codes(code)))
+    return [alias for alias in own if alias not in taken and alias not in dataset.languages]
+
+
+def _fallback(groups: Groups, texts: Mapping[str, int]) -> str:
+    """Return the group that was trained on the most texts: the best guess where nothing is known."""
+    return max(groups.groups, key=lambda group: sum(texts[code] for code in group.members)).id
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

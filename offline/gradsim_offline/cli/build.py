@@ -1,0 +1,96 @@
+"""``gradsim-offline build``, and each of its stages as a command of its own with the same options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gradsim_offline import plugins
+
+_OPTIONS: list[Callable[[Any], Any]] = [
+    click.option("--data", metavar="NAME", help="Data set; `gradsim-offline list` shows them.  [default: demo]"),
+    click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Directory of the data set's files, <lang>/{train,dev,test}.*  [default: the data set's own rule]",
+    ),
+    click.option("--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"),
+    click.option("--model", metavar="NAME|DIR", help="mini, a Hugging Face name, or a directory.  [default: mini]"),
+    click.option("--recipe", metavar="NAME|FILE", help="Settings to start from (TOML).  [default: by data and model]"),
+    click.option("--measure", metavar="NAME", help="Similarity measure.  [default: gradient]"),
+    click.option("--groups", type=click.IntRange(min=1), help="Number of groups K, at most.  [default: the recipe's]"),
+    click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
+    click.option("--singleton-score", metavar="RULE", help="A group of one: self, split-half, zero, forbid, or a number."),
+    click.option("--epochs", type=click.IntRange(min=1), help="Epochs of measuring and of training each group."),
+    click.option("--seed", type=int, help="All randomness comes from it.  [default: 0]"),
+    click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]"),
+    click.option("--name", metavar="NAME", help="Name of the bundle.  [default: the data set's]"),
+    click.option("--bundle-version", metavar="VERSION", help="Version of the bundle.  [default: 1.0.0]"),
+    click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as in training.epochs=5."),
+    click.option(
+        "--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: runs/<data set>]"
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and the result."),
+]
+
+
+def command_until(name: str, description: str) -> click.Command:
+    """Return the command that runs the stages up to ``name``; ``build`` runs them all."""
+
+    def run(**options: Any) -> None:  # noqa: ANN401 - click's own
+        _run("bundle" if name == "build" else name, **options)
+
+    before = "" if name == "build" else "\n\nRuns the stages before it, too, where they are not up to date."
+    command: click.Command = click.command(name, help=description + before)(run)
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _run(
+    until: str,
+    *,
+    languages: str | None,
+    recipe: str | None,
+    assignments: tuple[str, ...],
+    out: Path | None,
+    quiet: bool,
+    epochs: int | None,
+    groups: int | None,
+    solver: str | None,
+    singleton_score: str | None,
+    bundle_version: str | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    from gradsim_offline.config import resolve
+
+    settings = resolve(
+        recipe,
+        {
+            **options,
+            "languages": languages.replace(",", " ").split() if languages is not None else None,
+            "version": bundle_version,
+            "grouping.groups": groups,
+            "grouping.solver": solver,
+            "grouping.singleton_score": singleton_score,
+            "measuring.epochs": epochs,
+            "training.epochs": epochs,
+        },
+        assignments,
+    )
+    for folder, name in (("datasets", settings.data), ("similarity", settings.measure), ("grouping", settings.grouping.solver)):
+        plugins.check(folder, name)
+    from gradsim_offline.build import build
+    from gradsim_offline.progress import Progress
+
+    progress = Progress(quiet=quiet)
+    built = build(settings, out or Path("runs") / settings.data, progress, until=until)
+    if built.bundle is None:
+        click.echo(str(built.run))
+    else:
+        from gradsim_offline.report.terminal import show_bundle
+
+        show_bundle(built.bundle)

@@ -1,0 +1,17 @@
+"""``gradsim-offline list``: every plug-in by kind, with its first line; nothing of them is imported."""
+
+from __future__ import annotations
+
+import click
+
+from gradsim_offline import plugins
+
+
+@click.command("list", help="Show data sets, similarity measures, solvers, tasks, encoders, recipes.")
+@click.argument("kind", required=False, type=click.Choice(sorted(plugins.KINDS)))
+def command(kind: str | None) -> None:
+    for name, folder in plugins.KINDS.items():
+        if kind in (None, name):
+            click.secho(f"{name}:", bold=True)
+            for plugin in plugins.names(folder):
+                click.echo(f"  {plugin:<22} {plugins.description(folder, plugin)}")

@@ -1,0 +1,41 @@
+"""Short reviews and posts in nine languages with their sentiment, written from templates; ships with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gradsim_offline.dataset import Dataset, Example
+from gradsim_offline.datasets import _demo_generator
+from gradsim_shared.errors import DataError
+from gradsim_shared.nearest import unknown
+
+TASK = "text_classification"
+LABELS = ("negative", "neutral", "positive")
+LICENCE = "Apache-2.0"
+CITATION = ""
+
+
+def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -> Dataset:
+    """Return the demo sentences: 200 for training, 40 for development and 60 for testing per language.
+
+    Args:
+        data_dir: Not used; the sentences are written anew, always the same.
+        languages: ISO 639-3 codes; ``None`` means all nine.
+
+    Raises:
+        DataError: A language is not in the demo.
+    """
+    known = _demo_generator.languages()
+    chosen = known if languages is None else tuple(dict.fromkeys(languages))
+    for code in chosen:
+        if code not in known:
+            raise DataError(unknown("language", code, known))
+    examples = {
+        code: {
+            split: tuple(Example(sentence.text, sentence.label) for sentence in sentences)
+            for split, sentences in _demo_generator.generate(code).items()
+        }
+        for code in sorted(chosen)
+    }
+    return Dataset(name="demo", task=TASK, labels=LABELS, examples=examples)

@@ -1,0 +1,98 @@
+"""Export one group: model.onnx, tokenizer.json, and what their check against the trained model found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from gradsim_offline.dataset import Dataset
+from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.export.onnx import MODEL_FILE, export
+from gradsim_offline.export.parity import compare, single_text_latency
+from gradsim_offline.export.sessions import open_model
+from gradsim_offline.grouping._result import LanguageGroup
+from gradsim_offline.progress import Progress
+from gradsim_offline.stages import write_json
+from gradsim_shared.manifest import Group, Parity, Precision
+
+TOKENIZER_FILE = "tokenizer.json"
+RESULT = "export.json"
+
+
+def export_group(
+    dataset: Dataset,
+    group: LanguageGroup,
+    model_directory: Path,
+    directory: Path,
+    *,
+    task: ModuleType,
+    maximum_length: int,
+    tolerance: float,
+    most_texts: int,
+    progress: Progress,
+) -> None:
+    """Export a group's model and compare its logits with torch's on the dev texts of the served languages.
+
+    Raises:
+        ModelError: The architecture cannot be exported, or the outputs differ.
+    """
+    tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
+    model = task.load_model(model_directory, dataset.labels)
+    inputs = export(model, directory / MODEL_FILE, task=task)
+    tokenizer.no_truncation()
+    tokenizer.save(str(directory / TOKENIZER_FILE))
+
+    texts = dev_texts(dataset, group, most_texts)
+    tokenizer.enable_truncation(maximum_length)
+    trained = task.predict(model, task.encode_texts(tokenizer, texts), pad_id, device=torch.device("cpu"))
+    draft = _entry(group, inputs, pad_id, Parity(texts=0, max_difference=0, label_agreement=0), 0)
+    served = open_model(directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, maximum_length=maximum_length)
+    parity = compare(served.logits(texts), trained, name=group.id, tolerance=tolerance)
+    latency = single_text_latency(served, texts)
+    progress.note(
+        f"  {parity.texts} dev texts: largest difference {parity.max_difference:.1e}, "
+        f"label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text"
+    )
+    entry = _entry(group, inputs, pad_id, parity, round(latency, 3))
+    write_json(directory / RESULT, entry.model_dump(mode="json"))
+
+
+def dev_texts(dataset: Dataset, group: LanguageGroup, most: int) -> list[str]:
+    """Return dev texts of the served languages (training texts where there are none), in turn, ``most`` at most."""
+    pools = [dataset.split(code, "dev") or dataset.split(code, "train") for code in group.served]
+    share = max(1, most // len(pools))
+    chosen = []
+    for pool in pools:
+        places = np.linspace(0, len(pool) - 1, min(share, len(pool))).astype(int)
+        chosen += [pool[i].text for i in places]
+    return chosen
+
+
+def read_export(directory: Path, group_id: str) -> Group:
+    """Return the manifest entry of an exported group, under the id and paths that it has in the bundle."""
+    entry = Group.model_validate(json.loads((directory / RESULT).read_text(encoding="utf-8")))
+    return entry.model_copy(
+        update={
+            "id": group_id,
+            "tokenizer": f"groups/{group_id}/{TOKENIZER_FILE}",
+            "precisions": {
+                name: precision.model_copy(update={"file": f"groups/{group_id}/{precision.file}"})
+                for name, precision in entry.precisions.items()
+            },
+        }
+    )
+
+
+def _entry(group: LanguageGroup, inputs: list[str], pad_id: int, parity: Parity, latency: float) -> Group:
+    return Group(
+        id=group.id,
+        members=list(group.members),
+        tokenizer=TOKENIZER_FILE,
+        precisions={"fp32": Precision(file=MODEL_FILE, parity=parity, latency_milliseconds=latency)},
+        inputs=inputs,
+        pad_id=pad_id,
+    )

@@ -1,0 +1,94 @@
+"""The groups as later stages and the bundle know them: ids, members, and what each serves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.grouping._objective import Grouping, collective_similarity
+from gradsim_offline.stages import write_json
+
+GROUPS_FILE = "groups.json"
+
+
+@dataclass(frozen=True)
+class LanguageGroup:
+    """One group, by language codes.
+
+    Attributes:
+        id: ``g1``, ``g2``, ... in the order of the first language that each serves.
+        members: Languages trained together.
+        served: Languages that it answers for; the other members are source-only.
+        collective_similarity: Of each member in this group.
+    """
+
+    id: str
+    members: tuple[str, ...]
+    served: tuple[str, ...]
+    collective_similarity: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """All groups, and how good the choice is known to be."""
+
+    solver: str
+    singleton_score: str | float
+    score: float
+    bound: float
+    proven: bool
+    groups: tuple[LanguageGroup, ...]
+
+    def save(self, path: Path) -> None:
+        """Write them as JSON."""
+        content = {name: value for name, value in vars(self).items() if name != "groups"}
+        write_json(path, {**content, "groups": [vars_of(group) for group in self.groups]})
+
+
+def vars_of(group: LanguageGroup) -> dict[str, object]:
+    """Return a group as plain JSON."""
+    return {
+        "id": group.id,
+        "members": list(group.members),
+        "served": list(group.served),
+        "collective_similarity": group.collective_similarity,
+    }
+
+
+def name_groups(
+    grouping: Grouping,
+    languages: Sequence[str],
+    similarity: NDArray[np.float64],
+    singletons: NDArray[np.float64],
+    *,
+    solver: str,
+    singleton_score: str | float,
+) -> Groups:
+    """Turn a grouping of indices into groups of languages."""
+    named = []
+    for position, group in enumerate(grouping.groups):
+        values = collective_similarity(similarity, group, singletons)
+        named.append(
+            LanguageGroup(
+                f"g{position + 1}",
+                tuple(languages[i] for i in group),
+                tuple(languages[i] for i in grouping.served(position)),
+                {languages[i]: float(value) for i, value in zip(group, values, strict=True)},
+            )
+        )
+    return Groups(solver, singleton_score, grouping.score, grouping.bound, grouping.proven, tuple(named))
+
+
+def read_groups(path: Path) -> Groups:
+    """Read what ``Groups.save`` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    groups = tuple(
+        LanguageGroup(g["id"], tuple(g["members"]), tuple(g["served"]), g["collective_similarity"])
+        for g in content.pop("groups")
+    )
+    return Groups(**content, groups=groups)

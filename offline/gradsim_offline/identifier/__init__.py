@@ -1,0 +1,1 @@
+"""The fastText language identifier: train, calibrate, evaluate."""
