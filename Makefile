@@ -1,0 +1,51 @@
+# Every target does its own set-up: Python 3.11 or newer with pip is all that must be there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/installed
+OUT ?= runs/demo
+
+.PHONY: install fix check test test-all demo bento image docs clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)  ## build from the embedded sentences, serve, ask in three languages, stop
+	$(BIN)/python demo.py --out $(OUT)
+
+test: $(INSTALLED)  ## the quick tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(INSTALLED)  ## the slow ones too
+	$(BIN)/python -m pytest -q
+
+check: $(INSTALLED)  ## lint, types, borders, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+fix: $(INSTALLED)  ## what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(INSTALLED)  ## pages that are generated from the code
+	$(BIN)/python -m gradsim_shared.schema > docs/manifest.schema.json
+	$(BIN)/python docs/generate.py
+
+bento: $(INSTALLED)  ## make bento BUNDLE=runs/demo/bundle
+	@test -n "$(BUNDLE)" || { echo "name a bundle: make bento BUNDLE=runs/demo/bundle" >&2; exit 2; }
+	$(BIN)/python serving/make_bento.py $(BUNDLE)
+
+image: $(INSTALLED)  ## make image BUNDLE=runs/demo/bundle: a container image; needs a running Docker engine
+	@test -n "$(BUNDLE)" || { echo "name a bundle: make image BUNDLE=runs/demo/bundle" >&2; exit 2; }
+	@docker info >/dev/null 2>&1 || { echo "no Docker engine is running here; 'make bento' makes the Bento that the image would hold" >&2; exit 1; }
+	$(BIN)/bentoml containerize "$$($(BIN)/python serving/make_bento.py $(BUNDLE) | head -n 1)"
+
+clean:
+	rm -rf $(VENV) runs
