@@ -65,7 +65,7 @@ def ask(url: str) -> None:
     for text, answer in zip(QUESTIONS, answers, strict=True):
         route = answer["route"]
         print(f"\n{text}\n  {answer['label']} ({answer['score']:.2f})")
-        print(f"  taken for {route['language']} ({route['confidence']:.2f}), answered by {route['group']}: {route['reason']}")
+        print(f"  route: {route['language']} ({route['confidence']:.2f}) -> {route['group']}, {route['reason']}")
     print(flush=True)
 
 

@@ -6,71 +6,60 @@ was interrupted (``stages.py``). What a step does is said in the file that it ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from gradsim_offline import plugins, steps
+from gradsim_offline import plugins
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import Run
-
-STAGES = ("encoder", "measure", "group", "train", "export", "identify", "evaluate", "bundle")
-
-
-@dataclass(frozen=True)
-class Built:
-    """Where a build has come to: its run directory, and the bundle once there is one."""
-
-    run: Path
-    bundle: Path | None
+from gradsim_offline.steps import Workshop
 
 
-def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bundle") -> Built:
+def stages(work: Workshop) -> Iterator[str]:
+    """Go through the method, one stage at a time; the name of each is yielded when it is done."""
+    encoder = work.prepare_encoder()  # mini is made here; another one is only looked for
+    yield "encoder"
+    measured = work.measure(encoder)  # S, from one joint training
+    yield "measure"
+    groups = work.group(measured)  # the groups of highest agreement
+    yield "group"
+    multilingual = work.train_multilingual(encoder, measured)  # what they are compared with
+    models = work.train_groups(encoder, groups, multilingual)  # one model per group
+    yield "train"
+    exported = work.export(groups, models)  # ONNX, compared with torch
+    yield "export"
+    identifier = work.identify()  # fastText
+    yield "identify"
+    evaluated = work.evaluate(groups, multilingual, exported, identifier)  # three columns per language
+    yield "evaluate"
+    work.bundle(measured, groups, exported, identifier, evaluated)
+    yield "bundle"
+
+
+def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bundle") -> Path:
     """Run every stage up to and including ``until``.
 
     Args:
         settings: What to build.
         out: The run directory; results of earlier builds in it are used again where they still hold.
         progress: Shows how far it is.
-        until: The last stage to run, one of ``STAGES``.
+        until: The last stage to run.
 
     Returns:
-        The run directory and, after the last stage, the bundle in it.
+        Where the bundle lies after the last stage: ``out / "bundle"``.
 
     Raises:
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.
     """
     dataset = load_data(settings)
-    run = Run(out, progress)
-    work = steps.Workshop(settings, dataset, plugins.load("tasks", dataset.task), run)
+    work = Workshop(settings, dataset, plugins.load("tasks", dataset.task), Run(out, progress))
     work.save_settings()
-    wanted = STAGES[: STAGES.index(until) + 1]
-
-    encoder = work.prepare_encoder()  # mini is made here; another one is only looked for
-    if wanted[-1] == "encoder":
-        return Built(out, None)
-    measured = work.measure(encoder)  # S, from one joint training
-    if wanted[-1] == "measure":
-        return Built(out, None)
-    groups = work.group(measured)  # the groups of highest agreement
-    if wanted[-1] == "group":
-        return Built(out, None)
-    multilingual = work.train_multilingual(encoder, measured)  # what they are compared with
-    models = work.train_groups(encoder, groups, multilingual)  # one model per group
-    if wanted[-1] == "train":
-        return Built(out, None)
-    exported = work.export(groups, models)  # ONNX, compared with torch
-    if wanted[-1] == "export":
-        return Built(out, None)
-    identifier = work.identify()  # fastText
-    if wanted[-1] == "identify":
-        return Built(out, None)
-    evaluated = work.evaluate(groups, multilingual, exported, identifier)  # three columns per language
-    if wanted[-1] == "evaluate":
-        return Built(out, None)
-    return Built(out, work.bundle(measured, groups, exported, identifier, evaluated))
+    for stage in stages(work):
+        if stage == until:
+            break
+    return out / "bundle"
 
 
 def load_data(settings: Settings) -> Dataset:
@@ -79,7 +68,5 @@ def load_data(settings: Settings) -> Dataset:
     Raises:
         GradsimError: It is unknown, cannot be found, or is not as it should be.
     """
-    source = plugins.load("datasets", settings.data)
-    languages: Sequence[str] | None = settings.languages
-    dataset: Dataset = source.load(settings.data_dir, languages)
+    dataset: Dataset = plugins.load("datasets", settings.data).load(settings.data_dir, settings.languages)
     return dataset

@@ -38,7 +38,16 @@ from gradsim_shared.scripts import main_scripts
 
 REPORT_FILE = "report/index.html"
 _NOT_YET = FileEntry(sha256="0" * 64, size=0)
-_LIBRARIES = ("gradsim-router", "torch", "transformers", "optimum-onnx", "onnxruntime", "tokenizers", "fasttext", "numpy")
+_LIBRARIES = (
+    "gradsim-router",
+    "torch",
+    "transformers",
+    "optimum-onnx",
+    "onnxruntime",
+    "tokenizers",
+    "fasttext",
+    "numpy",
+)
 
 
 def draft_manifest(
@@ -115,8 +124,8 @@ def complete_manifest(
         for language in draft.languages
     ]
     accuracy = {
-        split: sum(found[code] * dataset.counts(split)[code] for code in found)  # type: ignore[index,arg-type]
-        / sum(dataset.counts(split)[code] for code in found)  # type: ignore[index,arg-type]
+        split: sum(found[code] * dataset.counts(split)[code] for code in found)
+        / sum(dataset.counts(split)[code] for code in found)
         for split, found in evaluated["identifier"].items()
     }
     return draft.model_copy(

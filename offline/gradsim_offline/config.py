@@ -39,7 +39,9 @@ class Measuring(Training):
     """The joint run in which the languages' gradients are compared (GradSim step I)."""
 
     fraction: Share = Field(1.0, description="share of each language's training texts that the joint run sees")
-    layers: list[str] = Field(["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides")
+    layers: list[str] = Field(
+        ["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides"
+    )
 
 
 class Pretraining(_Section):
@@ -64,7 +66,9 @@ class Grouping(_Section):
 
     solver: str = Field("exact", description="see `gradsim-offline list solvers`")
     groups: Positive = Field(4, description="K, the number of groups, at most")
-    singleton_score: str | float = Field("self", description="a group of one: self, split-half, zero, forbid or a number")
+    singleton_score: str | float = Field(
+        "self", description="a group of one: self, split-half, zero, forbid or a number"
+    )
 
 
 class Identifying(_Section):

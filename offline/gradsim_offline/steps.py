@@ -141,7 +141,11 @@ class Workshop:
             )
             groups.save(directory / GROUPS_FILE)
 
-        inputs = {"grouping": chosen.model_dump(), "similarity": measured.matrix.tolist(), "own": str(measured.split_half)}
+        inputs = {
+            "grouping": chosen.model_dump(),
+            "similarity": measured.matrix.tolist(),
+            "own": str(measured.split_half),
+        }
         done = self.run.stage("group", inputs, choose)
         groups = read_groups(done.directory / GROUPS_FILE)
         for group in groups.groups:
@@ -171,7 +175,9 @@ class Workshop:
             models[group.id] = self._train(f"train/{_folder(group)}", encoder, group.members, group.served, title)
         return models
 
-    def _train(self, name: str, encoder: Encoder, members: tuple[str, ...], served: tuple[str, ...], title: str) -> Done:
+    def _train(
+        self, name: str, encoder: Encoder, members: tuple[str, ...], served: tuple[str, ...], title: str
+    ) -> Done:
         from gradsim_offline.training.fine_tune import fine_tune
 
         inputs = {
@@ -184,7 +190,12 @@ class Workshop:
 
         def train(directory: Path) -> None:
             fine_tune(
-                self.dataset, members, served, directory, settings=self.settings.training, **self._training(encoder, name)
+                self.dataset,
+                members,
+                served,
+                directory,
+                settings=self.settings.training,
+                **self._training(encoder, name),
             )
 
         return self.run.stage(name, inputs, train, title=title)
@@ -262,7 +273,9 @@ class Workshop:
         }
 
         def evaluate(directory: Path) -> None:
-            path = open_service_path(manifest, {id_: done.directory for id_, done in exported.items()}, identifier.directory)
+            path = open_service_path(
+                manifest, {id_: done.directory for id_, done in exported.items()}, identifier.directory
+            )
             found = score(
                 self.dataset,
                 multilingual.directory,

@@ -16,7 +16,7 @@ class Metrics:
     """The figures of one app, in a registry of its own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for every figure, which nobody reads
+        disable_created_metrics()  # a second line for every figure, which nobody reads
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "gradsim_requests", "Answered requests.", ["endpoint", "status"], registry=self.registry

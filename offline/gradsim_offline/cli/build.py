@@ -23,13 +23,17 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--measure", metavar="NAME", help="Similarity measure.  [default: gradient]"),
     click.option("--groups", type=click.IntRange(min=1), help="Number of groups K, at most.  [default: the recipe's]"),
     click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
-    click.option("--singleton-score", metavar="RULE", help="A group of one: self, split-half, zero, forbid, or a number."),
+    click.option(
+        "--singleton-score", metavar="RULE", help="A group of one: self, split-half, zero, forbid, or a number."
+    ),
     click.option("--epochs", type=click.IntRange(min=1), help="Epochs of measuring and of training each group."),
     click.option("--seed", type=int, help="All randomness comes from it.  [default: 0]"),
     click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]"),
     click.option("--name", metavar="NAME", help="Name of the bundle.  [default: the data set's]"),
     click.option("--bundle-version", metavar="VERSION", help="Version of the bundle.  [default: 1.0.0]"),
-    click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as in training.epochs=5."),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as in training.epochs=5."
+    ),
     click.option(
         "--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: runs/<data set>]"
     ),
@@ -81,16 +85,17 @@ def _run(
         },
         assignments,
     )
-    for folder, name in (("datasets", settings.data), ("similarity", settings.measure), ("grouping", settings.grouping.solver)):
-        plugins.check(folder, name)
+    plugins.check("datasets", settings.data)
+    plugins.check("similarity", settings.measure)
+    plugins.check("grouping", settings.grouping.solver)
     from gradsim_offline.build import build
     from gradsim_offline.progress import Progress
 
-    progress = Progress(quiet=quiet)
-    built = build(settings, out or Path("runs") / settings.data, progress, until=until)
-    if built.bundle is None:
-        click.echo(str(built.run))
-    else:
-        from gradsim_offline.report.terminal import show_bundle
+    run = out or Path("runs") / settings.data
+    bundle = build(settings, run, Progress(quiet=quiet), until=until)
+    if until != "bundle":
+        click.echo(str(run))
+        return
+    from gradsim_offline.report.terminal import show_bundle
 
-        show_bundle(built.bundle)
+    show_bundle(bundle)

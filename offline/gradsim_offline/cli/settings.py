@@ -10,7 +10,9 @@ from gradsim_offline.config import resolve
 
 @click.command("settings", help="Show every setting with its value and what it means.")
 @click.option("--recipe", metavar="NAME|FILE", help="Show the values that this recipe gives.  [default: mini]")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one, to see that it is understood.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one, to see that it is understood."
+)
 def command(recipe: str | None, assignments: tuple[str, ...]) -> None:
     _show(resolve(recipe or "mini", {}, assignments), "")
 
@@ -22,5 +24,3 @@ def _show(section: BaseModel, prefix: str) -> None:
             _show(value, f"{prefix}{name}.")
         else:
             click.echo(f"{prefix + name:<34} {value!s:<14} {field.description or ''}")
-
-

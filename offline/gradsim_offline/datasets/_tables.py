@@ -32,7 +32,7 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def read_table(path: Path, labels: Sequence[str] | None, *, quoted: bool = True) -> list[Example]:
+def read_table(path: Path, labels: Sequence[str] | None) -> list[Example]:
     r"""Read one file of labelled texts, by its ending: ``.tsv``, ``.csv`` or ``.jsonl``.
 
     Tab-separated files are split on tabs and ``\n`` only, without quoting, so that no text is changed.
@@ -40,16 +40,12 @@ def read_table(path: Path, labels: Sequence[str] | None, *, quoted: bool = True)
     Args:
         path: The file; a header line names the columns: text (or tweet, sentence) and label.
         labels: The allowed labels; ``None`` allows all.
-        quoted: Whether ``.csv`` fields may be quoted.
 
     Raises:
         DataError: File, line number, what is wrong, and what is allowed.
     """
     readers = {".tsv": _tab_separated, ".jsonl": _json_lines}
-    if path.suffix in readers:
-        rows = readers[path.suffix](path)
-    else:
-        rows = _comma_separated(path, quoted=quoted)
+    rows = readers.get(path.suffix, _comma_separated)(path)
     return [_example(path, line, row, labels) for line, row in rows]
 
 
@@ -68,9 +64,8 @@ def _tab_separated(path: Path) -> Iterator[Row]:
             yield number, dict(zip(header, fields, strict=True))
 
 
-def _comma_separated(path: Path, *, quoted: bool) -> Iterator[Row]:
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), quoting=quoting, strict=True)
+def _comma_separated(path: Path) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     header: list[str] = []
     try:
         for fields in reader:

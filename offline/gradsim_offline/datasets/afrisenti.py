@@ -17,7 +17,7 @@ TASK = "text_classification"
 LABELS = ("negative", "neutral", "positive")
 LICENCE = "CC BY 4.0"
 CITATION = "Muhammad et al., AfriSenti, EMNLP 2023 (arXiv 2302.08956)"
-HUB_NAME = "mteb/AfriSentiClassification"  # the parquet form; the authors' own entry is a script, which datasets no longer runs
+HUB_NAME = "mteb/AfriSentiClassification"  # as parquet: the authors' own entry is a script, which no longer runs
 HUB_REVISION = "463850b9da81847227ff03f3f80a3310b93cba3c"
 HUB_LABELS = ("positive", "neutral", "negative")  # by class number
 HUB_SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "dev": ("validation", "dev"), "test": ("test",)}
@@ -113,4 +113,6 @@ def _split(tables: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - datasets
 def _example(row: dict[str, Any]) -> Example:
     """Turn a row of the Hub's tables, whose labels may be class numbers, into an example."""
     label = row["label"]
-    return Example(row["tweet"] if "tweet" in row else row["text"], label if isinstance(label, str) else HUB_LABELS[label])
+    return Example(
+        row["tweet"] if "tweet" in row else row["text"], label if isinstance(label, str) else HUB_LABELS[label]
+    )

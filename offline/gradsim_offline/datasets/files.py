@@ -44,12 +44,14 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     files = {code: _files(found[code]) for code in wanted}
     training = {code: read_table(files[code]["train"], None) for code in wanted}
     labels = tuple(sorted({example.label for examples in training.values() for example in examples}))
-    if len(labels) < 2:  # noqa: PLR2004
+    if len(labels) < 2:
         raise DataError(f"{data_dir}: the train splits hold {len(labels)} label; a classifier needs two")
     examples: dict[str, dict[Split, Sequence[Example]]] = {}
     for code in wanted:
-        others = {split: read_table(path, labels) for split, path in files[code].items() if split != "train"}
-        examples[code] = {"train": training[code], **others}
+        examples[code] = {
+            split: training[code] if split == "train" else read_table(path, labels)
+            for split, path in files[code].items()
+        }
         if not training[code]:
             raise DataError(f"{files[code]['train']}: no examples; a language needs a train split that is not empty")
     aliases = {code: (path.name,) for code, path in found.items() if code in wanted and path.name != code}

@@ -12,8 +12,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPooling, MaskedLMOutput, SequenceClassifierOutput
 
 _PRIME = 2_147_483_647  # 2^31 - 1: products with _MULTIPLIER stay below 2^63
@@ -107,6 +113,8 @@ class NGrams(nn.Module):
 
     The root keeps what the L2 norm of a TF-IDF vector keeps; the weights start from the inverse document frequency.
     """
+
+    spelling: Tensor  # [vocabulary, longest_piece]: the code points of each piece, 0 is padding
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()

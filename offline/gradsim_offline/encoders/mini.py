@@ -116,7 +116,7 @@ def spelling(tokenizer: Tokenizer) -> torch.Tensor:
 
 
 def inverse_document_frequencies(encoder: MiniForMaskedLM, rows: Sequence[Row]) -> torch.Tensor:
-    """Return the starting weight of every n-gram bucket: its smoothed IDF over the training texts, scaled to about 1."""
+    """Return the starting weight of every n-gram bucket: its smoothed IDF over the texts, scaled to about 1."""
     ngrams = encoder.mini.ngrams
     count = torch.zeros(ngrams.embeddings.num_embeddings)
     for batch in _in_batches(rows, 256):

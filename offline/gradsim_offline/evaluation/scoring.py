@@ -62,7 +62,9 @@ def score(
     return {
         "metric": task.METRIC,
         "scores": scores,
-        "averages": {split: averages(scores[split], dataset.counts(split), task.METRIC) for split in scores},
+        "averages": {
+            split: averages(scores[split], dataset.counts(split), task.METRIC) for split in SCORED if split in scores
+        },
         "identifier": accuracy,
         "confusion": confusion.get("test") or confusion.get("dev", {}),
     }

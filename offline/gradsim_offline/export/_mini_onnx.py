@@ -8,7 +8,7 @@ from optimum.exporters.onnx.config import TextEncoderOnnxConfig
 from optimum.utils import NormalizedTextConfig
 
 
-class MiniOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]  # optimum has no types
+class MiniOnnxConfig(TextEncoderOnnxConfig):
     """Inputs ``input_ids`` and ``attention_mask``, both with dynamic batch and sequence axes."""
 
     NORMALIZED_CONFIG_CLASS = NormalizedTextConfig

@@ -7,6 +7,7 @@ import io
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -55,7 +56,7 @@ def _configuration(model: nn.Module, task: ModuleType) -> object:
 
 
 @contextlib.contextmanager
-def _quietly():  # type: ignore[no-untyped-def]  # noqa: ANN202 - a context manager
+def _quietly() -> Iterator[None]:
     """Keep the exporter's chatter and its tracer's warnings away from people."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

@@ -14,9 +14,7 @@ from gradsim_shared.group_model import GroupModel
 from gradsim_shared.manifest import Parity
 
 
-def compare(
-    exported: NDArray[np.float32], trained: NDArray[np.float32], *, name: str, tolerance: float
-) -> Parity:
+def compare(exported: NDArray[np.float32], trained: NDArray[np.float32], *, name: str, tolerance: float) -> Parity:
     """Compare logits, ``[texts, labels]`` each.
 
     Raises:

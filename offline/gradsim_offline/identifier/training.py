@@ -61,7 +61,9 @@ def train_identifier(
     judged = {language: dev.get(language) or train[language][:500] for language in train}
     labels = {f"{PREFIX}{language}": language for language in sorted(train)}
     file = _write_training_file(train, directory / WORK / "train.txt")
-    candidates = [{**FIXED, "minn": low, "maxn": high, "lr": rate} for (low, high), rate in product(NGRAM_LENGTHS, RATES)]
+    candidates = [
+        {**FIXED, "minn": low, "maxn": high, "lr": rate} for (low, high), rate in product(NGRAM_LENGTHS, RATES)
+    ]
     best: tuple[float, Path, dict[str, Any]] | None = None
     with progress.bar("fastText", len(candidates)) as advance:
         models = train_candidates(file, directory / WORK, candidates, seed=seed)
@@ -77,7 +79,8 @@ def train_identifier(
     quantised = fasttext.load_model(str(directory / MODEL_FILE))
     temperature = fit_temperature(quantised, labels, judged)
     write_json(
-        directory / RESULT, {"labels": labels, "temperature": temperature, "chosen": chosen, "tuned_on": "dev" if dev else "train"}
+        directory / RESULT,
+        {"labels": labels, "temperature": temperature, "chosen": chosen, "tuned_on": "dev" if dev else "train"},
     )
 
 
@@ -91,7 +94,7 @@ def accuracies(identifier: LanguageIdentifier, texts: Texts) -> dict[str, float]
 
 
 def fit_temperature(model: Any, labels: Mapping[str, str], texts: Texts) -> float:  # noqa: ANN401 - fastText has no types
-    """Return the temperature with the smallest mean negative log-likelihood per language on ``texts`` (Guo et al. 2017)."""
+    """Return the temperature of the smallest negative log-likelihood, mean over languages (Guo et al. 2017)."""
     identifier = LanguageIdentifier(model, labels, 1.0)
     tables: list[tuple[NDArray[np.float64], int]] = []
     for language, mine in texts.items():

@@ -58,7 +58,9 @@ def _scores(manifest: Manifest, split: str) -> Table:
         table.add_column(column, justify="right")
     scored = [language for language in manifest.languages if split in language.scores]
     for language in scored:
-        table.add_row(f"{language.code} {language.name}", str(language.counts[split]), *_cells([language], [1.0], split, manifest))
+        table.add_row(
+            f"{language.code} {language.name}", str(language.counts[split]), *_cells([language], [1.0], split, manifest)
+        )
     table.add_section()
     counts = [float(language.counts[split]) for language in scored]
     table.add_row("plain mean", "", *_cells(scored, [1.0] * len(scored), split, manifest))
@@ -69,7 +71,10 @@ def _scores(manifest: Manifest, split: str) -> Table:
 def _cells(languages: list[Language], weights: list[float], split: str, manifest: Manifest) -> list[str]:
     """Return the weighted mean of each column, and how much the groups gain."""
     means = [
-        sum(w * getattr(language.scores[split], column)[manifest.metric] for w, language in zip(weights, languages, strict=True))
+        sum(
+            w * getattr(language.scores[split], column)[manifest.metric]
+            for w, language in zip(weights, languages, strict=True)
+        )
         / sum(weights)
         for column in COLUMNS
     ]

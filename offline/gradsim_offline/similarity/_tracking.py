@@ -8,12 +8,14 @@ equal, not sampled.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
+
+from gradsim_shared.errors import SettingsError
 
 HALVES = 2
 
@@ -63,7 +65,7 @@ class GradientTracker:
         self._counts += torch.bincount(self._rows.cpu(), minlength=HALVES * self._languages)
         self._rows = None
 
-    def _watch(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - torch's own hook signature
+    def _watch(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         """Return a forward hook that waits for the gradient at the layer's output."""
 
         def on_forward(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -124,8 +126,6 @@ def tracked_layers(model: nn.Module, names: Sequence[str]) -> dict[str, dict[str
     Raises:
         SettingsError: A name is none of these, or the encoder has fewer blocks.
     """
-    from gradsim_shared.errors import SettingsError
-
     linear = {path: layer for path, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     prefix = f"{model.base_model_prefix}."
     head = {path: layer for path, layer in linear.items() if not path.startswith(prefix)}

@@ -106,14 +106,14 @@ def compare(
     first = settings.layers[0]
     by_epoch = tuple(cosines(v, v) for v in ((f[first].double() * shares[..., None]).sum(0) for f in gradients))
     own = np.mean([cosines(found[first][0], found[first][1]).diagonal() for found in gradients], axis=0)
-    return Measured(
-        "gradient", tuple(languages), layers[first], own, by_epoch, layers, settings.model_dump(), seconds
-    )
+    return Measured("gradient", tuple(languages), layers[first], own, by_epoch, layers, settings.model_dump(), seconds)
 
 
 def cosines(first: Tensor, second: Tensor) -> Matrix:
     """Return the cosine of every pair of rows, ``[N, N]``; a row of zeros has the cosine 0 with everything."""
-    a, b = (vectors.double() / vectors.double().norm(dim=1, keepdim=True).clamp(min=1e-300) for vectors in (first, second))
+    a, b = (
+        vectors.double() / vectors.double().norm(dim=1, keepdim=True).clamp(min=1e-300) for vectors in (first, second)
+    )
     similarity: Matrix = (a @ b.T).clamp(-1, 1).cpu().numpy()
     return similarity
 
@@ -136,7 +136,9 @@ class GradientObserver:
 
     def __init__(self, model: nn.Module, rows: Sequence[Row], layers: Sequence[str], languages: int) -> None:
         self._names = tracked_layers(model, layers)
-        self._tracker = GradientTracker({path: layer for found in self._names.values() for path, layer in found.items()}, languages)
+        self._tracker = GradientTracker(
+            {path: layer for found in self._names.values() for path, layer in found.items()}, languages
+        )
         self._language = torch.tensor([row.language for row in rows])
         self._half = torch.tensor([row.half for row in rows])
         counts = torch.zeros(2, languages)

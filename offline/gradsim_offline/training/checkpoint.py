@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +79,7 @@ class Checkpoint:
 def seed_everything(seed: int) -> None:
     """Seed python, numpy and torch."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries below us use the global generator
+    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
@@ -88,7 +87,7 @@ def _write(path: Path, content: Any) -> None:  # noqa: ANN401 - whatever torch.s
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     torch.save(content, draft)
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def _random_state() -> dict[str, Any]:

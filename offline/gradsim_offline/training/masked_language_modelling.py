@@ -13,7 +13,14 @@ IGNORED = -100
 
 
 def masking_collate(
-    rows: Sequence[Row], *, pad_id: int, mask_id: int, special_ids: frozenset[int], vocabulary: int, share: float, seed: int
+    rows: Sequence[Row],
+    *,
+    pad_id: int,
+    mask_id: int,
+    special_ids: frozenset[int],
+    vocabulary: int,
+    share: float,
+    seed: int,
 ) -> Callable[[Sequence[int], int, int], dict[str, Tensor]]:
     """Return a collate function that hides pieces anew in every epoch (dynamic masking).
 

@@ -1,0 +1,1 @@
+"""What a build has found, for people: one self-contained HTML page in the bundle, tables in the terminal."""

@@ -1,0 +1,193 @@
+"""Why these groups: who is with whom, how well they agree, and what S looked like while it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from gradsim_offline.report._numbers import decimal
+from gradsim_offline.report.plots import Aside, Block, heatmap, line
+from gradsim_offline.similarity._measured import Measured
+from gradsim_shared.manifest import Language, Manifest
+
+_LONGEST_NAME = 22
+_SINGLETON_RULES = {
+    "self": "its similarity with itself, the diagonal of S",
+    "split-half": "the similarity of two halves of its own data",
+    "zero": "0",
+    "forbid": "not allowed; every group has two members at least",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A language in a group, with its collective similarity there."""
+
+    code: str
+    name: str
+    similarity: float | None
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A group's line in the table."""
+
+    id: str
+    served: tuple[Member, ...]
+    source_only: tuple[Member, ...]
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has one member only, whose value then is the singleton score."""
+        return len(self.served) + len(self.source_only) == 1
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """S as measured at one tracked layer."""
+
+    layer: str
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class Change:
+    """How far S moved from one epoch to the next, over pairs of two languages."""
+
+    epochs: str
+    mean: float
+    largest: float
+
+
+def by_group(manifest: Manifest) -> list[Language]:
+    """Return the languages in the order of the groups that serve them."""
+    place = {group.id: i for i, group in enumerate(manifest.groups)}
+    return sorted(manifest.languages, key=lambda language: place[language.group])
+
+
+def row_label(language: Language) -> str:
+    """Name a language beside a heat map's row; a long name is cut, its code never."""
+    name = language.name if len(language.name) <= _LONGEST_NAME else language.name[: _LONGEST_NAME - 1] + "\u2026"
+    return f"{name} \u00b7 {language.code}"
+
+
+def group_rows(manifest: Manifest) -> list[GroupRow]:
+    """Return the groups with whom each serves and who only helps."""
+    known = {language.code: language for language in manifest.languages}
+    rows = []
+    for group in manifest.groups:
+        served: list[Member] = []
+        source_only: list[Member] = []
+        for code in group.members:
+            language = known.get(code)
+            similarity = language.collective_similarity.get(group.id) if language else None
+            member = Member(code, language.name if language else code, similarity)
+            (served if language and language.group == group.id else source_only).append(member)
+        rows.append(GroupRow(group.id, tuple(served), tuple(source_only)))
+    return rows
+
+
+def singleton_rule(rule: str | float) -> str:
+    """Say in words how a group of one is scored."""
+    if isinstance(rule, str):
+        return _SINGLETON_RULES.get(rule, rule)
+    return decimal(rule)
+
+
+def together(measured: Measured) -> float | None:
+    """Return the grouping score of one group of all languages; ``None`` where there is no pair."""
+    off = _pairs(measured.matrix)
+    return float(off.sum() / (len(measured.matrix) - 1)) if off.size else None
+
+
+def heatmaps(manifest: Manifest, measured: Measured) -> list[Heatmap]:
+    """Draw S once per tracked layer, the one that decides first; rows and columns in the order of the groups."""
+    layers = dict(measured.layers) or {measured.measure: measured.matrix}
+    plots = []
+    for position, (layer, matrix) in enumerate(layers.items()):
+        halves = measured.split_half if position == 0 else None
+        name = f"similarity-{position + 1}"
+        plots.append(Heatmap(layer, _heatmap(manifest, measured.languages, matrix, halves, layer=layer, name=name)))
+    return plots
+
+
+def changes(measured: Measured) -> list[Change]:
+    """Return how far S moved between epochs; empty where there are fewer than two epochs or languages."""
+    found = []
+    for epoch, (before, after) in enumerate(zip(measured.epochs, measured.epochs[1:], strict=False), start=1):
+        moved = np.abs(_pairs(after - before))
+        if moved.size:
+            found.append(Change(f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
+    return found
+
+
+def convergence(found: Sequence[Change]) -> Markup:
+    """Draw the mean change over the epochs; nothing where there are fewer than two."""
+    if len(found) <= 1:
+        return Markup("")
+    values = [change.mean for change in found]
+    return line(
+        values,
+        [change.epochs for change in found],
+        name="convergence",
+        title="Mean absolute change of S between epochs",
+        description="; ".join(f"epoch {change.epochs}: {decimal(change.mean)}" for change in found),
+    )
+
+
+def group_blocks(manifest: Manifest, order: Sequence[Language], *, source_only: bool) -> list[Block]:
+    """Outline, for each group, the languages it serves against its members (or against those it serves)."""
+    blocks = []
+    for group in manifest.groups:
+        rows = [i for i, language in enumerate(order) if language.group == group.id]
+        columns = [
+            i for i, language in enumerate(order) if i in rows or (source_only and language.code in group.members)
+        ]
+        if rows:
+            blocks.append(Block(group.id, (rows[0], rows[-1] + 1), tuple(columns)))
+    return blocks
+
+
+def _heatmap(
+    manifest: Manifest,
+    languages: Sequence[str],
+    matrix: NDArray[np.float64],
+    halves: NDArray[np.float64] | None,
+    *,
+    layer: str,
+    name: str,
+) -> Markup:
+    place = {code: i for i, code in enumerate(languages)}
+    order = [language for language in by_group(manifest) if language.code in place]
+    if not order:
+        return Markup("")
+    chosen = [place[language.code] for language in order]
+    values = matrix[np.ix_(chosen, chosen)]  # [N, N], by group
+    aside = None if halves is None else Aside("halves", halves[chosen])
+
+    def tip(i: int, j: int) -> str:
+        if j == len(order):
+            return f"{order[i].name}, two halves of its data: {decimal(float(aside.values[i]) if aside else None)}"
+        return f"{order[i].name} from {order[j].name}: {decimal(float(values[i, j]))}"
+
+    return heatmap(
+        values,
+        [row_label(language) for language in order],
+        [language.code for language in order],
+        name=name,
+        title=f"Similarity S, {layer}",
+        description="A row is the language that is helped, a column the language that helps; outlined are the pairs "
+        "whose mean is a served language's collective similarity.",
+        muted=np.eye(len(order), dtype=bool),
+        tip=tip,
+        blocks=group_blocks(manifest, order, source_only=True),
+        aside=aside,
+    )
+
+
+def _pairs(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return matrix[~np.eye(len(matrix), dtype=bool)]

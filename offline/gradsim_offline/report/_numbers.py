@@ -1,0 +1,46 @@
+"""Numbers as the report writes them; what is missing or not finite is a dash."""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "\u2212"
+MISSING = "\u2013"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """Write a plain number: ``0.413``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return _typeset(f"{value:.{digits}f}")
+
+
+def percent(share: float | None) -> str:
+    """Write a share between 0 and 1 in percent, without the sign: ``81.25``."""
+    return MISSING if share is None else decimal(100 * share, 2)
+
+
+def points(difference: float | None) -> str:
+    """Write a difference of two shares in percentage points, with its sign: ``+1.25``."""
+    if difference is None or not math.isfinite(difference):
+        return MISSING
+    text = f"{100 * difference:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else _typeset(text)
+
+
+def tiny(value: float | None) -> str:
+    """Write a number of any order of magnitude: ``2.4e-06``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return "0" if value == 0 else _typeset(f"{value:.1e}")
+
+
+def sign(difference: float | None) -> str:
+    """Name the sign of a difference as it is written by ``points``: ``better``, ``worse``, or empty for none."""
+    text = points(difference)
+    return {"+": "better", MINUS: "worse"}.get(text[0], "")
+
+
+def _typeset(number: str) -> str:
+    zero = number.startswith("-") and not number.strip("-0.")  # -0.00
+    return number.lstrip("-") if zero else number.replace("-", MINUS, 1) if number[0] == "-" else number
