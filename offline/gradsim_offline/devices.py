@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -31,3 +33,23 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda":
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep large freed blocks: the gradients of big embeddings come and go with every training step.
+
+    By default each of them is fetched from the kernel anew, page by page, which costs as much as the backward pass
+    (``bench/training_step.py``). Does nothing where there is no glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    largest = 2**31 - 1
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_M_MMAP_THRESHOLD, 2**30)
+    mallopt(_M_TRIM_THRESHOLD, largest)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h

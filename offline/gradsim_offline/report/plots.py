@@ -20,7 +20,7 @@ WRITTEN_CELLS = 20  # up to so many rows the values are written into the cells
 TOOLTIP_CELLS = 60  # beyond so many rows even tooltips would make the page heavy
 _STRONG = 0.78  # from this opacity on, white text reads better than the page's own
 _LABEL_WIDTH, _LONGEST_LABEL = 6.7, 28  # pixels per character of a row's label, and characters before it is cut
-_MATRIX_WIDTH = 730  # pixels that a matrix without written values gets, if its cells do not become too small
+_MATRIX_WIDTH = 700  # pixels that a matrix without written values gets, if its cells do not become too small
 _GUTTER, _GAP = 34, 12  # left of the labels for the blocks' names; before the column that stands aside
 
 
@@ -85,12 +85,12 @@ def heatmap(
     small, tips = len(rows) > WRITTEN_CELLS, len(rows) <= TOOLTIP_CELLS
     width, height = (max(9, min(18, _MATRIX_WIDTH // len(rows))),) * 2 if small else (46, 28)
     left = _GUTTER + 12 + _LABEL_WIDTH * max(len(_cut(label)) for label in rows)
-    top = 12 + (_LABEL_WIDTH * max(len(_cut(label)) for label in columns) if small else 14)
     places = [left + j * width for j in range(len(columns))]
     if aside is not None:
         values = np.column_stack([values, aside.values])  # [rows, columns + 1]
         muted = np.column_stack([muted, np.zeros(len(rows), dtype=bool)])
         columns, places = [*columns, aside.name], [*places, places[-1] + width + _GAP]
+    top = 12 + (_LABEL_WIDTH * max(len(_cut(label)) for label in columns) if small else 14)
 
     parts = [
         _column_label(label, x + width / 2, top - 7, turned=small) for label, x in zip(columns, places, strict=True)
