@@ -306,11 +306,18 @@ class Workshop:
         target = self.run.directory / "bundle"
         draft = draft_manifest(self.settings, self.dataset, groups, exported, identifier.directory, self.task.METRIC)
         manifest = complete_manifest(draft, self.settings, self.dataset, measured, evaluated)
-        inputs = {"manifest": manifest.model_dump(mode="json", exclude={"provenance": {"created"}})}
+        undated = manifest.model_copy(update={"provenance": manifest.provenance.model_copy(update={"created": ""})})
+        test_counts = self.dataset.counts("test")
+        inputs = {
+            "manifest": undated.model_dump(mode="json"),
+            "models": {group: done.digest for group, done in exported.items()},
+            "identifier": identifier.digest,
+            "page": sha256(render(undated, measured, evaluated, test_counts).encode()).hexdigest(),
+        }
         sources = {group: done.directory for group, done in exported.items()}
-        page = render(manifest, measured, evaluated, self.dataset.counts("test"))
 
         def write(_: Path) -> None:
+            page = render(manifest, measured, evaluated, test_counts)
             write_bundle(target, manifest, sources, identifier.directory, measured, page)
 
         self.run.stage("assemble", inputs, write, title="bundle", result=target / "manifest.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -57,6 +58,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; errors with a message for people become one line and exit code 1."""
+    # OpenMP threads that wait in a loop take the cores from those that work: on two busy cores training takes four
+    # times as long (bench/waiting.py). Read when torch is loaded, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gradsim_shared.nearest import nearest
 
 TEXT_COLUMNS = ("text", "tweet", "sentence")
 LABEL_COLUMN = "label"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_text(path: Path) -> str:
@@ -26,10 +28,9 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}:{line}: the byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        ) from error
+        line = error.object.count(b"\n", 0, error.start) + 1  # error.object: without the byte-order mark
+        byte = error.object[error.start]
+        raise DataError(f"{path}:{line}: the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from error
 
 
 def read_table(path: Path, labels: Sequence[str] | None) -> list[Example]:
@@ -113,6 +114,9 @@ def _example(path: Path, line: int, row: Mapping[str, object], labels: Sequence[
         raise DataError(f"{path}:{line}: the text is {'empty' if isinstance(text, str) else 'not a string'}")
     if not isinstance(label, str) or not label:
         raise DataError(f"{path}:{line}: the label is {'empty' if label in ('', None) else 'not a string'}")
+    for field, value in (("text", text), ("label", label)):
+        if _SURROGATE.search(value):  # JSON's escapes can write one; no tokenizer can read it
+            raise DataError(f"{path}:{line}: the {field} holds a lone surrogate, half a character; write it whole")
     if labels is not None and label not in labels:
         guesses = nearest(label, labels, limit=1)
         meant = f"did you mean {guesses[0]}? " if guesses else ""

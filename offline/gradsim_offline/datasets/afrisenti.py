@@ -90,6 +90,9 @@ def read_hub(code: str, name: str = HUB_NAME, revision: str | None = HUB_REVISIO
         DataError: It cannot be loaded; the message names the ways on.
     """
     import datasets
+    import huggingface_hub
+
+    huggingface_hub.utils.logging.set_verbosity_error()  # its retries are no news; what comes of them is
 
     try:
         tables: Any = datasets.load_dataset(name, code, revision=revision)

@@ -34,7 +34,7 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
         raise DataError("the data set files needs --data-dir: a directory of <lang>/{train,dev,test}.tsv")
     if not data_dir.is_dir():
         raise DataError(f"--data-dir {data_dir} is not a directory")
-    found = {codes.resolve(path.name): path for path in sorted(data_dir.iterdir()) if _holds_data(path)}
+    found = _by_language([path for path in sorted(data_dir.iterdir()) if _holds_data(path)])
     if not found:
         raise DataError(f"{data_dir} holds no data: expected <lang>/train.tsv, .csv or .jsonl below it")
     wanted = [codes.resolve(code) for code in languages] if languages is not None else list(found)
@@ -56,6 +56,24 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
             raise DataError(f"{files[code]['train']}: no examples; a language needs a train split that is not empty")
     aliases = {code: (path.name,) for code, path in found.items() if code in wanted and path.name != code}
     return Dataset("files", TASK, labels, examples, aliases)
+
+
+def _by_language(directories: Sequence[Path]) -> dict[str, Path]:
+    """Return the directory of each language.
+
+    Raises:
+        DataError: A directory's name is no language code, or two name the same language.
+    """
+    found: dict[str, Path] = {}
+    for path in directories:
+        try:
+            code = codes.resolve(path.name)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+        if code in found:
+            raise DataError(f"{found[code]} and {path} are the same language, {code}; keep one of them")
+        found[code] = path
+    return found
 
 
 def _holds_data(path: Path) -> bool:

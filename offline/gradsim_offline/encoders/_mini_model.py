@@ -263,7 +263,9 @@ class MiniForMaskedLM(MiniPreTrainedModel):
         hidden = self.mini.encoder(input_ids, mask)
         asked = hidden if labels is None else hidden[labels != -100]  # [asked, width]
         logits = F.linear(self.norm(F.gelu(self.dense(asked))), self.mini.encoder.word_embeddings.weight, self.bias)
-        loss = None if labels is None else F.cross_entropy(logits, labels[labels != -100])
+        loss = None
+        if labels is not None:  # a batch in which nothing is asked has the loss 0
+            loss = F.cross_entropy(logits, labels[labels != -100], reduction="sum") / max(1, len(asked))
         return MaskedLMOutput(loss=loss, logits=logits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -97,10 +98,26 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    tokenizer.model = models.Unigram(_settled(tokenizer), UNKNOWN)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", START), ("</s>", END)]
     )
     return tokenizer
+
+
+def _settled(tokenizer: Tokenizer) -> list[tuple[str, float]]:
+    """Return a trained tokenizer's pieces and scores as every training on the same texts gives them.
+
+    The trainer visits in random order the characters that only stand inside longer pieces, and scores them 0.0001
+    apart from the lowest score upwards; here they all have the lowest one, and equal scores are ordered by spelling.
+    """
+    vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"]
+    scored = [(piece, round(score, 6)) for piece, score in vocabulary]  # sums of many threads differ behind that
+    special, pieces = scored[: len(SPECIAL)], scored[len(SPECIAL) :]
+    lowest = min(score for _, score in pieces)
+    rare = lowest + 1e-4 * sum(len(piece) == 1 for piece, _ in pieces)
+    settled = [(piece, lowest if len(piece) == 1 and score < rare else score) for piece, score in pieces]
+    return special + sorted(settled, key=lambda entry: (-entry[1], entry[0]))
 
 
 def spelling(tokenizer: Tokenizer) -> torch.Tensor:

@@ -1,0 +1,121 @@
+"""The mini encoder on real AfriSenti texts, ready for training steps: model, optimizer, rows and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradsim_offline.config import resolve
+from gradsim_offline.dataset import Dataset
+from gradsim_offline.datasets import afrisenti
+from gradsim_offline.devices import mixed_precision
+from gradsim_offline.encoders import mini
+from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.progress import Progress
+from gradsim_offline.tasks import text_classification as task
+from gradsim_offline.training.batching import Row, plan, to_device
+from gradsim_offline.training.loop import _optimizer
+
+# without masked-language modelling: what the weights are does not change what a step costs
+RECIPE = resolve("mini", {"data": "afrisenti", "pretraining.epochs": 0})
+
+
+def make_encoder(dataset: Dataset, directory: Path) -> str:
+    """Make a mini encoder of the recipe's sizes, untrained, from the training texts; return its directory."""
+    texts = {code: [example.text for example in dataset.split(code, "train")] for code in dataset.languages}
+    return mini.prepare(
+        "mini",
+        texts,
+        directory,
+        settings=RECIPE.pretraining,
+        maximum_length=RECIPE.maximum_length,
+        seed=RECIPE.seed,
+        device=torch.device("cpu"),
+        progress=Progress(quiet=True),
+        log=lambda **_: None,
+    )
+
+
+def load_data(data_dir: Path | None) -> Dataset:
+    """Load AfriSenti."""
+    return afrisenti.load(data_dir)
+
+
+def encode_rows(dataset: Dataset, encoder: str) -> tuple[list[Row], int]:
+    """Tokenise the training texts of all languages, as fine-tuning does; return them and the id of the padding."""
+    tokenizer, pad_id = load_tokenizer(encoder, maximum_length=RECIPE.maximum_length)
+    rows = [
+        row
+        for number, code in enumerate(dataset.languages)
+        for row in task.encode(
+            tokenizer, dataset.split(code, "train"), dataset.labels, language=number, seed=RECIPE.seed
+        )
+    ]
+    return rows, pad_id
+
+
+def batches(rows: Sequence[Row], count: int) -> list[list[int]]:
+    """Return the first batches of fine-tuning's plan, going on to the next epoch where one is not enough."""
+    found: list[list[int]] = []
+    epoch = 0
+    while len(found) < count:
+        found += plan([len(row.ids) for row in rows], RECIPE.training.batch_size, seed=RECIPE.seed, epoch=epoch)
+        epoch += 1
+    return found[:count]
+
+
+@dataclass
+class Trainee:
+    """A model and its optimizer, as the training loop has them, that can be put back to where they were."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+
+    def clip(self) -> None:
+        """Clip the gradients, as the loop does."""
+        nn.utils.clip_grad_norm_(self.model.parameters(), RECIPE.training.clip)
+
+    def step(self) -> None:
+        """Step and forget the gradients, as the loop does."""
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def forward(self, batch: dict[str, Tensor]) -> Any:  # noqa: ANN401 - the model's own output
+        """Return the model's output for a batch on this device."""
+        with mixed_precision(self.device):
+            return self.model(**to_device(batch, self.device))
+
+    def save(self) -> list[Tensor]:
+        """Return a copy of all weights and of all that the optimizer remembers."""
+        return [tensor.detach().clone() for tensor in self._tensors()]
+
+    def restore(self, saved: Sequence[Tensor], seed: int) -> None:
+        """Put both back to what ``save`` found; dropout starts from ``seed`` again."""
+        with torch.no_grad():
+            for tensor, before in zip(self._tensors(), saved, strict=True):
+                tensor.copy_(before)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed(seed)
+
+    def wait(self) -> None:
+        """Wait until the device has done what it was asked."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def _tensors(self) -> list[Tensor]:
+        kept = [value for state in self.optimizer.state.values() for value in state.values()]
+        return [*self.model.state_dict().values(), *(value for value in kept if isinstance(value, Tensor))]
+
+
+def new_trainee(encoder: str, labels: Sequence[str], device: torch.device) -> Trainee:
+    """Load an encoder with a new head, and an optimizer with the recipe's rates."""
+    chosen = RECIPE.training
+    torch.manual_seed(RECIPE.seed)
+    model = task.load_model(encoder, labels).to(device).train()
+    return Trainee(model, _optimizer(model, chosen.learning_rate, chosen.weight_decay, device), device)

@@ -1,0 +1,76 @@
+"""Write the pages that come from the code: docs/commands.md, docs/settings.md. ``make docs`` runs it, a test checks it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+
+from gradsim_offline.cli import cli as offline
+from gradsim_offline.config import Settings, read_recipe, recipe_names
+from gradsim_serving.cli import main as serve
+
+DOCS = Path(__file__).parent
+WIDTH = 100
+
+
+def commands() -> str:
+    """Return docs/commands.md: the help text of every command."""
+    parts = ["# Commands\n\nWhat `--help` says; written by `make docs`.\n"]
+    context = click.Context(offline, info_name="gradsim-offline", max_content_width=WIDTH, terminal_width=WIDTH)
+    parts.append(_help("gradsim-offline", offline, context))
+    for name in offline.list_commands(context):
+        command = offline.get_command(context, name)
+        if command is not None:
+            inner = click.Context(command, context, name, max_content_width=WIDTH, terminal_width=WIDTH)
+            parts.append(_help(f"gradsim-offline {name}", command, inner))
+    outer = click.Context(serve, info_name="gradsim-serve", max_content_width=WIDTH, terminal_width=WIDTH)
+    parts.append(_help("gradsim-serve", serve, outer))
+    return "\n".join(parts)
+
+
+def settings() -> str:
+    """Return docs/settings.md: every setting with its default, and what each recipe changes."""
+    lines = [
+        "# Settings\n\nWritten by `make docs`. Give them in a recipe (`--recipe my.toml`) or one by one "
+        "(`--set training.epochs=5`).\n",
+        "| setting | default | meaning |\n|---|---|---|",
+        *_rows(Settings(), ""),
+        "",
+    ]
+    for name in recipe_names():
+        first = (DOCS.parent / "offline/gradsim_offline/recipes" / f"{name}.toml").read_text(encoding="utf-8")
+        lines.append(f"## Recipe `{name}`\n\n{first.splitlines()[0].lstrip('# ')}\n")
+        lines += [f"- `{key} = {value}`" for key, value in _flat(read_recipe(name), "")]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _help(title: str, command: click.Command, context: click.Context) -> str:
+    return f"## {title}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def _rows(section: BaseModel, prefix: str) -> list[str]:
+    rows = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            rows += _rows(value, f"{prefix}{name}.")
+        else:
+            rows.append(f"| `{prefix}{name}` | `{value}` | {(field.description or '').replace('|', chr(92) + '|')} |")
+    return rows
+
+
+def _flat(values: dict[str, object], prefix: str) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for name, value in values.items():
+        found += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
+    return found
+
+
+PAGES = {"commands.md": commands, "settings.md": settings}
+
+if __name__ == "__main__":
+    for page, write in PAGES.items():
+        (DOCS / page).write_text(write(), encoding="utf-8")

@@ -1,0 +1,127 @@
+"""Tiny real things that the toolkit's tests share; nothing here looks at the network or at a user's Hub cache."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_HOME = tempfile.mkdtemp(prefix="gradsim-tests-hub-")  # before anything of Hugging Face is imported
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+os.environ.update(HF_HOME=_HOME, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+
+import pytest
+import torch
+
+from gradsim_offline.config import Pretraining
+from gradsim_offline.dataset import Dataset
+from gradsim_offline.datasets import demo
+from gradsim_offline.progress import Progress
+
+torch.set_num_threads(1)
+
+LENGTH = 64  # tokens
+TINY = Pretraining(
+    vocabulary=300, hidden_size=32, layers=2, ngram_buckets=512, ngram_size=8, epochs=1, batch_size=16, masked=0.3
+)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of public data sets."""
+    root = Path(os.environ.get("GRADSIM_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    if not (root / "afrisenti").is_dir():
+        pytest.skip(f"{root} has no afrisenti/; set GRADSIM_DATA to the folder that holds it")
+    return root
+
+
+@pytest.fixture(scope="session")
+def small() -> Dataset:
+    """Sentences of three languages, unequally many."""
+    sizes = {"eng": (17, 9, 9), "hau": (30, 12, 12), "tur": (9, 6, 6)}
+    whole = demo.load(languages=list(sizes))
+    return Dataset(
+        "small",
+        whole.task,
+        whole.labels,
+        {
+            code: {split: whole.split(code, split)[:n] for split, n in zip(("train", "dev", "test"), counts, strict=True)}
+            for code, counts in sizes.items()
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def texts(small: Dataset) -> list[str]:
+    """The training texts of ``small``."""
+    return [example.text for code in small.languages for example in small.split(code, "train")]
+
+
+@pytest.fixture(scope="session")
+def quiet() -> Progress:
+    return Progress(quiet=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_mini(small: Dataset, quiet: Progress, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mini encoder, pre-trained for an epoch on ``small``."""
+    from gradsim_offline.encoders import mini
+
+    directory = tmp_path_factory.mktemp("encoders") / "mini"
+    directory.mkdir()
+    mini.prepare(
+        "mini",
+        {code: [example.text for example in small.split(code, "train")] for code in small.languages},
+        directory,
+        settings=TINY,
+        maximum_length=LENGTH,
+        seed=0,
+        device=torch.device("cpu"),
+        progress=quiet,
+        log=lambda **_: None,
+    )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_xlmr(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a real XLM-R of about 30 000 parameters and a tokenizer of its own."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trainer = trainers.UnigramTrainer(vocab_size=400, special_tokens=special, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    directory = tmp_path_factory.mktemp("encoders") / "xlmr"
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        model_max_length=64,
+    ).save_pretrained(directory)
+    torch.manual_seed(0)
+    config = XLMRobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=66,
+        type_vocab_size=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        hidden_dropout_prob=0.1,
+    )
+    XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(directory)
+    return directory

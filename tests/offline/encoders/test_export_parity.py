@@ -1,0 +1,186 @@
+"""ONNX against torch, on texts of all lengths; a model that is not the trained one stops the build."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+
+from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
+from gradsim_offline.export.group import RESULT, dev_texts, export_group, read_export
+from gradsim_offline.export.onnx import MODEL_FILE, export
+from gradsim_offline.export.parity import compare
+from gradsim_offline.export.sessions import open_model
+from gradsim_offline.grouping._result import LanguageGroup
+from gradsim_offline.tasks import text_classification
+from gradsim_offline.training.batching import pad
+from gradsim_shared.errors import ModelError
+
+TEXTS = ["", "a", "👍🏽", "🙄 🙄", "ጤና ይስጥልኝ", "Ina kwana?", " ", "<s>", *("ba kyau " * n for n in (1, 3, 9, 30, 200))]
+EXACT = 1e-4
+
+
+@pytest.fixture(scope="module", params=["tiny_mini", "tiny_xlmr"])
+def trained(request, small, tmp_path_factory):
+    """A directory with a classifier (its head is new, but of large weights) and its tokenizer."""
+    encoder = request.getfixturevalue(request.param)
+    directory = tmp_path_factory.mktemp("trained")
+    torch.manual_seed(2)
+    model = text_classification.load_model(encoder, small.labels)
+    model.classifier.out_proj.weight.data *= 20
+    model.save_pretrained(directory)
+    copy_tokenizer(encoder, directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def exported(trained, small, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / MODEL_FILE
+    return path, export(text_classification.load_model(trained, small.labels), path, task=text_classification)
+
+
+GROUP = LanguageGroup("g1", ("eng", "hau", "tur"), ("eng", "hau"), {"eng": 0.1, "hau": 0.2, "tur": 0.3})
+
+
+def write(directory, small, trained, quiet, **options):
+    export_group(
+        small,
+        GROUP,
+        trained,
+        directory,
+        task=text_classification,
+        maximum_length=64,
+        progress=quiet,
+        **{"tolerance": 1e-3, "most_texts": 8, **options},
+    )
+
+
+def test_the_graph_is_one_file_with_named_dynamic_inputs(exported):
+    path, inputs = exported
+    assert inputs == ["input_ids", "attention_mask"]
+    assert [file.name for file in path.parent.iterdir()] == [MODEL_FILE]
+    graph = onnx.load(str(path)).graph
+    for entry in [*graph.input, *graph.output]:
+        assert entry.type.tensor_type.shape.dim[0].dim_param, f"the batch of {entry.name} is fixed"
+    assert graph.input[0].type.tensor_type.shape.dim[1].dim_param
+
+
+def test_every_batch_equals_torch(exported, trained, small):
+    session = onnxruntime.InferenceSession(str(exported[0]), providers=["CPUExecutionProvider"])
+    model = text_classification.load_model(trained, small.labels).eval()
+    tokenizer, pad_id = load_tokenizer(trained, maximum_length=64)
+    rows = text_classification.encode_texts(tokenizer, TEXTS)
+    for chosen in ([0], [1], [12], [0, 12], [2, 4, 8], list(range(len(TEXTS))), [12] * 3):
+        batch = pad([rows[i] for i in chosen], pad_id)
+        with torch.no_grad():
+            expected = model(**batch).logits.numpy()
+        found = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
+        np.testing.assert_allclose(found, expected, atol=EXACT, err_msg=str(chosen))
+
+
+def test_a_group_as_it_is_served(trained, small, quiet, tmp_path):
+    write(tmp_path, small, trained, quiet)
+    entry = read_export(tmp_path, "g7")
+    assert entry.id == "g7" and entry.tokenizer == "groups/g7/tokenizer.json"
+    assert entry.precisions["fp32"].file == "groups/g7/model.onnx"
+    parity = entry.precisions["fp32"].parity
+    assert parity.texts == 8 and parity.max_difference < EXACT and parity.label_agreement == 1
+    assert entry.precisions["fp32"].latency_milliseconds > 0
+    assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
+
+    served = open_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, maximum_length=64)
+    tokenizer, pad_id = load_tokenizer(trained, maximum_length=64)
+    model = text_classification.load_model(trained, small.labels)
+    rows = text_classification.encode_texts(tokenizer, TEXTS)
+    expected = text_classification.predict(model, rows, pad_id, device=torch.device("cpu"), batch_size=4)
+    np.testing.assert_allclose(served.logits(TEXTS), expected, atol=EXACT)
+    alone = np.concatenate([served.logits([text]) for text in TEXTS])
+    np.testing.assert_allclose(alone, expected, atol=EXACT)
+
+
+def test_the_saved_tokenizer_does_not_cut_or_pad(trained, small, quiet, tmp_path):
+    write(tmp_path, small, trained, quiet)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    assert content["truncation"] is None and content["padding"] is None
+
+
+def test_the_texts_compared_are_dev_texts_of_the_served_languages(small):
+    chosen = dev_texts(small, GROUP, 8)
+    dev = {code: [e.text for e in small.split(code, "dev")] for code in GROUP.served}
+    assert [text in dev["eng"] for text in chosen] == [True] * 4 + [False] * 4
+    assert all(text in dev["hau"] for text in chosen[4:]) and len(set(chosen)) == 8
+    assert len(dev_texts(small, GROUP, 10_000)) == 9 + 12
+
+
+def test_tampered_weights_stop_the_build(exported, trained, small, quiet, tmp_path, monkeypatch):
+    def tampered(model, path, *, task):
+        inputs = export(model, path, task=task)
+        graph = onnx.load(str(path))
+        weight = max(
+            (tensor for tensor in graph.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT),
+            key=lambda tensor: tensor.name.endswith("out_proj.bias"),
+        )
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) + np.float32([0, 0.01, 0]), weight.name))
+        onnx.save(graph, str(path))
+        return inputs
+
+    monkeypatch.setattr("gradsim_offline.export.group.export", tampered)
+    with pytest.raises(ModelError, match=r"group g1: the exported model is not the trained one: .* up to 0\.01 "):
+        write(tmp_path, small, trained, quiet)
+    assert not (tmp_path / RESULT).exists()
+
+
+def test_another_model_stops_the_build(exported, trained, small, quiet, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    torch.manual_seed(99)
+    model = text_classification.load_model(trained, small.labels)
+    torch.nn.init.normal_(model.classifier.dense.weight)
+
+    def exchanged(_, path, *, task):
+        return export(model, path, task=task)
+
+    monkeypatch.setattr("gradsim_offline.export.group.export", exchanged)
+    other.mkdir()
+    with pytest.raises(ModelError, match="exporting.tolerance"):
+        write(other, small, trained, quiet)
+
+
+@pytest.fixture
+def logits():
+    return np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+
+
+def test_compare_accepts_rounding_and_ties(logits):
+    logits[3] = [0.5, 0.5, -1]
+    noisy = logits.copy()
+    noisy[3, 1] += 1e-6
+    found = compare(noisy, logits, name="g", tolerance=1e-3)
+    assert found.texts == 50 and found.max_difference == pytest.approx(1e-6, rel=0.1)
+    assert found.label_agreement == pytest.approx(49 / 50)
+
+
+@pytest.mark.parametrize("wrong", [0.01, -3.0, np.nan, np.inf])
+def test_compare_refuses_one_wrong_logit(logits, wrong):
+    broken = logits.copy()
+    broken[17, 2] += wrong
+    with pytest.raises(ModelError, match="not the trained one"):
+        compare(broken, logits, name="g", tolerance=1e-3)
+    if not np.isfinite(wrong):
+        with pytest.raises(ModelError, match="not the trained one"):
+            compare(broken, broken, name="g", tolerance=1e-3)
+
+
+def test_an_architecture_that_optimum_does_not_know(small, tmp_path):
+    class Unknown(torch.nn.Module):
+        class config:  # noqa: N801 - the attribute that is read
+            model_type = "nothing-known"
+
+    with pytest.raises(ModelError, match="nothing-known cannot be exported to ONNX"):
+        export(Unknown(), tmp_path / MODEL_FILE, task=text_classification)
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,162 @@
+"""From gradient vectors to S: cosines, silence, split halves; and that measuring leaves the training as it was."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from safetensors.torch import load_file
+
+from gradsim_offline.config import Measuring
+from gradsim_offline.similarity import gradient
+from gradsim_offline.similarity._measured import SIMILARITY_FILE, read_measured
+from gradsim_offline.similarity.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
+from gradsim_offline.tasks import text_classification
+from gradsim_offline.training.batching import Row
+from gradsim_offline.training.fine_tune import RESULT, fine_tune
+
+SETTINGS = Measuring(epochs=2, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
+
+
+def numpy_cosines(vectors):
+    lengths = np.linalg.norm(vectors, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = vectors @ vectors.T / np.outer(lengths, lengths)
+    found[lengths == 0] = found[:, lengths == 0] = 0
+    return found
+
+
+shapes = st.tuples(st.integers(1, 6), st.integers(1, 8))
+vectors = arrays(np.float64, shapes, elements=st.sampled_from([0.0, 0.0, -3.5, 1e-6, 0.25, 2.0, 1e6]))
+
+
+@given(vectors=vectors)
+@settings(max_examples=80, deadline=None)
+def test_cosines_equal_numpy(vectors):
+    found = cosines(torch.tensor(vectors), torch.tensor(vectors))
+    np.testing.assert_allclose(found, numpy_cosines(vectors), atol=1e-12)
+    assert np.isfinite(found).all() and np.abs(found).max() <= 1
+    np.testing.assert_allclose(found, found.T, atol=1e-15)
+
+
+def test_similarity_is_the_mean_over_epochs_of_the_whole_gradients():
+    torch.manual_seed(0)
+    counts = torch.tensor([[1.0, 2, 5], [3, 2, 4]])
+    shares = counts / counts.sum(0)
+    epochs = [{name: torch.randn(2, 3, 7) for name in SETTINGS.layers} for _ in range(3)]
+    measured = compare(epochs, shares, ["amh", "hau", "yor"], SETTINGS, 1.0)
+    for name in SETTINGS.layers:
+        whole = [
+            (found[name].double() * counts.double()[..., None]).sum(0) / counts.double().sum(0)[:, None]
+            for found in epochs
+        ]
+        expected = np.mean([numpy_cosines(vectors.numpy()) for vectors in whole], axis=0)
+        np.testing.assert_allclose(measured.layers[name], expected, atol=1e-6)
+    np.testing.assert_array_equal(measured.matrix, measured.layers["head.out"])
+    np.testing.assert_allclose(np.mean(measured.epochs, axis=0), measured.matrix, atol=1e-12)
+    own = [[numpy_cosines(found["head.out"][:, i].double().numpy())[0, 1] for i in range(3)] for found in epochs]
+    np.testing.assert_allclose(measured.split_half, np.mean(own, axis=0), atol=1e-12)
+
+
+def test_a_silent_language_has_similarity_0_and_a_warning():
+    epochs = [{"head.out": torch.randn(2, 3, 5)} for _ in range(2)]
+    for found in epochs:
+        found["head.out"][:, 1] = 0
+    settings = SETTINGS.model_copy(update={"layers": ["head.out"]})
+    with pytest.warns(UserWarning, match=r"no gradient at head\.out for hau: similarity 0"):
+        measured = compare(epochs, torch.full((2, 3), 0.5), ["amh", "hau", "yor"], settings, 0.0)
+    assert not measured.matrix[1].any() and not measured.matrix[:, 1].any()
+    assert np.isfinite(measured.matrix).all() and np.isfinite(measured.split_half).all()
+    assert measured.split_half[1] == 0
+
+
+def test_a_language_of_one_text_has_split_half_0_not_nan():
+    epochs = [{"head.out": torch.randn(2, 2, 5)}]
+    epochs[0]["head.out"][1, 0] = 0
+    shares = torch.tensor([[1.0, 0.5], [0.0, 0.5]])
+    settings = SETTINGS.model_copy(update={"layers": ["head.out"]})
+    measured = compare(epochs, shares, ["amh", "hau"], settings, 0.0)
+    assert measured.split_half[0] == 0
+    assert measured.matrix[0, 0] == pytest.approx(1)
+
+
+def test_shares_of_the_halves_add_up(tiny_mini, small):
+    model = text_classification.load_model(tiny_mini, small.labels)
+    rows = [Row((1, 2), 0, language, half) for language, half in [(0, 0), (0, 1), (0, 1), (2, 1)]]
+    observer = GradientObserver(model, rows, ["head.out"], 3)
+    np.testing.assert_allclose(observer.shares.T, [[1 / 3, 2 / 3], [0, 0], [0, 1]])
+
+
+def train_on(small, encoder, directory, quiet, observed):
+    made = []
+
+    def observe(model, rows):
+        made.append(GradientObserver(model, rows, ["head.out", "head", "encoder.0"], 3))
+        return made[-1]
+
+    directory.mkdir()
+    fine_tune(
+        small,
+        small.languages,
+        small.languages,
+        directory,
+        task=text_classification,
+        encoder=str(encoder),
+        settings=SETTINGS,
+        maximum_length=64,
+        seed=3,
+        device=torch.device("cpu"),
+        progress=quiet,
+        log=lambda **_: None,
+        observe=observe if observed else None,
+    )
+    return made
+
+
+@pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
+def test_hooks_change_neither_the_losses_nor_the_weights(encoder, small, quiet, tmp_path, request):
+    path = request.getfixturevalue(encoder)
+    train_on(small, path, tmp_path / "plain", quiet, observed=False)
+    (observer,) = train_on(small, path, tmp_path / "observed", quiet, observed=True)
+    assert len(observer.epochs) == 2 and observer.epochs[0]["head.out"].any()
+    results = [json.loads((tmp_path / name / RESULT).read_text()) for name in ("plain", "observed")]
+    assert results[0] == results[1]
+    plain, observed = (load_file(tmp_path / name / "model.safetensors") for name in ("plain", "observed"))
+    assert plain.keys() == observed.keys()
+    assert all(torch.equal(plain[name], observed[name]) for name in plain)
+
+
+def test_what_a_measurement_leaves_behind(small, tiny_mini, quiet, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measured = gradient.measure(
+            small,
+            tmp_path,
+            task=text_classification,
+            encoder=str(tiny_mini),
+            settings=SETTINGS,
+            maximum_length=64,
+            seed=0,
+            device=torch.device("cpu"),
+            progress=quiet,
+            log=lambda **_: None,
+        )
+    assert measured.matrix.shape == (3, 3) and len(measured.epochs) == 2
+    np.testing.assert_allclose(measured.matrix.diagonal(), 1)
+    kept = load_file(tmp_path / GRADIENTS_FILE)
+    assert set(kept) == {f"{layer}.{epoch}" for layer in SETTINGS.layers for epoch in range(2)}
+    assert kept["head.out.0"].shape[:2] == (2, 3)
+    counts = {code: len(small.split(code, "train")) for code in small.languages}
+    halves = np.array([[n - n // 2, n // 2] for n in counts.values()]).T  # permutation % 2
+    vectors = (kept["head.out.1"].double().numpy() * (halves / halves.sum(0))[..., None]).sum(0)
+    np.testing.assert_allclose(measured.epochs[1], numpy_cosines(vectors), atol=1e-6)
+    again = read_measured(tmp_path / SIMILARITY_FILE)
+    assert again.languages == small.languages and again.settings["layers"] == SETTINGS.layers
+    np.testing.assert_array_equal(again.matrix, measured.matrix)
+    np.testing.assert_array_equal(again.split_half, measured.split_half)

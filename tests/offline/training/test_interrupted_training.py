@@ -1,0 +1,166 @@
+"""An interrupted training ends where an uninterrupted one does: weights, history, gradients, bit for bit."""
+
+from __future__ import annotations
+
+import functools
+import json
+from contextlib import contextmanager
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from gradsim_offline.config import Measuring
+from gradsim_offline.encoders import mini
+from gradsim_offline.progress import Progress
+from gradsim_offline.similarity import gradient
+from gradsim_offline.similarity._measured import SIMILARITY_FILE
+from gradsim_offline.similarity.gradient import GRADIENTS_FILE
+from gradsim_offline.tasks import text_classification
+from gradsim_offline.training import fine_tune as fine_tuning
+from gradsim_offline.training import loop
+from gradsim_offline.training.fine_tune import RESULT, fine_tune
+
+SETTINGS = Measuring(epochs=3, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
+EPOCH = 7  # steps: 56 texts
+
+
+class Impatient(Progress):
+    """Raises KeyboardInterrupt, as Ctrl-C does, after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(quiet=True)
+        self.left = steps
+        self.seen: list[str] = []
+
+    @contextmanager
+    def bar(self, title, total):
+        def advance(remark):
+            self.seen.append(remark)
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_after_every_step(request, monkeypatch):
+    """Save after every step, or at epoch ends only: then the steps since the last one are done again."""
+    if getattr(request, "param", True):
+        eager = functools.partial(loop.train, save_every_seconds=-1.0)
+        monkeypatch.setattr(fine_tuning, "train", eager)
+        monkeypatch.setattr(mini, "train", eager)
+
+
+def tune(small, encoder, directory, progress):
+    directory.mkdir(exist_ok=True)
+    fine_tune(
+        small,
+        small.languages,
+        ["eng", "tur"],
+        directory,
+        task=text_classification,
+        encoder=str(encoder),
+        settings=SETTINGS,
+        maximum_length=64,
+        seed=1,
+        device=torch.device("cpu"),
+        progress=progress,
+        log=lambda **_: None,
+    )
+
+
+def measure(small, encoder, directory, progress):
+    directory.mkdir(exist_ok=True)
+    gradient.measure(
+        small,
+        directory,
+        task=text_classification,
+        encoder=str(encoder),
+        settings=SETTINGS,
+        maximum_length=64,
+        seed=1,
+        device=torch.device("cpu"),
+        progress=progress,
+        log=lambda **_: None,
+    )
+
+
+def equal_tensors(first, second):
+    one, other = load_file(first), load_file(second)
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+often = pytest.mark.parametrize("checkpoint_after_every_step", [True, False], indirect=True, ids=["step", "epoch"])
+stops = pytest.mark.parametrize("stop", [1, EPOCH - 1, EPOCH, EPOCH + 3, 3 * EPOCH])
+
+
+@often
+@stops
+def test_fine_tuning(small, tiny_mini, tmp_path, quiet, stop):
+    tune(small, tiny_mini, tmp_path / "whole", quiet)
+    with pytest.raises(KeyboardInterrupt):
+        tune(small, tiny_mini, tmp_path / "broken", Impatient(stop))
+    assert not (tmp_path / "broken" / RESULT).exists()
+    tune(small, tiny_mini, tmp_path / "broken", quiet)
+    assert equal_tensors(*(tmp_path / name / "model.safetensors" for name in ("whole", "broken")))
+    assert json.loads((tmp_path / "whole" / RESULT).read_text()) == json.loads((tmp_path / "broken" / RESULT).read_text())
+
+
+@often
+@pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
+@pytest.mark.parametrize("stop", [3, EPOCH + 3, 2 * EPOCH + 1])
+def test_measuring(small, tmp_path, quiet, stop, encoder, request):
+    path = request.getfixturevalue(encoder)
+    measure(small, path, tmp_path / "whole", quiet)
+    with pytest.raises(KeyboardInterrupt):
+        measure(small, path, tmp_path / "broken", Impatient(stop))
+    measure(small, path, tmp_path / "broken", quiet)
+    for file in ("model.safetensors", GRADIENTS_FILE):
+        assert equal_tensors(tmp_path / "whole" / file, tmp_path / "broken" / file), file
+    whole, broken = (json.loads((tmp_path / name / SIMILARITY_FILE).read_text()) for name in ("whole", "broken"))
+    del whole["seconds"], broken["seconds"]
+    assert whole == broken
+
+
+def test_interrupted_again_and_again(small, tiny_mini, tmp_path, quiet):
+    measure(small, tiny_mini, tmp_path / "whole", quiet)
+    resumed = []
+    while not (tmp_path / "broken" / SIMILARITY_FILE).exists():
+        progress = Impatient(len(resumed) * 3 + 4)
+        try:
+            measure(small, tiny_mini, tmp_path / "broken", progress)
+        except KeyboardInterrupt:
+            resumed.append(progress.seen.count(""))
+    assert len(resumed) >= 4 and resumed == sorted(resumed) and resumed[-1] > EPOCH
+    assert equal_tensors(*(tmp_path / name / GRADIENTS_FILE for name in ("whole", "broken")))
+
+
+@pytest.mark.parametrize("stop", [2, 5])
+def test_pre_training(small, tmp_path, quiet, stop):
+    from gradsim_offline.config import Pretraining
+
+    def prepare(directory, progress):
+        directory.mkdir(exist_ok=True)
+        mini.prepare(
+            "mini",
+            {code: [example.text for example in small.split(code, "train")] for code in small.languages},
+            directory,
+            settings=Pretraining(
+                vocabulary=300, hidden_size=32, layers=1, ngram_buckets=256, ngram_size=4, epochs=2, batch_size=16
+            ),
+            maximum_length=64,
+            seed=5,
+            device=torch.device("cpu"),
+            progress=progress,
+            log=lambda **_: None,
+        )
+
+    prepare(tmp_path / "whole", quiet)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "broken", Impatient(stop))
+    prepare(tmp_path / "broken", quiet)
+    for file in ("model.safetensors", "tokenizer.json", "config.json"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes(), file
