@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import _report  # noqa: F401 - before torch: it says how OpenMP waits
 import torch
 from torch import Tensor, nn
 

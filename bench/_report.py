@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as gradsim-offline does; read when torch is loaded
 BUSY = 0.5  # load average above which the machine is not ours alone
 
 
@@ -57,6 +58,7 @@ def machine() -> dict[str, Any]:
             found[library] = version(library)
         except PackageNotFoundError:
             continue
+    found["OMP_WAIT_POLICY"] = os.environ["OMP_WAIT_POLICY"]
     return {**found, "load_average": os.getloadavg()}
 
 

@@ -39,7 +39,7 @@ class Measuring(Training):
     """The joint run in which the languages' gradients are compared (GradSim step I)."""
 
     fraction: Share = Field(1.0, description="share of each language's training texts that the joint run sees")
-    layers: list[str] = Field(
+    layers: Annotated[list[str], Field(min_length=1)] = Field(
         ["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides"
     )
 

@@ -44,7 +44,7 @@ class Run:
         work: Callable[[Path], None],
         *,
         title: str = "",
-        result: Path | None = None,
+        whole: Callable[[], bool] = lambda: True,
     ) -> Done:
         """Run a stage, or say that it is up to date.
 
@@ -53,16 +53,15 @@ class Run:
             inputs: Everything that its results depend on; must be JSON.
             work: Called with the stage's directory; writes its results there, checkpoints below ``work/``.
             title: What people read; empty: the name.
-            result: A file outside the stage's directory without which it is not up to date.
+            whole: Whether what it wrote outside its directory is still there and as it was.
         """
         directory = self.directory / name
         wanted = json.loads(json.dumps(inputs, sort_keys=True, default=str))
         record = _read(directory / RECORD)
-        there = result is None or result.exists()
-        if record and record["inputs"] == wanted and "digest" in record and there:
+        if record and record["inputs"] == wanted and "digest" in record and whole():
             self.progress.note(f"{title or name}: up to date, skipped")
             return Done(directory, record["digest"])
-        going_on = bool(record) and record["inputs"] == wanted
+        going_on = bool(record) and record["inputs"] == wanted and "digest" not in record
         if not going_on and directory.exists():
             shutil.rmtree(directory)
         directory.mkdir(parents=True, exist_ok=True)

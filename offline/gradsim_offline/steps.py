@@ -18,7 +18,8 @@ from gradsim_offline.grouping._objective import singleton_scores
 from gradsim_offline.grouping._result import GROUPS_FILE, Groups, LanguageGroup, name_groups, read_groups
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.stages import Done, Run, write_json
-from gradsim_shared.errors import DataError
+from gradsim_shared.bundle import open_bundle
+from gradsim_shared.errors import BundleError, DataError
 
 EVALUATION_FILE = "evaluation.json"
 _LONG_NAME = 60
@@ -320,7 +321,7 @@ class Workshop:
             page = render(manifest, measured, evaluated, test_counts)
             write_bundle(target, manifest, sources, identifier.directory, measured, page)
 
-        self.run.stage("assemble", inputs, write, title="bundle", result=target / "manifest.json")
+        self.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target
 
     def _training(self, encoder: Encoder, name: str = "measure") -> dict[str, Any]:
@@ -340,6 +341,14 @@ class Workshop:
 
     def _log(self, stage: str) -> Callable[..., None]:
         return lambda **fields: self.run.log(stage=stage, **fields)
+
+
+def _is_whole(bundle: Path) -> bool:
+    try:
+        open_bundle(bundle)
+    except BundleError:
+        return False
+    return True
 
 
 def _folder(group: LanguageGroup) -> str:

@@ -19,12 +19,12 @@ class Route:
     """Which language a text was taken for, which group answers, and why.
 
     Attributes:
-        language: ISO 639-3; ``None`` when no language of the bundle is written in the text's script.
+        language: ISO 639-3; ``None`` when the text has no letter of a script of the bundle.
         confidence: The identifier's probability of that language, 0 to 1; ``None`` when it was not asked.
         group: The id of the group that answers.
         collective_similarity: Of the language in that group; ``None`` when it is no member.
         reason: ``given`` by the caller; ``identified``; ``fallback``: the identifier was not sure enough;
-            ``unknown``: the text's script belongs to no language of the bundle.
+            ``unknown``: the text has no letter, or its script belongs to no language of the bundle.
     """
 
     language: str | None
@@ -68,7 +68,7 @@ class Router:
         costs nothing. The route names the likeliest language of the likeliest group.
         """
         letters = scripts_of(text)
-        if letters and self._scripts.isdisjoint(letters):
+        if self._scripts.isdisjoint(letters):
             return Route(None, 0.0, self._fallback, None, "unknown")
         by_group: dict[str, float] = {}
         for code, probability in probabilities.items():

@@ -47,7 +47,9 @@ def small() -> Dataset:
         whole.task,
         whole.labels,
         {
-            code: {split: whole.split(code, split)[:n] for split, n in zip(("train", "dev", "test"), counts, strict=True)}
+            code: {
+                split: whole.split(code, split)[:n] for split, n in zip(("train", "dev", "test"), counts, strict=True)
+            }
             for code, counts in sizes.items()
         },
     )

@@ -30,7 +30,7 @@ class _Commands(click.Group):
     """Lists the commands without importing them, and imports the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS]  # the module `list` of this folder hides the built-in function
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
@@ -44,7 +44,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,7 +62,7 @@ def main() -> None:
     # times as long (bench/waiting.py). Read when torch is loaded, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="gradsim-offline", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Interrupted. The same command goes on where it stopped.", err=True)
         sys.exit(_INTERRUPTED)

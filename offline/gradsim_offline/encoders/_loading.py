@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import nn
 
 from gradsim_shared.errors import ModelError
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, SafetensorError)  # what transformers lets through
 
 
 def from_pretrained(auto_class: Any, path: str | Path, **settings: Any) -> nn.Module:  # noqa: ANN401 - HF's own
@@ -26,7 +29,7 @@ def from_pretrained(auto_class: Any, path: str | Path, **settings: Any) -> nn.Mo
     logging.set_verbosity_error()  # a new head is what we want, not a warning
     try:
         model: nn.Module = auto_class.from_pretrained(str(path), use_safetensors=True, **settings)
-    except (OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         raise ModelError(_explain(str(path), error)) from error
     finally:
         logging.set_verbosity(level)
@@ -39,19 +42,22 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer,
     It is the very class that the server uses; what it reads is what tokenizer.json holds.
 
     Raises:
-        ModelError: There is none, or it has no fast form.
+        ModelError: There is none, it has no fast form, or the model reads fewer tokens.
     """
     from transformers import AutoTokenizer
 
     try:
         wrapped = AutoTokenizer.from_pretrained(str(path))
-    except (OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         raise ModelError(_explain(str(path), error)) from error
     backend = getattr(wrapped, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise ModelError(f"the tokenizer of {path} has no fast form (tokenizer.json), which serving needs")
     if wrapped.pad_token_id is None:
         raise ModelError(f"the tokenizer of {path} has no padding token; set one in its tokenizer_config.json")
+    if maximum_length > wrapped.model_max_length:
+        most = wrapped.model_max_length
+        raise ModelError(f"{path} reads at most {most} tokens; maximum_length = {maximum_length} is too long for it")
     backend.no_padding()
     backend.enable_truncation(maximum_length)
     return backend, int(wrapped.pad_token_id)
@@ -76,7 +82,7 @@ def is_there(path: str | Path) -> None:
 
     try:
         AutoConfig.from_pretrained(str(path))
-    except (OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         raise ModelError(_explain(str(path), error)) from error
 
 
@@ -86,14 +92,20 @@ def _explain(path: str, error: Exception) -> str:
         config = directory / "config.json"
         if not config.is_file():
             return f"the directory {path} holds no model: config.json is missing"
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type", "?")
-        return f"the model in {path} (model_type {kind}) cannot be loaded: {_first_line(error)}"
+        return f"the model in {path} (model_type {_model_type(config)}) cannot be loaded: {_first_line(error)}"
     return (
         f"the model {path!r} is neither a directory nor, from here, on the Hugging Face Hub ({_first_line(error)}). "
         "Three ways on: --model mini trains a small encoder from your own texts; --model DIRECTORY takes a saved "
         "model; or fetch it where there is a network (`huggingface-cli download NAME`) and bring the Hub cache "
         "along (HF_HOME)"
     )
+
+
+def _model_type(config: Path) -> str:
+    try:
+        return str(json.loads(config.read_text(encoding="utf-8"))["model_type"])
+    except (ValueError, KeyError, TypeError):
+        return "not readable"
 
 
 def _first_line(error: Exception) -> str:

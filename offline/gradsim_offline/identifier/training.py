@@ -25,7 +25,9 @@ RESULT = "identifier.json"
 PREFIX = "__label__"
 NGRAM_LENGTHS = ((1, 4), (2, 5))
 RATES = (0.1, 0.3)
-FIXED = {"dim": 16, "epoch": 10, "wordNgrams": 1, "minCount": 1}
+FIXED = {"dim": 16, "wordNgrams": 1, "minCount": 1}
+EPOCHS = 10
+SEEN = 30_000  # texts, at least: small data is gone through more often, or the rarer languages are not learnt
 BUCKETS = (20_000, 200_000)  # of character n-grams: three per training text, within these
 FEATURES = (None, 150_000, 100_000, 60_000, 30_000, 10_000)  # how many words and n-grams a smaller model keeps
 BALANCE = 0.3  # a small language is repeated until it has this share of the largest one's texts
@@ -62,9 +64,11 @@ def train_identifier(
     judged = {language: dev.get(language) or train[language][:500] for language in train}
     labels = {f"{PREFIX}{language}": language for language in sorted(train)}
     file = _write_training_file(train, directory / WORK / "train.txt")
-    buckets = min(max(3 * sum(map(len, train.values())), BUCKETS[0]), BUCKETS[1])
+    total = sum(map(len, train.values()))
+    buckets = min(max(3 * total, BUCKETS[0]), BUCKETS[1])
+    epochs = max(EPOCHS, -(-SEEN // total))
     candidates = [
-        {**FIXED, "bucket": buckets, "minn": low, "maxn": high, "lr": rate}
+        {**FIXED, "epoch": epochs, "bucket": buckets, "minn": low, "maxn": high, "lr": rate}
         for (low, high), rate in product(NGRAM_LENGTHS, RATES)
     ]
     best: tuple[float, Path, dict[str, Any]] | None = None
@@ -83,7 +87,12 @@ def train_identifier(
     temperature = fit_temperature(quantised, labels, judged)
     write_json(
         directory / RESULT,
-        {"labels": labels, "temperature": temperature, "chosen": chosen, "tuned_on": "dev" if dev else "train"},
+        {
+            "labels": labels,
+            "temperature": temperature,
+            "chosen": chosen,
+            "tuned_on": "dev" if any(dev.values()) else "train",
+        },
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from gradsim_offline.config import Training
 from gradsim_offline.dataset import Dataset, Example
+from gradsim_offline.devices import keep_memory
 from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import WORK, write_json
@@ -58,6 +59,7 @@ def fine_tune(
         fraction: Share of each language's training texts to use.
         observe: Makes an observer of the backward passes from the model and the training rows.
     """
+    keep_memory()
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
     torch.manual_seed(seed)  # the new head
     model = task.load_model(encoder, dataset.labels)

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gradsim_offline.devices import keep_memory, mixed_precision
+from gradsim_offline.devices import mixed_precision
 from gradsim_offline.progress import Advance
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
@@ -78,7 +78,6 @@ def train(
         Where the training ended: best epoch, its score, and one entry of history per epoch.
     """
     seed_everything(seed)
-    keep_memory()
     model.to(device)
     optimizer = _optimizer(model, learning_rate, weight_decay, device)
     checkpoint = Checkpoint(checkpoints)

@@ -1,4 +1,4 @@
-"""AfriSenti as its authors' files hold it: every count, every text unchanged, its own language codes, where it is found."""
+"""AfriSenti as its authors' files hold it: every count, every text, its own language codes, where it is found."""
 
 from __future__ import annotations
 
@@ -73,7 +73,16 @@ def test_spaces_at_the_ends_are_kept(whole):
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("dz", "arq"), ("kr", "kin"), ("ma", "ary"), ("am", "amh"), ("HA", "hau"), ("pt", "por"), ("pcm", "pcm"), ("rw", "kin")],
+    [
+        ("dz", "arq"),
+        ("kr", "kin"),
+        ("ma", "ary"),
+        ("am", "amh"),
+        ("HA", "hau"),
+        ("pt", "por"),
+        ("pcm", "pcm"),
+        ("rw", "kin"),
+    ],
 )
 def test_the_data_sets_own_codes(data_root, written, meant):
     found = afrisenti.load(data_root / "afrisenti", [written, "tso"])
@@ -102,7 +111,9 @@ def make_directory(root):
 def test_the_option_wins_over_the_environment(tmp_path, monkeypatch):
     own = make_directory(tmp_path / "own")
     make_directory(tmp_path / "data" / "afrisenti")
-    (tmp_path / "data" / "afrisenti" / "tso" / "train.tsv").write_text("tweet\tlabel\nkule\tneutral\n", encoding="utf-8")
+    (tmp_path / "data" / "afrisenti" / "tso" / "train.tsv").write_text(
+        "tweet\tlabel\nkule\tneutral\n", encoding="utf-8"
+    )
     monkeypatch.setenv(afrisenti.ENVIRONMENT, str(tmp_path / "data"))
     assert afrisenti.load(None, ["tso"]).split("tso", "train")[0].text == "kule"
     assert afrisenti.load(own, ["tso"]).split("tso", "train")[0].text == "minjhani train"

@@ -1,4 +1,4 @@
-"""The user's own files: all three forms are read alike, and what is wrong is named by file, line and what is allowed."""
+"""The user's own files: all three forms are read alike, what is wrong is named by file, line and what is allowed."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_no_newline_at_the_end(root, put, ending):
 
 
 def test_quotation_marks_and_spaces_in_tsv_are_text(root, put):
-    texts = ['"Ina kwana"', 'ya ce "a\'a', '"', "  bakwai ", "a, b", "\\n"]
+    texts = ['"Ina kwana"', "ya ce \"a'a", '"', "  bakwai ", "a, b", "\\n"]
     put("hau/train.tsv", content([(text, f"l{i % 2}") for i, text in enumerate(texts)], "tsv"))
     assert [example.text for example in files.load(root).split("hau", "train")] == texts
 
@@ -172,7 +172,9 @@ def test_a_language_without_a_train_split(root, put, ending):
     refused(root, "mine/yor: no train split", "expected train.tsv, train.csv or train.jsonl")
 
 
-@pytest.mark.parametrize(("code", "nearest"), [("hausa", "hau (Hausa)"), ("yorr", "yor (Yoruba)"), ("zz9", "ISO 639-3")])
+@pytest.mark.parametrize(
+    ("code", "nearest"), [("hausa", "hau (Hausa)"), ("yorr", "yor (Yoruba)"), ("zz9", "ISO 639-3")]
+)
 def test_an_unknown_language_code_names_the_nearest_and_the_directory(root, put, code, nearest):
     put("ibo/train.tsv", content(TRAIN, "tsv"))
     put(f"{code}/train.tsv", content(TRAIN, "tsv"))

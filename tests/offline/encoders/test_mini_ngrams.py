@@ -15,7 +15,20 @@ from gradsim_offline.encoders.mini import PAD, inverse_document_frequencies
 from gradsim_offline.training.batching import Row, pad
 
 PRIME, MULTIPLIER = 2**31 - 1, 1_000_003
-SPELLINGS = ["", "", "a", "▁ki", "ƙ", "👍🏽", "ina", "b", "▁", "wata", "ክፍል", "x" * 6]  # 0 and 1 (padding) spell nothing
+SPELLINGS = [
+    "",
+    "",
+    "a",
+    "▁ki",
+    "ƙ",
+    "👍🏽",
+    "ina",
+    "b",
+    "▁",
+    "wata",
+    "ክፍል",
+    "x" * 6,
+]  # 0 and 1 (padding) spell nothing
 CONFIG = MiniConfig(vocab_size=len(SPELLINGS), ngram_buckets=97, ngram_size=5, longest_piece=6, ngram_orders=(2, 3, 5))
 ids_of_texts = st.lists(st.lists(st.integers(0, len(SPELLINGS) - 1), max_size=8), min_size=1, max_size=5)
 

@@ -31,7 +31,8 @@ class Small(nn.Module):
         self.shared = nn.Linear(width, width, bias=bias)
         self.out = nn.Linear(width, labels, bias=bias)
 
-    def forward(self, ids, mask):  # [batch, tokens] twice -> [batch, labels]
+    def forward(self, ids, mask):
+        """Return logits, ``[batch, labels]``, of ids and mask, ``[batch, tokens]``."""
         x, weights = self.embedding(ids), mask[..., None].to(self.out.weight.dtype)
         if self.flat:
             x = (x * weights).sum(1)
@@ -160,7 +161,7 @@ def test_every_tracked_name_of_a_transformer_is_exact(transformer, dtype):
     layers = {path: layer for found in names.values() for path, layer in found.items()}
     expected = separate_passes(model, batches, layers, languages)
     found, counts = one_pass(model, batches, layers, languages)
-    for name, paths in names.items():  # a name's vector is what the cosine is taken of
+    for paths in names.values():  # a name's vector is what the cosine is taken of
         whole = torch.cat([put_together(found[path], counts) for path in paths], dim=1)
         assert_equal(whole, torch.cat([expected[path] for path in paths], dim=1), TOLERANCE[dtype])
 
@@ -216,7 +217,7 @@ def test_hooks_are_gone_after_the_batch_and_after_an_error():
     with pytest.raises(ValueError, match="stop"), tracker.batch(torch.tensor([0]), torch.tensor([0])):
         raise ValueError("stop")
     assert not model.out._forward_hooks
-    with pytest.raises(RuntimeError, match="inside GradientTracker.batch"):
+    with pytest.raises(RuntimeError, match=r"inside GradientTracker\.batch"):
         with tracker.batch(torch.tensor([0, 1]), torch.tensor([0, 1])):
             loss = model(ids, torch.ones_like(ids)).sum()
         loss.backward()
@@ -247,7 +248,12 @@ def test_gradients_are_means_over_examples_not_over_batches():
     model = Small(2, 2, bias=True, flat=True).double()
     ids, labels = torch.randint(20, (5, 3)), torch.randint(2, (5,))
     batches = [
-        ((ids[chosen], torch.ones_like(ids[chosen])), labels[chosen], torch.zeros(len(chosen)).long(), torch.zeros(len(chosen)).long())
+        (
+            (ids[chosen], torch.ones_like(ids[chosen])),
+            labels[chosen],
+            torch.zeros(len(chosen)).long(),
+            torch.zeros(len(chosen)).long(),
+        )
         for chosen in ([0, 1, 2, 3], [4])
     ]
     found, _ = one_pass(model, batches, {"out": model.out}, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -45,8 +47,10 @@ def test_another_order_in_another_epoch_and_for_another_seed(lengths, size, seed
 @settings(max_examples=40, deadline=None)
 def test_inside_a_pool_batches_do_not_overlap_in_length(lengths, size, seed):
     assume(len(lengths) <= 50 * size)
-    ranges = sorted((min(of), max(of)) for of in ([lengths[i] for i in b] for b in plan(lengths, size, seed=seed, epoch=0)))
-    assert all(first[1] <= second[0] for first, second in zip(ranges, ranges[1:], strict=False))
+    ranges = sorted(
+        (min(of), max(of)) for of in ([lengths[i] for i in b] for b in plan(lengths, size, seed=seed, epoch=0))
+    )
+    assert all(first[1] <= second[0] for first, second in pairwise(ranges))
 
 
 def test_padding():

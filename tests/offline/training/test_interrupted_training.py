@@ -35,6 +35,8 @@ class Impatient(Progress):
 
     @contextmanager
     def bar(self, title, total):
+        """Count the steps down."""
+
         def advance(remark):
             self.seen.append(remark)
             self.left -= 1
@@ -106,7 +108,9 @@ def test_fine_tuning(small, tiny_mini, tmp_path, quiet, stop):
     assert not (tmp_path / "broken" / RESULT).exists()
     tune(small, tiny_mini, tmp_path / "broken", quiet)
     assert equal_tensors(*(tmp_path / name / "model.safetensors" for name in ("whole", "broken")))
-    assert json.loads((tmp_path / "whole" / RESULT).read_text()) == json.loads((tmp_path / "broken" / RESULT).read_text())
+    assert json.loads((tmp_path / "whole" / RESULT).read_text()) == json.loads(
+        (tmp_path / "broken" / RESULT).read_text()
+    )
 
 
 @often

@@ -31,7 +31,11 @@ def make_rows(count, length, seed=0):
 
 
 @given(
-    share=st.floats(0.01, 1), seed=st.integers(0, 2**40), epoch=st.integers(0, 9), step=st.integers(0, 9), data=st.data()
+    share=st.floats(0.01, 1),
+    seed=st.integers(0, 2**40),
+    epoch=st.integers(0, 9),
+    step=st.integers(0, 9),
+    data=st.data(),
 )
 @settings(max_examples=60, deadline=None)
 def test_what_is_asked_and_what_is_left(share, seed, epoch, step, data):

@@ -24,6 +24,7 @@ class Classifier(nn.Module):
         self.embedding, self.norm, self.out = nn.Embedding(12, 6), nn.LayerNorm(6), nn.Linear(6, 3)
 
     def forward(self, input_ids, labels):
+        """Return loss and logits."""
         logits = self.out(F.dropout(self.norm(self.embedding(input_ids).sum(1)), 0.2, self.training))
         return SimpleNamespace(loss=F.cross_entropy(logits, labels), logits=logits)
 

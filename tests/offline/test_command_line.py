@@ -1,0 +1,269 @@
+"""Everything that a user types at ``gradsim-offline``: help, lists, settings, and each mistake in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from gradsim_offline import cli, plugins
+from gradsim_offline.config import default_recipe, read_recipe, recipe_names, resolve, setting_names
+from gradsim_shared.errors import SettingsError
+
+COMMANDS = (
+    "build",
+    "encoder",
+    "measure",
+    "group",
+    "train",
+    "export",
+    "identify",
+    "evaluate",
+    "inspect",
+    "list",
+    "settings",
+)
+HEAVY = ("torch", "transformers", "onnxruntime", "datasets", "sklearn", "matplotlib")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function that calls the program as the shell does: returns exit code, standard output, standard error."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["gradsim-offline", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, error = capsys.readouterr()
+        return ended.value.code, out, error
+
+    return call
+
+
+def refused(answer, *parts):
+    code, out, error = answer
+    assert (code, out) == (1, "")
+    assert error.startswith("Error: ") and error.count("\n") == 1 and "Traceback" not in error
+    for part in parts:
+        assert part in error, error
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command(run, command):
+    code, out, error = run(command, "--help")
+    assert (code, error) == (0, "")
+    assert out.startswith(f"Usage: gradsim-offline {command}") and "--help" in out
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0 and out.startswith("Usage: gradsim-offline [OPTIONS] COMMAND")
+    listed = [
+        line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.startswith("  ") and line[2] != " "
+    ]
+    assert tuple(listed) == COMMANDS
+    assert run("-h")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["build", "--help"], ["list"], ["settings"], ["--version"], ["build", "--data", "x"]]
+)
+def test_light_commands_load_nothing_heavy(words):
+    script = f"""
+import sys
+sys.argv = ["gradsim-offline", *{words!r}]
+from gradsim_offline.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert code == 0 and out.startswith("gradsim-offline, version ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compile"],
+        ["build", "--grups", "3"],
+        ["build", "--groups", "0"],
+        ["build", "--groups", "many"],
+        ["build", "surplus"],
+        ["build", "--epochs"],
+        ["list", "nothing"],
+        ["inspect"],
+    ],
+)
+def test_wrong_usage_exits_with_2(run, words):
+    code, out, error = run(*words)
+    assert (code, out) == (2, "")
+    assert "Error: " in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (
+            ["--data", "afrisent"],
+            ["unknown data set 'afrisent'. Did you mean afrisenti?", "Known: afrisenti, demo, files"],
+        ),
+        (["--solver", "exakt"], ["unknown solver 'exakt'. Did you mean exact?"]),
+        (["--measure", "gradients"], ["unknown similarity measure 'gradients'. Did you mean gradient?"]),
+        (["--set", "training.epoch=3"], ["unknown setting 'training.epoch'. Did you mean training.epochs"]),
+        (["--recipe", "dmeo"], ["unknown recipe 'dmeo'. Did you mean demo", "Or name a .toml file."]),
+        (["--recipe", "none.toml"], ["the recipe none.toml does not exist"]),
+        (["--set", "epochs"], ["--set epochs: write it as name=value"]),
+        (["--set", "training.epochs=0"], ["training.epochs = 0: ", "greater than 0"]),
+        (["--set", "training.epochs=x"], ["training.epochs = 'x': "]),
+        (["--set", "training=5"], ["training = 5: "]),
+        (["--set", "model.size=5"], ["model.size: model is a setting, not a section"]),
+        (["--set", "measuring.layers=[]"], ["measuring.layers = []: "]),
+        (["--set", "languages=hau"], ["languages = 'hau': "]),
+        (["--languages", ""], ["languages = []", "name at least one language"]),
+        (["--languages", "hau,xx"], ["unknown language 'xx'", "Known: eng, hau"]),
+        (["--data", "files"], ["the data set files needs --data-dir"]),
+        (["--data", "files", "--data-dir", "/nowhere"], ["/nowhere is not a directory"]),
+        (["--data", "afrisenti", "--data-dir", "/nowhere"], ["/nowhere is not a directory"]),
+        (["--device", "tpu"], ["unknown device 'tpu'", "Known: auto, cpu, cuda, mps"]),
+        (["--model", "no-such/model"], ["no-such/model", "Three ways on: --model mini"]),
+        (
+            ["--singleton-score", "nought", "--set", "pretraining.epochs=0"],
+            ["nought", "self, split-half, zero, forbid"],
+        ),
+        (["--set", "measuring.layers=['tail']"], ["tracked layer 'tail' is not known"]),
+    ],
+)
+def test_mistakes_are_one_line(run, tmp_path, monkeypatch, words, parts):
+    monkeypatch.chdir(tmp_path)
+    data = [] if "--data" in words else ["--data", "demo"]
+    languages = [] if "--languages" in words or data == [] else ["--languages", "hau,tur"]
+    tiny = [
+        "--set",
+        "pretraining.vocabulary=300",
+        "--set",
+        "pretraining.ngram_buckets=64",
+        "--set",
+        "pretraining.layers=0",
+    ]
+    quick = ["--set", "measuring.epochs=1", "--set", "pretraining.epochs=0", "--set", "measuring.minimum_steps=0"]
+    refused(run("build", "-q", *data, *languages, *tiny, *quick, *words, "--out", tmp_path / "out"), *parts)
+
+
+def test_data_errors_name_file_and_line(run, tmp_path):
+    folder = tmp_path / "mine" / "hau"
+    folder.mkdir(parents=True)
+    (folder / "train.tsv").write_bytes(b"text\tlabel\na\tx\nb\ty\nc\n")
+    answer = run("measure", "--data", "files", "--data-dir", tmp_path / "mine", "--out", tmp_path / "out")
+    refused(answer, f"{folder}/train.tsv:4: 1 tab-separated fields; the header has 2")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_is_not_toml(run, tmp_path):
+    (tmp_path / "mine.toml").write_text("data = demo")
+    refused(run("build", "--recipe", tmp_path / "mine.toml"), "is not valid TOML")
+
+
+def test_an_output_directory_that_cannot_be_made(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(run("build", "--out", tmp_path / "file" / "below"), "Not a directory", str(tmp_path / "file"))
+    assert run("build", "--out", tmp_path / "file")[0] == 2
+
+
+def test_inspecting_what_is_no_bundle(run, tmp_path):
+    refused(run("inspect", tmp_path), "is no bundle: it has no manifest.json", "runs/demo/bundle")
+    (tmp_path / "manifest.json").write_text("{")
+    refused(run("inspect", tmp_path), "is not valid JSON")
+
+
+def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gradsim_offline.config.resolve", interrupted)
+    code, _, error = run("build")
+    assert code == 130 and error.strip().endswith("Interrupted. The same command goes on where it stopped.")
+
+
+def test_a_missing_package_names_the_extra():
+    script = """
+import sys
+sys.modules["pycountry"] = None
+sys.argv = ["gradsim-offline", "build", "--data", "files"]
+from gradsim_offline.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    answer = (done.returncode, done.stdout, done.stderr)
+    refused(answer, "pycountry is not installed; run: pip install 'gradsim-router[offline]'")
+
+
+def test_list_shows_every_plugin_with_its_first_line(run):
+    code, out, _ = run("list")
+    assert code == 0
+    for kind, folder in plugins.KINDS.items():
+        assert f"{kind}:" in out.splitlines()
+        for name in plugins.names(folder):
+            assert f"  {name:<22} {plugins.description(folder, name)}" in out.splitlines()
+            assert len(plugins.description(folder, name)) > 20
+    assert run("list", "solvers")[1].splitlines()[1].split()[0] == "exact"
+
+
+@pytest.mark.parametrize("folder", [folder for folder in plugins.FOLDERS if folder != "recipes"])
+def test_every_plugin_loads_and_has_what_its_kind_needs(folder):
+    needed = {
+        "datasets": ("load", "TASK", "LICENCE", "CITATION"),
+        "similarity": ("measure",),
+        "grouping": ("solve",),
+        "tasks": ("load_model", "encode", "collate", "predict", "scores", "encode_texts", "METRIC", "EXPORT_TASK"),
+        "encoders": ("prepare",),
+    }[folder]
+    for name in plugins.names(folder):
+        module = plugins.load(folder, name)
+        assert all(hasattr(module, attribute) for attribute in needed), (name, needed)
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_every_shipped_recipe_resolves(run, recipe):
+    found = resolve(recipe, {})
+    for section, values in read_recipe(recipe).items():
+        if isinstance(values, dict):
+            for name, value in values.items():
+                assert getattr(getattr(found, section), name) == value
+        else:
+            assert str(getattr(found, section)) == str(values)
+    code, out, _ = run("settings", "--recipe", recipe)
+    assert code == 0 and [line.split()[0] for line in out.splitlines()] == setting_names()
+
+
+def test_settings_are_all_explained_and_can_be_tried(run):
+    for line in run("settings")[1].splitlines():
+        assert len(line) > 52, f"no explanation: {line}"
+    out = run("settings", "--set", "training.epochs=77")[1]
+    assert next(line for line in out.splitlines() if line.startswith("training.epochs ")).split()[1] == "77"
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "recipe"),
+    [("demo", "mini", "demo"), ("afrisenti", "mini", "mini"), ("demo", "a/b", "pretrained"), ("files", "mini", "mini")],
+)
+def test_the_recipe_that_is_used_when_none_is_named(data, model, recipe):
+    assert default_recipe(data, model) == recipe
+    assert resolve(None, {"data": data, "model": model}) == resolve(recipe, {"data": data, "model": model})
+
+
+def test_assignments_win_over_options_and_options_over_the_recipe():
+    found = resolve(
+        "demo", {"training.epochs": 5, "seed": 3}, ["training.epochs=6", "model=x/y", "grouping.groups = 2"]
+    )
+    assert (found.training.epochs, found.seed, found.model, found.grouping.groups) == (6, 3, "x/y", 2)
+    assert found.training.batch_size == resolve("demo", {}).training.batch_size
+    with pytest.raises(SettingsError):
+        resolve("demo", {"training.epochs": -1})
