@@ -1,4 +1,4 @@
-"""Write the pages that come from the code: docs/commands.md, docs/settings.md. ``make docs`` runs it, a test checks it."""
+"""Write the pages that come from the code, docs/commands.md and docs/settings.md: ``make docs``."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import pycountry
 from gradsim_shared.errors import DataError
 from gradsim_shared.nearest import nearest
 
+_KINDS = ("alpha_3", "alpha_2", "bibliographic")  # ISO 639-3 (and 639-2/T), 639-1, 639-2/B
 _MACRO = " (macrolanguage)"
 
 
@@ -16,7 +17,7 @@ def resolve(code: str) -> str:
     Raises:
         DataError: There is no such language; the message names the nearest codes.
     """
-    found = pycountry.languages.get(alpha_3=code.lower()) or pycountry.languages.get(alpha_2=code.lower())
+    found = next(filter(None, (pycountry.languages.get(**{kind: code.lower()}) for kind in _KINDS)), None)
     if found is None:
         named = pycountry.languages.get(name=code.capitalize())
         known = [language.alpha_3 for language in pycountry.languages]

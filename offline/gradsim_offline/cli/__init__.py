@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -23,6 +24,7 @@ _COMMANDS = {
     "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes.",
     "settings": "Show every setting, its default and what it means.",
 }
+_SHOWING = {"inspect": "inspect", "list": "listing", "settings": "settings"}  # command: file
 _INTERRUPTED = 130
 
 
@@ -30,13 +32,13 @@ class _Commands(click.Group):
     """Lists the commands without importing them, and imports the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_COMMANDS]  # the module `list` of this folder hides the built-in function
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        if cmd_name in ("inspect", "list", "settings"):
-            command: click.Command = import_module(f"gradsim_offline.cli.{cmd_name}").command
+        if cmd_name in _SHOWING:
+            command: click.Command = import_module(f"gradsim_offline.cli.{_SHOWING[cmd_name]}").command
             return command
         from gradsim_offline.cli.build import command_until
 
@@ -44,7 +46,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([*_COMMANDS.items()])
+            formatter.write_dl(list(_COMMANDS.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,6 +63,7 @@ def main() -> None:
     # OpenMP threads that wait in a loop take the cores from those that work: on two busy cores training takes four
     # times as long (bench/waiting.py). Read when torch is loaded, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _show_our_warnings()
     try:
         code = cli.main(prog_name="gradsim-offline", standalone_mode=False)
     except click.exceptions.Abort:
@@ -83,3 +86,11 @@ def main() -> None:
         click.echo(f"Error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_our_warnings() -> None:
+    """Show our own warnings as one line each, and not those of the libraries below us."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("default", module="gradsim_offline")
+    warnings.showwarning = lambda message, *_rest: click.echo(f"Warning: {message}", err=True)

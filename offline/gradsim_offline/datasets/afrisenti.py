@@ -60,7 +60,10 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
 
 def _resolve(code: str) -> str:
     own = {alias: language for language, aliases in ALIASES.items() for alias in aliases}
-    found = own.get(code.lower()) or codes.resolve(code)
+    try:
+        found = own.get(code.lower()) or codes.resolve(code)
+    except DataError:
+        found = code
     if found not in LANGUAGES:
         raise DataError("afrisenti: " + unknown("language", code, LANGUAGES))
     return found
@@ -116,6 +119,8 @@ def _split(tables: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - datasets
 def _example(row: dict[str, Any]) -> Example:
     """Turn a row of the Hub's tables, whose labels may be class numbers, into an example."""
     label = row["label"]
+    if label not in LABELS and label not in range(len(HUB_LABELS)):
+        raise DataError(f"afrisenti: {HUB_NAME} has the label {label!r}; expected {', '.join(HUB_LABELS)}, or 0 to 2")
     return Example(
         row["tweet"] if "tweet" in row else row["text"], label if isinstance(label, str) else HUB_LABELS[label]
     )
