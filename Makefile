@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 OUT ?= runs/demo
 
-.PHONY: install fix check test test-all demo bento image docs clean
+.PHONY: install fix check test test-all demo bento image docs clean clean-runs
 
 install: $(INSTALLED)
 
@@ -45,7 +45,11 @@ bento: $(INSTALLED)  ## make bento BUNDLE=runs/demo/bundle
 image: $(INSTALLED)  ## make image BUNDLE=runs/demo/bundle: a container image; needs a running Docker engine
 	@test -n "$(BUNDLE)" || { echo "name a bundle: make image BUNDLE=runs/demo/bundle" >&2; exit 2; }
 	@docker info >/dev/null 2>&1 || { echo "no Docker engine is running here; 'make bento' makes the Bento that the image would hold" >&2; exit 1; }
-	$(BIN)/bentoml containerize "$$($(BIN)/python serving/make_bento.py $(BUNDLE) | head -n 1)"
+	made="$$($(BIN)/python serving/make_bento.py $(BUNDLE))" && $(BIN)/bentoml containerize "$${made%%[[:space:]]*}"
 
-clean:
-	rm -rf $(VENV) runs
+clean:  ## the virtual environment of 'make install' and all caches
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find bench docs offline serving shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-runs:  ## what was built, models and bundles
+	rm -rf runs

@@ -26,7 +26,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="run directory")
     out: Path = parser.parse_args().out
     folder = Path(sys.executable).parent
-    subprocess.run([folder / "gradsim-offline", "build", "--data", "demo", "--out", out], check=True)
+    built = subprocess.run([folder / "gradsim-offline", "build", "--data", "demo", "--out", out], check=False)
+    if built.returncode:
+        sys.exit(built.returncode)  # it has said why
     port = free_port()
     server = subprocess.Popen([folder / "gradsim-serve", out / "bundle", "--port", str(port)])
     try:
@@ -70,4 +72,7 @@ def ask(url: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

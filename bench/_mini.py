@@ -29,8 +29,7 @@ RECIPE = resolve("mini", {"data": "afrisenti", "pretraining.epochs": 0})
 def make_encoder(dataset: Dataset, directory: Path) -> str:
     """Make a mini encoder of the recipe's sizes, untrained, from the training texts; return its directory."""
     texts = {code: [example.text for example in dataset.split(code, "train")] for code in dataset.languages}
-    return mini.prepare(
-        "mini",
+    mini.make(
         texts,
         directory,
         settings=RECIPE.pretraining,
@@ -40,6 +39,7 @@ def make_encoder(dataset: Dataset, directory: Path) -> str:
         progress=Progress(quiet=True),
         log=lambda **_: None,
     )
+    return str(directory)
 
 
 def load_data(data_dir: Path | None) -> Dataset:

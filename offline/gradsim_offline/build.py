@@ -14,7 +14,7 @@ from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import Run
-from gradsim_offline.steps import Workshop
+from gradsim_offline.workshop import Workshop
 
 
 def stages(work: Workshop) -> Iterator[str]:
@@ -54,11 +54,13 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.
     """
     dataset = load_data(settings)
-    work = Workshop(settings, dataset, plugins.load("tasks", dataset.task), Run(out, progress))
-    work.save_settings()
-    for stage in stages(work):
-        if stage == until:
-            break
+    run = Run(out, progress)
+    with run.locked():
+        work = Workshop(settings, dataset, plugins.load("tasks", dataset.task), run)
+        work.save_settings()
+        for stage in stages(work):
+            if stage == until:
+                break
     return out / "bundle"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,9 @@ from gradsim_offline.identifier.training import MODEL_FILE as IDENTIFIER_FILE
 from gradsim_offline.identifier.training import load_identifier, read_identifier
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured
 from gradsim_offline.stages import Done, write_json
+from gradsim_offline.versions import library_versions
 from gradsim_shared.bundle import file_entry, open_bundle
+from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import (
     MANIFEST_FILE,
@@ -38,16 +39,6 @@ from gradsim_shared.scripts import main_scripts
 
 REPORT_FILE = "report/index.html"
 _NOT_YET = FileEntry(sha256="0" * 64, size=0)
-_LIBRARIES = (
-    "gradsim-router",
-    "torch",
-    "transformers",
-    "optimum-onnx",
-    "onnxruntime",
-    "tokenizers",
-    "fasttext",
-    "numpy",
-)
 
 
 def draft_manifest(
@@ -99,9 +90,9 @@ def draft_manifest(
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             data=dataset.name,
             data_fingerprint=dataset.fingerprint(),
-            model=settings.model,
+            model=_public(settings.model),
             seed=settings.seed,
-            versions=_versions(),
+            versions=library_versions(),
         ),
         files=dict.fromkeys(files, _NOT_YET),
     )
@@ -133,7 +124,7 @@ def complete_manifest(
             "languages": languages,
             "similarity": Similarity(measure=measured.measure, settings=dict(measured.settings)),
             "identifier": draft.identifier.model_copy(update={"accuracy": accuracy}),
-            "provenance": draft.provenance.model_copy(update={"settings": settings.model_dump(mode="json")}),
+            "provenance": draft.provenance.model_copy(update={"settings": _settings(settings)}),
         }
     )
 
@@ -155,7 +146,13 @@ def open_service_path(manifest: Manifest, exported: Mapping[str, Path], identifi
 def write_bundle(
     target: Path, manifest: Manifest, exported: Mapping[str, Path], identifier: Path, measured: Measured, page: str
 ) -> None:
-    """Write the bundle beside its place, verify it, and put it there in one step; an older one stays until then."""
+    """Write the bundle beside its place, verify it, and put it there in one step; an older one stays until then.
+
+    Raises:
+        SettingsError: What stands in its place is not a bundle.
+    """
+    if target.exists() and not (target / MANIFEST_FILE).is_file():
+        raise SettingsError(f"{target} is in the way: it is no bundle; move it, or choose another --out")
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     for group in manifest.groups:
@@ -190,11 +187,13 @@ def _fallback(groups: Groups, texts: Mapping[str, int]) -> str:
     return max(groups.groups, key=lambda group: sum(texts[code] for code in group.members)).id
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def _public(path: str) -> str:
+    """Return a model's name; of a local directory only the last part, which says enough."""
+    return Path(path).name if Path(path).is_dir() else path
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings without the paths of the machine that built it."""
+    content = settings.model_dump(mode="json")
+    here = settings.data_dir
+    return {**content, "model": _public(settings.model), "data_dir": None if here is None else here.name}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gradsim_shared.errors import SettingsError
-from gradsim_shared.nearest import unknown
+from gradsim_shared.nearest import nearest, unknown
 
+SINGLETON_RULES = ("self", "split-half", "zero", "forbid")
 RECIPES = Path(__file__).parent / "recipes"
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+BundleName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Layer = Annotated[str, Field(pattern=r"^(head\.out|head|encoder\.\d+)$")]
 
 
 class _Section(BaseModel):
@@ -39,7 +43,7 @@ class Measuring(Training):
     """The joint run in which the languages' gradients are compared (GradSim step I)."""
 
     fraction: Share = Field(1.0, description="share of each language's training texts that the joint run sees")
-    layers: Annotated[list[str], Field(min_length=1)] = Field(
+    layers: Annotated[list[Layer], Field(min_length=1)] = Field(
         ["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides"
     )
 
@@ -47,10 +51,12 @@ class Measuring(Training):
 class Pretraining(_Section):
     """How ``mini`` is made: tokenizer, sizes, masked-language modelling on the build's training texts."""
 
-    vocabulary: Positive = Field(12_000, description="pieces of the tokenizer, at most")
-    hidden_size: Positive = Field(128, description="width of the transformer")
+    vocabulary: Annotated[int, Field(ge=100)] = Field(12_000, description="pieces of the tokenizer, at most")
+    hidden_size: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
+        128, description="width of the transformer; a multiple of 32, one head each"
+    )
     layers: Annotated[int, Field(ge=0)] = Field(2, description="blocks of the transformer")
-    ngram_buckets: Positive = Field(1 << 19, description="hash buckets of the character n-grams")
+    ngram_buckets: Annotated[int, Field(ge=16)] = Field(1 << 19, description="hash buckets of the character n-grams")
     ngram_size: Positive = Field(32, description="width of the n-gram embeddings")
     ngram_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="share of n-grams left out in training")
     view_dropout: Annotated[float, Field(ge=0, le=0.5)] = Field(0.25, description="chance that one view is left out")
@@ -69,6 +75,17 @@ class Grouping(_Section):
     singleton_score: str | float = Field(
         "self", description="a group of one: self, split-half, zero, forbid or a number"
     )
+
+    @field_validator("singleton_score")
+    @classmethod
+    def _known_rule(cls, rule: str | float) -> str | float:
+        known = isinstance(rule, str) and rule in SINGLETON_RULES
+        try:
+            if known or math.isfinite(float(rule)):
+                return rule
+        except ValueError:
+            pass
+        raise ValueError(f"it is one of {', '.join(SINGLETON_RULES)}, or a number")
 
 
 class Identifying(_Section):
@@ -95,11 +112,11 @@ class Settings(_Section):
     languages: list[str] | None = Field(None, description="codes; none: all")
     model: str = Field("mini", description="mini, a Hugging Face name, or a directory")
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
-    maximum_length: Positive = Field(128, description="tokens; longer texts are cut")
-    seed: int = Field(0, description="all randomness comes from it")
+    maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")
     device: str = Field("auto", description="auto, cpu, cuda, mps")
-    name: str | None = Field(None, description="of the bundle; none: the data set's")
-    version: str = Field("1.0.0", description="of the bundle")
+    name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
+    version: BundleName = Field("1.0.0", description="of the bundle")
     pretraining: Pretraining = Pretraining()
     measuring: Measuring = Measuring()
     grouping: Grouping = Grouping()
@@ -109,7 +126,7 @@ class Settings(_Section):
 
     @field_validator("languages")
     @classmethod
-    def _at_least_two(cls, languages: list[str] | None) -> list[str] | None:
+    def _not_empty(cls, languages: list[str] | None) -> list[str] | None:
         if languages is not None and not languages:
             raise ValueError("name at least one language, or leave it out for all")
         return languages
@@ -157,14 +174,27 @@ def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequenc
     """
     given = {name: value for name, value in options.items() if value is not None}
     given.update(_assignment(text) for text in assignments)
-    chosen = recipe or default_recipe(str(given.get("data", "demo")), str(given.get("model", "mini")))
-    values = read_recipe(chosen)
+    values = _recipe(recipe, str(given.get("data", "demo")), str(given.get("model", "mini")))
     for name, value in given.items():
         _put(values, name, value)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_first_problem(error)) from error
+
+
+def _recipe(name: str | None, data: str, model: str) -> dict[str, Any]:
+    """Return a recipe's values; one of the user's own lies over the default for its data set and model."""
+    if name is None or not name.endswith(".toml"):
+        return read_recipe(name or default_recipe(data, model))
+    own = read_recipe(name)
+    values = read_recipe(default_recipe(str(own.get("data", data)), str(own.get("model", model))))
+    for key, value in own.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            values[key] |= value
+        else:
+            values[key] = value
+    return values
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -190,7 +220,9 @@ def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return unknown("setting", name, setting_names())
+        guesses = nearest(name, setting_names()) or nearest(name.rpartition(".")[2], setting_names())
+        meant = f" Did you mean {' or '.join(guesses)}?" if guesses else ""
+        return f"unknown setting {name!r}.{meant} `gradsim-offline settings` shows all of them"
     return f"{name} = {first['input']!r}: {first['msg']}"
 
 
@@ -204,6 +236,3 @@ def setting_names() -> list[str]:
         else:
             names.append(name)
     return names
-
-
-Device = Literal["cpu", "cuda", "mps"]

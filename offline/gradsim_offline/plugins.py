@@ -60,5 +60,17 @@ def description(folder: str, name: str) -> str:
     """Return the first line of a plug-in, read as text: nothing is imported."""
     if folder == "recipes":
         return (ROOT / folder / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-    source = (ROOT / folder / f"{name}.py").read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]
+    return (ast.get_docstring(_syntax(folder, name)) or "").splitlines()[0]
+
+
+def constant(folder: str, name: str, variable: str) -> str:
+    """Return a plug-in's constant such as ``LICENCE``, read as text: nothing is imported; empty if it is no string."""
+    for statement in _syntax(folder, name).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Constant(value=str(text))) if found == variable:
+                return text
+    return ""
+
+
+def _syntax(folder: str, name: str) -> ast.Module:
+    return ast.parse((ROOT / folder / f"{name}.py").read_text(encoding="utf-8"))

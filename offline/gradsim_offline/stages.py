@@ -6,14 +6,19 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from gradsim_offline.progress import Progress
+from gradsim_shared.errors import SettingsError
 
 RECORD = "stage.json"
+LOCK = ".lock"
 WORK = "work"  # a stage's checkpoints; gone when it is done
 
 
@@ -37,6 +42,21 @@ class Run:
         self.directory = directory
         self.progress = progress
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other builds out of this run directory; the lock goes with the process.
+
+        Raises:
+            SettingsError: Another build is at work in it.
+        """
+        try:
+            with FileLock(self.directory / LOCK, timeout=0):
+                yield
+        except Timeout as error:
+            raise SettingsError(
+                f"another build is at work in {self.directory}; wait for it, or choose another --out"
+            ) from error
+
     def stage(
         self,
         name: str,
@@ -58,21 +78,25 @@ class Run:
         directory = self.directory / name
         wanted = json.loads(json.dumps(inputs, sort_keys=True, default=str))
         record = _read(directory / RECORD)
-        if record and record["inputs"] == wanted and "digest" in record and whole():
+        if record and record["inputs"] == wanted and record.get("files") == _sizes(directory) and whole():
             self.progress.note(f"{title or name}: up to date, skipped")
             return Done(directory, record["digest"])
         going_on = bool(record) and record["inputs"] == wanted and "digest" not in record
         if not going_on and directory.exists():
-            shutil.rmtree(directory)
+            _remove(directory, record)
         directory.mkdir(parents=True, exist_ok=True)
         write_json(directory / RECORD, {"inputs": wanted})
-        self.progress.note(f"{title or name}{': goes on where it stopped' if going_on else ''}", heading=True)
+        reason = ": goes on where it stopped" if going_on else _changes(record, wanted)
+        self.progress.note(f"{title or name}{reason}", heading=True)
         started = time.monotonic()
         work(directory)
         seconds = time.monotonic() - started
         shutil.rmtree(directory / WORK, ignore_errors=True)
         digest = _digest(directory)
-        write_json(directory / RECORD, {"inputs": wanted, "digest": digest, "seconds": round(seconds, 1)})
+        files = _sizes(directory)
+        write_json(
+            directory / RECORD, {"inputs": wanted, "digest": digest, "files": files, "seconds": round(seconds, 1)}
+        )
         self.log(stage=name, seconds=round(seconds, 1))
         return Done(directory, digest)
 
@@ -95,6 +119,35 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) and "inputs" in content else {}
+
+
+def _remove(directory: Path, record: Mapping[str, Any]) -> None:
+    """Remove the results of an earlier run of a stage, and nothing else.
+
+    Raises:
+        SettingsError: The folder is not one that a stage made.
+    """
+    if not record and any(directory.iterdir()):
+        raise SettingsError(f"{directory} is not a stage of a build: it has no {RECORD}; choose another --out")
+    shutil.rmtree(directory)
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    """Return the sizes of a stage's results, by name."""
+    return {
+        str(path.relative_to(directory)): path.stat().st_size
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != RECORD
+    }
+
+
+def _changes(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Say which inputs of a stage have changed since it was last run; empty when it never was."""
+    if not record:
+        return ""
+    before = record["inputs"]
+    names = [name for name in wanted if before.get(name) != wanted[name]]
+    return f" (changed: {', '.join(names)})" if names else " (its results are not whole)"
 
 
 def _digest(directory: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +9,8 @@ from pathlib import Path
 
 from fastapi import FastAPI, Response
 
+from gradsim_serving.cores import cores
+from gradsim_serving.defaults import MAX_BODY_BYTES, QUEUE, TIMEOUT_SECONDS
 from gradsim_serving.errors import InternalErrors, add_error_handlers, error_responses
 from gradsim_serving.forms import Texts, answer_form
 from gradsim_serving.information import add_information
@@ -20,10 +21,6 @@ from gradsim_serving.tasks import decoder_of
 from gradsim_serving.workers import Workers
 from gradsim_shared.bundle import Bundle, open_bundle
 from gradsim_shared.errors import BundleError, GradsimError
-
-MAX_BODY_BYTES = 2**20
-QUEUE = 256
-TIMEOUT_SECONDS = 30.0
 
 
 def create_app(
@@ -39,7 +36,7 @@ def create_app(
 
     Args:
         bundles: Directories, one for each task.
-        threads: How many threads compute one batch; ``None`` means one for each core.
+        threads: How many threads compute one batch; ``None`` means one for each core that may be used.
         max_body_bytes: Larger request bodies are refused.
         queue: How many requests may wait; more are refused with 429.
         timeout_seconds: How long a request may take.
@@ -77,11 +74,6 @@ def create_app(
     app.add_middleware(InternalErrors)
     app.add_middleware(RequestMetrics, metrics=metrics, endpoints=paths)
     return app
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _one_per_task(bundles: Sequence[Bundle]) -> Sequence[Bundle]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import signal
 import socket
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
+from gradsim_serving.defaults import MAX_BODY_BYTES, QUEUE, TIMEOUT_SECONDS
+from gradsim_serving.examples import example
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.errors import GradsimError, SettingsError
 
@@ -21,9 +26,18 @@ class _OneLineErrors(click.Command):
             return super().invoke(ctx)
         except GradsimError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            module = (error.name or "").partition(".")[0]
+            if not module or module.startswith("gradsim_"):
+                raise
+            message = f"{module} is not installed; run: pip install 'gradsim-router[serving]'"
+            raise click.ClickException(message) from error
 
 
-@click.command(cls=_OneLineErrors, context_settings={"max_content_width": 100, "show_default": True})
+@click.command(
+    cls=_OneLineErrors,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
+)
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 means all of them.")
 @click.option("--port", default=3000, type=click.IntRange(0, 65535), help="Port to listen on; 0 means any free one.")
@@ -31,15 +45,29 @@ class _OneLineErrors(click.Command):
     "--threads",
     envvar="GRADSIM_THREADS",
     type=click.IntRange(1),
-    show_default="one for each core",
+    show_default="one for each core that may be used",
     help="Threads that compute one batch.",
 )
 @click.option(
     "--max-body-bytes",
     envvar="GRADSIM_MAX_BODY_BYTES",
-    default=2**20,
+    default=MAX_BODY_BYTES,
     type=click.IntRange(1),
     help="Refuse larger request bodies, bytes.",
+)
+@click.option(
+    "--queue",
+    envvar="GRADSIM_QUEUE",
+    default=QUEUE,
+    type=click.IntRange(1),
+    help="Requests that may wait while others are answered; more are refused with 429.",
+)
+@click.option(
+    "--timeout-seconds",
+    envvar="GRADSIM_TIMEOUT_SECONDS",
+    default=TIMEOUT_SECONDS,
+    type=click.IntRange(1),
+    help="How long a request may take; then it is answered with 504.",
 )
 @click.option(
     "--log-level",
@@ -47,18 +75,44 @@ class _OneLineErrors(click.Command):
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="What is written to stderr; never a text that a client sent.",
 )
+@click.version_option(package_name="gradsim-router", prog_name="gradsim-serve")
 def main(
-    bundles: tuple[Path, ...], *, host: str, port: int, threads: int | None, max_body_bytes: int, log_level: str
+    bundles: tuple[Path, ...],
+    *,
+    host: str,
+    port: int,
+    threads: int | None,
+    max_body_bytes: int,
+    queue: int,
+    timeout_seconds: int,
+    log_level: str,
 ) -> None:
     """Serve one or more bundles over HTTP: one for each task.
 
     A bundle is the directory that `gradsim-offline build` wrote, such as runs/demo/bundle.
     """
-    serve(bundles, host=host, port=port, threads=threads, max_body_bytes=max_body_bytes, log_level=log_level)
+    serve(
+        bundles,
+        host=host,
+        port=port,
+        threads=threads,
+        max_body_bytes=max_body_bytes,
+        queue=queue,
+        timeout_seconds=timeout_seconds,
+        log_level=log_level,
+    )
 
 
 def serve(
-    bundles: tuple[Path, ...], *, host: str, port: int, threads: int | None, max_body_bytes: int, log_level: str
+    bundles: tuple[Path, ...],
+    *,
+    host: str,
+    port: int,
+    threads: int | None,
+    max_body_bytes: int,
+    queue: int,
+    timeout_seconds: int,
+    log_level: str,
 ) -> None:
     """Verify the bundles, listen, load in the background, and answer until a signal ends it.
 
@@ -66,8 +120,7 @@ def serve(
         BundleError: A bundle cannot be served.
         SettingsError: The port cannot be listened on.
     """
-    for directory in bundles:
-        read_manifest(directory)  # the common mistakes, before anything heavy is imported
+    manifests = [read_manifest(directory) for directory in bundles]  # the common mistakes, before heavy imports
     import uvicorn
 
     from gradsim_serving.app import create_app
@@ -76,12 +129,19 @@ def serve(
 
     def finished(error: GradsimError | None) -> None:
         if error is None:
-            click.echo(_ready(url, endpoint))
+            click.echo(_ready(url, endpoint, [language.code for language in manifests[0].languages]))
         else:
             failures.append(error)
             server.should_exit = True
 
-    app = create_app(bundles, threads=threads, max_body_bytes=max_body_bytes, finished=finished)
+    app = create_app(
+        bundles,
+        threads=threads,
+        max_body_bytes=max_body_bytes,
+        queue=queue,
+        timeout_seconds=timeout_seconds,
+        finished=finished,
+    )
     endpoint = next(route for route in app.openapi()["paths"])
     listening = _listen(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
@@ -114,10 +174,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _ready(url: str, endpoint: str) -> str:
-    command = (
-        f"curl -s {url}{endpoint} -H 'Content-Type: application/json' -d '{{\"texts\": [\"Ina son wannan fim\"]}}'"
-    )
+def _ready(url: str, endpoint: str, languages: Collection[str]) -> str:
+    escaped = sys.stdout.encoding.lower() != "utf-8"  # then the terminal may have no such letter
+    body = json.dumps({"texts": [example(languages)], "language": None}, ensure_ascii=escaped)
+    command = f"curl -s {url}{endpoint} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
     return f"Ready: {url}\nTry:   {command}"
 
 

@@ -33,7 +33,7 @@ STATUS_OF_CODE = {
 }
 """HTTP status of the codes that are not 422 (the request was read, but cannot be answered as it is)."""
 
-CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
+CODE_OF_STATUS = {404: "not_found"}
 
 DESCRIPTIONS = {
     400: "The body is not JSON, or not UTF-8.",
@@ -99,15 +99,25 @@ def _validation_error(_: Request, error: Exception) -> JSONResponse:
     return error_response(code, message, index=index)
 
 
-def _http_error(_: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 400:  # FastAPI could not parse the body
         if isinstance(error.__cause__, UnicodeDecodeError):
             return error_response("invalid_encoding", f"the body is not UTF-8: byte {error.__cause__.start} is wrong")
         return error_response("malformed_json", "the body cannot be read as JSON")
+    if error.status_code == 405:
+        allowed = _methods(request)
+        message = f"this path does not answer {request.method[:20]!a}; allowed: {allowed}"
+        return error_response("method_not_allowed", message, status=405, headers={"Allow": allowed})
     code = CODE_OF_STATUS.get(error.status_code, "http_error")
     message = {404: "there is nothing at this path; GET / lists what there is"}.get(error.status_code, error.detail)
     return error_response(code, message, status=error.status_code, headers=error.headers)
+
+
+def _methods(request: Request) -> str:
+    """Return the methods that the path of a request answers; two of them may be two routes."""
+    routes = [route for route in request.app.routes if getattr(route, "path", None) == request.scope["path"]]
+    return ", ".join(sorted({method for route in routes for method in route.methods}))
 
 
 class InternalErrors:

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from gradsim_serving.tasks import Decoder
-from gradsim_serving.validation import MAX_CHARACTERS, MAX_TEXTS
+from gradsim_serving.validation import MAX_CHARACTERS, MAX_CODE_CHARACTERS, MAX_TEXTS
+from gradsim_shared.manifest import Parity
 
 _INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}  # not Cn: Python may not know the newest emoji yet
 
@@ -23,7 +24,14 @@ def _visible(text: str) -> str:
 
 
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(_visible)]
-Code = Annotated[str, Field(min_length=1, max_length=40, description="ISO 639-3, or an alias that /languages lists")]
+Code = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_CODE_CHARACTERS,
+        description="ISO 639-3, or an alias that /languages lists; script or region, as in en-US, are ignored",
+    ),
+]
 
 
 class Texts(BaseModel):
@@ -80,7 +88,9 @@ class GroupForm(BaseModel):
     members: list[str] = Field(description="languages that its model was trained on")
     serves: list[str] = Field(description="languages that it answers for")
     fallback: bool = Field(description="it answers when the language is not known well enough")
-    precision: str
+    precision: str = Field(description="of the exported model that answers")
+    parity: Parity = Field(description="how its outputs compare with those of the model that was trained")
+    latency_milliseconds: float = Field(description="median of single texts of median length, one thread, as built")
 
 
 class Groups(BaseModel):

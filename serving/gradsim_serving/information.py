@@ -14,13 +14,13 @@ from gradsim_serving.metrics import Metrics
 from gradsim_serving.tasks import decoder_of
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.group_model import served_precision
-from gradsim_shared.manifest import Language
+from gradsim_shared.manifest import Group, Language, Manifest
 
 
 def add_information(app: FastAPI, bundles: Sequence[Bundle], loading: Loading, metrics: Metrics) -> Collection[str]:
     """Add the endpoints to ``app``, after those of the tasks; return every path that it now has."""
     languages = Languages(languages=[_language(b, language) for b in bundles for language in b.manifest.languages])
-    groups = Groups(groups=[group for bundle in bundles for group in _groups(bundle)])
+    groups = Groups(groups=[_group(b.manifest, group) for b in bundles for group in b.manifest.groups])
 
     @app.get("/", summary="What there is", responses=error_responses(500))
     async def index() -> Index:
@@ -34,10 +34,12 @@ def add_information(app: FastAPI, bundles: Sequence[Bundle], loading: Loading, m
     async def list_groups() -> Groups:
         return groups
 
+    @app.head("/livez", include_in_schema=False)
     @app.get("/livez", summary="Whether the process answers", responses=error_responses(500))
     async def livez() -> State:
         return State(status="live")
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", summary="Whether every group has answered", responses=error_responses(500, 503))
     async def readyz() -> State:
         loading.require_ready()
@@ -74,17 +76,16 @@ def _language(bundle: Bundle, language: Language) -> LanguageForm:
     )
 
 
-def _groups(bundle: Bundle) -> list[GroupForm]:
-    manifest = bundle.manifest
-    return [
-        GroupForm(
-            task=manifest.task,
-            bundle=manifest.title,
-            id=group.id,
-            members=group.members,
-            serves=[language.code for language in manifest.languages if language.group == group.id],
-            fallback=group.id == manifest.fallback.group,
-            precision=next(name for name, form in group.precisions.items() if form is served_precision(group)),
-        )
-        for group in manifest.groups
-    ]
+def _group(manifest: Manifest, group: Group) -> GroupForm:
+    served = served_precision(group)
+    return GroupForm(
+        task=manifest.task,
+        bundle=manifest.title,
+        id=group.id,
+        members=group.members,
+        serves=[language.code for language in manifest.languages if language.group == group.id],
+        fallback=group.id == manifest.fallback.group,
+        precision=next(name for name, form in group.precisions.items() if form is served),
+        parity=served.parity,
+        latency_milliseconds=served.latency_milliseconds,
+    )

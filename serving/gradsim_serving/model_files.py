@@ -54,4 +54,10 @@ def _session(path: str, threads: int) -> onnxruntime.InferenceSession:
     # every group has threads of its own: idle ones must sleep, or they take the cores from the group that works
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=_providers())
+
+
+def _providers() -> list[str]:
+    """Return what may run a model, best first: a GPU where onnxruntime can use one, then the CPU."""
+    available = onnxruntime.get_available_providers()
+    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]

@@ -11,7 +11,8 @@ from typing import Any, cast
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gradsim_serving.app import MAX_BODY_BYTES, TIMEOUT_SECONDS, create_app
+from gradsim_serving.app import create_app
+from gradsim_serving.defaults import MAX_BODY_BYTES, QUEUE, TIMEOUT_SECONDS
 from gradsim_shared.errors import BundleError, GradsimError
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # bentoml sends usage data unless it is told not to,
@@ -53,10 +54,13 @@ def _finished(error: GradsimError | None) -> None:
 
 try:
     _directories = bundle_directories()  # none is right while the Bento is built
+    _timeout_seconds = _whole_number("GRADSIM_TIMEOUT_SECONDS") or TIMEOUT_SECONDS
     app = create_app(
         _directories,
         threads=_whole_number("GRADSIM_THREADS"),
         max_body_bytes=_whole_number("GRADSIM_MAX_BODY_BYTES") or MAX_BODY_BYTES,
+        queue=_whole_number("GRADSIM_QUEUE") or QUEUE,
+        timeout_seconds=_timeout_seconds,
         finished=_finished,
     )
 except GradsimError as _error:
@@ -84,7 +88,7 @@ class OneFront:
     metrics={"enabled": False},  # ours are at /metrics; BentoML's label "endpoint" is unbounded
     tracing={"excluded_urls": ".*"},  # spans cost a third of the throughput, even at sample rate 0
     logging={"access": {"enabled": False}},
-    traffic={"timeout": TIMEOUT_SECONDS * 1.5},  # ours answers first, in our form
+    traffic={"timeout": _timeout_seconds * 1.5},  # ours answers first, in our form
 )
 @bentoml.asgi_app(app, path="/")
 class Gradsim:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_TEXTS = 256
 MAX_CHARACTERS = 20_000
+MAX_CODE_CHARACTERS = 40
 
 _TEXT_FORM = "a string"
 _LANGUAGE_FORM = 'null, a code such as "hau", or a list with a code or null for each text'
+_ENTRY_FORM = 'a code such as "hau", or null'
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", dict: "an object", list: "a list", str: "a string"}
 
 
@@ -24,8 +27,7 @@ def explain(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str, int | None]:
     if field == "texts":
         return _explain_texts(error, index)
     if field == "language":
-        deepest = next((part for e in errors for part in e["loc"] if isinstance(part, int)), None)
-        return "invalid_language", f"language must be {_LANGUAGE_FORM}", deepest
+        return _explain_language(errors)
     if field is not None and kind == "extra_forbidden":
         return "unknown_field", f"there is no field {str(field)[:40]!a}; allowed: texts, language", None
     return "invalid_request", 'the body must be an object such as {"texts": ["..."], "language": null}', None
@@ -47,6 +49,22 @@ def _explain_texts(error: Mapping[str, Any], index: int | None) -> tuple[str, st
         "too_long": ("too_many_texts", f"texts holds more than {MAX_TEXTS} texts; send several requests"),
     }.get(kind, ("invalid_request", f"texts must be a list of strings, not {_kind(error.get('input'))}"))
     return *found, None
+
+
+def _explain_language(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str, int | None]:
+    """Explain the entry of the list that is wrong, else the whole: pydantic names an error for each form it tried."""
+    for error in errors:
+        index = next((part for part in error["loc"] if isinstance(part, int)), None)
+        if index is not None:
+            return "invalid_language", f"language {index} is {_value(error['input'])}; it must be {_ENTRY_FORM}", index
+    return "invalid_language", f"language is {_value(errors[0]['input'])}; it must be {_LANGUAGE_FORM}", None
+
+
+def _value(value: object) -> str:
+    """Name a wrong value as JSON, in ASCII; a long string is cut, of lists and objects only the kind is named."""
+    if isinstance(value, str) and len(value) > MAX_CODE_CHARACTERS:
+        return f"{json.dumps(value[:MAX_CODE_CHARACTERS])}... ({len(value)} characters)"
+    return _kind(value) if isinstance(value, list | dict) else json.dumps(value)[:100]
 
 
 def _kind(value: object) -> str:

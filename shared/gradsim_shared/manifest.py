@@ -49,7 +49,7 @@ class Language(_Entry):
 class Parity(_Entry):
     """How the exported model's outputs compare with those of the model that was trained."""
 
-    texts: int = Field(description="real dev texts compared")
+    texts: int = Field(description="real dev texts compared (training texts where there is no dev split)")
     max_difference: float = Field(description="largest absolute difference of a logit")
     label_agreement: float = Field(description="share of texts with the same label, 0 to 1")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,8 @@ from gradsim_shared.nearest import unknown
 from gradsim_shared.scripts import scripts_of
 
 Reason = Literal["given", "identified", "unknown", "fallback"]
+
+_SCRIPT_OR_REGION = re.compile(r"[-_](?:[A-Za-z]{4}|[A-Za-z]{2}|[0-9]{3})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,17 @@ class Router:
         self._fallback = manifest.fallback.group
 
     def resolve(self, code: str, index: int | None = None) -> str:
-        """Return the ISO 639-3 code for a code or alias as a caller wrote it.
+        """Return the ISO 639-3 code for a code or alias as a caller wrote it: ``hau``, ``ha``, ``ha-Latn-NG``.
 
         Raises:
             RequestError: ``unknown_language``; the message names the nearest codes and all that are known.
         """
-        found = self._codes.get(code) or self._codes.get(code.lower())
-        if found is None:
-            raise RequestError(unknown("language", code, self._languages), code="unknown_language", index=index)
+        plain = code
+        while (found := self._codes.get(plain) or self._codes.get(plain.lower())) is None:
+            suffix = _SCRIPT_OR_REGION.search(plain)
+            if suffix is None:
+                raise RequestError(unknown("language", code, self._languages), code="unknown_language", index=index)
+            plain = plain[: suffix.start()]
         return found
 
     def given(self, code: str, index: int | None = None) -> Route:

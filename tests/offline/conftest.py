@@ -73,8 +73,7 @@ def tiny_mini(small: Dataset, quiet: Progress, tmp_path_factory: pytest.TempPath
 
     directory = tmp_path_factory.mktemp("encoders") / "mini"
     directory.mkdir()
-    mini.prepare(
-        "mini",
+    mini.make(
         {code: [example.text for example in small.split(code, "train")] for code in small.languages},
         directory,
         settings=TINY,

@@ -1,9 +1,12 @@
-"""Everything that a user types at ``gradsim-offline``: help, lists, settings, and each mistake in one line."""
+"""Everything that a user types at ``gradsim-offline`` and ``make``: help, lists, settings, each mistake in one line."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,7 @@ COMMANDS = (
     "list",
     "settings",
 )
+ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "onnxruntime", "datasets", "sklearn", "matplotlib")
 
 
@@ -108,6 +112,14 @@ def test_wrong_usage_exits_with_2(run, words):
     assert "Error: " in error and "Traceback" not in error
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("encodr", "encoder"), ("Build", "build"), ("setings", "settings")])
+def test_an_unknown_command_names_the_nearest(run, typed, meant):
+    code, out, error = run(typed, "--help")
+    assert (code, out) == (2, "")
+    assert error.endswith(f"Error: No such command '{typed}'. Did you mean {meant}?\n")
+    assert "Did you mean" not in run("zzz")[2]
+
+
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
@@ -129,6 +141,9 @@ def test_wrong_usage_exits_with_2(run, words):
         (["--set", "languages=hau"], ["languages = 'hau': "]),
         (["--languages", ""], ["languages = []", "name at least one language"]),
         (["--languages", "hau,xx"], ["unknown language 'xx'", "Known: eng, hau"]),
+        (["--data", "demo", "--data-dir", "."], ["demo takes no --data-dir; for your own texts use --data files"]),
+        (["--data", "files", "--data-dir", __file__], [f"{__file__} is not a directory"]),
+        (["--data", "afrisenti", "--data-dir", __file__], [f"{__file__} is not a directory"]),
         (["--data", "files"], ["the data set files needs --data-dir"]),
         (["--data", "files", "--data-dir", "/nowhere"], ["/nowhere is not a directory"]),
         (["--data", "afrisenti", "--data-dir", "/nowhere"], ["/nowhere is not a directory"]),
@@ -173,7 +188,7 @@ def test_a_recipe_that_is_not_toml(run, tmp_path):
 
 def test_an_output_directory_that_cannot_be_made(run, tmp_path):
     (tmp_path / "file").write_text("")
-    refused(run("build", "--out", tmp_path / "file" / "below"), "Not a directory", str(tmp_path / "file"))
+    refused(run("build", "--out", tmp_path / "file" / "below"), f"{tmp_path / 'file' / 'below'}", ": Not a directory")
     assert run("build", "--out", tmp_path / "file")[0] == 2
 
 
@@ -203,6 +218,62 @@ main()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     answer = (done.returncode, done.stdout, done.stderr)
     refused(answer, "pycountry is not installed; run: pip install 'gradsim-router[offline]'")
+
+
+class BrokenProcessPool(RuntimeError):
+    pass
+
+
+UNEXPECTED = [
+    (
+        RuntimeError("CUDA out of memory. Try less.\nMore."),
+        "unexpected RuntimeError: CUDA out of memory. Try less. What",
+    ),
+    (BrokenProcessPool(), "unexpected BrokenProcessPool. What was computed is kept. GRADSIM_TRACEBACK=1 shows where."),
+    (
+        ImportError("cannot import name 'x' from 'torch'"),
+        "unexpected ImportError: cannot import name 'x' from 'torch'.",
+    ),
+    (ModuleNotFoundError("No module", name="gradsim_offline.x"), "unexpected ModuleNotFoundError: No module. What"),
+    (OSError("no connection"), "unexpected OSError: no connection. What was computed is kept."),
+    (OSError(28, "No space left on device"), "Error: No space left on device\n"),
+    (PermissionError(13, "Permission denied", "a/b"), "Error: a/b: Permission denied\n"),
+]
+
+
+@pytest.mark.parametrize(("error", "message"), UNEXPECTED)
+def test_what_nobody_expected_is_one_line_or_a_traceback(run, monkeypatch, error, message):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr("gradsim_offline.config.resolve", fails)
+    monkeypatch.delenv("GRADSIM_TRACEBACK", raising=False)
+    refused(run("build"), message)
+    monkeypatch.setenv("GRADSIM_TRACEBACK", "1")
+    monkeypatch.setattr(sys, "argv", ["gradsim-offline", "build"])
+    with pytest.raises(type(error)) as raised:
+        cli.main()
+    assert raised.value is error
+
+
+def test_epochs_are_exact(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr("gradsim_offline.build.build", lambda settings, *_, **__: seen.append(settings))
+    for words in ([], ["--epochs", "7"], ["--epochs", "7", "--set", "training.minimum_steps=9"]):
+        assert run("measure", *words)[0] == 0
+    found = [(s.measuring.epochs, s.measuring.minimum_steps, s.training.epochs, s.training.minimum_steps) for s in seen]
+    recipe = resolve("demo", {})
+    assert found[0][1::2] == (recipe.measuring.minimum_steps, recipe.training.minimum_steps)
+    assert found[1:] == [(7, 0, 7, 0), (7, 0, 7, 9)]
+
+
+def test_list_shows_licence_and_citation_of_data_sets(run):
+    lines = run("list", "datasets")[1].splitlines()
+    for name in plugins.names("datasets"):
+        module = plugins.load("datasets", name)
+        origin = lines[next(i for i, line in enumerate(lines) if line.startswith(f"  {name} ")) + 1]
+        assert origin.strip() == "Licence: " + "; ".join(filter(None, [module.LICENCE, module.CITATION]))
+    assert "Licence" not in run("list", "solvers")[1]
 
 
 def test_list_shows_every_plugin_with_its_first_line(run):
@@ -267,3 +338,52 @@ def test_assignments_win_over_options_and_options_over_the_recipe():
     assert found.training.batch_size == resolve("demo", {}).training.batch_size
     with pytest.raises(SettingsError):
         resolve("demo", {"training.epochs": -1})
+
+
+def make(directory, *words, path=""):
+    """Call a target of the Makefile in another directory."""
+    if shutil.which("make") is None:
+        pytest.skip("there is no make here")
+    environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
+    command = ["make", "-f", ROOT / "Makefile", "-C", directory, *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_make_clean_removes_what_can_be_made_again_and_nothing_else(tmp_path):
+    folders = ("bench", "docs", "offline", "serving", "shared", "tests")
+    kept = ["mine/bin", "runs/demo", *folders]
+    made = [".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"]
+    made += [f"{folder}/__pycache__" for folder in folders]
+    for name in kept + made:
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    done = make(tmp_path, "clean", f"VENV={tmp_path / 'mine'}")
+    assert done.returncode == 0, done.stderr
+    assert [name for name in kept + made if (tmp_path / name).exists()] == kept
+    assert make(tmp_path, "clean-runs").returncode == 0
+    assert not (tmp_path / "runs").exists() and (tmp_path / "mine" / "bin").exists()
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_make_image_stops_where_no_bento_is_made(tmp_path, code):
+    programs = {
+        "docker": "exit 0",
+        "python": f"printf 'gradsim-demo:abc\\nServe it: ...\\n'; exit {code}",
+        "bentoml": f'echo "$@" > {tmp_path}/called',
+    }
+    (tmp_path / "bin").mkdir()
+    for name, script in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    for name in ("pyproject.toml", "constraints.txt", "installed"):
+        (tmp_path / name).touch()
+    done = make(tmp_path, "image", "BUNDLE=x", f"VENV={tmp_path}", path=tmp_path / "bin")
+    called = tmp_path / "called"
+    assert (done.returncode == 0) == called.exists() == (code == 0), done.stderr
+    assert code or called.read_text() == "containerize gradsim-demo:abc\n"
+
+
+def test_the_demo_ends_as_its_build_does(tmp_path):
+    (tmp_path / "file").touch()
+    command = [sys.executable, ROOT / "demo.py", "--out", tmp_path / "file" / "below"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    refused((done.returncode, done.stdout, done.stderr), "Not a directory")

@@ -241,7 +241,7 @@ def manifest_of_first(run, before):
 def test_another_name_only_writes_the_bundle(copy, own_data):
     code, _, said = gradsim("build", *options(own_data, copy, name="mine"))
     assert code == 0 and manifest_of(copy).title == "mine@1.0.0"
-    assert [line for line in said.splitlines() if line.startswith("●")] == ["● bundle"]
+    assert [line.split(" (")[0] for line in said.splitlines() if line.startswith("●")] == ["● bundle"]
 
 
 def test_other_data_begin_anew(copy, own_data, tmp_path):
@@ -273,7 +273,7 @@ def test_a_broken_bundle_is_written_again(copy, own_data, how):
     path.write_bytes(b"nonsense") if how == "changed" else path.unlink()
     code, _, said = gradsim("build", *options(own_data, copy))
     assert code == 0, said
-    assert [line for line in said.splitlines() if line.startswith("●")] == ["● bundle"]
+    assert [line.split(" (")[0] for line in said.splitlines() if line.startswith("●")] == ["● bundle"]
     assert len(manifest_of(copy).languages) == 4
 
 
@@ -347,7 +347,7 @@ def test_a_build_from_a_pre_trained_directory(own_data, tiny_xlmr, tmp_path):
     code, shown, said = gradsim("build", *words)
     assert code == 0, said
     manifest = manifest_of(out)
-    assert manifest.provenance.model == str(tiny_xlmr)
+    assert manifest.provenance.model == tiny_xlmr.name
     assert [language.code for language in manifest.languages] == ["eng", "tur"]
     assert all(group.precisions["fp32"].parity.max_difference < 1e-4 for group in manifest.groups)
     assert not (out / "encoder").exists()
@@ -360,3 +360,42 @@ def test_a_model_that_reads_too_few_tokens_stops_at_once(own_data, tiny_xlmr, tm
     words = options(own_data, tmp_path / "xlmr", model=tiny_xlmr, settings={"maximum_length": 128})
     code, shown, said = gradsim("build", "-q", *words)
     assert (code, shown) == (1, "") and "reads at most 64 tokens" in said and said.count("\n") == 1
+
+
+def test_a_folder_of_someone_else_is_not_removed(own_data, tmp_path):
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    code, _, said = gradsim("build", *options(own_data, tmp_path))
+    assert code == 1
+    assert "is not a stage of a build" in said and "choose another --out" in said
+    assert (tmp_path / "encoder" / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_what_is_damaged_is_made_again(copy, own_data):
+    (copy / "encoder" / "model.safetensors").unlink()
+    (copy / "group" / "groups.json").write_text("{}", encoding="utf-8")
+    code, _, said = gradsim("build", *options(own_data, copy))
+    assert code == 0, said
+    assert "mini encoder (its results are not whole)" in said and "group (its results are not whole)" in said
+    assert "measure: gradient similarity: up to date" in said
+
+
+def test_new_test_texts_are_scored_and_nothing_is_trained_again(copy, own_data, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(own_data, data)
+    with (data / "eng" / "test.tsv").open("a", encoding="utf-8") as stream:
+        stream.write("A new sentence about the bus.\tneutral\n")
+    code, _, said = gradsim("build", *options(data, copy))
+    assert code == 0, said
+    assert "evaluate (changed: data" in said
+    for stage in ("mini encoder", "measure: gradient similarity", "language identifier"):
+        assert f"{stage}: up to date" in said
+
+
+def test_two_builds_do_not_share_a_run_directory(copy, own_data):
+    from filelock import FileLock
+
+    with FileLock(copy / ".lock"):
+        code, _, said = gradsim("build", *options(own_data, copy))
+    assert code == 1
+    assert "another build is at work in" in said

@@ -56,7 +56,7 @@ def test_a_given_language_wins_over_the_identifier(server):
     assert prediction["route"] == expected
 
 
-@pytest.mark.parametrize("alias", ["ha", "HAU", "hau"])
+@pytest.mark.parametrize("alias", ["ha", "HAU", "hau", "ha-NG", "hau_Latn"])
 def test_aliases_name_the_same_language(server, alias):
     (prediction,) = server.ask(POSITIVE["hau"], language=alias).json()["predictions"]
     assert prediction["route"]["language"] == "hau"

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import tiny_bundle
 
+from gradsim_serving import model_files
 from gradsim_serving.answering import Answerer
 from gradsim_serving.app import create_app
 from gradsim_serving.model_files import load_group_model
@@ -41,6 +42,7 @@ def test_not_ready_before_the_models_are_loaded(tiny):
 
     async def session():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as http:
+            assert (await http.head("/readyz")).status_code == 503
             answers = [await http.get("/readyz"), await http.post("/sentiment", json={"texts": ["a"]})]
             return answers, await http.get("/livez")
 
@@ -125,6 +127,13 @@ def test_files_that_are_whole_but_no_model_are_refused(tmp_path, file):
     tiny_bundle.write_manifest(bundle, threshold=0.5)
     with pytest.raises(BundleError, match=Path(file).name if "identifier" in file else "group g1 cannot be loaded"):
         Answerer(open_bundle(bundle), threads=1)
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_a_gpu_is_used_first_where_there_is_one(monkeypatch, gpu):
+    available = ["TensorrtExecutionProvider", *["CUDAExecutionProvider"] * gpu, "CPUExecutionProvider"]
+    monkeypatch.setattr(model_files.onnxruntime, "get_available_providers", lambda: available)
+    assert model_files._providers() == available[1:]
 
 
 def test_below_the_threshold_the_fallback_answers(tmp_path):

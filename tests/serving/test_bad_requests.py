@@ -36,6 +36,17 @@ BAD_LANGUAGES = {
     "too many": (["hau", None, None], "language_count", None),
     "none": ([], "language_count", None),
 }
+WRONG_LANGUAGES = {
+    "number": (5, "language is 5; it must be null, a code"),
+    "empty": ("", 'language is ""; it must be null, a code'),
+    "object": ({"hau": 1}, "language is an object; it must be"),
+    "surrogate": ("\ud800", 'language is "\\ud800"; it must be'),
+    "long": ("h" * 1000, f'language is "{"h" * 40}"... (1000 characters); it must be'),
+    "number in a list": (["hau", 5], 'language 1 is 5; it must be a code such as "hau", or null'),
+    "empty in a list": (["", "hau"], 'language 0 is ""; it must be a code'),
+    "boolean in a list": ([None, True], "language 1 is true; it must be a code"),
+    "list in a list": ([["hau"], None], "language 0 is a list; it must be a code"),
+}
 BAD_BODIES = {
     "nothing": (b"", 422, "invalid_request"),
     "no JSON": (b'{"texts": ["a"', 400, "malformed_json"),
@@ -80,6 +91,12 @@ def test_languages_that_cannot_be_used(server, language, code, index):
         assert message == "unknown language 'huu'. Did you mean hau? Known: amh, hau, pcm, swa."
 
 
+@pytest.mark.parametrize(("language", "expected"), WRONG_LANGUAGES.values(), ids=WRONG_LANGUAGES)
+def test_a_wrong_language_is_named(server, language, expected):
+    body = json.dumps({"texts": ["a b", "c d"], "language": language}).encode()
+    assert server.send(body).json()["error"]["message"].startswith(expected)
+
+
 @pytest.mark.parametrize(("body", "status", "code"), BAD_BODIES.values(), ids=BAD_BODIES)
 def test_bodies_that_cannot_be_read(server, body, status, code):
     expect(server.send(body), status, code, 0 if code == "invalid_text" else None)
@@ -113,11 +130,20 @@ def test_paths_that_are_not_there(server, path):
     expect(server.client.get(path), 404, "not_found")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/sentiment"), ("DELETE", "/sentiment"), ("POST", "/livez")])
-def test_methods_that_are_not_allowed(server, method, path):
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/sentiment", "POST"),
+        ("DELETE", "/sentiment", "POST"),
+        ("POST", "/languages", "GET"),
+        ("POST", "/livez", "GET, HEAD"),
+    ],
+)
+def test_methods_that_are_not_allowed(server, method, path, allowed):
     response = server.client.request(method, path)
-    expect(response, 405, "method_not_allowed")
-    assert response.headers["allow"] in ("POST", "GET")
+    message = expect(response, 405, "method_not_allowed")
+    assert message == f"this path does not answer '{method}'; allowed: {allowed}"
+    assert response.headers["allow"] == allowed
 
 
 def test_no_text_of_a_client_is_logged(server):

@@ -29,11 +29,19 @@ def test_groups(server):
     assert {group["id"]: group["members"] for group in groups} == tiny_bundle.MEMBERS
     assert {group["id"]: group["serves"] for group in groups} == {"g0": ["hau", "swa"], "g1": ["amh", "pcm"]}
     assert [group["fallback"] for group in groups] == [True, False]
+    for group in groups:
+        assert group["precision"] == "fp32"
+        assert group["parity"] == {"texts": 1, "max_difference": 0.0, "label_agreement": 1.0}
+        assert group["latency_milliseconds"] == 0.1
 
 
 def test_health(server):
     assert server.client.get("/livez").json() == {"status": "live"}
     assert server.client.get("/readyz").json() == {"status": "ready"}
+    for path in ("/livez", "/readyz"):
+        got, headers = server.client.get(path), server.client.head(path)
+        assert (headers.status_code, headers.content) == (200, b"")
+        assert headers.headers["content-length"] == got.headers["content-length"]
 
 
 def test_the_index_names_every_endpoint_and_loads_nothing_from_elsewhere(server):

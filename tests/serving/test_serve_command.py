@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from importlib import metadata
 
 import pytest
 import tiny_bundle
 from click.testing import CliRunner
 from real_server import ROOT, SOURCES, free_port, running
 
-from gradsim_serving.cli import main
+from gradsim_serving.cli import _ready, main
+from gradsim_serving.examples import EXAMPLES, GENERIC, example
+from gradsim_shared.errors import BundleError
 
 
 def run(*arguments):
@@ -23,11 +28,64 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_help_names_every_option():
-    result = run("--help")
+OPTIONS = ("--host", "--port", "--threads", "--max-body-bytes", "--queue", "--timeout-seconds", "--log-level")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_names_every_option(option):
+    result = run(option)
     assert result.exit_code == 0
-    for part in ("BUNDLE...", "--host", "--port", "--threads", "--max-body-bytes", "--log-level", "127.0.0.1", "3000"):
+    for part in ("BUNDLE...", *OPTIONS, "--version", "127.0.0.1", "3000", "256", "30"):
         assert part in result.output
+
+
+def test_version():
+    assert run("--version").output == f"gradsim-serve, version {metadata.version('gradsim-router')}\n"
+
+
+@pytest.mark.parametrize("module", ["uvicorn", "fastapi", "onnxruntime"])
+def test_without_the_extra_installed_it_says_what_to_install(tiny, module):
+    code = f"import sys; sys.modules[{module!r}] = None; from gradsim_serving.cli import main; main([sys.argv[1]])"
+    environment = os.environ | {"PYTHONPATH": SOURCES}
+    command = [sys.executable, "-c", code, str(tiny)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    expected = f"Error: {module} is not installed; run: pip install 'gradsim-router[serving]'\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+def test_a_missing_module_of_ours_is_a_fault_and_no_missing_extra(tiny, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradsim_serving.app", None)
+    assert isinstance(run(tiny).exception, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_limits_reach_the_app(tiny, monkeypatch, by):
+    found = {}
+
+    def create_app(_, **settings):
+        found.update(settings)
+        raise BundleError("stop here")
+
+    monkeypatch.setattr("gradsim_serving.app.create_app", create_app)
+    limits = {"threads": 3, "max_body_bytes": 4, "queue": 5, "timeout_seconds": 6}
+    if by == "option":
+        arguments = [part for name, value in limits.items() for part in (f"--{name.replace('_', '-')}", value)]
+    else:
+        arguments = []
+        for name, value in limits.items():
+            monkeypatch.setenv(f"GRADSIM_{name.upper()}", str(value))
+    assert run(tiny, *arguments).output == "Error: stop here\n"
+    assert {name: found[name] for name in limits} == limits
+
+
+@pytest.mark.parametrize(
+    ("languages", "text"),
+    [(["amh", "hau"], EXAMPLES["hau"]), (["spa", "xyz"], EXAMPLES["spa"]), (["xyz"], GENERIC)],
+)
+def test_the_example_is_in_a_language_of_the_bundle(languages, text):
+    assert example(languages) == text
+    line = _ready("http://h:1", "/sentiment", languages).splitlines()[1]
+    assert json.loads(shlex.split(line)[-1]) == {"texts": [text], "language": None}
 
 
 def test_no_bundle():
@@ -99,6 +157,29 @@ def test_it_says_how_to_ask_and_stops_when_told(tiny, number):
     _, errors = process.communicate(timeout=20)
     assert time.monotonic() - begin < 10
     assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("variable", ["GRADSIM_QUEUE", "GRADSIM_TIMEOUT_SECONDS"])
+def test_a_wrong_limit_for_the_bentoml_service_is_one_line(tiny, variable):
+    environment = os.environ | {"PYTHONPATH": SOURCES, "GRADSIM_BUNDLES": str(tiny), variable: "0.5"}
+    command = [sys.executable, "-c", "import gradsim_serving.service"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, f"Error: {variable} is '0.5': it must be a whole number above 0\n")
+
+
+@pytest.mark.parametrize("variable", ["GRADSIM_QUEUE", "GRADSIM_TIMEOUT_SECONDS"])
+def test_limits_reach_the_bentoml_service(tiny, variable):
+    code = (
+        "import gradsim_serving.app as app\n"
+        "create = app.create_app\n"
+        "app.create_app = lambda *a, **k: print(k['queue'], k['timeout_seconds']) or create(*a, **k)\n"
+        "import gradsim_serving.service as s; print(s.Gradsim.config['traffic']['timeout'])"
+    )
+    environment = os.environ | {"PYTHONPATH": SOURCES, "GRADSIM_BUNDLES": str(tiny), variable: "100"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    expected = ["100 30", "45.0"] if variable == "GRADSIM_QUEUE" else ["256 100", "150.0"]
+    assert done.stdout.splitlines() == expected
 
 
 @pytest.mark.parametrize("bundles", ["", "/nothing/here"])

@@ -91,6 +91,22 @@ def test_codes_and_aliases_in_any_case(make_manifest, code):
     assert Router(manifest.model_copy(update={"languages": aliased})).resolve(code) == "hau"
 
 
+@pytest.mark.parametrize("code", ["hau-NG", "hau_NG", "HAU-latn-ng", "ha-Latn", "hau-011"])
+def test_a_script_or_region_after_a_known_code_is_ignored(make_manifest, code):
+    manifest = make_manifest()
+    languages = [
+        language.model_copy(update={"aliases": ["ha"] if language.code == "hau" else []})
+        for language in manifest.languages
+    ]
+    assert Router(manifest.model_copy(update={"languages": languages})).resolve(code) == "hau"
+
+
+@pytest.mark.parametrize("code", ["hau-", "hau-x", "hau-dialect", "-NG", "xyz-NG", "hau-NG\n", "hauNG"])
+def test_what_is_no_script_or_region_is_not(make_manifest, code):
+    with pytest.raises(RequestError, match="unknown language"):
+        Router(make_manifest()).resolve(code)
+
+
 def test_an_unknown_code_names_the_nearest(make_manifest):
     with pytest.raises(
         RequestError, match=r"unknown language 'hua'\. Did you mean hau\? Known: amh, hau, swa\."

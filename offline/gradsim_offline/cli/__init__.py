@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from gradsim_shared.errors import GradsimError
+from gradsim_shared.nearest import nearest
 
 _COMMANDS = {
     "build": "Run the whole method and write a bundle.",
@@ -26,6 +27,7 @@ _COMMANDS = {
 }
 _SHOWING = {"inspect": "inspect", "list": "listing", "settings": "settings"}  # command: file
 _INTERRUPTED = 130
+_TRACEBACK = "GRADSIM_TRACEBACK"
 
 
 class _Commands(click.Group):
@@ -44,6 +46,15 @@ class _Commands(click.Group):
 
         return command_until(cmd_name, _COMMANDS[cmd_name])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            meant = "".join(f" Did you mean {guess}?" for guess in nearest(name, _COMMANDS, limit=1))
+            ctx.fail(f"No such command {name!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -59,17 +70,14 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors with a message for people become one line and exit code 1."""
+    """Run the command line; every error becomes one line and exit code 1, or a traceback with GRADSIM_TRACEBACK set."""
     # OpenMP threads that wait in a loop take the cores from those that work: on two busy cores training takes four
     # times as long (bench/waiting.py). Read when torch is loaded, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _show_our_warnings()
     try:
         code = cli.main(prog_name="gradsim-offline", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
-        sys.exit(_INTERRUPTED)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Interrupted. The same command goes on where it stopped.", err=True)
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
@@ -78,14 +86,24 @@ def main() -> None:
     except GradsimError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    except ImportError as error:
-        missing = (error.name or str(error)).split(".")[0]
-        click.echo(f"Error: {missing} is not installed; run: pip install 'gradsim-router[offline]'", err=True)
-        sys.exit(1)
-    except OSError as error:
-        click.echo(f"Error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        click.echo(f"Error: {_in_one_line(error)}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _in_one_line(error: Exception) -> str:
+    """Word an error that has no message for people."""
+    package = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package and not package.startswith("gradsim_"):
+        return f"{package} is not installed; run: pip install 'gradsim-router[offline]'"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    message = (str(error).strip().splitlines() or [""])[0].rstrip(". ")
+    found = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"unexpected {found}. What was computed is kept. {_TRACEBACK}=1 shows where."
 
 
 def _show_our_warnings() -> None:

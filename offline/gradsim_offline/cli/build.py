@@ -26,7 +26,11 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
         "--singleton-score", metavar="RULE", help="A group of one: self, split-half, zero, forbid, or a number."
     ),
-    click.option("--epochs", type=click.IntRange(min=1), help="Epochs of measuring and of training each group."),
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        help="Epochs of measuring and of training each group, exactly: the recipe's minimum of steps is left out.",
+    ),
     click.option("--seed", type=int, help="All randomness comes from it.  [default: 0]"),
     click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]"),
     click.option("--name", metavar="NAME", help="Name of the bundle.  [default: the data set's]"),
@@ -71,6 +75,7 @@ def _run(
 ) -> None:
     from gradsim_offline.config import resolve
 
+    no_minimum = None if epochs is None else 0
     settings = resolve(
         recipe,
         {
@@ -81,7 +86,9 @@ def _run(
             "grouping.solver": solver,
             "grouping.singleton_score": singleton_score,
             "measuring.epochs": epochs,
+            "measuring.minimum_steps": no_minimum,
             "training.epochs": epochs,
+            "training.minimum_steps": no_minimum,
         },
         assignments,
     )

@@ -36,7 +36,8 @@ def read_text(path: Path) -> str:
 def read_table(path: Path, labels: Sequence[str] | None) -> list[Example]:
     r"""Read one file of labelled texts, by its ending: ``.tsv``, ``.csv`` or ``.jsonl``.
 
-    Tab-separated files are split on tabs and ``\n`` only, without quoting, so that no text is changed.
+    Tab-separated files are split on tabs and ``\n`` only, without quoting, so that no text is changed. Empty lines are
+    skipped.
 
     Args:
         path: The file; a header line names the columns: text (or tweet, sentence) and label.
@@ -46,7 +47,7 @@ def read_table(path: Path, labels: Sequence[str] | None) -> list[Example]:
         DataError: File, line number, what is wrong, and what is allowed.
     """
     readers = {".tsv": _tab_separated, ".jsonl": _json_lines}
-    rows = readers.get(path.suffix, _comma_separated)(path)
+    rows = readers.get(path.suffix.lower(), _comma_separated)(path)
     return [_example(path, line, row, labels) for line, row in rows]
 
 
@@ -58,11 +59,12 @@ def _tab_separated(path: Path) -> Iterator[Row]:
     header = lines[0].rstrip("\r").split("\t")
     _check_columns(path, header)
     for number, line in enumerate(lines[1:], start=2):
-        if line.rstrip("\r") or number < len(lines):
-            fields = line.rstrip("\r").split("\t")
-            if len(fields) != len(header):
-                raise DataError(f"{path}:{number}: {len(fields)} tab-separated fields; the header has {len(header)}")
-            yield number, dict(zip(header, fields, strict=True))
+        if not line.rstrip("\r"):
+            continue
+        fields = line.rstrip("\r").split("\t")
+        if len(fields) != len(header):
+            raise DataError(f"{path}:{number}: {len(fields)} tab-separated fields; the header has {len(header)}")
+        yield number, dict(zip(header, fields, strict=True))
 
 
 def _comma_separated(path: Path) -> Iterator[Row]:
@@ -73,11 +75,11 @@ def _comma_separated(path: Path) -> Iterator[Row]:
             if not header:
                 header = fields
                 _check_columns(path, header)
-            elif len(fields) != len(header):
+            elif fields and len(fields) != len(header):
                 raise DataError(
                     f"{path}:{reader.line_num}: {len(fields)} comma-separated fields; the header has {len(header)}"
                 )
-            else:
+            elif fields:
                 yield reader.line_num, dict(zip(header, fields, strict=True))
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}") from error

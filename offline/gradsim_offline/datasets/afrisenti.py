@@ -71,7 +71,15 @@ def _resolve(code: str) -> str:
 
 def _from_environment() -> Path | None:
     root = os.environ.get(ENVIRONMENT)
-    return Path(root) / "afrisenti" if root and (Path(root) / "afrisenti").is_dir() else None
+    if not root:
+        return None
+    directory = Path(root) / "afrisenti"
+    if not directory.is_dir():
+        raise DataError(
+            f"afrisenti: {ENVIRONMENT} is set to {root}, but {directory} is not a directory; set it to the folder that "
+            "holds afrisenti/, or unset it to read from the Hugging Face Hub"
+        )
+    return directory
 
 
 def _read_directory(directory: Path, code: str) -> dict[Split, Sequence[Example]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradsim_offline import languages as codes
 from gradsim_offline.dataset import Dataset, Example
 from gradsim_offline.datasets import _demo_generator
 from gradsim_shared.errors import DataError
@@ -20,17 +21,15 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     """Return the demo sentences: 200 for training, 40 for development and 60 for testing per language.
 
     Args:
-        data_dir: Not used; the sentences are written anew, always the same.
-        languages: ISO 639-3 codes; ``None`` means all nine.
+        data_dir: It has none: the sentences are written anew, always the same.
+        languages: ISO 639 codes; ``None`` means all nine.
 
     Raises:
-        DataError: A language is not in the demo.
+        DataError: A language is not in the demo, or a directory is given.
     """
-    known = _demo_generator.languages()
-    chosen = known if languages is None else tuple(dict.fromkeys(languages))
-    for code in chosen:
-        if code not in known:
-            raise DataError(unknown("language", code, known))
+    if data_dir is not None:
+        raise DataError("demo takes no --data-dir; for your own texts use --data files")
+    chosen = _demo_generator.languages() if languages is None else {_resolve(code) for code in languages}
     examples = {
         code: {
             split: tuple(Example(sentence.text, sentence.label) for sentence in sentences)
@@ -39,3 +38,14 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
         for code in sorted(chosen)
     }
     return Dataset(name="demo", task=TASK, labels=LABELS, examples=examples)
+
+
+def _resolve(code: str) -> str:
+    known = _demo_generator.languages()
+    try:
+        found = codes.resolve(code)
+    except DataError:
+        found = code
+    if found not in known:
+        raise DataError("demo: " + unknown("language", code, known))
+    return found

@@ -25,7 +25,7 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
 
     Args:
         data_dir: The directory; it must be given.
-        languages: Codes of the languages to read; ``None``: all that are there.
+        languages: Codes of the languages to read, other directories are not looked at; ``None``: all that are there.
 
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
@@ -34,13 +34,18 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
         raise DataError("the data set files needs --data-dir: a directory of <lang>/{train,dev,test}.tsv")
     if not data_dir.is_dir():
         raise DataError(f"--data-dir {data_dir} is not a directory")
-    found = _by_language([path for path in sorted(data_dir.iterdir()) if _holds_data(path)])
-    if not found:
+    directories = [path for path in sorted(data_dir.iterdir()) if path.is_dir()]
+    if languages is None:
+        found = _by_language([path for path in directories if _holds_data(path)])
+        wanted = list(found)
+    else:
+        wanted = [codes.resolve(code) for code in languages]
+        found = _by_language([path for path in directories if _code(path) in wanted])
+    if not found and languages is None:
         raise DataError(f"{data_dir} holds no data: expected <lang>/train.tsv, .csv or .jsonl below it")
-    wanted = [codes.resolve(code) for code in languages] if languages is not None else list(found)
     for code in wanted:
         if code not in found:
-            raise DataError(f"{data_dir}: " + unknown("language", code, found))
+            raise DataError(f"{data_dir}: " + unknown("language", code, filter(None, map(_code, directories))))
     files = {code: _files(found[code]) for code in wanted}
     training = {code: read_table(files[code]["train"], None) for code in wanted}
     labels = tuple(sorted({example.label for examples in training.values() for example in examples}))
@@ -69,15 +74,31 @@ def _by_language(directories: Sequence[Path]) -> dict[str, Path]:
         try:
             code = codes.resolve(path.name)
         except DataError as error:
-            raise DataError(f"{path}: {error}") from error
+            way = "Rename the folder, or read only those that you name: --languages CODES"
+            raise DataError(f"{path}: {error} {way}") from error
         if code in found:
             raise DataError(f"{found[code]} and {path} are the same language, {code}; keep one of them")
         found[code] = path
     return found
 
 
-def _holds_data(path: Path) -> bool:
-    return path.is_dir() and any((path / f"{split}{ending}").is_file() for split in SPLITS for ending in ENDINGS)
+def _code(directory: Path) -> str | None:
+    """Return the language that a directory's name stands for, if any."""
+    try:
+        return codes.resolve(directory.name)
+    except DataError:
+        return None
+
+
+def _holds_data(directory: Path) -> bool:
+    return any(_named(directory, split) for split in SPLITS)
+
+
+def _named(directory: Path, split: Split) -> list[Path]:
+    """Return the files of a split; capitals in their names, as in ``train.TSV``, make no difference."""
+    names = [f"{split}{ending}" for ending in ENDINGS]
+    there = (path for path in sorted(directory.iterdir()) if path.name.lower() in names and path.is_file())
+    return sorted(there, key=lambda path: names.index(path.name.lower()))
 
 
 def _files(directory: Path) -> dict[Split, Path]:
@@ -88,7 +109,7 @@ def _files(directory: Path) -> dict[Split, Path]:
     """
     found: dict[Split, Path] = {}
     for split in SPLITS:
-        there = [directory / f"{split}{ending}" for ending in ENDINGS if (directory / f"{split}{ending}").is_file()]
+        there = _named(directory, split)
         if len(there) > 1:
             raise DataError(f"{directory}: {there[0].name} and {there[1].name}: keep one of them")
         if there:

@@ -12,11 +12,24 @@ from torch import nn
 
 from gradsim_shared.errors import ModelError
 
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, SafetensorError)  # what transformers lets through
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    SafetensorError,
+)  # what transformers lets through
 
 
-def from_pretrained(auto_class: Any, path: str | Path, **settings: Any) -> nn.Module:  # noqa: ANN401 - HF's own
+def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False, **settings: Any) -> nn.Module:  # noqa: ANN401 - HF's own
     """Call ``auto_class.from_pretrained``, for safetensors only.
+
+    Args:
+        auto_class: One of transformers' auto classes.
+        path: Name on the Hub, or directory.
+        new_head: Start with a new head, also where one was saved: it may be for other labels.
+        settings: For the model's configuration.
 
     Raises:
         ModelError: The model is nowhere to be found, or cannot be loaded; the message names the ways on.
@@ -28,12 +41,26 @@ def from_pretrained(auto_class: Any, path: str | Path, **settings: Any) -> nn.Mo
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # a new head is what we want, not a warning
     try:
-        model: nn.Module = auto_class.from_pretrained(str(path), use_safetensors=True, **settings)
+        model, found = auto_class.from_pretrained(
+            str(path), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=new_head, **settings
+        )
     except _UNREADABLE as error:
         raise ModelError(_explain(str(path), error)) from error
     finally:
         logging.set_verbosity(level)
-    return model
+    if new_head:
+        _renew_head(model, set(found["missing_keys"]))
+    loaded: nn.Module = model
+    return loaded
+
+
+def _renew_head(model: Any, new: set[str]) -> None:  # noqa: ANN401 - a PreTrainedModel
+    """Initialise the layers outside the encoder again, unless they are new already."""
+    prefix = f"{model.base_model_prefix}."
+    for name, module in model.named_modules():
+        own = {f"{name}.{parameter}" for parameter, _ in module.named_parameters(recurse=False)}
+        if own and not name.startswith(prefix) and not own <= new:
+            model._init_weights(module)
 
 
 def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer, int]:

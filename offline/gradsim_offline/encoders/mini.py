@@ -24,8 +24,7 @@ LONGEST_PIECE = 16
 _CODES = {"<s>": 2, "</s>": 3, "<unk>": 1, "<mask>": 4}  # control characters spell the special pieces
 
 
-def prepare(
-    model: str,  # noqa: ARG001 - always mini
+def make(
     texts: Mapping[str, Sequence[str]],
     directory: Path,
     *,
@@ -35,11 +34,10 @@ def prepare(
     device: torch.device,
     progress: Progress,
     log: Callable[..., None],
-) -> str:
-    """Make the encoder in ``directory`` and return the directory.
+) -> None:
+    """Make the encoder in ``directory``.
 
     Args:
-        model: ``mini``.
         texts: Training texts per language; their labels are not seen.
         directory: Where config.json, model.safetensors and tokenizer.json go.
         settings: Sizes and schedule.
@@ -70,7 +68,6 @@ def prepare(
     if settings.epochs:
         _pretrain(encoder, rows, tokenizer, directory, settings, seed, device, progress, log)
     encoder.to("cpu").save_pretrained(directory)
-    return str(directory)
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
-import torch
-
-from gradsim_offline.config import Pretraining
 from gradsim_offline.encoders._loading import is_there
-from gradsim_offline.progress import Progress
 
 
-def prepare(
-    model: str,
-    texts: Mapping[str, Sequence[str]],  # noqa: ARG001 - only mini reads them
-    directory: Path,  # noqa: ARG001
-    *,
-    settings: Pretraining,  # noqa: ARG001
-    maximum_length: int,  # noqa: ARG001
-    seed: int,  # noqa: ARG001
-    device: torch.device,  # noqa: ARG001
-    progress: Progress,  # noqa: ARG001
-    log: Callable[..., None],  # noqa: ARG001
-) -> str:
-    """Return what the model is loaded from, after a look that it can be found.
+def find(model: str) -> str:
+    """Look that a model can be found, and return what identifies it: its name, or a digest of its directory.
 
     Raises:
-        ModelError: It cannot.
+        ModelError: It cannot; the message names the ways on.
     """
     is_there(model)
-    return model
+    directory = Path(model)
+    if not directory.is_dir():
+        return model
+    files = sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in directory.iterdir() if p.is_file())
+    return sha256(repr(files).encode()).hexdigest()

@@ -50,11 +50,13 @@ def export_group(
     tokenizer.enable_truncation(maximum_length)
     trained = task.predict(model, task.encode_texts(tokenizer, texts), pad_id, device=torch.device("cpu"))
     draft = _entry(group, inputs, pad_id, Parity(texts=0, max_difference=0, label_agreement=0), 0)
-    served = open_model(directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, maximum_length=maximum_length)
+    served = open_model(
+        directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, maximum_length=maximum_length, threads=1
+    )
     parity = compare(served.logits(texts), trained, name=group.id, tolerance=tolerance)
     latency = single_text_latency(served, texts)
     progress.note(
-        f"  {parity.texts} dev texts: largest difference {parity.max_difference:.1e}, "
+        f"  {parity.texts} texts: largest difference {parity.max_difference:.1e}, "
         f"label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text"
     )
     entry = _entry(group, inputs, pad_id, parity, round(latency, 3))

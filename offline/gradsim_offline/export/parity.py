@@ -20,6 +20,8 @@ def compare(exported: NDArray[np.float32], trained: NDArray[np.float32], *, name
     Raises:
         ModelError: They differ by more than ``tolerance``, or a label differs although they do not.
     """
+    if not np.isfinite(trained).all():
+        raise ModelError(f"group {name}: the trained model's outputs are not numbers; lower training.learning_rate")
     difference = float(np.abs(exported - trained).max())
     same = exported.argmax(axis=1) == trained.argmax(axis=1)
     runner_up = np.sort(trained, axis=1)

@@ -1,1 +1,1 @@
-"""Choose the groups: one file per solver; ``objective.py`` says what all of them maximise."""
+"""Choose the groups: one file per solver; ``_objective.py`` says what all of them maximise."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gradsim_offline.config import SINGLETON_RULES
 from gradsim_shared.errors import SettingsError
 
-SINGLETON_RULES = ("self", "split-half", "zero", "forbid")
 TIE = 1e-9  # scores closer than this are equal: they differ by the order of a sum only
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from gradsim_offline.grouping._objective import Grouping, collective_similarity
 from gradsim_offline.stages import write_json
 
 GROUPS_FILE = "groups.json"
+_LONG_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class LanguageGroup:
     served: tuple[str, ...]
     collective_similarity: dict[str, float]
 
+    @property
+    def folder(self) -> str:
+        """Name its folder by its members and what it serves, so that the same group is found again."""
+        name = "-".join(self.members)
+        if self.members == self.served and len(name) <= _LONG_NAME:
+            return name
+        return f"{name[:_LONG_NAME]}-{sha256(repr((self.members, self.served)).encode()).hexdigest()[:8]}"
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -47,10 +57,10 @@ class Groups:
     def save(self, path: Path) -> None:
         """Write them as JSON."""
         content = {name: value for name, value in vars(self).items() if name != "groups"}
-        write_json(path, {**content, "groups": [vars_of(group) for group in self.groups]})
+        write_json(path, {**content, "groups": [_plain(group) for group in self.groups]})
 
 
-def vars_of(group: LanguageGroup) -> dict[str, object]:
+def _plain(group: LanguageGroup) -> dict[str, object]:
     """Return a group as plain JSON."""
     return {
         "id": group.id,

@@ -38,13 +38,24 @@ def solve(similarity: NDArray[np.floating], groups: int, singletons: Vector) -> 
     count = len(matrix)
     if groups < 1:
         raise SettingsError(f"the number of groups is {groups}; it is at least 1")
-    if count > MOST_LANGUAGES:
-        raise SettingsError(f"the exact solver takes up to {MOST_LANGUAGES} languages, not {count}")
+    check(count)
     values, helpers = block_values(matrix, singletons)
     best = partition_values(values, min(groups, count))  # [K + 1, 2^N]
     blocks = _recover(values, best)
     chosen = [_members(block, count) + _helpers(matrix, block, helpers[block], count) for block in blocks]
     return evaluate_grouping(matrix, chosen, singletons)
+
+
+def check(languages: int) -> None:
+    """Say before anything long runs whether this solver can take so many languages.
+
+    Raises:
+        SettingsError: It cannot.
+    """
+    if languages > MOST_LANGUAGES:
+        raise SettingsError(
+            f"the exact solver takes up to {MOST_LANGUAGES} languages, not {languages}; name fewer with --languages"
+        )
 
 
 def block_values(similarity: Vector, singletons: Vector) -> tuple[Vector, NDArray[np.int64]]:

@@ -19,8 +19,13 @@ METRIC = "weighted_f1"
 EXPORT_TASK = "text-classification"
 
 
-def load_model(path: str | Path, labels: Sequence[str]) -> nn.Module:
-    """Load an encoder with a new classification head, or a classifier with the head it was saved with.
+def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
+    """Load a classifier with the head that it was saved with, or an encoder with a new one.
+
+    Args:
+        path: Name on the Hub, or directory.
+        labels: In the order of the model's outputs.
+        new_head: Start with a new head, also where one was saved.
 
     Raises:
         ModelError: It is nowhere to be found, or not an encoder that can classify.
@@ -33,6 +38,7 @@ def load_model(path: str | Path, labels: Sequence[str]) -> nn.Module:
     return from_pretrained(
         AutoModelForSequenceClassification,
         path,
+        new_head=new_head,
         num_labels=len(labels),
         id2label=names,
         label2id={label: i for i, label in names.items()},

@@ -62,7 +62,7 @@ def fine_tune(
     keep_memory()
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
     torch.manual_seed(seed)  # the new head
-    model = task.load_model(encoder, dataset.labels)
+    model = task.load_model(encoder, dataset.labels, new_head=True)
     number = {language: i for i, language in enumerate(dataset.languages)}
 
     def rows_of(language: str, examples: Sequence[Example]) -> list[Row]:

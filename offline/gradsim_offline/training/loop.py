@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,8 +16,10 @@ from gradsim_offline.devices import mixed_precision
 from gradsim_offline.progress import Advance
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
+from gradsim_shared.errors import ModelError
 
 Batch = dict[str, Tensor]
+_SAVING_SHARE = 20.0  # a checkpoint that takes a second is saved every 20 seconds at most
 
 
 class Observer(Protocol):
@@ -76,6 +79,9 @@ def train(
 
     Returns:
         Where the training ended: best epoch, its score, and one entry of history per epoch.
+
+    Raises:
+        ModelError: The loss is no longer a number.
     """
     seed_everything(seed)
     model.to(device)
@@ -88,7 +94,7 @@ def train(
     total = sum(map(len, plans))
     for _ in range(sum(map(len, plans[: position.epoch])) + position.step):
         advance("")
-    saved = time.monotonic()
+    saved, saving = time.monotonic(), 0.0
 
     while position.epoch < epochs:
         batches = plans[position.epoch]
@@ -110,12 +116,17 @@ def train(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             # 4. keep count
-            position.loss += loss.item()
+            value = loss.item()
+            if not math.isfinite(value):
+                raise ModelError(_diverged(value, position, learning_rate))
+            position.loss += value
             position.step += 1
             advance(f"loss {position.loss / position.step:.3f}")
-            if time.monotonic() - saved > save_every_seconds:
+            if time.monotonic() - saved > max(save_every_seconds, _SAVING_SHARE * saving):
+                started = time.monotonic()
                 checkpoint.save(position, model, optimizer, observer.state() if observer else {})
                 saved = time.monotonic()
+                saving = saved - started
 
         # 5. judge the epoch
         if observer is not None:
@@ -138,6 +149,14 @@ def train(
         checkpoint.load_best(model)
     model.eval()
     return position
+
+
+def _diverged(loss: float, position: Position, learning_rate: float) -> str:
+    return (
+        f"the training diverged: the loss is {loss} in epoch {position.epoch + 1}, step {position.step + 1}, with the "
+        f"learning rate {learning_rate:g}; set a lower one (--set training.learning_rate=..., "
+        "measuring.learning_rate=..., pretraining.learning_rate=...)"
+    )
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:

@@ -119,6 +119,14 @@ def test_the_option_wins_over_the_environment(tmp_path, monkeypatch):
     assert afrisenti.load(own, ["tso"]).split("tso", "train")[0].text == "minjhani train"
 
 
+def test_an_environment_without_afrisenti_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(afrisenti, "read_hub", lambda code: pytest.fail("it went to the Hub"))
+    monkeypatch.setenv(afrisenti.ENVIRONMENT, str(tmp_path))
+    with pytest.raises(DataError) as caught:
+        afrisenti.load(None, ["tso"])
+    assert f"GRADSIM_DATA is set to {tmp_path}, but {tmp_path / 'afrisenti'} is not a directory" in str(caught.value)
+
+
 def test_a_missing_split_names_its_path(tmp_path):
     root = make_directory(tmp_path / "afrisenti")
     (root / "tso" / "dev.tsv").unlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gradsim_offline.dataset import SPLITS
@@ -88,6 +90,23 @@ def test_spans_stay_right_behind_an_opening_mark() -> None:
     known = {name for slot, names in grammar("spa")["slots"].items() if slot.startswith("PER") for name in names}
     people = [sentence.text[start:end] for sentence in moved for start, end, kind in sentence.entities if kind == "PER"]
     assert people and set(people) <= known
+
+
+def test_any_code_of_a_language_will_do() -> None:
+    assert demo.load(languages=["pt", "en", "eng", "POR"]).languages == ("eng", "por")
+
+
+def test_a_directory_is_not_taken(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^demo takes no --data-dir; for your own texts use --data files$"):
+        demo.load(tmp_path)
+
+
+@pytest.mark.parametrize(("code", "meant"), [("hausa", "hau"), ("tur-TR", "tur")])
+def test_what_is_no_code_names_the_nearest(code: str, meant: str) -> None:
+    with pytest.raises(
+        DataError, match=rf"^demo: unknown language '{code}'\. Did you mean {meant}\?.* Known: eng, hau"
+    ):
+        demo.load(languages=["en", code])
 
 
 def test_unknown_language_names_the_nearest() -> None:

@@ -181,6 +181,31 @@ def test_an_unknown_language_code_names_the_nearest_and_the_directory(root, put,
     refused(root, f"unknown language code {code!r}", nearest, f"mine/{code}")
 
 
+def test_a_stray_directory_names_the_way_on_which_passes_it_over(root, put):
+    put("hau/train.tsv", content(TRAIN, "tsv"))
+    put("yor/train.tsv", "nonsense")
+    put("old files/train.tsv", content(TRAIN, "tsv"))
+    refused(root, "mine/old files: ", "Rename the folder, or read only those that you name: --languages CODES")
+    assert files.load(root, ["ha"]).languages == ("hau",)
+    refused(root, "unknown language 'ibo'", "Known: hau, yor.", languages=["ibo"])
+
+
+def test_a_named_language_whose_directory_holds_nothing(root, put):
+    put("hau/train.tsv", content(TRAIN, "tsv"))
+    put("yor/readme.txt", "nothing")
+    assert files.load(root).languages == ("hau",)
+    refused(root, "mine/yor: no train split", languages=["yor"])
+
+
+@every_form
+def test_capitals_in_the_names_of_files(root, put, ending):
+    put(f"hau/Train.{ending.upper()}", content(TRAIN, ending))
+    put(f"hau/dev.{ending.upper()}", content(DEV, ending))
+    found = files.load(root)
+    assert found.split("hau", "train") == [Example(*row) for row in TRAIN]
+    assert found.split("hau", "dev") == [Example(*row) for row in DEV]
+
+
 def test_two_directories_of_one_language(root, put):
     put("ha/train.tsv", content(TRAIN, "tsv"))
     put("hau/train.tsv", content(DEV, "tsv"))
@@ -232,11 +257,22 @@ def test_another_number_of_fields(root, put, ending, extra, found):
     refused(root, f"hau/train.{ending}:5: {found} ", "separated fields; the header has 2")
 
 
+@every_form
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_empty_lines_are_skipped_and_counted(root, put, ending, newline):
+    first, *rest = content(TRAIN, ending, newline=newline).splitlines(keepends=True)
+    spread = first + newline + newline.join(rest) + 2 * newline
+    put(f"hau/train.{ending}", spread)
+    assert files.load(root).split("hau", "train") == [Example(*row) for row in TRAIN]
+    bad = content([("", "neutral")], ending, newline=newline).splitlines(keepends=True)[-1]
+    put(f"hau/train.{ending}", spread + bad)
+    refused(root, f"hau/train.{ending}:{(spread + bad).count(newline)}: the text is empty")
+
+
 @tables
-def test_an_empty_line_in_the_middle(root, put, ending):
-    first, *rest = content(TRAIN, ending).splitlines(keepends=True)
-    put(f"hau/train.{ending}", first + rest[0] + "\n" + rest[1])
-    refused(root, f"hau/train.{ending}:3: ")
+def test_a_line_of_spaces_is_not_empty(root, put, ending):
+    put(f"hau/train.{ending}", content(TRAIN, ending) + "  \n")
+    refused(root, f"hau/train.{ending}:5: 1 ", "separated fields; the header has 2")
 
 
 def test_csv_that_ends_inside_quotation_marks(root, put):
@@ -266,6 +302,8 @@ def test_one_label_is_nothing_to_learn(root, put):
 def test_directories_that_hold_nothing(root, put, tmp_path):
     refused(None, "needs --data-dir")
     refused(tmp_path / "nowhere", "nowhere is not a directory")
+    refused(put("a file", ""), "mine/a file is not a directory")
+    (root / "a file").unlink()
     put("notes/readme.txt", "nothing")
     refused(root, "mine holds no data")
 

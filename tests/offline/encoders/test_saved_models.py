@@ -92,10 +92,24 @@ def test_texts_are_cut_to_the_maximum_length(path):
     assert len(ids) == 7 and ids[-1] == 2
 
 
-def test_a_directory_is_taken_as_it_is(tiny_xlmr):
-    assert pretrained.prepare(
-        str(tiny_xlmr), {}, tiny_xlmr, settings=None, maximum_length=64, seed=0, device=None, progress=None, log=None
-    ) == str(tiny_xlmr)
+def test_a_directory_is_told_from_another_by_its_files(tiny_xlmr, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_xlmr, copy, copy_function=shutil.copy2)
+    assert pretrained.find(str(copy)) == pretrained.find(str(tiny_xlmr))
+    (copy / "config.json").write_text((copy / "config.json").read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert pretrained.find(str(copy)) != pretrained.find(str(tiny_xlmr))
+
+
+def test_a_head_that_was_saved_for_other_labels_is_not_kept(tiny_xlmr, tmp_path):
+    saved = text_classification.load_model(tiny_xlmr, ("bad", "good"))
+    saved.save_pretrained(tmp_path / "classifier")
+    kept = text_classification.load_model(tmp_path / "classifier", ("bad", "good"))
+    assert torch.equal(kept.classifier.out_proj.weight, saved.classifier.out_proj.weight)
+    renewed = text_classification.load_model(tmp_path / "classifier", ("bad", "good"), new_head=True)
+    assert not torch.equal(renewed.classifier.dense.weight, saved.classifier.dense.weight)
+    other = text_classification.load_model(tmp_path / "classifier", ("a", "b", "c"), new_head=True)
+    assert other.classifier.out_proj.weight.shape[0] == 3
+    assert torch.equal(other.roberta.embeddings.word_embeddings.weight, saved.roberta.embeddings.word_embeddings.weight)
 
 
 def test_a_name_that_is_nowhere_names_three_ways_on():

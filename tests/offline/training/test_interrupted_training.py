@@ -148,8 +148,7 @@ def test_pre_training(small, tmp_path, quiet, stop):
 
     def prepare(directory, progress):
         directory.mkdir(exist_ok=True)
-        mini.prepare(
-            "mini",
+        mini.make(
             {code: [example.text for example in small.split(code, "train")] for code in small.languages},
             directory,
             settings=Pretraining(

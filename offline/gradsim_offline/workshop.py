@@ -1,4 +1,4 @@
-"""The stages of a build, each as one method: what it depends on, and the call that does it."""
+"""A build's workshop: each stage as one method, with what it depends on and the call that does it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gradsim_offline.grouping._objective import singleton_scores
 from gradsim_offline.grouping._result import GROUPS_FILE, Groups, LanguageGroup, name_groups, read_groups
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.stages import Done, Run, write_json
+from gradsim_offline.versions import library_versions
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError, DataError
 
 EVALUATION_FILE = "evaluation.json"
-_LONG_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Workshop:
     def _common(self) -> dict[str, Any]:
         """What every training depends on."""
         return {
-            "data": self.dataset.fingerprint(),
+            "data": self.dataset.fingerprint("train", "dev"),
+            "versions": library_versions(),
             "maximum_length": self.settings.maximum_length,
             "seed": self.settings.seed,
             "device": self._device.type,
@@ -70,6 +71,7 @@ class Workshop:
         for language in self.dataset.languages:
             if not self.dataset.split(language, "train"):
                 raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
+        plugins.load("grouping", self.settings.grouping.solver).check(len(self.dataset.languages))
         write_json(self.run.directory / "settings.json", self.settings.model_dump(mode="json"))
         counts = {split: sum(self.dataset.counts(split).values()) for split in ("train", "dev", "test")}
         self.run.progress.note(
@@ -81,12 +83,13 @@ class Workshop:
     def prepare_encoder(self) -> Encoder:
         """Make ``mini``, or look that a named encoder can be found."""
         settings = self.settings
-        source = plugins.load("encoders", "mini" if settings.model == "mini" else "pretrained")
-        found: list[str] = []
+        if settings.model != "mini":
+            found = plugins.load("encoders", "pretrained").find(settings.model)
+            return Encoder(settings.model, found)
+        mini = plugins.load("encoders", "mini")
 
-        def prepare(directory: Path) -> None:
-            path = source.prepare(
-                settings.model,
+        def make(directory: Path) -> None:
+            mini.make(
                 self._texts("train"),
                 directory,
                 settings=settings.pretraining,
@@ -96,13 +99,13 @@ class Workshop:
                 progress=self.run.progress,
                 log=self._log("encoder"),
             )
-            found.append(path)
 
-        if settings.model != "mini":
-            prepare(self.run.directory)
-            return Encoder(found[0], _model_digest(found[0]))
-        inputs = {**self._common, "pretraining": settings.pretraining.model_dump()}
-        done = self.run.stage("encoder", inputs, prepare, title="mini encoder")
+        inputs = {
+            **self._common,
+            "data": self.dataset.fingerprint("train"),
+            "pretraining": settings.pretraining.model_dump(),
+        }
+        done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
 
     def measure(self, encoder: Encoder) -> Measured:
@@ -144,8 +147,9 @@ class Workshop:
 
         inputs = {
             "grouping": chosen.model_dump(),
+            "languages": measured.languages,
             "similarity": measured.matrix.tolist(),
-            "own": str(measured.split_half),
+            "split_half": None if measured.split_half is None else measured.split_half.tolist(),
         }
         done = self.run.stage("group", inputs, choose)
         groups = read_groups(done.directory / GROUPS_FILE)
@@ -173,7 +177,7 @@ class Workshop:
                 models[group.id] = multilingual
                 continue
             title = f"train {group.id}: {' '.join(group.members)}"
-            models[group.id] = self._train(f"train/{_folder(group)}", encoder, group.members, group.served, title)
+            models[group.id] = self._train(f"train/{group.folder}", encoder, group.members, group.served, title)
         return models
 
     def _train(
@@ -229,7 +233,7 @@ class Workshop:
                     progress=self.run.progress,
                 )
 
-            name = f"export/{_folder(group)}"
+            name = f"export/{group.folder}"
             exported[group.id] = self.run.stage(name, inputs, export, title=f"export {group.id}")
         return exported
 
@@ -240,6 +244,7 @@ class Workshop:
         chosen = self.settings.identifying
         inputs = {
             "data": self._common["data"],
+            "versions": library_versions(),
             "seed": self.settings.seed,
             "maximum_megabytes": chosen.maximum_megabytes,
         }
@@ -267,6 +272,7 @@ class Workshop:
         manifest = draft_manifest(self.settings, self.dataset, groups, exported, identifier.directory, self.task.METRIC)
         inputs = {
             **self._common,
+            "data": self.dataset.fingerprint(),
             "multilingual": multilingual.digest,
             "exported": {group: done.digest for group, done in exported.items()},
             "identifier": identifier.digest,
@@ -349,20 +355,3 @@ def _is_whole(bundle: Path) -> bool:
     except BundleError:
         return False
     return True
-
-
-def _folder(group: LanguageGroup) -> str:
-    """Name a group's folder by its members and what it serves, so that the same group is found again."""
-    helpers = [f"({code})" if code not in group.served else code for code in group.members]
-    name = "-".join(code.strip("()") for code in helpers)
-    unlike = sha256("-".join(helpers).encode()).hexdigest()[:8]
-    return name if len(name) <= _LONG_NAME and group.members == group.served else f"{name[:_LONG_NAME]}-{unlike}"
-
-
-def _model_digest(path: str) -> str:
-    """Identify a model by its name, or by its directory's files, sizes and times."""
-    directory = Path(path)
-    if not directory.is_dir():
-        return path
-    files = sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in directory.iterdir() if p.is_file())
-    return sha256(repr(files).encode()).hexdigest()
