@@ -18,15 +18,13 @@ WIDTH = 100
 def commands() -> str:
     """Return docs/commands.md: the help text of every command."""
     parts = ["# Commands\n\nWhat `--help` says; written by `make docs`.\n"]
-    context = click.Context(offline, info_name="gradsim-offline", max_content_width=WIDTH, terminal_width=WIDTH)
+    context = _context(offline, "gradsim-offline")
     parts.append(_help("gradsim-offline", offline, context))
     for name in offline.list_commands(context):
         command = offline.get_command(context, name)
         if command is not None:
-            inner = click.Context(command, context, name, max_content_width=WIDTH, terminal_width=WIDTH)
-            parts.append(_help(f"gradsim-offline {name}", command, inner))
-    outer = click.Context(serve, info_name="gradsim-serve", max_content_width=WIDTH, terminal_width=WIDTH)
-    parts.append(_help("gradsim-serve", serve, outer))
+            parts.append(_help(f"gradsim-offline {name}", command, _context(command, name, context)))
+    parts.append(_help("gradsim-serve", serve, _context(serve, "gradsim-serve")))
     return "\n".join(parts)
 
 
@@ -45,6 +43,12 @@ def settings() -> str:
         lines += [f"- `{key} = {value}`" for key, value in _flat(read_recipe(name), "")]
         lines.append("")
     return "\n".join(lines)
+
+
+def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
+    """Return the context in which a command shows its help: its own settings, and pages of one width."""
+    settings = {**command.context_settings, "max_content_width": WIDTH, "terminal_width": WIDTH}
+    return click.Context(command, parent, name, **settings)
 
 
 def _help(title: str, command: click.Command, context: click.Context) -> str:

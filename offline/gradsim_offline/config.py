@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,6 @@ Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 BundleName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-Layer = Annotated[str, Field(pattern=r"^(head\.out|head|encoder\.\d+)$")]
 
 
 class _Section(BaseModel):
@@ -43,9 +43,17 @@ class Measuring(Training):
     """The joint run in which the languages' gradients are compared (GradSim step I)."""
 
     fraction: Share = Field(1.0, description="share of each language's training texts that the joint run sees")
-    layers: Annotated[list[Layer], Field(min_length=1)] = Field(
+    layers: Annotated[list[str], Field(min_length=1)] = Field(
         ["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides"
     )
+
+    @field_validator("layers")
+    @classmethod
+    def _known_layers(cls, layers: list[str]) -> list[str]:
+        for name in layers:
+            if not re.fullmatch(r"head|head\.out|encoder\.\d+", name):
+                raise ValueError(f"tracked layer {name!r} is not known; use head.out, head or encoder.<number>")
+        return layers
 
 
 class Pretraining(_Section):

@@ -13,8 +13,9 @@ from gradsim_offline.dataset import Dataset, Split
 from gradsim_offline.encoders._loading import load_tokenizer
 from gradsim_offline.evaluation.service_path import ServicePath
 from gradsim_offline.progress import Progress
+from gradsim_shared.manifest import Scores as Columns
 
-COLUMNS = ("multilingual", "group", "service")
+COLUMNS = tuple(Columns.model_fields)  # multilingual, group, service
 SCORED: tuple[Split, ...] = ("dev", "test")
 Scores = dict[str, dict[str, dict[str, dict[str, float]]]]  # split -> language -> column -> metric
 

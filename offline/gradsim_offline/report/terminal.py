@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gradsim_shared.bundle import open_bundle
-from gradsim_shared.manifest import Language, Manifest
+from gradsim_shared.manifest import Language, Manifest, Scores
 
-COLUMNS = ("multilingual", "group", "service")
+COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
 
 
 def show_bundle(directory: Path, console: Console | None = None) -> None:

@@ -98,15 +98,24 @@ def compare(
         settings: What to remember of how it was measured.
         seconds: What it cost.
     """
-    layers: dict[str, Matrix] = {}
+    by_epoch: dict[str, list[Matrix]] = {}
     for name in settings.layers:
         whole = [(found[name].double() * shares.double()[..., None]).sum(0) for found in gradients]
         _warn_of_silence(whole, languages, name)
-        layers[name] = np.mean([cosines(vectors, vectors) for vectors in whole], axis=0)
+        by_epoch[name] = [cosines(vectors, vectors) for vectors in whole]
+    layers = {name: np.mean(matrices, axis=0) for name, matrices in by_epoch.items()}
     first = settings.layers[0]
-    by_epoch = tuple(cosines(v, v) for v in ((f[first].double() * shares[..., None]).sum(0) for f in gradients))
     own = np.mean([cosines(found[first][0], found[first][1]).diagonal() for found in gradients], axis=0)
-    return Measured("gradient", tuple(languages), layers[first], own, by_epoch, layers, settings.model_dump(), seconds)
+    return Measured(
+        "gradient",
+        tuple(languages),
+        layers[first],
+        own,
+        tuple(by_epoch[first]),
+        layers,
+        settings.model_dump(),
+        seconds,
+    )
 
 
 def cosines(first: Tensor, second: Tensor) -> Matrix:
