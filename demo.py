@@ -14,8 +14,8 @@ from pathlib import Path
 
 QUESTIONS = [
     "The food at the hotel was cold, and nobody apologised.",
-    "A praia é linda e as pessoas foram muito simpáticas!",
     "यह फ़िल्म बहुत अच्छी है।",
+    "Отель ужасен, и номер грязный.",
 ]
 SECONDS_TO_START = 60
 

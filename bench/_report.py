@@ -9,10 +9,12 @@ import platform
 import shlex
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from gradsim_shared.errors import GradsimError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as gradsim-offline does; read when torch is loaded
 BUSY = 0.5  # load average above which the machine is not ours alone
@@ -112,3 +114,11 @@ def finish(path: Path | None, content: dict[str, Any]) -> None:
     """Write the figures to ``path``, if there is one."""
     if path is not None:
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script; an error that is somebody's to mend becomes one line and exit code 1."""
+    try:
+        main()
+    except GradsimError as error:
+        sys.exit(f"Error: {error}")

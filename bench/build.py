@@ -170,4 +170,4 @@ def test_averages(manifest: Manifest) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    main()
+    _report.run(main)

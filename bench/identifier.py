@@ -118,4 +118,4 @@ def _sample(dataset: Dataset, count: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    _report.run(main)

@@ -275,4 +275,4 @@ def _step(way: Callable[[Sequence[int]], None], trainee: _mini.Trainee, batch: S
 
 
 if __name__ == "__main__":
-    main()
+    _report.run(main)

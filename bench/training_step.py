@@ -119,4 +119,4 @@ def _in_own_process(options: list[str]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    _report.run(main)
