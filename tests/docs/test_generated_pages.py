@@ -37,3 +37,8 @@ def test_every_file_that_the_readme_links_to_exists():
     links = re.findall(r"\]\((?!https?://)([^)#]+)", readme)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_no_page_has_a_gap_left_to_fill():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    assert [page.name for page in pages if "@@" in page.read_text(encoding="utf-8")] == []
