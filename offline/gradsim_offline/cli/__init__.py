@@ -72,7 +72,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every error becomes one line and exit code 1, or a traceback with GRADSIM_TRACEBACK set."""
     # OpenMP threads that wait in a loop take the cores from those that work: on busy cores, training then takes half
-    # as long again; on idle ones, sleeping costs a little (bench/waiting.py). Read when torch is loaded, which is later.
+    # as long again; on idle ones, sleeping costs a little (bench/waiting.py). Read when torch is loaded: later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _show_our_warnings()
     try:
