@@ -1,0 +1,59 @@
+"""What the single quotes around every Amharic test tweet of AfriSenti do: weighted F1 with them and without them.
+
+    python bench/amharic_quotes.py --run runs/afrisenti
+
+The run must be one whose joint model is the multilingual one, as with the recipe mini.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _report
+import torch
+
+from gradsim_offline.bundle import open_service_path
+from gradsim_offline.datasets import afrisenti
+from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.tasks import text_classification as task
+from gradsim_shared.bundle import open_bundle
+
+LANGUAGE = "amh"
+
+
+def main() -> None:
+    """Count the quotes, and score the group model and the multilingual model on both forms of the texts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=Path("runs/afrisenti"), help="run directory of a build")
+    parser.add_argument("--data-dir", type=Path, help="AfriSenti; none: $GRADSIM_DATA/afrisenti")
+    chosen = parser.parse_args()
+    dataset = afrisenti.load(chosen.data_dir, [LANGUAGE])
+    for split in ("train", "dev", "test"):
+        texts = [example.text for example in dataset.split(LANGUAGE, split)]
+        print(f"{split}: {sum(text.startswith(chr(39)) for text in texts)} of {len(texts)} begin with a quote")
+
+    bundle = open_bundle(chosen.run / "bundle")
+    folders = {group.id: bundle.path(group.tokenizer).parent for group in bundle.manifest.groups}
+    path = open_service_path(bundle.manifest, folders, chosen.run / "identify")
+    joint, length = chosen.run / "measure", bundle.manifest.maximum_length
+    tokenizer, pad_id = load_tokenizer(joint, maximum_length=length)
+    model = task.load_model(joint, dataset.labels)
+    gold = [example.label for example in dataset.split(LANGUAGE, "test")]
+    for title, strip in (("as they are", ""), ("without quotes", "'")):
+        texts = [example.text.strip(strip) if strip else example.text for example in dataset.split(LANGUAGE, "test")]
+        rows = task.encode_texts(tokenizer, texts)
+        logits = task.predict(model, rows, pad_id, device=torch.device("cpu"))
+        found = {
+            "multilingual": [dataset.labels[i] for i in logits.argmax(axis=1)],
+            "group": path.labels(texts, path.routes(texts, LANGUAGE)),
+        }
+        shown = [
+            f"{name} {100 * task.scores(gold, labels, dataset.labels)['weighted_f1']:.2f}"
+            for name, labels in found.items()
+        ]
+        print(f"{title}: {', '.join(shown)}")
+
+
+if __name__ == "__main__":
+    _report.run(main)
