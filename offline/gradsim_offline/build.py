@@ -25,7 +25,7 @@ def stages(work: Workshop) -> Iterator[str]:
     yield "measure"
     groups = work.group(measured)  # the groups of highest agreement
     yield "group"
-    multilingual = work.train_multilingual(encoder, measured)  # what they are compared with
+    multilingual = work.train_multilingual(encoder)  # what they are compared with
     models = work.train_groups(encoder, groups, multilingual)  # one model per group
     yield "train"
     exported = work.export(groups, models)  # ONNX, compared with torch

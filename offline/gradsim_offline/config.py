@@ -23,11 +23,13 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 BundleName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A section of the settings; what it does not know is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class Training(_Section):
+class Training(Section):
     """How one model is fine-tuned."""
 
     epochs: Positive = Field(3, description="passes over the group's training texts")
@@ -56,7 +58,7 @@ class Measuring(Training):
         return layers
 
 
-class Pretraining(_Section):
+class Pretraining(Section):
     """How ``mini`` is made: tokenizer, sizes, masked-language modelling on the build's training texts."""
 
     vocabulary: Annotated[int, Field(ge=100)] = Field(12_000, description="pieces of the tokenizer, at most")
@@ -75,11 +77,18 @@ class Pretraining(_Section):
     masked: Share = Field(0.2, description="share of the pieces that are to be predicted")
 
 
-class Grouping(_Section):
+class Grouping(Section):
     """How groups are chosen."""
 
     solver: str = Field("exact", description="see `gradsim-offline list solvers`")
     groups: Positive = Field(4, description="K, the number of groups, at most")
+    must_link: list[str] = Field([], description="languages that one group serves, as in hau+yor")
+    cannot_link: list[str] = Field([], description="languages that are never in one group, as in arq+pcm")
+    largest_group: Positive | None = Field(None, description="members of a group, at most; none: no limit")
+    budget: Rate | None = Field(
+        None, description="summed training texts of all groups' members, at most, as a multiple of all texts"
+    )
+    time_limit: Rate = Field(60.0, description="seconds after which a solver returns the best that it has")
     singleton_score: str | float = Field(
         "self", description="a group of one: self, split-half, zero, forbid or a number"
     )
@@ -96,7 +105,7 @@ class Grouping(_Section):
         raise ValueError(f"it is one of {', '.join(SINGLETON_RULES)}, or a number")
 
 
-class Identifying(_Section):
+class Identifying(Section):
     """The language identifier."""
 
     maximum_megabytes: Rate = Field(3.0, description="of the quantised model")
@@ -105,14 +114,14 @@ class Identifying(_Section):
     )
 
 
-class Exporting(_Section):
+class Exporting(Section):
     """Export and its check."""
 
     tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of a build."""
 
     data: str = Field("demo", description="see `gradsim-offline list datasets`")
@@ -125,6 +134,7 @@ class Settings(_Section):
     device: str = Field("auto", description="auto, cpu, cuda, mps")
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
     version: BundleName = Field("1.0.0", description="of the bundle")
+    similarity: dict[str, Any] = Field({}, description="the measure's own settings; `gradsim-offline list` names them")
     pretraining: Pretraining = Pretraining()
     measuring: Measuring = Measuring()
     grouping: Grouping = Grouping()

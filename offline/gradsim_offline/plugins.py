@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
 
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import unknown
@@ -54,6 +58,28 @@ def load(folder: str, name: str) -> ModuleType:
         SettingsError: There is none of that name.
     """
     return import_module(f"gradsim_offline.{folder}.{check(folder, name)}")
+
+
+def options(folder: str, name: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - each plug-in has its own class
+    """Return a plug-in's own settings: an instance of its ``Options`` section, ``None`` if it has no settings.
+
+    Raises:
+        SettingsError: It does not know one of them, or a value is impossible.
+    """
+    section = getattr(load(folder, name), "Options", None)
+    if section is None:
+        if given:
+            raise SettingsError(f"the {FOLDERS[folder]} {name} has no settings, not {', '.join(given)}")
+        return None
+    try:
+        return section.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(str(part) for part in first["loc"])
+        known = f"; it knows {', '.join(section.model_fields)}" if first["type"] == "extra_forbidden" else ""
+        raise SettingsError(
+            f"{FOLDERS[folder]} {name}: {setting} = {first['input']!r}: {first['msg']}{known}"
+        ) from error
 
 
 def description(folder: str, name: str) -> str:

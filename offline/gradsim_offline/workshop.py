@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -11,26 +11,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gradsim_offline import plugins
 from gradsim_offline.config import Settings
-from gradsim_offline.dataset import Dataset, Split
+from gradsim_offline.dataset import Dataset
 from gradsim_offline.grouping._objective import singleton_scores
+from gradsim_offline.grouping._problem import Problem, read_constraints
 from gradsim_offline.grouping._result import GROUPS_FILE, Groups, LanguageGroup, name_groups, read_groups
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.stages import Done, Run, write_json
+from gradsim_offline.trainer import Encoder, Trainer
 from gradsim_offline.versions import library_versions
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError, DataError
 
 EVALUATION_FILE = "evaluation.json"
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """What every training starts from."""
-
-    path: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -50,21 +47,13 @@ class Workshop:
     run: Run
 
     @cached_property
-    def _common(self) -> dict[str, Any]:
-        """What every training depends on."""
-        return {
-            "data": self.dataset.fingerprint("train", "dev"),
-            "versions": library_versions(),
-            "maximum_length": self.settings.maximum_length,
-            "seed": self.settings.seed,
-            "device": self._device.type,
-        }
+    def trainer(self) -> Trainer:
+        """What trains."""
+        return Trainer(self.settings, self.dataset, self.task, self.run)
 
-    @cached_property
-    def _device(self) -> Any:  # noqa: ANN401 - a torch.device; torch is not imported for it
-        from gradsim_offline.devices import resolve_device
-
-        return resolve_device(self.settings.device)
+    def prepare_encoder(self) -> Encoder:
+        """Make ``mini``, or look that a named encoder can be found."""
+        return self.trainer.prepare_encoder()
 
     def save_settings(self) -> None:
         """Write the resolved settings to the run directory; check that each language can be trained."""
@@ -77,53 +66,41 @@ class Workshop:
         self.run.progress.note(
             f"{self.dataset.name}: {len(self.dataset.languages)} languages, "
             + ", ".join(f"{count} {split}" for split, count in counts.items())
-            + f"; model {self.settings.model}, on {self._device.type}; in {self.run.directory}"
+            + f"; model {self.settings.model}, on {self.trainer.device.type}; in {self.run.directory}"
         )
 
-    def prepare_encoder(self) -> Encoder:
-        """Make ``mini``, or look that a named encoder can be found."""
+    def measure(self, encoder: Encoder, name: str = "measure") -> Measured:
+        """Measure S; ``name`` is the stage's folder."""
         settings = self.settings
-        if settings.model != "mini":
-            found = plugins.load("encoders", "pretrained").find(settings.model)
-            return Encoder(settings.model, found)
-        mini = plugins.load("encoders", "mini")
-
-        def make(directory: Path) -> None:
-            mini.make(
-                self._texts("train"),
-                directory,
-                settings=settings.pretraining,
-                maximum_length=settings.maximum_length,
-                seed=settings.seed,
-                device=self._device,
-                progress=self.run.progress,
-                log=self._log("encoder"),
-            )
-
+        options = plugins.options("similarity", settings.measure, settings.similarity)
+        measure = plugins.load("similarity", settings.measure)
+        fingerprint = getattr(measure, "fingerprint", None)
         inputs = {
-            **self._common,
-            "data": self.dataset.fingerprint("train"),
-            "pretraining": settings.pretraining.model_dump(),
-        }
-        done = self.run.stage("encoder", inputs, make, title="mini encoder")
-        return Encoder(str(done.directory), done.digest)
-
-    def measure(self, encoder: Encoder) -> Measured:
-        """Measure S."""
-        settings = self.settings
-        measure = plugins.load("similarity", settings.measure).measure
-        inputs = {
-            **self._common,
+            **self.trainer.common,
             "measure": settings.measure,
             "measuring": settings.measuring.model_dump(),
             "encoder": encoder.digest,
+            **({"options": options.model_dump(mode="json")} if options else {}),
+            **({"training": settings.training.model_dump()} if getattr(measure, "TRAINS", False) else {}),
+            **({"fingerprint": fingerprint(options)} if fingerprint else {}),
         }
-        done = self.run.stage(
-            "measure",
-            inputs,
-            lambda directory: measure(self.dataset, directory, settings=settings.measuring, **self._training(encoder)),
-            title=f"measure: {settings.measure} similarity",
-        )
+
+        def work(directory: Path) -> None:
+            from gradsim_offline.similarity._context import Context
+
+            measured: Measured = measure.measure(
+                Context(
+                    dataset=self.dataset,
+                    directory=directory,
+                    measuring=settings.measuring,
+                    options=options,
+                    train=lambda members, served: self.trainer.train(encoder, members, served).directory,
+                    **self.trainer.arguments(encoder, name),
+                )
+            )
+            measured.save(directory / SIMILARITY_FILE)
+
+        done = self.run.stage(name, inputs, work, title=f"measure: {settings.measure} similarity")
         return read_measured(done.directory / SIMILARITY_FILE)
 
     def group(self, measured: Measured) -> Groups:
@@ -134,7 +111,7 @@ class Workshop:
         def choose(directory: Path) -> None:
             own = None if measured.split_half is None else list(measured.split_half)
             singletons = singleton_scores(measured.matrix, chosen.singleton_score, own)
-            grouping = solver.solve(measured.matrix, chosen.groups, singletons)
+            grouping = solver.solve(self._problem(measured, singletons))
             groups = name_groups(
                 grouping,
                 measured.languages,
@@ -159,15 +136,27 @@ class Workshop:
             self.run.progress.note(f"  {group.id}: {' '.join(group.served)}{source}")
         return groups
 
-    def train_multilingual(self, encoder: Encoder, measured: Measured) -> Done:
+    def _problem(self, measured: Measured, singletons: NDArray[np.float64]) -> Problem:
+        """Put the question to a solver."""
+        chosen, sizes = self.settings.grouping, self.dataset.counts("train")
+        return Problem(
+            measured.matrix,
+            chosen.groups,
+            singletons,
+            measured.languages,
+            read_constraints(chosen, measured.languages, [sizes[code] for code in measured.languages]),
+            self.settings.seed,
+            chosen.time_limit,
+        )
+
+    def train_multilingual(self, encoder: Encoder) -> Done:
         """Train one model on all languages; the joint run of the measurement is that model if it was trained alike."""
-        training, measuring = self.settings.training.model_dump(), dict(measured.settings)
-        joint = self.run.directory / "measure"
-        if measuring.get("fraction") == 1.0 and all(measuring.get(name) == value for name, value in training.items()):
+        joint = self.trainer.joint_model(self.run.directory / "measure")
+        if joint is not None:
             self.run.progress.note("train multilingual: the measured joint model is that model, not trained again")
-            return Done(joint, json.loads((joint / "stage.json").read_text(encoding="utf-8"))["digest"])
+            return joint
         everything = self.dataset.languages
-        return self._train("train/multilingual", encoder, everything, everything, "train multilingual")
+        return self.trainer.train(encoder, everything, everything, "train multilingual")
 
     def train_groups(self, encoder: Encoder, groups: Groups, multilingual: Done) -> dict[str, Done]:
         """Train one model per group; a group of all languages is the multilingual model."""
@@ -177,33 +166,8 @@ class Workshop:
                 models[group.id] = multilingual
                 continue
             title = f"train {group.id}: {' '.join(group.members)}"
-            models[group.id] = self._train(f"train/{group.folder}", encoder, group.members, group.served, title)
+            models[group.id] = self.trainer.train(encoder, group.members, group.served, title)
         return models
-
-    def _train(
-        self, name: str, encoder: Encoder, members: tuple[str, ...], served: tuple[str, ...], title: str
-    ) -> Done:
-        from gradsim_offline.training.fine_tune import fine_tune
-
-        inputs = {
-            **self._common,
-            "training": self.settings.training.model_dump(),
-            "members": members,
-            "served": served,
-            "encoder": encoder.digest,
-        }
-
-        def train(directory: Path) -> None:
-            fine_tune(
-                self.dataset,
-                members,
-                served,
-                directory,
-                settings=self.settings.training,
-                **self._training(encoder, name),
-            )
-
-        return self.run.stage(name, inputs, train, title=title)
 
     def export(self, groups: Groups, models: Mapping[str, Done]) -> dict[str, Done]:
         """Export each group's model to ONNX and compare it with the trained one."""
@@ -243,7 +207,7 @@ class Workshop:
 
         chosen = self.settings.identifying
         inputs = {
-            "data": self._common["data"],
+            "data": self.trainer.common["data"],
             "versions": library_versions(),
             "seed": self.settings.seed,
             "maximum_megabytes": chosen.maximum_megabytes,
@@ -251,13 +215,13 @@ class Workshop:
 
         def identify(directory: Path) -> None:
             train_identifier(
-                self._texts("train"),
-                self._texts("dev"),
+                self.trainer.texts("train"),
+                self.trainer.texts("dev"),
                 directory,
                 maximum_megabytes=chosen.maximum_megabytes,
                 seed=self.settings.seed,
                 progress=self.run.progress,
-                log=self._log("identify"),
+                log=self.trainer.log("identify"),
             )
 
         return self.run.stage("identify", inputs, identify, title="language identifier")
@@ -271,7 +235,7 @@ class Workshop:
 
         manifest = draft_manifest(self.settings, self.dataset, groups, exported, identifier.directory, self.task.METRIC)
         inputs = {
-            **self._common,
+            **self.trainer.common,
             "data": self.dataset.fingerprint(),
             "multilingual": multilingual.digest,
             "exported": {group: done.digest for group, done in exported.items()},
@@ -289,7 +253,7 @@ class Workshop:
                 path,
                 task=self.task,
                 maximum_length=self.settings.maximum_length,
-                device=self._device,
+                device=self.trainer.device,
                 progress=self.run.progress,
             )
             write_json(directory / EVALUATION_FILE, found)
@@ -329,24 +293,6 @@ class Workshop:
 
         self.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target
-
-    def _training(self, encoder: Encoder, name: str = "measure") -> dict[str, Any]:
-        """Return the arguments that every training takes."""
-        return {
-            "task": self.task,
-            "encoder": encoder.path,
-            "maximum_length": self.settings.maximum_length,
-            "seed": self.settings.seed,
-            "device": self._device,
-            "progress": self.run.progress,
-            "log": self._log(name),
-        }
-
-    def _texts(self, split: Split) -> dict[str, list[str]]:
-        return {code: [example.text for example in self.dataset.split(code, split)] for code in self.dataset.languages}
-
-    def _log(self, stage: str) -> Callable[..., None]:
-        return lambda **fields: self.run.log(stage=stage, **fields)
 
 
 def _is_whole(bundle: Path) -> bool:

@@ -37,10 +37,15 @@ class LanguageGroup:
     @property
     def folder(self) -> str:
         """Name its folder by its members and what it serves, so that the same group is found again."""
-        name = "-".join(self.members)
-        if self.members == self.served and len(name) <= _LONG_NAME:
-            return name
-        return f"{name[:_LONG_NAME]}-{sha256(repr((self.members, self.served)).encode()).hexdigest()[:8]}"
+        return folder_name(self.members, self.served)
+
+
+def folder_name(members: Sequence[str], served: Sequence[str]) -> str:
+    """Return a folder's name for a model of these members and served languages."""
+    name = "-".join(members)
+    if list(members) == list(served) and len(name) <= _LONG_NAME:
+        return name
+    return f"{name[:_LONG_NAME]}-{sha256(repr((tuple(members), tuple(served))).encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.grouping._objective import TIE, Grouping, check_similarity, evaluate_grouping
+from gradsim_offline.grouping._objective import TIE, Grouping, evaluate_grouping
+from gradsim_offline.grouping._problem import Problem
 from gradsim_shared.errors import SettingsError
 
 MOST_LANGUAGES = 18
@@ -21,29 +22,23 @@ _WHOLE = 13  # blocks of up to this many bits are convolved at once: 3^13 float6
 Vector = NDArray[np.float64]
 
 
-def solve(similarity: NDArray[np.floating], groups: int, singletons: Vector) -> Grouping:
-    """Return the grouping of highest score with at most ``groups`` groups, overlap allowed; proven.
+def solve(problem: Problem) -> Grouping:
+    """Return the grouping of highest score with at most K groups, overlap allowed; proven.
 
     More groups than languages are never needed; groups that would serve nobody are left out.
 
-    Args:
-        similarity: S, ``[N, N]``; may be asymmetric and negative. ``S[i, j]``: what training on j does for i.
-        groups: K, at least 1.
-        singletons: Score of each language as a group of one, ``[N]``; ``-inf`` forbids it.
-
     Raises:
-        SettingsError: K < 1, more than 18 languages, or no grouping is possible.
+        SettingsError: More than 18 languages, constraints, or no grouping is possible.
     """
-    matrix = check_similarity(similarity)
-    count = len(matrix)
-    if groups < 1:
-        raise SettingsError(f"the number of groups is {groups}; it is at least 1")
+    matrix, count = problem.similarity, problem.count
     check(count)
-    values, helpers = block_values(matrix, singletons)
-    best = partition_values(values, min(groups, count))  # [K + 1, 2^N]
+    if not problem.constraints.none:
+        raise SettingsError("the exact solver knows no constraints")
+    values, helpers = block_values(matrix, problem.singletons)
+    best = partition_values(values, min(problem.groups, count))  # [K + 1, 2^N]
     blocks = _recover(values, best)
     chosen = [_members(block, count) + _helpers(matrix, block, helpers[block], count) for block in blocks]
-    return evaluate_grouping(matrix, chosen, singletons)
+    return evaluate_grouping(matrix, chosen, problem.singletons)
 
 
 def check(languages: int) -> None:

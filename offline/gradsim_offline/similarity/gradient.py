@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -16,9 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gradsim_offline.config import Measuring
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.progress import Progress
-from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured
+from gradsim_offline.similarity._context import Context
+from gradsim_offline.similarity._measured import Measured
 from gradsim_offline.similarity._tracking import GradientTracker, tracked_layers
 from gradsim_offline.training.batching import Row
 from gradsim_offline.training.fine_tune import fine_tune
@@ -27,59 +24,47 @@ GRADIENTS_FILE = "gradients.safetensors"
 Matrix = NDArray[np.float64]
 
 
-def measure(
-    dataset: Dataset,
-    directory: Path,
-    *,
-    task: ModuleType,
-    encoder: str,
-    settings: Measuring,
-    maximum_length: int,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    log: Callable[..., None],
-) -> Measured:
+def measure(context: Context) -> Measured:
     """Train one joint model on mixed batches and compare the languages' gradients on the way.
 
     Per epoch, a language's gradient is the mean over its examples; ``S_epoch[i, j]`` is the cosine of two of them,
-    and S the mean over epochs. The joint model (its best dev epoch), similarity.json and the gradient vectors
-    (``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, parameters]``) are left in ``directory``.
+    and S the mean over epochs. The joint model (its best dev epoch) and the gradient vectors
+    (``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, parameters]``) are left in the context's
+    directory.
 
     Raises:
         SettingsError: A tracked layer is not known.
     """
     started = time.monotonic()
+    languages, settings = context.dataset.languages, context.measuring
     observers: list[GradientObserver] = []
 
     def observe(model: nn.Module, rows: Sequence[Row]) -> GradientObserver:
-        observers.append(GradientObserver(model, rows, settings.layers, len(dataset.languages)))
+        observers.append(GradientObserver(model, rows, settings.layers, len(languages)))
         return observers[-1]
 
     fine_tune(
-        dataset,
-        dataset.languages,
-        dataset.languages,
-        directory,
-        task=task,
-        encoder=encoder,
+        context.dataset,
+        languages,
+        languages,
+        context.directory,
+        task=context.task,
+        encoder=context.encoder,
         settings=settings,
-        maximum_length=maximum_length,
-        seed=seed,
-        device=device,
-        progress=progress,
-        log=log,
+        maximum_length=context.maximum_length,
+        seed=context.seed,
+        device=context.device,
+        progress=context.progress,
+        log=context.log,
         fraction=settings.fraction,
         observe=observe,
     )
     gradients = observers[0].epochs
     save_file(
         {f"{layer}.{epoch}": halves for epoch, found in enumerate(gradients) for layer, halves in found.items()},
-        directory / GRADIENTS_FILE,
+        context.directory / GRADIENTS_FILE,
     )
-    measured = compare(gradients, observers[0].shares, dataset.languages, settings, time.monotonic() - started)
-    measured.save(directory / SIMILARITY_FILE)
-    return measured
+    return compare(gradients, observers[0].shares, languages, settings, time.monotonic() - started)
 
 
 def compare(

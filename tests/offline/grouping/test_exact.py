@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from gradsim_offline.grouping import exact
 from gradsim_offline.grouping._objective import collective_similarity, evaluate_grouping, singleton_scores
+from gradsim_offline.grouping._problem import Problem
 from gradsim_shared.errors import SettingsError
 
 
@@ -42,9 +43,9 @@ def test_no_choice_of_groups_scores_higher(similarity, groups, rule):
     expected = brute_force(similarity, groups, singletons)
     if not np.isfinite(expected):
         with pytest.raises(SettingsError, match="no grouping is possible"):
-            exact.solve(similarity, groups, singletons)
+            exact.solve(Problem(similarity, groups, singletons))
         return
-    found = exact.solve(similarity, groups, singletons)
+    found = exact.solve(Problem(similarity, groups, singletons))
     assert found.score == pytest.approx(expected, abs=1e-9)
     assert found.proven
     assert len(found.groups) <= groups
@@ -56,7 +57,7 @@ def test_no_choice_of_groups_scores_higher(similarity, groups, rule):
 def test_five_and_six_languages_equal_brute_force(size, groups, rule):
     similarity = np.random.default_rng(size * 10 + groups).uniform(-1, 1, (size, size))
     singletons = singleton_scores(similarity, rule)
-    found = exact.solve(similarity, groups, singletons)
+    found = exact.solve(Problem(similarity, groups, singletons))
     assert found.score == pytest.approx(brute_force(similarity, groups, singletons), abs=1e-9)
 
 
@@ -64,7 +65,7 @@ def test_five_and_six_languages_equal_brute_force(size, groups, rule):
 @settings(max_examples=80, deadline=None)
 def test_every_language_is_served_by_its_best_group(similarity, groups):
     singletons = singleton_scores(similarity, "self")
-    found = exact.solve(similarity, groups, singletons)
+    found = exact.solve(Problem(similarity, groups, singletons))
     assert {i for group in found.groups for i in group} == set(range(len(similarity)))
     for i, served in enumerate(found.serving):
         values = {
@@ -79,7 +80,7 @@ def test_every_language_is_served_by_its_best_group(similarity, groups):
 def test_a_useful_language_is_source_only_in_a_second_group():
     # 0 and 1 agree, 2 and 3 agree less; 1 helps 2 and 3 more than they help each other.
     similarity = np.array([[1, 0.9, -1, -1], [0.9, 1, 0, 0], [-1, 0.8, 1, 0.1], [-1, 0.8, 0.1, 1]])
-    found = exact.solve(similarity, 2, singleton_scores(similarity, "forbid"))
+    found = exact.solve(Problem(similarity, 2, singleton_scores(similarity, "forbid")))
     assert found.groups == ((0, 1), (1, 2, 3))
     assert found.serving == (0, 0, 1, 1)
 
@@ -92,14 +93,14 @@ def test_ties_go_to_the_smaller_group_then_to_the_lower_index():
 
 def test_as_many_groups_as_languages_are_all_alone_when_nothing_beats_oneself():
     similarity = np.full((5, 5), 0.2) + 0.8 * np.eye(5)
-    found = exact.solve(similarity, 9, singleton_scores(similarity, "self"))
+    found = exact.solve(Problem(similarity, 9, singleton_scores(similarity, "self")))
     assert found.groups == ((0,), (1,), (2,), (3,), (4,))
 
 
 def test_fifteen_languages_beat_every_local_change():
     similarity = np.random.default_rng(15).uniform(-1, 1, (15, 15))
     singletons = singleton_scores(similarity, "self")
-    found = exact.solve(similarity, 4, singletons)
+    found = exact.solve(Problem(similarity, 4, singletons))
     assert found.proven
     for position, group in enumerate(found.groups):
         for i in range(15):
@@ -120,7 +121,7 @@ def test_fifteen_languages_beat_every_local_change():
 )
 def test_what_cannot_be_grouped_says_why(similarity, groups, message):
     with pytest.raises(SettingsError, match=message):
-        exact.solve(similarity, groups, np.ones(len(similarity)))
+        exact.solve(Problem(similarity, groups, np.ones(len(similarity))))
 
 
 def test_an_unknown_singleton_rule_names_the_known_ones():

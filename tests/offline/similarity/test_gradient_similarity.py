@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from gradsim_offline.config import Measuring
 from gradsim_offline.similarity import gradient
+from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, read_measured
 from gradsim_offline.similarity.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
 from gradsim_offline.tasks import text_classification
@@ -135,18 +136,22 @@ def test_hooks_change_neither_the_losses_nor_the_weights(encoder, small, quiet, 
 def test_what_a_measurement_leaves_behind(small, tiny_mini, quiet, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        measured = gradient.measure(
-            small,
-            tmp_path,
+        context = Context(
+            dataset=small,
+            directory=tmp_path,
             task=text_classification,
             encoder=str(tiny_mini),
-            settings=SETTINGS,
+            measuring=SETTINGS,
+            options=None,
             maximum_length=64,
             seed=0,
             device=torch.device("cpu"),
             progress=quiet,
             log=lambda **_: None,
+            train=lambda *_: tmp_path,
         )
+        measured = gradient.measure(context)
+        measured.save(tmp_path / SIMILARITY_FILE)
     assert measured.matrix.shape == (3, 3) and len(measured.epochs) == 2
     np.testing.assert_allclose(measured.matrix.diagonal(), 1)
     kept = load_file(tmp_path / GRADIENTS_FILE)

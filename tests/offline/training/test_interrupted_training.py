@@ -14,6 +14,7 @@ from gradsim_offline.config import Measuring
 from gradsim_offline.encoders import mini
 from gradsim_offline.progress import Progress
 from gradsim_offline.similarity import gradient
+from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._measured import SIMILARITY_FILE
 from gradsim_offline.similarity.gradient import GRADIENTS_FILE
 from gradsim_offline.tasks import text_classification
@@ -75,18 +76,21 @@ def tune(small, encoder, directory, progress):
 
 def measure(small, encoder, directory, progress):
     directory.mkdir(exist_ok=True)
-    gradient.measure(
-        small,
-        directory,
+    context = Context(
+        dataset=small,
+        directory=directory,
         task=text_classification,
         encoder=str(encoder),
-        settings=SETTINGS,
+        measuring=SETTINGS,
+        options=None,
         maximum_length=64,
         seed=1,
         device=torch.device("cpu"),
         progress=progress,
         log=lambda **_: None,
+        train=lambda *_: directory,
     )
+    gradient.measure(context).save(directory / SIMILARITY_FILE)
 
 
 def equal_tensors(first, second):

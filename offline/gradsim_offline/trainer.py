@@ -1,0 +1,153 @@
+"""Trains what a build or a comparison needs, each model once: the encoder, and one model per set of languages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gradsim_offline import plugins
+from gradsim_offline.config import Settings
+from gradsim_offline.dataset import Dataset, Split
+from gradsim_offline.grouping._result import folder_name
+from gradsim_offline.stages import Done, Run
+from gradsim_offline.versions import library_versions
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What every training starts from."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Settings, data and run directory, and the trainings as stages.
+
+    Attributes:
+        settings: How to train.
+        dataset: The examples.
+        task: The torch half of the data set's task.
+        run: The run directory.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    task: ModuleType
+    run: Run
+
+    @cached_property
+    def common(self) -> dict[str, Any]:
+        """What every training depends on."""
+        return {
+            "data": self.dataset.fingerprint("train", "dev"),
+            "versions": library_versions(),
+            "maximum_length": self.settings.maximum_length,
+            "seed": self.settings.seed,
+            "device": self.device.type,
+        }
+
+    @cached_property
+    def device(self) -> Any:  # noqa: ANN401 - a torch.device; torch is not imported for it
+        """Where to train."""
+        from gradsim_offline.devices import resolve_device
+
+        return resolve_device(self.settings.device)
+
+    def prepare_encoder(self) -> Encoder:
+        """Make ``mini``, or look that a named encoder can be found."""
+        settings = self.settings
+        if settings.model != "mini":
+            found = plugins.load("encoders", "pretrained").find(settings.model)
+            return Encoder(settings.model, found)
+        mini = plugins.load("encoders", "mini")
+
+        def make(directory: Path) -> None:
+            mini.make(
+                self.texts("train"),
+                directory,
+                settings=settings.pretraining,
+                maximum_length=settings.maximum_length,
+                seed=settings.seed,
+                device=self.device,
+                progress=self.run.progress,
+                log=self.log("encoder"),
+            )
+
+        inputs = {
+            **self.common,
+            "data": self.dataset.fingerprint("train"),
+            "pretraining": settings.pretraining.model_dump(),
+        }
+        done = self.run.stage("encoder", inputs, make, title="mini encoder")
+        return Encoder(str(done.directory), done.digest)
+
+    def joint_model(self, measure: Path) -> Done | None:
+        """Return the model that a measure's joint run left, if it was trained as the multilingual model would be."""
+        try:
+            record = json.loads((measure / "stage.json").read_text(encoding="utf-8"))
+            measuring, digest = record["inputs"]["measuring"], record["digest"]
+        except (OSError, ValueError, KeyError):
+            return None
+        alike = all(measuring.get(name) == value for name, value in self.settings.training.model_dump().items())
+        is_there = (measure / "training.json").is_file()
+        return Done(measure, digest) if is_there and alike and measuring["fraction"] == 1.0 else None
+
+    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
+        """Train one model on the members, judged on the languages that it serves; or find that it was trained."""
+        from gradsim_offline.training.fine_tune import fine_tune
+
+        name = f"train/{self._folder(members, served)}"
+
+        def train(directory: Path) -> None:
+            fine_tune(
+                self.dataset,
+                members,
+                served,
+                directory,
+                settings=self.settings.training,
+                **self.arguments(encoder, name),
+            )
+
+        inputs = self.training_inputs(encoder, members, served)
+        return self.run.stage(name, inputs, train, title=title or f"train {' '.join(members)}")
+
+    def training_inputs(self, encoder: Encoder, members: Sequence[str], served: Sequence[str]) -> dict[str, Any]:
+        """Return what a training depends on."""
+        return {
+            **self.common,
+            "training": self.settings.training.model_dump(),
+            "members": list(members),
+            "served": list(served),
+            "encoder": encoder.digest,
+        }
+
+    def _folder(self, members: Sequence[str], served: Sequence[str]) -> str:
+        everything = self.dataset.languages
+        return "multilingual" if tuple(members) == tuple(served) == everything else folder_name(members, served)
+
+    def arguments(self, encoder: Encoder, stage: str) -> dict[str, Any]:
+        """Return the arguments that every training takes; ``stage`` names it in the log."""
+        return {
+            "task": self.task,
+            "encoder": encoder.path,
+            "maximum_length": self.settings.maximum_length,
+            "seed": self.settings.seed,
+            "device": self.device,
+            "progress": self.run.progress,
+            "log": self.log(stage),
+        }
+
+    def texts(self, split: Split) -> dict[str, list[str]]:
+        """Return all texts of a split, by language."""
+        return {code: [example.text for example in self.dataset.split(code, split)] for code in self.dataset.languages}
+
+    def log(self, stage: str) -> Callable[..., None]:
+        """Return the function that logs figures of a stage."""
+        return lambda **fields: self.run.log(stage=stage, **fields)
