@@ -120,8 +120,8 @@ class NGrams(nn.Module):
         super().__init__()
         self.orders = tuple(config.ngram_orders)
         self.drop = config.ngram_dropout
-        self.embeddings = nn.Embedding(config.ngram_buckets, config.ngram_size, padding_idx=0)
-        self.weight = nn.Parameter(torch.ones(config.ngram_buckets))
+        self.embeddings = nn.Embedding(config.ngram_buckets, config.ngram_size, padding_idx=0, sparse=True)
+        self.weights = nn.Embedding(config.ngram_buckets, 1, padding_idx=0, sparse=True)
         self.register_buffer("spelling", torch.zeros(config.vocab_size, config.longest_piece, dtype=torch.int64))
 
     def characters(self, ids: Tensor) -> Tensor:
@@ -150,8 +150,8 @@ class NGrams(nn.Module):
         buckets = self.buckets(ids).flatten(1)
         if self.training and self.drop:
             buckets = torch.where(torch.rand(buckets.shape, device=buckets.device) < self.drop, 0, buckets)
-        present = (buckets > 0).to(self.weight.dtype)
-        weights = F.embedding(buckets, self.weight[:, None])[..., 0] * present  # [batch, n-grams]
+        present = (buckets > 0).to(self.weights.weight.dtype)
+        weights = self.weights(buckets)[..., 0] * present  # [batch, n-grams]
         summed = torch.bmm(weights[:, None], self.embeddings(buckets))[:, 0]
         return summed / present.sum(1, keepdim=True).clamp(min=1).sqrt()
 

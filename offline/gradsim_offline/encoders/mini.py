@@ -64,7 +64,7 @@ def make(
     rows = [Row(tuple(encoding.ids), -1, 0) for encoding in tokenizer.encode_batch(everything)]
     torch.manual_seed(seed)
     encoder = _new_model(tokenizer, settings, maximum_length)
-    encoder.mini.ngrams.weight.data = inverse_document_frequencies(encoder, rows)
+    encoder.mini.ngrams.weights.weight.data = inverse_document_frequencies(encoder, rows)[:, None]
     if settings.epochs:
         _pretrain(encoder, rows, tokenizer, directory, settings, seed, device, progress, log)
     encoder.to("cpu").save_pretrained(directory)

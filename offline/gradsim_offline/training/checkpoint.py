@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradsim_offline.training.optimizer import Optimizer
+
 
 @dataclass
 class Position:
@@ -44,9 +46,7 @@ class Checkpoint:
         self._file = directory / "checkpoint.pt"
         self._best = directory / "best.pt"
 
-    def save(
-        self, position: Position, model: nn.Module, optimizer: torch.optim.Optimizer, extra: dict[str, Tensor]
-    ) -> None:
+    def save(self, position: Position, model: nn.Module, optimizer: Optimizer, extra: dict[str, Tensor]) -> None:
         """Save everything that the rest of the training depends on, atomically."""
         content = {
             "position": vars(position),
@@ -57,7 +57,7 @@ class Checkpoint:
         }
         _write(self._file, content)
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Position, dict[str, Tensor]]:
+    def load(self, model: nn.Module, optimizer: Optimizer) -> tuple[Position, dict[str, Tensor]]:
         """Restore the last save into model, optimizer and random generators; a new position if there is none."""
         if not self._file.is_file():
             return Position(), {}

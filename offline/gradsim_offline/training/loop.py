@@ -16,6 +16,7 @@ from gradsim_offline.devices import mixed_precision
 from gradsim_offline.progress import Advance
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
+from gradsim_offline.training.optimizer import Optimizer
 from gradsim_shared.errors import ModelError
 
 Batch = dict[str, Tensor]
@@ -67,7 +68,7 @@ def train(
         learning_rate: Peak of the schedule: linear rise, then linear fall to zero.
         warmup: Share of the steps in which the rate rises.
         weight_decay: AdamW's, on the weights of linear layers only.
-        clip: Largest norm of the gradient.
+        clip: Largest norm of the gradient, sparse embeddings not counted.
         seed: Seeds dropout; the order of the data is the plan's.
         device: Where the model runs.
         evaluate: Returns the dev score after an epoch, higher is better; ``None`` keeps the last epoch.
@@ -85,7 +86,7 @@ def train(
     """
     seed_everything(seed)
     model.to(device)
-    optimizer = _optimizer(model, learning_rate, weight_decay, device)
+    optimizer = Optimizer(model, weight_decay=weight_decay, device=device)
     checkpoint = Checkpoint(checkpoints)
     position, extra = checkpoint.load(model, optimizer)
     if observer is not None and extra:
@@ -103,8 +104,7 @@ def train(
             done = sum(map(len, plans[: position.epoch])) + position.step
             indices = batches[position.step]
             # 1. the rate of this step
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * _schedule(done, total, warmup)
+            rate = learning_rate * _schedule(done, total, warmup)
             # 2. forward and backward, watched
             batch = to_device(collate(indices, position.epoch, position.step), device)
             with _watched(observer, indices):
@@ -112,9 +112,7 @@ def train(
                     loss = model(**batch).loss
                 loss.backward()
             # 3. clip and step
-            nn.utils.clip_grad_norm_(model.parameters(), clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.step(rate, clip)
             # 4. keep count
             value = loss.item()
             if not math.isfinite(value):
@@ -165,19 +163,6 @@ def _schedule(step: int, total: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / (rising + 1)
     return max(0.0, (total - step) / max(1.0, total - rising))
-
-
-def _optimizer(
-    model: nn.Module, learning_rate: float, weight_decay: float, device: torch.device
-) -> torch.optim.Optimizer:
-    """Return AdamW; only the weights of linear layers decay: not embeddings, norms or biases."""
-    linear = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)}
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if id(p) in linear], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if id(p) not in linear], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate, fused=device.type in ("cpu", "cuda"))
 
 
 @contextmanager

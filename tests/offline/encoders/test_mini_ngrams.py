@@ -39,7 +39,7 @@ def ngrams():
     module = NGrams(CONFIG).eval()
     for index, spelled in enumerate(SPELLINGS):
         module.spelling[index, : len(spelled)] = torch.tensor([ord(character) for character in spelled])
-    module.weight.data.uniform_(0.5, 2)
+    module.weights.weight.data.uniform_(0.5, 2)
     module.embeddings.weight.data[0] = 0
     return module
 
@@ -91,7 +91,9 @@ def test_buckets_equal_plain_python(ngrams, texts):
 def test_the_bag_is_the_weighted_sum_by_the_root_of_the_number(ngrams, texts):
     with torch.no_grad():
         found = ngrams(in_a_batch(texts)).double().numpy()
-    table, weight = (tensor.detach().double().numpy() for tensor in (ngrams.embeddings.weight, ngrams.weight))
+    table, weight = (
+        tensor.detach().double().numpy() for tensor in (ngrams.embeddings.weight, ngrams.weights.weight[:, 0])
+    )
     for row, ids in zip(found, texts, strict=True):
         buckets = [b for place in reference_buckets("".join(SPELLINGS[i] for i in ids)) for b in place if b]
         expected = sum((weight[b] * table[b] for b in buckets), np.zeros(5)) / math.sqrt(max(1, len(buckets)))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gradsim_offline.training.batching import plan
-from gradsim_offline.training.loop import _optimizer, _schedule, train
+from gradsim_offline.training.loop import _schedule, train
+from gradsim_offline.training.optimizer import Optimizer
 
 
 class Classifier(nn.Module):
@@ -76,10 +77,25 @@ def test_the_schedule_without_a_warm_up_starts_at_the_peak():
 
 def test_only_the_weights_of_linear_layers_decay():
     model = Classifier()
-    decaying, steady = _optimizer(model, 1e-3, 0.01, torch.device("cpu")).param_groups
+    groups = Optimizer(model, weight_decay=0.01, device=torch.device("cpu")).parts["dense"].param_groups
+    decaying, steady = groups
     assert decaying["weight_decay"] == 0.01 and steady["weight_decay"] == 0
     assert [id(p) for p in decaying["params"]] == [id(model.out.weight)]
     assert len(steady["params"]) == 4
+
+
+def test_sparse_embeddings_are_trained_in_the_rows_that_are_touched_as_adam_would_from_a_first_step():
+    torch.manual_seed(0)
+    sparse = nn.Embedding(6, 3, sparse=True)
+    dense = nn.Embedding.from_pretrained(sparse.weight.detach().clone(), freeze=False)
+    optimizers = [Optimizer(layer, weight_decay=0.01, device=torch.device("cpu")) for layer in (sparse, dense)]
+    before = dense.weight.detach().clone()
+    for layer, optimizer in zip((sparse, dense), optimizers, strict=True):
+        layer(torch.tensor([1, 1, 4])).pow(2).sum().backward()
+        optimizer.step(0.1, 1e9)
+    torch.testing.assert_close(sparse.weight, dense.weight)
+    assert torch.equal(sparse.weight[[0, 2, 3, 5]], before[[0, 2, 3, 5]])
+    assert not torch.equal(sparse.weight[[1, 4]], before[[1, 4]])
 
 
 def test_frozen_weights_stay(tmp_path):
