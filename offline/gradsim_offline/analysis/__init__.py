@@ -1,0 +1,1 @@
+"""What a researcher asks about measured similarities: correlations, keywords, topics, stability, agreement."""

@@ -1,0 +1,90 @@
+"""The words that are typical of each language's texts: class-based TF-IDF, a language is one document (Table 15)."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gradsim_shared.errors import DataError
+
+_LINK = re.compile(r"(?:https?://|www\.)\S+")
+_USER = re.compile(r"(?<!\w)@\w+")
+COMMON = 0.05  # share of a language's texts above which a word counts as a function word
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """A word and its TF-IDF weight in its language."""
+
+    word: str
+    weight: float
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, in lower case and NFC.
+
+    A word is two letters or more with their combining marks, of any script; an apostrophe between letters belongs to
+    it. Links, ``@user`` names, numbers, emoji and signs are left out; of ``#word`` the word stays.
+    """
+    plain = unicodedata.normalize("NFC", html.unescape(text).lower())
+    return _word().findall(_USER.sub(" ", _LINK.sub(" ", plain)))
+
+
+def keywords(
+    texts: Mapping[str, Iterable[str]], *, top: int = 50, most_texts: float = COMMON
+) -> dict[str, tuple[Keyword, ...]]:
+    """Return the words of highest TF-IDF per language, best first; equal weights in the order of the alphabet.
+
+    Languages are the documents: tf is how often a word stands in the language's texts, and
+    idf = ln((1 + N) / (1 + languages that have it)) + 1, each language's weights scaled to the length 1
+    (scikit-learn's ``TfidfVectorizer``). Words that languages share are pulled down. A language's own function
+    words are not, because no other language has them: ``most_texts`` leaves them out (1: leaves none out).
+
+    Args:
+        texts: Texts of each language.
+        top: Words per language, at most.
+        most_texts: Words that stand in more than this share of their language's texts are left out there.
+
+    Raises:
+        DataError: No text has a word.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    documents = [_document([words(text) for text in own], most_texts) for own in texts.values()]
+    if not any(documents):
+        raise DataError("no words in the texts: keywords need texts with words of two letters or more")
+    vectorizer = TfidfVectorizer(analyzer=_as_it_is)
+    weights = vectorizer.fit_transform(documents)  # [languages, words], sparse
+    vocabulary = vectorizer.get_feature_names_out()
+    found = {}
+    for language, row in zip(texts, weights, strict=True):
+        best = sorted(zip(row.indices, row.data, strict=True), key=lambda pair: (-pair[1], vocabulary[pair[0]]))
+        found[language] = tuple(Keyword(str(vocabulary[i]), float(weight)) for i, weight in best[:top])
+    return found
+
+
+def _document(texts: Sequence[Sequence[str]], most_texts: float) -> list[str]:
+    """Lay a language's texts end to end, without the words that too many of them have."""
+    spread = Counter(word for text in texts for word in set(text))
+    most = max(1.0, most_texts * len(texts))  # a word of one text always stays
+    return [word for text in texts for word in text if spread[word] <= most]
+
+
+def _as_it_is(document: Sequence[str]) -> Sequence[str]:
+    """Hand words on: they have been found already."""
+    return document
+
+
+@lru_cache(maxsize=1)
+def _word() -> re.Pattern[str]:
+    r"""Return the pattern of a word: ``\w`` of the standard library has no combining marks, so they are listed."""
+    code_points = map(chr, range(sys.maxunicode + 1))
+    marks = "".join(sign for sign in code_points if unicodedata.category(sign).startswith("M"))
+    letter = rf"[^\W\d_][{marks}\u200c\u200d]*"
+    return re.compile(rf"{letter}(?:['\u2019]?{letter})+")

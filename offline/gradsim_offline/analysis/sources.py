@@ -1,0 +1,235 @@
+"""What there is to analyse: similarities and groupings found in run directories, and matrices given as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.grouping._result import GROUPS_FILE, Groups, read_groups
+from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.similarity.gradient import GRADIENTS_FILE
+from gradsim_shared.errors import DataError
+
+MANIFEST = "manifest.json"  # beside it lies a bundle's copy, not a measurement
+MEASURING = "measuring"  # where a comparison measures, next to measure/, where the result is kept
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError)
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """A similarity matrix and where it was found.
+
+    Attributes:
+        name: The measure; with the settings that tell it from others of that measure: ``embedding (model=finetuned)``.
+        origin: The run, with the seed if it holds several: ``compare/seed-1``; two origins of one name are two seeds.
+        measured: The matrix.
+        gradients: The gradient vectors that were kept with it; ``None``: none were.
+        variant: Folder of a comparison that tells settings of one measure apart; empty in a build.
+    """
+
+    name: str
+    origin: str
+    measured: Measured
+    gradients: Path | None = None
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class FoundGroups:
+    """A grouping and where it was found; its name is the method's in a comparison, the measure's in a build."""
+
+    name: str
+    origin: str
+    groups: Groups
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All that was found, in the order of the runs as they were given.
+
+    Attributes:
+        similarities: The matrices.
+        groupings: The groupings.
+        settings: The first run's settings, as they were saved; empty if there are none.
+        encoder: The first run's encoder: directory or name; empty if it is not known.
+    """
+
+    similarities: tuple[Similarity, ...]
+    groupings: tuple[FoundGroups, ...]
+    settings: Mapping[str, Any]
+    encoder: str
+
+
+def find_sources(runs: Sequence[Path]) -> Sources:
+    """Look through build and compare directories for similarities and groupings.
+
+    Raises:
+        DataError: A directory is none, holds no similarity, or a file in it cannot be read.
+    """
+    similarities: list[Similarity] = []
+    groupings: list[FoundGroups] = []
+    for run, title in zip(runs, _titles(runs), strict=True):
+        here = [_similarity(path, run, title) for path in _similarity_files(run)]
+        measures = {found.origin: found.measured.measure for found in reversed(here)}
+        similarities += here
+        for path in sorted(run.rglob(GROUPS_FILE)):
+            name, origin = _place(path, run, "group", title)
+            groupings.append(FoundGroups(name or measures.get(origin, "groups"), origin, _read_groups(path)))
+    similarities = [layer for found in _with_settings(similarities) for layer in _by_layer(found)]
+    return Sources(tuple(similarities), tuple(groupings), _settings(runs[0]), _encoder(runs[0]))
+
+
+def read_matrix(path: Path) -> Similarity:
+    """Read a matrix of the user's: JSON with ``languages`` and ``similarity``; what a measure saved is of that form.
+
+    Raises:
+        DataError: It cannot be read, or is not a square matrix of its languages.
+    """
+    return Similarity(_field(path, "measure", path.stem), str(path), _read(path))
+
+
+def common_languages(similarities: Sequence[Similarity]) -> tuple[str, ...]:
+    """Return the languages that all matrices have, sorted."""
+    return tuple(sorted(set.intersection(*(set(found.measured.languages) for found in similarities))))
+
+
+def restricted(measured: Measured, languages: Sequence[str]) -> NDArray[np.float64]:
+    """Return the rows and columns of some languages, ``[languages, languages]``."""
+    chosen = [measured.languages.index(code) for code in languages]
+    return measured.matrix[np.ix_(chosen, chosen)]
+
+
+def by_name(similarities: Sequence[Similarity], languages: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return S of each measure, ``[languages, languages]``: the mean over its origins."""
+    found: dict[str, list[NDArray[np.float64]]] = {}
+    for similarity in similarities:
+        found.setdefault(similarity.name, []).append(restricted(similarity.measured, languages))
+    return {name: np.mean(matrices, axis=0) for name, matrices in found.items()}
+
+
+def _similarity_files(run: Path) -> list[Path]:
+    """Return the measurements of a run: neither a bundle's copy nor the working copy of a comparison.
+
+    Raises:
+        DataError: There are none.
+    """
+    found = [
+        path
+        for path in sorted(run.rglob(SIMILARITY_FILE))
+        if not (path.parent / MANIFEST).exists() and MEASURING not in path.relative_to(run).parts
+    ]
+    if not found:
+        what = "holds no similarity.json" if run.is_dir() else "is no directory"
+        raise DataError(f"{run} {what}; give the run directory of `gradsim-offline build`, `measure` or `compare`")
+    return found
+
+
+def _similarity(path: Path, run: Path, title: str) -> Similarity:
+    measured = _read(path)
+    variant, origin = _place(path, run, "measure", title)
+    places = [path.parent, path.parent.parent.parent / MEASURING / variant] if variant else [path.parent]
+    gradients = next((place / GRADIENTS_FILE for place in places if (place / GRADIENTS_FILE).is_file()), None)
+    return Similarity(measured.measure, origin, measured, gradients, variant)
+
+
+def _with_settings(similarities: Sequence[Similarity]) -> list[Similarity]:
+    """Tell variants of one measure apart by the settings in which they differ."""
+    named = []
+    for one in similarities:
+        alike = [other for other in similarities if other.name == one.name]
+        own = one.measured.settings
+        keys = sorted({key for other in alike for key in other.measured.settings})
+        differing = [key for key in keys if any(other.measured.settings.get(key) != own.get(key) for other in alike)]
+        told = ", ".join(f"{key}={own.get(key)}" for key in differing)
+        if not told and any(other.origin == one.origin and other is not one for other in alike):
+            told = one.variant  # the same settings of its own, but others that it depends on
+        named.append(replace(one, name=f"{one.name} ({told})") if told else one)
+    return named
+
+
+def _titles(runs: Sequence[Path]) -> list[str]:
+    """Name runs by their folders, or by their paths where two folders have one name."""
+    names = [run.resolve().name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run) for run in runs]
+
+
+def _place(path: Path, run: Path, stage: str, title: str) -> tuple[str, str]:
+    """Split ``seed-1/group/random/groups.json``: name ``random``, origin ``<run>/seed-1``."""
+    parts = path.parent.relative_to(run).parts
+    at = parts.index(stage) if stage in parts else len(parts)
+    return "/".join(parts[at + 1 :]), "/".join((title, *parts[:at]))
+
+
+def _by_layer(found: Similarity) -> list[Similarity]:
+    """Return a similarity, and one more for each tracked layer but the first, which it stands for."""
+    measured = found.measured
+    all_of_them = [found]
+    for layer, matrix in list(measured.layers.items())[1:]:
+        name = f"{found.name} ({layer})"
+        own = replace(measured, measure=name, matrix=matrix, epochs=(), split_half=None, layers={layer: matrix})
+        all_of_them.append(replace(found, name=name, measured=own))
+    return all_of_them
+
+
+def _read(path: Path) -> Measured:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if {"split_half", "epochs", "layers", "settings", "seconds"} <= set(content):
+            measured = read_measured(path)
+        else:
+            matrix = np.array(content["similarity"], dtype=np.float64)
+            measured = Measured(path.stem, tuple(content["languages"]), matrix, None, (), {}, {}, 0.0)
+    except _UNREADABLE as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise DataError(
+            f"{path} is no similarity matrix ({problem}); it is JSON with languages, N codes, and similarity, N x N"
+        ) from error
+    count = len(measured.languages)
+    twice = [code for code in measured.languages if measured.languages.count(code) > 1]
+    if twice:
+        raise DataError(f"{path}: the language {twice[0]} stands twice; a matrix has one row and column for each")
+    if measured.matrix.shape != (count, count):
+        shape = " x ".join(map(str, measured.matrix.shape))
+        raise DataError(f"{path}: {count} languages and a matrix of {shape}; a similarity matrix is {count} x {count}")
+    return measured
+
+
+def _read_groups(path: Path) -> Groups:
+    try:
+        return read_groups(path)
+    except _UNREADABLE as error:
+        raise DataError(f"{path} holds no groups ({type(error).__name__}: {error}); group again") from error
+
+
+def _field(path: Path, name: str, default: str) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8")).get(name, default))
+    except (OSError, ValueError, AttributeError):
+        return default
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    """Return a run's saved settings, those of a comparison's first seed if it has none of its own."""
+    for path in [run / "settings.json", *sorted(run.rglob("settings.json"))]:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict) and "data" in content:
+            return content
+    return {}
+
+
+def _encoder(run: Path) -> str:
+    """Return the encoder that a run made, else the one that its settings name."""
+    for path in [run / "encoder" / "config.json", *sorted(run.rglob("encoder/config.json"))]:
+        if path.is_file():
+            return str(path.parent)
+    model = str(_settings(run).get("model", ""))
+    return "" if model == "mini" else model

@@ -1,0 +1,76 @@
+"""Measure, on the spot, the similarities that need no training: typology, family and their like."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from gradsim_offline import plugins
+from gradsim_offline.analysis.sources import Similarity
+from gradsim_offline.config import Measuring
+from gradsim_offline.dataset import Dataset
+from gradsim_offline.progress import Progress
+from gradsim_offline.similarity._context import Context
+from gradsim_offline.similarity._measured import Measured
+from gradsim_shared.errors import SettingsError
+
+ORIGIN = "measured here"
+_TRAIN_JOINTLY = ("gradient", "lookahead")
+
+
+def check_untrained(name: str) -> None:
+    """Say early that a measure is unknown or needs a training.
+
+    Raises:
+        SettingsError: It does.
+    """
+    module = plugins.load("similarity", name)
+    if name in _TRAIN_JOINTLY or getattr(module, "TRAINS", False):
+        raise SettingsError(f"{name} needs training: `gradsim-offline measure --measure {name}`, then analyse that run")
+
+
+def measure_untrained(
+    name: str,
+    dataset: Dataset,
+    *,
+    encoder: str,
+    maximum_length: int,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> Similarity:
+    """Return S of a measure with its default settings, for the languages of a data set.
+
+    Raises:
+        GradsimError: The measure is unknown, needs training, or what it reads is missing.
+    """
+    check_untrained(name)
+    with tempfile.TemporaryDirectory() as directory:
+        measured: Measured = plugins.load("similarity", name).measure(
+            Context(
+                dataset=dataset,
+                directory=Path(directory),
+                task=plugins.load("tasks", dataset.task),
+                encoder=encoder,
+                measuring=Measuring(),
+                options=plugins.options("similarity", name, {}),
+                maximum_length=maximum_length,
+                seed=seed,
+                device=device,
+                progress=progress,
+                log=_keep_nothing,
+                train=_refuse,
+            )
+        )
+    return Similarity(name, ORIGIN, measured)
+
+
+def _keep_nothing(**_figures: object) -> None:
+    """Log nothing."""
+
+
+def _refuse(members: Sequence[str], _served: Sequence[str]) -> Path:
+    raise SettingsError(f"this measure wants a model trained on {' '.join(members)}; measure it in a build")

@@ -1,0 +1,63 @@
+"""``gradsim-offline analyse``: what measured similarities have in common, how stable they are, and which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("analyse", help="Correlate similarities, see how stable they are, find each language's keywords.")
+@click.argument("runs", nargs=-1, required=True, type=_PATH, metavar="RUN...")
+@click.option(
+    "--similarity",
+    "files",
+    multiple=True,
+    type=_PATH,
+    metavar="FILE",
+    help="A matrix of your own: JSON with languages and similarity. May be repeated.",
+)
+@click.option("--measures", metavar="NAMES", help="Measure these here, as in typology,family: what needs no training.")
+@click.option("--data", metavar="NAME", help="Data set whose training texts give the keywords.  [default: the run's]")
+@click.option("--data-dir", type=_PATH, help="Directory of its files.  [default: the run's]")
+@click.option("--encoder", metavar="NAME|DIR", help="Embeds the keywords.  [default: the run's, before fine-tuning]")
+@click.option("--top", type=click.IntRange(min=1), default=50, show_default=True, help="Keywords per language.")
+@click.option(
+    "--common-words",
+    "most_texts",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="A word in more than this share of its language's texts is no keyword; 1 keeps all.",
+)
+@click.option(
+    "--permutations", type=click.IntRange(min=1), default=9999, show_default=True, help="Of each Mantel test, at most."
+)
+@click.option("--draws", type=click.IntRange(min=1), default=2000, show_default=True, help="Of each bootstrap.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of permutations and draws.")
+@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write.  [default: RUN/analysis]"
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the results are.")
+def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -> None:  # noqa: ANN401 - click's own
+    from gradsim_offline.analysis.analyse import analyse
+    from gradsim_offline.analysis.materials import Request
+    from gradsim_offline.analysis.presenting import tables
+    from gradsim_offline.analysis.tables import show
+    from gradsim_offline.analysis.writing import write
+    from gradsim_offline.progress import Progress
+
+    names = tuple(dict.fromkeys((measures or "").replace(",", " ").split()))
+    findings = analyse(Request(measures=names, **asked), Progress(quiet=quiet))
+    shown = tables(findings)
+    directory = out or asked["runs"][0] / "analysis"
+    write(findings, shown, directory)
+    if not quiet:
+        show(shown)
+        for note in findings.notes:
+            click.echo(f"Note: {note}")
+    click.echo(str(directory))
