@@ -1,0 +1,183 @@
+"""The transfer matrix against scores computed text by text; interruptions; what scores become."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import f1_score
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from gradsim_offline import plugins
+from gradsim_offline.config import Training
+from gradsim_offline.grouping import exact
+from gradsim_offline.grouping._problem import Problem
+from gradsim_offline.similarity import transfer
+from gradsim_offline.similarity._context import Context
+from gradsim_offline.similarity.transfer import Options, normalised
+from gradsim_offline.stages import Run
+from gradsim_offline.tasks import text_classification
+from gradsim_offline.training.fine_tune import fine_tune
+from gradsim_shared.errors import DataError, SettingsError
+
+SCHEDULE = Training(epochs=8, batch_size=8, learning_rate=5e-3)
+
+
+class Workplace:
+    """Trains for real, in stages of a run as a build does, and keeps the order in which models were made."""
+
+    def __init__(self, small, encoder, progress, directory):
+        self.run = Run(directory, progress)
+        self.made = []
+        self.left = 99  # trainings until Ctrl-C
+        self.context = Context(
+            dataset=small,
+            directory=directory / "measure",
+            task=text_classification,
+            encoder=str(encoder),
+            measuring=None,
+            options=Options(),
+            maximum_length=64,
+            seed=0,
+            device=torch.device("cpu"),
+            progress=progress,
+            log=lambda **_: None,
+            train=self.train,
+        )
+
+    def train(self, members, served):
+        """Train, or find, one model."""
+
+        def work(directory):
+            if not self.left:
+                raise KeyboardInterrupt
+            self.left -= 1
+            self.made.append(members)
+            names = ("task", "encoder", "maximum_length", "seed", "device", "progress", "log")
+            fine_tune(
+                self.context.dataset,
+                members,
+                served,
+                directory,
+                settings=SCHEDULE,
+                **{name: getattr(self.context, name) for name in names},
+            )
+
+        return self.run.stage(f"train/{'-'.join(members)}", {"members": members, "served": served}, work).directory
+
+
+@pytest.fixture(scope="module")
+def whole(small, tiny_mini, quiet, tmp_path_factory):
+    """A workplace and what was measured in it without a stop."""
+    workplace = Workplace(small, tiny_mini, quiet, tmp_path_factory.mktemp("transfer"))
+    return workplace, transfer.measure(workplace.context)
+
+
+def test_the_matrix_holds_the_scores_of_each_model_on_each_language(whole, small):
+    workplace, measured = whole
+    expected = np.zeros((3, 3))
+    for column, source in enumerate(small.languages):
+        directory = workplace.run.directory / "train" / source
+        tokenizer = AutoTokenizer.from_pretrained(directory)
+        model = AutoModelForSequenceClassification.from_pretrained(directory).eval()
+        for row, target in enumerate(small.languages):
+            dev = small.split(target, "dev")
+            with torch.inference_mode():
+                found = [
+                    model(**tokenizer(example.text, return_tensors="pt")).logits.argmax().item() for example in dev
+                ]
+            predicted = [model.config.id2label[i] for i in found]
+            expected[row, column] = f1_score(
+                [example.label for example in dev], predicted, average="weighted", zero_division=0
+            )
+    np.testing.assert_allclose(measured.matrix, expected, atol=1e-12)
+    assert np.abs(expected - expected.T).max() > 0.01, "a matrix that its transpose equals would not show the order"
+    assert workplace.made == [(code,) for code in small.languages]
+
+
+def test_the_diagonal_is_what_the_training_saw_on_dev(whole, small):
+    workplace, measured = whole
+    for i, code in enumerate(small.languages):
+        result = json.loads((workplace.run.directory / "train" / code / "training.json").read_text())
+        assert measured.matrix[i, i] == pytest.approx(max(epoch["score"] for epoch in result["history"]))
+
+
+def test_what_is_kept(whole, small):
+    workplace, measured = whole
+    kept = json.loads((workplace.context.directory / "scores" / "hau.json").read_text())
+    assert kept["trained_on"] == "hau" and list(kept["dev"]) == list(small.languages)
+    column = [kept["dev"][code]["weighted_f1"] for code in small.languages]
+    np.testing.assert_array_equal(measured.matrix[:, 1], column)
+    assert measured.measure == "transfer" and measured.split_half is None and not measured.epochs
+    assert measured.settings == {"normalise": "none", "metric": "weighted_f1", "split": "dev"} and measured.seconds > 0
+    assert transfer.TRAINS
+
+
+def test_it_goes_on_after_an_interruption_without_training_or_scoring_again(
+    whole, small, tiny_mini, quiet, tmp_path, monkeypatch
+):
+    workplace = Workplace(small, tiny_mini, quiet, tmp_path)
+    scored = []
+    score = transfer.dev_scores
+    monkeypatch.setattr(transfer, "dev_scores", lambda *given, **named: scored.append(1) or score(*given, **named))
+    workplace.left = 2
+    with pytest.raises(KeyboardInterrupt):
+        transfer.measure(workplace.context)
+    assert len(workplace.made) == len(scored) == 2
+    (tmp_path / "measure" / "scores" / "hau.json").unlink()  # as if it had been killed between training and scoring
+    workplace.left = 99
+    measured = transfer.measure(workplace.context)
+    assert workplace.made == [("eng",), ("hau",), ("tur",)] and len(scored) == 4
+    np.testing.assert_array_equal(measured.matrix, whole[1].matrix)
+    transfer.measure(workplace.context)
+    assert len(workplace.made) == 3 and len(scored) == 4
+
+
+def test_a_language_without_dev_texts(whole, small):
+    examples = {code: dict(small.examples[code]) for code in small.languages}
+    del examples["hau"]["dev"]
+    context = replace(whole[0].context, dataset=replace(small, examples=examples), train=None)
+    with pytest.raises(DataError, match=r"small: hau has no dev split.*leave the language out"):
+        transfer.measure(context)
+
+
+def test_an_unknown_rule():
+    with pytest.raises(SettingsError, match="normalise = 'column'"):
+        plugins.options("similarity", "transfer", {"normalise": "column"})
+
+
+scores = st.integers(2, 5).flatmap(lambda n: arrays(np.float64, (n, n), elements=st.floats(0.01, 1)))
+
+
+@given(matrix=scores)
+@settings(max_examples=60, deadline=None)
+def test_rules(matrix):
+    names = tuple("abcde"[: len(matrix)])
+    np.testing.assert_array_equal(normalised(matrix, "none", names), matrix)
+    np.testing.assert_allclose(normalised(matrix, "row", names) * matrix.diagonal()[:, None], matrix)
+    np.testing.assert_allclose(normalised(matrix, "gain", names) + matrix.diagonal()[:, None], matrix)
+
+
+@given(matrix=scores, groups=st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_gain_changes_no_grouping(matrix, groups):
+    gain = normalised(matrix, "gain", tuple("abcde"[: len(matrix)]))
+    plain, shifted = (exact.solve(Problem(s, groups, s.diagonal())) for s in (matrix, gain))
+    assert shifted.score == pytest.approx(plain.score - matrix.trace(), abs=1e-9)
+
+
+def test_a_row_whose_own_score_is_0():
+    matrix = np.array([[0.5, 0.25], [0.3, 0.0]])
+    with pytest.warns(UserWarning, match="trained on hau scores 0 on it: similarity 0"):
+        found = normalised(matrix, "row", ("amh", "hau"))
+    np.testing.assert_array_equal(found, [[1, 0.5], [0, 0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        normalised(matrix, "gain", ("amh", "hau"))
