@@ -1,4 +1,4 @@
-"""The mini encoder on real AfriSenti texts, ready for training steps: model, optimizer, rows and batches."""
+"""A small encoder on real AfriSenti texts, ready for training steps: model, optimizer, rows and batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gradsim_offline.encoders._loading import load_tokenizer
 from gradsim_offline.progress import Progress
 from gradsim_offline.tasks import text_classification as task
 from gradsim_offline.training.batching import Row, plan, to_device
-from gradsim_offline.training.loop import _optimizer
+from gradsim_offline.training.optimizer import Optimizer
 
 # without masked-language modelling: what the weights are does not change what a step costs
 RECIPE = resolve("mini", {"data": "afrisenti", "pretraining.epochs": 0})
@@ -60,12 +60,18 @@ def encode_rows(dataset: Dataset, encoder: str) -> tuple[list[Row], int]:
     return rows, pad_id
 
 
-def batches(rows: Sequence[Row], count: int) -> list[list[int]]:
-    """Return the first batches of fine-tuning's plan, going on to the next epoch where one is not enough."""
+def batches(rows: Sequence[Row], count: int, size: int | None = None) -> list[list[int]]:
+    """Return the first batches of fine-tuning's plan, going on to the next epoch where one is not enough.
+
+    Args:
+        rows: The training rows.
+        count: How many batches.
+        size: Texts of a batch; ``None``: the recipe's number.
+    """
     found: list[list[int]] = []
     epoch = 0
     while len(found) < count:
-        found += plan([len(row.ids) for row in rows], RECIPE.training.batch_size, seed=RECIPE.seed, epoch=epoch)
+        found += plan([len(row.ids) for row in rows], size or RECIPE.training.batch_size, seed=RECIPE.seed, epoch=epoch)
         epoch += 1
     return found[:count]
 
@@ -75,17 +81,24 @@ class Trainee:
     """A model and its optimizer, as the training loop has them, that can be put back to where they were."""
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     device: torch.device
 
     def clip(self) -> None:
-        """Clip the gradients, as the loop does."""
-        nn.utils.clip_grad_norm_(self.model.parameters(), RECIPE.training.clip)
+        """Clip the gradients, as the loop's optimizer does."""
+        nn.utils.clip_grad_norm_(self.optimizer.dense, RECIPE.training.clip)
 
     def step(self) -> None:
-        """Step and forget the gradients, as the loop does."""
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        """Step and forget the gradients, as the loop's optimizer does after clipping."""
+        for part in self.optimizer.parts.values():
+            for group in part.param_groups:
+                group["lr"] = RECIPE.training.learning_rate
+            part.step()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the gradients."""
+        self.model.zero_grad(set_to_none=True)
 
     def forward(self, batch: dict[str, Tensor]) -> Any:  # noqa: ANN401 - the model's own output
         """Return the model's output for a batch on this device."""
@@ -101,7 +114,7 @@ class Trainee:
         with torch.no_grad():
             for tensor, before in zip(self._tensors(), saved, strict=True):
                 tensor.copy_(before)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.forget()
         torch.manual_seed(seed)
 
     def wait(self) -> None:
@@ -110,13 +123,32 @@ class Trainee:
             torch.cuda.synchronize()
 
     def _tensors(self) -> list[Tensor]:
-        kept = [value for state in self.optimizer.state.values() for value in state.values()]
+        states = [state for part in self.optimizer.parts.values() for state in part.state.values()]
+        kept = [value for state in states for value in state.values()]
         return [*self.model.state_dict().values(), *(value for value in kept if isinstance(value, Tensor))]
+
+
+def make_xlmr(vocabulary: int, layers: int, width: int, directory: Path) -> str:
+    """Make an XLM-R of these sizes with random weights, for token ids below ``vocabulary``; return its directory."""
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+
+    config = XLMRobertaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 32,
+        intermediate_size=4 * width,
+        max_position_embeddings=RECIPE.maximum_length + 2,
+        type_vocab_size=1,
+        pad_token_id=1,
+    )
+    torch.manual_seed(RECIPE.seed)
+    XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(directory)
+    return str(directory)
 
 
 def new_trainee(encoder: str, labels: Sequence[str], device: torch.device) -> Trainee:
     """Load an encoder with a new head, and an optimizer with the recipe's rates."""
-    chosen = RECIPE.training
     torch.manual_seed(RECIPE.seed)
     model = task.load_model(encoder, labels).to(device).train()
-    return Trainee(model, _optimizer(model, chosen.learning_rate, chosen.weight_decay, device), device)
+    return Trainee(model, Optimizer(model, weight_decay=RECIPE.training.weight_decay, device=device), device)

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.utils.hooks import RemovableHandle
 
+from gradsim_offline.similarity._projection import Projection, make_projection
+from gradsim_offline.similarity._sums import Batch, LayerSums
 from gradsim_shared.errors import SettingsError
 
 HALVES = 2
@@ -23,27 +28,31 @@ HALVES = 2
 class GradientTracker:
     """Sums the gradients of some linear layers by language and by half of the data.
 
+    The model trains as without it: to the last bit where a layer reads one vector per example, as heads do; up to
+    rounding where it reads a sequence, because its weight gradient is then summed language by language.
+
     Args:
         layers: The linear layers to track, by name.
         languages: How many languages there are.
+        projection: How many numbers to keep of a weight gradient, at most; ``None``: all. Smaller ones stay whole, and
+            so do biases.
+        seed: Seeds the projection.
     """
 
-    def __init__(self, layers: Mapping[str, nn.Linear], languages: int) -> None:
+    def __init__(
+        self, layers: Mapping[str, nn.Linear], languages: int, *, projection: int | None = None, seed: int = 0
+    ) -> None:
         self._layers = dict(layers)
         self._languages = languages
-        self._rows: Tensor | None = None  # for each example of the batch: half * languages + language
-        self._handles: list[RemovableHandle] = []
+        self._projections = {name: _projection(name, layer, projection, seed) for name, layer in layers.items()}
+        self._batch: Batch | None = None  # of each example: half * languages + language
         self.reset()
 
     def reset(self) -> None:
         """Start a new epoch: forget every sum."""
-        self._sums: dict[str, Tensor] = {}
-        self._counts = torch.zeros(HALVES * self._languages, dtype=torch.float64)
-        for name, layer in self._layers.items():
-            width = layer.in_features + (layer.bias is not None)
-            dtype = layer.weight.dtype if layer.weight.dtype == torch.float64 else torch.float32
-            shape = (HALVES * self._languages, layer.out_features, width)
-            self._sums[name] = torch.zeros(shape, dtype=dtype, device=layer.weight.device)
+        rows = HALVES * self._languages
+        self._counts = torch.zeros(rows, dtype=torch.float64)
+        self._sums = {name: LayerSums(layer, rows, self._projections[name]) for name, layer in self._layers.items()}
 
     @contextmanager
     def batch(self, languages: Tensor, halves: Tensor) -> Iterator[None]:
@@ -55,66 +64,104 @@ class GradientTracker:
             languages: Language index of each example, ``[batch]``.
             halves: Which half of its language's data each example belongs to, 0 or 1, ``[batch]``.
         """
-        self._rows = halves.long() * self._languages + languages.long()
-        self._handles = [layer.register_forward_hook(self._watch(name)) for name, layer in self._layers.items()]
+        self._batch = Batch((halves.long() * self._languages + languages.long()).cpu())
+        handles = [self._hook(name, layer) for name, layer in self._layers.items()]
         try:
             yield
+            self._counts += torch.bincount(self._batch.rows, minlength=len(self._counts))
         finally:
-            for handle in self._handles:
+            for handle in handles:
                 handle.remove()
-        self._counts += torch.bincount(self._rows.cpu(), minlength=HALVES * self._languages)
-        self._rows = None
+            self._batch = None
 
-    def _watch(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        """Return a forward hook that waits for the gradient at the layer's output."""
+    def _hook(self, name: str, layer: nn.Linear) -> RemovableHandle:
+        """Have the layer's gradient summed in the backward pass of whatever runs through it."""
 
-        def on_forward(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            if output.requires_grad:
-                source = inputs[0].detach()
-                output.register_hook(lambda delta: self._add(name, source, delta))
+        def on_forward(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor | None:
+            if not output.requires_grad:
+                return None
+            source: Tensor = inputs[0] if inputs else named["input"]
+            if self._sums[name].wants_all(source[..., 0].numel() // len(self._current())):
+                add = partial(self._add_instead, name)
+                return _Summed.apply(source, layer.weight, layer.bias, output.detach(), add)
+            watched = output.clone() if output._is_view() else output  # a view that is changed in place loses its hooks
+            watched.register_hook(partial(self._add_later, name, source.detach()))
+            return watched
 
-        return on_forward
+        return layer.register_forward_hook(on_forward, with_kwargs=True)
 
     @torch.no_grad()
-    def _add(self, name: str, source: Tensor, delta: Tensor) -> None:
-        """Add ``delta ⊗ [x; 1]`` of every position to the sum of its example's language."""
-        if self._rows is None:
+    def _add_later(self, name: str, source: Tensor, delta: Tensor) -> None:
+        self._sums[name].add_later(source, delta, self._current())
+
+    def _add_instead(self, name: str, source: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+        return self._sums[name].add_instead(source, delta, self._current())
+
+    def _current(self) -> Batch:
+        if self._batch is None:
             raise RuntimeError("the backward pass must run inside GradientTracker.batch")
-        sums = self._sums[name]
-        batch = len(self._rows)
-        x = source.reshape(batch, -1, source.shape[-1]).to(sums.dtype)  # [batch, positions, in]
-        d = delta.reshape(batch, -1, delta.shape[-1]).to(sums.dtype) * batch  # the loss is a mean: undo 1 / batch
-        if self._layers[name].bias is not None:
-            x = torch.cat([x, x.new_ones(*x.shape[:2], 1)], dim=-1)  # [batch, positions, in + 1]
-        for row in self._rows.unique():
-            mine = self._rows == row
-            sums[row] += d[mine].flatten(0, 1).T @ x[mine].flatten(0, 1)  # [out, in + 1]
+        return self._batch
 
     def half_means(self) -> dict[str, Tensor]:
         """Return the mean gradients of both halves, ``{layer: [2, languages, parameters]}``."""
-        counts = self._counts.view(HALVES, self._languages)
-        return {
-            name: torch.stack([_mean(half, count) for half, count in zip(self._split(sums), counts, strict=True)])
-            for name, sums in self._sums.items()
-        }
+        return {name: self._mean(sums.vectors()) for name, sums in self._sums.items()}
 
-    def _split(self, sums: Tensor) -> Tensor:
-        return sums.view(HALVES, self._languages, -1)
+    def _mean(self, sums: Tensor) -> Tensor:
+        """Divide ``[rows, parameters]`` by the examples of each row; none stays zero."""
+        return (sums / self._counts.clamp(min=1).to(sums)[:, None]).view(HALVES, self._languages, -1)
 
     def state(self) -> dict[str, Tensor]:
         """Return the sums so far, for a checkpoint in the middle of an epoch."""
-        return {**{f"sums.{name}": sums for name, sums in self._sums.items()}, "counts": self._counts}
+        found = {f"sums.{name}:{key}": kept for name, sums in self._sums.items() for key, kept in sums.state().items()}
+        return {**found, "counts": self._counts}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from the sums of a checkpoint."""
         for name, sums in self._sums.items():
-            sums.copy_(state[f"sums.{name}"])
+            start = f"sums.{name}:"
+            sums.restore({key.removeprefix(start): kept for key, kept in state.items() if key.startswith(start)})
         self._counts.copy_(state["counts"])
 
 
-def _mean(total: Tensor, counts: Tensor) -> Tensor:
-    """Divide ``[languages, parameters]`` by the examples of each language; none stays zero."""
-    return total / counts.clamp(min=1).to(total)[:, None]
+class _Summed(torch.autograd.Function):
+    """A linear layer, already computed, whose backward pass asks for its parameters' gradients elsewhere."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's own
+        source: Tensor,
+        weight: Tensor,
+        _bias: Tensor | None,
+        output: Tensor,
+        add: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        ctx.save_for_backward(source, weight)
+        ctx.add = add
+        ctx.mark_dirty(output)  # it is the output itself, not a view: what follows may change it in place
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's own
+        source, weight = ctx.saved_tensors
+        to_source, to_weight, to_bias, *_ = ctx.needs_input_grad
+        by_weight, by_bias = ctx.add(source, delta)
+        return (
+            (delta @ weight.to(delta.dtype)).to(source.dtype) if to_source else None,
+            by_weight.to(weight.dtype) if to_weight else None,
+            by_bias.to(weight.dtype) if to_bias else None,
+            None,
+            None,
+        )
+
+
+def _projection(name: str, layer: nn.Linear, dims: int | None, seed: int) -> Projection | None:
+    """Return the layer's projection; ``None`` where its gradient is kept whole."""
+    if dims is None or layer.weight.numel() <= dims:
+        return None
+    return make_projection(
+        layer.out_features, layer.in_features, dims, seed=seed, name=name, device=layer.weight.device
+    )
 
 
 def tracked_layers(model: nn.Module, names: Sequence[str]) -> dict[str, dict[str, nn.Linear]]:

@@ -20,7 +20,6 @@ from gradsim_offline.similarity._embedding_vectors import embed
 from gradsim_offline.similarity._measured import Measured
 from gradsim_offline.similarity.gradient import cosines
 
-TRAINS = True  # the joint model, if model = finetuned
 CENTROIDS_FILE = "centroids.safetensors"
 _SAMPLE = 17  # keeps the random stream that draws and halves the texts apart from the others
 
@@ -38,6 +37,11 @@ class Options(Section):
     fraction: Share = Field(1.0, description="share of each language's training texts that is embedded")
     most_texts: Positive | None = Field(None, description="texts of a language, at most; none: no limit")
     batch_size: Positive = Field(64, description="texts at a time")
+
+
+def trains(options: Options) -> bool:
+    """Return whether this measure asks for a fine-tuned model."""
+    return options.model == "finetuned"
 
 
 def measure(context: Context) -> Measured:

@@ -40,7 +40,16 @@ def measure(context: Context) -> Measured:
     observers: list[GradientObserver] = []
 
     def observe(model: nn.Module, rows: Sequence[Row]) -> GradientObserver:
-        observers.append(GradientObserver(model, rows, settings.layers, len(languages)))
+        observers.append(
+            GradientObserver(
+                model,
+                rows,
+                settings.layers,
+                len(languages),
+                projection=settings.projection,
+                seed=context.seed,
+            )
+        )
         return observers[-1]
 
     fine_tune(
@@ -126,12 +135,26 @@ class GradientObserver:
         rows: The training rows, as the batches' indices mean them.
         layers: Names of tracked layers.
         languages: How many languages there are.
+        projection: How many numbers to keep of a layer's weight gradient, at most; ``None``: all.
+        seed: Seeds the projection.
     """
 
-    def __init__(self, model: nn.Module, rows: Sequence[Row], layers: Sequence[str], languages: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        rows: Sequence[Row],
+        layers: Sequence[str],
+        languages: int,
+        *,
+        projection: int | None = None,
+        seed: int = 0,
+    ) -> None:
         self._names = tracked_layers(model, layers)
         self._tracker = GradientTracker(
-            {path: layer for found in self._names.values() for path, layer in found.items()}, languages
+            {path: layer for found in self._names.values() for path, layer in found.items()},
+            languages,
+            projection=projection,
+            seed=seed,
         )
         self._language = torch.tensor([row.language for row in rows])
         self._half = torch.tensor([row.half for row in rows])

@@ -23,7 +23,6 @@ from gradsim_offline.training.batching import Row
 from gradsim_offline.training.fine_tune import dev_scores
 from gradsim_shared.errors import DataError
 
-TRAINS = True
 SCORES = "scores"  # one file per trained language: what is there is not trained or scored again
 Matrix = NDArray[np.float64]
 
@@ -35,6 +34,11 @@ class Options(Section):
         "none",
         description="none: S[i, j] is the score; row: divided by S[i, i]; gain: less S[i, i], for singleton_score zero",
     )
+
+
+def trains(_: Options) -> bool:
+    """Return whether this measure asks for fine-tuned models."""
+    return True
 
 
 def measure(context: Context) -> Measured:

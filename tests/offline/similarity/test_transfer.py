@@ -117,7 +117,7 @@ def test_what_is_kept(whole, small):
     np.testing.assert_array_equal(measured.matrix[:, 1], column)
     assert measured.measure == "transfer" and measured.split_half is None and not measured.epochs
     assert measured.settings == {"normalise": "none", "metric": "weighted_f1", "split": "dev"} and measured.seconds > 0
-    assert transfer.TRAINS
+    assert transfer.trains(transfer.Options())
 
 
 def test_it_goes_on_after_an_interruption_without_training_or_scoring_again(
