@@ -22,7 +22,7 @@ class Grouping:
         groups: Member indices of each group, sorted; every group serves at least one language.
         serving: ``serving[i]`` is the position in ``groups`` of the group that serves language i.
         score: The grouping score.
-        bound: No choice of as many groups scores higher.
+        bound: No choice of at most so many groups that the solver may make scores higher.
         proven: The score is the bound.
     """
 
@@ -132,3 +132,43 @@ def evaluate_grouping(
     score = float(sum(value for value, _ in best.values()))
     limit = score if bound is None else max(bound, score)
     return Grouping(tuple(used), serving, score, limit, proven=limit - score <= TIE * max(1.0, abs(score)))
+
+
+def serve_blocks(
+    similarity: NDArray[np.float64],
+    blocks: Sequence[tuple[Sequence[int], Sequence[int]]],
+    singletons: NDArray[np.float64],
+    *,
+    bound: float | None = None,
+) -> Grouping:
+    """Serve each language by the group that it was given, and sum up; for solvers that fix who serves whom.
+
+    Args:
+        similarity: S, ``[N, N]``.
+        blocks: ``(served, members)`` of each group; each language is served once, by a group that it is a member of.
+        singletons: Score of each language as a group of one, ``[N]``.
+        bound: What no grouping exceeds; ``None`` means that this score was proven to be the best.
+
+    Raises:
+        SettingsError: A group of one that is forbidden.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for served, members in blocks:
+        groups.setdefault(tuple(sorted(members)), []).extend(served)
+    ordered = sorted(groups, key=lambda group: min(groups[group]))
+    serving = {i: position for position, group in enumerate(ordered) for i in groups[group]}
+    score = 0.0
+    for group in ordered:
+        values = collective_similarity(similarity, group, singletons)
+        score += sum(float(value) for i, value in zip(group, values, strict=True) if i in groups[group])
+    if not np.isfinite(score):
+        raise SettingsError("a language would be alone in its group, which singleton_score forbids; choose another rule")
+    limit = score if bound is None else max(bound, score)
+    proven = limit - score <= TIE * max(1.0, abs(score))
+    return Grouping(tuple(ordered), tuple(serving[i] for i in range(len(similarity))), score, limit, proven)
+
+
+def simple_bound(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) -> float:
+    """Return what no grouping exceeds, whatever K: each language alone, or with its one best partner."""
+    others = np.where(np.eye(len(similarity), dtype=bool), -np.inf, similarity)
+    return float(np.maximum(others.max(axis=1), singletons).sum())
