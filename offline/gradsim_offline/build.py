@@ -23,7 +23,7 @@ def stages(work: Workshop) -> Iterator[str]:
     yield "encoder"
     measured = work.measure(encoder)  # S, from one joint training
     yield "measure"
-    groups = work.group(measured)  # the groups of highest agreement
+    groups = work.group(measured, encoder)  # the groups of highest agreement
     yield "group"
     multilingual = work.train_multilingual(encoder)  # what they are compared with
     models = work.train_groups(encoder, groups, multilingual)  # one model per group
@@ -34,7 +34,8 @@ def stages(work: Workshop) -> Iterator[str]:
     yield "identify"
     evaluated = work.evaluate(groups, multilingual, exported, identifier)  # three columns per language
     yield "evaluate"
-    work.bundle(measured, groups, exported, identifier, evaluated)
+    kept = work.keep(multilingual)  # for a language that comes later
+    work.bundle(measured, groups, exported, identifier, evaluated, multilingual, kept)
     yield "bundle"
 
 

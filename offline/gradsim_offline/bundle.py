@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline import languages as codes
+from gradsim_offline.assignment.keep import Kept
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
 from gradsim_offline.evaluation.service_path import ServicePath
@@ -144,30 +146,66 @@ def open_service_path(manifest: Manifest, exported: Mapping[str, Path], identifi
 
 
 def write_bundle(
-    target: Path, manifest: Manifest, exported: Mapping[str, Path], identifier: Path, measured: Measured, page: str
+    target: Path,
+    manifest: Manifest,
+    exported: Mapping[str, Path],
+    identifier: Path,
+    measured: Measured,
+    page: str,
+    kept: Kept | None = None,
 ) -> None:
     """Write the bundle beside its place, verify it, and put it there in one step; an older one stays until then.
+
+    Args:
+        target: Its place.
+        manifest: Everything but the files' hashes.
+        exported: Directory of each group's export.
+        identifier: Directory of the identifier.
+        measured: The similarity matrix.
+        page: The report.
+        kept: What assigning a new language needs; ``None``: the bundle cannot do it.
+
+    Raises:
+        SettingsError: What stands in its place is not a bundle.
+    """
+    with drafted(target) as draft:
+        for group in manifest.groups:
+            folder = draft / "groups" / group.id
+            folder.mkdir(parents=True)
+            for file in (group.tokenizer, *(precision.file for precision in group.precisions.values())):
+                shutil.copyfile(exported[group.id] / Path(file).name, draft / file)
+        shutil.copyfile(identifier / IDENTIFIER_FILE, draft / IDENTIFIER_FILE)
+        measured.save(draft / SIMILARITY_FILE)
+        (draft / REPORT_FILE).parent.mkdir()
+        (draft / REPORT_FILE).write_text(page, encoding="utf-8")
+        entry, files = kept.copy_to(draft) if kept else (None, [])
+        write_manifest(draft, manifest.model_copy(update={"assignment": entry}), [*manifest.files, *files])
+
+
+def write_manifest(directory: Path, manifest: Manifest, files: Iterable[str]) -> None:
+    """Write the manifest of what lies in a directory: with size and SHA-256 of each of its files."""
+    whole = manifest.model_copy(update={"files": {file: file_entry(directory / file) for file in files}})
+    write_json(directory / MANIFEST_FILE, whole.model_dump(mode="json"))
+
+
+@contextmanager
+def drafted(target: Path) -> Iterator[Path]:
+    """Yield an empty directory to write a bundle to; then verify it and put it in its place in one step.
 
     Raises:
         SettingsError: What stands in its place is not a bundle.
     """
     if target.exists() and not (target / MANIFEST_FILE).is_file():
         raise SettingsError(f"{target} is in the way: it is no bundle; move it, or choose another --out")
-    draft = target.with_name(f".{target.name}.draft")
+    draft, old = (target.with_name(f".{target.name}.{kind}") for kind in ("draft", "old"))
     shutil.rmtree(draft, ignore_errors=True)
-    for group in manifest.groups:
-        folder = draft / "groups" / group.id
-        folder.mkdir(parents=True)
-        for file in (group.tokenizer, *(precision.file for precision in group.precisions.values())):
-            shutil.copyfile(exported[group.id] / Path(file).name, draft / file)
-    shutil.copyfile(identifier / IDENTIFIER_FILE, draft / IDENTIFIER_FILE)
-    measured.save(draft / SIMILARITY_FILE)
-    (draft / REPORT_FILE).parent.mkdir()
-    (draft / REPORT_FILE).write_text(page, encoding="utf-8")
-    whole = manifest.model_copy(update={"files": {file: file_entry(draft / file) for file in manifest.files}})
-    write_json(draft / MANIFEST_FILE, whole.model_dump(mode="json"))
-    open_bundle(draft)
-    old = target.with_name(f".{target.name}.old")
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        open_bundle(draft)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -39,6 +39,7 @@ class Training(Section):
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="share of the steps with a rising rate")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW, on linear weights only")
     clip: Rate = Field(1.0, description="largest norm of the gradient")
+    fraction: Share = Field(1.0, description="share of each language's training texts, as for learning curves")
 
 
 class Measuring(Training):
@@ -47,6 +48,10 @@ class Measuring(Training):
     fraction: Share = Field(1.0, description="share of each language's training texts that the joint run sees")
     layers: Annotated[list[str], Field(min_length=1)] = Field(
         ["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides"
+    )
+
+    projection: Positive | None = Field(
+        None, description="numbers kept of a tracked layer's weight gradient, at most (65536 for big layers); none: all"
     )
 
     @field_validator("layers")
@@ -81,7 +86,12 @@ class Grouping(Section):
     """How groups are chosen."""
 
     solver: str = Field("exact", description="see `gradsim-offline list solvers`")
-    groups: Positive = Field(4, description="K, the number of groups, at most")
+    groups: Positive | Literal["auto"] = Field(
+        4, description="K, the number of groups, at most; auto: the K whose models answer dev texts best"
+    )
+    candidates: list[Positive] | None = Field(
+        None, description="K that auto tries, beside 1 and N; none: 2, 3, 4, 6 and 8"
+    )
     must_link: list[str] = Field([], description="languages that one group serves, as in hau+yor")
     cannot_link: list[str] = Field([], description="languages that are never in one group, as in arq+pcm")
     largest_group: Positive | None = Field(None, description="members of a group, at most; none: no limit")
@@ -89,6 +99,9 @@ class Grouping(Section):
         None, description="summed training texts of all groups' members, at most, as a multiple of all texts"
     )
     time_limit: Rate = Field(60.0, description="seconds after which a solver returns the best that it has")
+    epochs: Positive | None = Field(
+        None, description="S is the mean over so many epochs of measuring, from the first; none: over all"
+    )
     singleton_score: str | float = Field(
         "self", description="a group of one: self, split-half, zero, forbid or a number"
     )
@@ -119,6 +132,9 @@ class Exporting(Section):
 
     tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
+    assignable: bool = Field(
+        True, description="keep the joint model in the bundle, so that assign can find a group for a new language"
+    )
 
 
 class Settings(Section):
@@ -236,7 +252,7 @@ def _put(values: dict[str, Any], name: str, value: object) -> None:
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in first["loc"][:2])
     if first["type"] == "extra_forbidden":
         guesses = nearest(name, setting_names()) or nearest(name.rpartition(".")[2], setting_names())
         meant = f" Did you mean {' or '.join(guesses)}?" if guesses else ""

@@ -22,6 +22,7 @@ FOLDERS = {  # folder: what one of its files is called in messages
     "tasks": "task",
     "encoders": "encoder",
     "recipes": "recipe",
+    "methods": "method",
 }
 KINDS = {  # what people call it: folder
     "datasets": "datasets",
@@ -30,22 +31,24 @@ KINDS = {  # what people call it: folder
     "tasks": "tasks",
     "encoders": "encoders",
     "recipes": "recipes",
+    "methods": "methods",
 }
+_SETTINGS = ("recipes", "methods")  # folders of TOML files: settings, described by their first comment
 
 
 def names(folder: str) -> list[str]:
     """Return the names of a folder's plug-ins; a file whose name begins with ``_`` is private, not one of them."""
-    suffix = ".toml" if folder == "recipes" else ".py"
+    suffix = ".toml" if folder in _SETTINGS else ".py"
     return sorted(path.stem for path in (ROOT / folder).glob(f"*{suffix}") if not path.name.startswith("_"))
 
 
 def check(folder: str, name: str) -> str:
-    """Return the module name of a plug-in, without importing it.
+    """Return the module name of a plug-in, or the name of its TOML file, without importing it.
 
     Raises:
         SettingsError: There is none of that name; the message names the nearest and all that there are.
     """
-    module = name.replace("-", "_")
+    module = name if folder in _SETTINGS else name.replace("-", "_")
     if module not in names(folder):
         raise SettingsError(unknown(FOLDERS[folder], name, names(folder)))
     return module
@@ -84,7 +87,7 @@ def options(folder: str, name: str, given: Mapping[str, Any]) -> Any:  # noqa: A
 
 def description(folder: str, name: str) -> str:
     """Return the first line of a plug-in, read as text: nothing is imported."""
-    if folder == "recipes":
+    if folder in _SETTINGS:
         return (ROOT / folder / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
     return (ast.get_docstring(_syntax(folder, name)) or "").splitlines()[0]
 

@@ -88,16 +88,19 @@ class Trainer:
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
 
-    def joint_model(self, measure: Path) -> Done | None:
+    def joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
         """Return the model that a measure's joint run left, if it was trained as the multilingual model would be."""
         try:
             record = json.loads((measure / "stage.json").read_text(encoding="utf-8"))
-            measuring, digest = record["inputs"]["measuring"], record["digest"]
+            inputs, digest = record["inputs"], record["digest"]
         except (OSError, ValueError, KeyError):
             return None
+        measuring = inputs.get("measuring", {})
         alike = all(measuring.get(name) == value for name, value in self.settings.training.model_dump().items())
+        start = {**self.common, "encoder": encoder.digest}
+        same = all(inputs.get(name) == value for name, value in start.items())
         is_there = (measure / "training.json").is_file()
-        return Done(measure, digest) if is_there and alike and measuring["fraction"] == 1.0 else None
+        return Done(measure, digest) if is_there and alike and same else None
 
     def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
         """Train one model on the members, judged on the languages that it serves; or find that it was trained."""
@@ -112,6 +115,7 @@ class Trainer:
                 served,
                 directory,
                 settings=self.settings.training,
+                fraction=self.settings.training.fraction,
                 **self.arguments(encoder, name),
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -11,21 +11,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gradsim_offline import plugins
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
-from gradsim_offline.grouping._objective import singleton_scores
-from gradsim_offline.grouping._problem import Problem, read_constraints
-from gradsim_offline.grouping._result import GROUPS_FILE, Groups, LanguageGroup, name_groups, read_groups
+from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver, averaged
+from gradsim_offline.grouping._result import GROUPS_FILE, Groups, LanguageGroup, read_groups
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.stages import Done, Run, write_json
 from gradsim_offline.trainer import Encoder, Trainer
 from gradsim_offline.versions import library_versions
-from gradsim_shared.bundle import open_bundle
-from gradsim_shared.errors import BundleError, DataError
+from gradsim_shared.bundle import file_entry, open_bundle
+from gradsim_shared.errors import BundleError, DataError, SettingsError
 
 EVALUATION_FILE = "evaluation.json"
 
@@ -39,12 +35,14 @@ class Workshop:
         dataset: The examples.
         task: The torch half of the data set's task.
         run: The run directory.
+        joint: Folders of joint runs, whose model may be the multilingual one.
     """
 
     settings: Settings
     dataset: Dataset
     task: ModuleType
     run: Run
+    joint: tuple[str, ...] = ("measure",)
 
     @cached_property
     def trainer(self) -> Trainer:
@@ -61,6 +59,7 @@ class Workshop:
             if not self.dataset.split(language, "train"):
                 raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
         plugins.load("grouping", self.settings.grouping.solver).check(len(self.dataset.languages))
+        plugins.options("similarity", self.settings.measure, self.settings.similarity)
         write_json(self.run.directory / "settings.json", self.settings.model_dump(mode="json"))
         counts = {split: sum(self.dataset.counts(split).values()) for split in ("train", "dev", "test")}
         self.run.progress.note(
@@ -69,21 +68,27 @@ class Workshop:
             + f"; model {self.settings.model}, on {self.trainer.device.type}; in {self.run.directory}"
         )
 
-    def measure(self, encoder: Encoder, name: str = "measure") -> Measured:
-        """Measure S; ``name`` is the stage's folder."""
+    def measuring_inputs(self, encoder: Encoder) -> dict[str, Any]:
+        """Return what S depends on."""
         settings = self.settings
         options = plugins.options("similarity", settings.measure, settings.similarity)
         measure = plugins.load("similarity", settings.measure)
-        fingerprint = getattr(measure, "fingerprint", None)
-        inputs = {
+        fingerprint, trains = getattr(measure, "fingerprint", None), getattr(measure, "trains", None)
+        return {
             **self.trainer.common,
             "measure": settings.measure,
             "measuring": settings.measuring.model_dump(),
             "encoder": encoder.digest,
             **({"options": options.model_dump(mode="json")} if options else {}),
-            **({"training": settings.training.model_dump()} if getattr(measure, "TRAINS", False) else {}),
+            **({"training": settings.training.model_dump()} if trains and trains(options) else {}),
             **({"fingerprint": fingerprint(options)} if fingerprint else {}),
         }
+
+    def measure(self, encoder: Encoder, name: str = "measure") -> Measured:
+        """Measure S; ``name`` is the stage's folder."""
+        settings = self.settings
+        options = plugins.options("similarity", settings.measure, settings.similarity)
+        measure = plugins.load("similarity", settings.measure)
 
         def work(directory: Path) -> None:
             from gradsim_offline.similarity._context import Context
@@ -94,41 +99,43 @@ class Workshop:
                     directory=directory,
                     measuring=settings.measuring,
                     options=options,
-                    train=lambda members, served: self.trainer.train(encoder, members, served).directory,
+                    train=lambda members, served: self.train(encoder, members, served).directory,
                     **self.trainer.arguments(encoder, name),
                 )
             )
             measured.save(directory / SIMILARITY_FILE)
 
+        inputs = self.measuring_inputs(encoder)
         done = self.run.stage(name, inputs, work, title=f"measure: {settings.measure} similarity")
         return read_measured(done.directory / SIMILARITY_FILE)
 
-    def group(self, measured: Measured) -> Groups:
-        """Choose the groups."""
-        chosen = self.settings.grouping
-        solver = plugins.load("grouping", chosen.solver)
+    def group(self, measured: Measured, encoder: Encoder | None = None, name: str = "group") -> Groups:
+        """Choose the groups; ``name`` is the stage's folder; only auto K, which trains, needs the encoder."""
+        chosen, sizes, seed = self.settings.grouping, self.dataset.counts("train"), self.settings.seed
+        measured = averaged(measured, chosen.epochs)
 
         def choose(directory: Path) -> None:
-            own = None if measured.split_half is None else list(measured.split_half)
-            singletons = singleton_scores(measured.matrix, chosen.singleton_score, own)
-            grouping = solver.solve(self._problem(measured, singletons))
-            groups = name_groups(
-                grouping,
-                measured.languages,
-                measured.matrix,
-                singletons,
-                solver=chosen.solver,
-                singleton_score=chosen.singleton_score,
-            )
+            if chosen.groups != "auto":
+                groups = ask_solver(measured, chosen, chosen.groups, sizes, seed)
+            elif encoder is None:
+                raise SettingsError("auto K trains the groups that it chooses from; it needs an encoder to start from")
+            else:
+
+                def train(members: Sequence[str], served: Sequence[str]) -> Path:
+                    return self.train(encoder, members, served).directory
+
+                groups = ask_dev_texts(measured, chosen, sizes, seed, train, self.run.progress.note)
             groups.save(directory / GROUPS_FILE)
 
+        evidence = self.trainer.training_inputs(encoder, (), ()) if chosen.groups == "auto" and encoder else {}
         inputs = {
+            **evidence,
             "grouping": chosen.model_dump(),
             "languages": measured.languages,
             "similarity": measured.matrix.tolist(),
             "split_half": None if measured.split_half is None else measured.split_half.tolist(),
         }
-        done = self.run.stage("group", inputs, choose)
+        done = self.run.stage(name, inputs, choose)
         groups = read_groups(done.directory / GROUPS_FILE)
         for group in groups.groups:
             helpers = [code for code in group.members if code not in group.served]
@@ -136,27 +143,22 @@ class Workshop:
             self.run.progress.note(f"  {group.id}: {' '.join(group.served)}{source}")
         return groups
 
-    def _problem(self, measured: Measured, singletons: NDArray[np.float64]) -> Problem:
-        """Put the question to a solver."""
-        chosen, sizes = self.settings.grouping, self.dataset.counts("train")
-        return Problem(
-            measured.matrix,
-            chosen.groups,
-            singletons,
-            measured.languages,
-            read_constraints(chosen, measured.languages, [sizes[code] for code in measured.languages]),
-            self.settings.seed,
-            chosen.time_limit,
-        )
+    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
+        """Train one model; the joint run of the measurement is the multilingual one if it was trained alike."""
+        if tuple(members) == tuple(served) == self.dataset.languages:
+            for folder in self.joint:
+                joint = self.trainer.joint_model(self.run.directory / folder, encoder)
+                if joint is not None:
+                    self.run.progress.note(
+                        "train multilingual: the measured joint model is that model, not trained again"
+                    )
+                    return joint
+        return self.trainer.train(encoder, members, served, title)
 
     def train_multilingual(self, encoder: Encoder) -> Done:
-        """Train one model on all languages; the joint run of the measurement is that model if it was trained alike."""
-        joint = self.trainer.joint_model(self.run.directory / "measure")
-        if joint is not None:
-            self.run.progress.note("train multilingual: the measured joint model is that model, not trained again")
-            return joint
+        """Train one model on all languages."""
         everything = self.dataset.languages
-        return self.trainer.train(encoder, everything, everything, "train multilingual")
+        return self.train(encoder, everything, everything, "train multilingual")
 
     def train_groups(self, encoder: Encoder, groups: Groups, multilingual: Done) -> dict[str, Done]:
         """Train one model per group; a group of all languages is the multilingual model."""
@@ -180,7 +182,7 @@ class Workshop:
                 "model": model.digest,
                 "members": group.members,
                 "served": group.served,
-                "exporting": self.settings.exporting.model_dump(),
+                "exporting": self.settings.exporting.model_dump(exclude={"assignable"}),
                 "maximum_length": self.settings.maximum_length,
             }
 
@@ -262,6 +264,29 @@ class Workshop:
         content: dict[str, Any] = json.loads((done.directory / EVALUATION_FILE).read_text(encoding="utf-8"))
         return content
 
+    def keep(self, multilingual: Done) -> Done | None:
+        """Keep every language's gradient at the joint model, for a language that comes later."""
+        if not self.settings.exporting.assignable:
+            return None
+        from gradsim_offline.assignment.keep import joint_model, keep_gradients, model_files
+
+        joint = joint_model(self.run.directory / "measure", multilingual.directory)
+        files = {file.name: file_entry(file).sha256 for file in model_files(joint)}
+
+        def keep(directory: Path) -> None:
+            keep_gradients(
+                self.dataset,
+                joint,
+                directory,
+                task=self.task,
+                seed=self.settings.seed,
+                maximum_length=self.settings.maximum_length,
+                device=self.trainer.device,
+            )
+
+        inputs = {**self.trainer.common, "model": files}
+        return self.run.stage("assignment", inputs, keep, title="gradients to assign by")
+
     def bundle(
         self,
         measured: Measured,
@@ -269,12 +294,15 @@ class Workshop:
         exported: Mapping[str, Done],
         identifier: Done,
         evaluated: Mapping[str, Any],
+        multilingual: Done,
+        kept: Done | None,
     ) -> Path:
         """Write the bundle."""
+        from gradsim_offline.assignment.keep import Kept, joint_model
         from gradsim_offline.bundle import complete_manifest, draft_manifest, write_bundle
         from gradsim_offline.report.page import render
 
-        target = self.run.directory / "bundle"
+        target, measured = self.run.directory / "bundle", averaged(measured, self.settings.grouping.epochs)
         draft = draft_manifest(self.settings, self.dataset, groups, exported, identifier.directory, self.task.METRIC)
         manifest = complete_manifest(draft, self.settings, self.dataset, measured, evaluated)
         undated = manifest.model_copy(update={"provenance": manifest.provenance.model_copy(update={"created": ""})})
@@ -283,13 +311,17 @@ class Workshop:
             "manifest": undated.model_dump(mode="json"),
             "models": {group: done.digest for group, done in exported.items()},
             "identifier": identifier.digest,
+            "assignment": kept.digest if kept else None,
             "page": sha256(render(undated, measured, evaluated, test_counts).encode()).hexdigest(),
         }
         sources = {group: done.directory for group, done in exported.items()}
 
+        joint = joint_model(self.run.directory / "measure", multilingual.directory)
+        held = Kept(joint, kept.directory) if kept else None
+
         def write(_: Path) -> None:
             page = render(manifest, measured, evaluated, test_counts)
-            write_bundle(target, manifest, sources, identifier.directory, measured, page)
+            write_bundle(target, manifest, sources, identifier.directory, measured, page, held)
 
         self.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -33,6 +33,19 @@ class Scores(_Entry):
     service: dict[str, float] = Field(description="the whole path: language identified, then routed")
 
 
+class Assigned(_Entry):
+    """How a language that no model of the bundle was trained on came to its group."""
+
+    bundle: Name = Field(description="the bundle that it was added to: name@version")
+    by: Literal["gradient", "score", "user"] = Field(description="what chose the group")
+    examples: Annotated[int, Field(gt=0)] = Field(description="labelled examples that its gradient was measured on")
+    wins: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="share of bootstrap draws in which no group was more similar than this one"
+    )
+    split_half: float = Field(description="cosine between the gradients of two halves of the examples: its noise")
+    data_fingerprint: Sha256
+
+
 class Language(_Entry):
     """One language that the bundle serves."""
 
@@ -41,9 +54,14 @@ class Language(_Entry):
     aliases: list[str] = Field(default=[], description="other codes a caller may use")
     scripts: list[str] = Field(default=[], description="writing systems of its training texts, most used first")
     group: Name = Field(description="the group that serves it")
-    collective_similarity: dict[str, float] = Field(description="per group that it is a member of")
+    collective_similarity: dict[str, float] = Field(
+        description="per group that it is a member of; of an assigned language, per group"
+    )
     counts: dict[str, int] = Field(description="examples per split")
     scores: dict[str, Scores] = Field(default={}, description="per split: dev, test")
+    assigned: Assigned | None = Field(
+        default=None, description="it was added to a finished bundle: no member of its group; null: trained"
+    )
 
 
 class Parity(_Entry):
@@ -124,6 +142,20 @@ class Provenance(_Entry):
     settings: dict[str, object] = Field(default={}, description="the resolved settings of the build")
 
 
+class Assignment(_Entry):
+    """What finding a group for a new language needs; serving does not read it."""
+
+    directory: Name = Field(default="assignment", description="the joint model, in Hugging Face form")
+    gradients: Name = Field(
+        default="assignment/gradients.safetensors",
+        description="mean gradients at the joint model: [2 halves, languages, parameters] and counts [2, languages]",
+    )
+    layer: Name = Field(default="head.out", description="the layer of the gradients")
+    split: Name = Field(description="the split that they were measured on: dev, or train where there are few dev texts")
+    languages: list[str] = Field(min_length=1, description="the gradients' order")
+    split_half: list[float] = Field(description="cosine between the two halves of each, in that order")
+
+
 class Manifest(_Entry):
     """The whole manifest."""
 
@@ -142,6 +174,7 @@ class Manifest(_Entry):
     identifier: Identifier
     fallback: Fallback
     provenance: Provenance
+    assignment: Assignment | None = Field(default=None, description="null: no new language can be assigned")
     files: dict[str, FileEntry] = Field(description="every file but the manifest, by path inside the bundle")
 
     @model_validator(mode="after")
@@ -154,14 +187,22 @@ class Manifest(_Entry):
         if self.fallback.group not in groups:
             raise ValueError(f"fallback names the group {self.fallback.group!r}, which does not exist")
         for language in self.languages:
-            if language.group not in groups or language.code not in groups[language.group].members:
+            known = language.group in groups
+            if not known or (language.assigned is None and language.code not in groups[language.group].members):
                 raise ValueError(f"{language.code} is served by {language.group!r}, of which it is no member")
         for code in self.identifier.labels.values():
             if code not in codes:
                 raise ValueError(f"the identifier knows {code!r}, which is no language of the bundle")
+        return self
+
+    @model_validator(mode="after")
+    def _files_are_listed(self) -> Manifest:
+        """Check that every file that a part uses is listed under files."""
         used = [self.similarity.file, self.identifier.file]
         for group in self.groups:
             used += [group.tokenizer, *(precision.file for precision in group.precisions.values())]
+        if self.assignment is not None:
+            used += [self.assignment.gradients, f"{self.assignment.directory}/config.json"]
         for file in used:
             if file not in self.files:
                 raise ValueError(f"{file} is used but not listed under files")

@@ -24,6 +24,10 @@ COMMANDS = (
     "export",
     "identify",
     "evaluate",
+    "compare",
+    "sweep",
+    "analyse",
+    "assign",
     "inspect",
     "list",
     "settings",
@@ -287,13 +291,24 @@ def test_list_shows_every_plugin_with_its_first_line(run):
     assert run("list", "solvers")[1].splitlines()[1].split()[0] == "exact"
 
 
-@pytest.mark.parametrize("folder", [folder for folder in plugins.FOLDERS if folder != "recipes"])
+@pytest.mark.parametrize("folder", [folder for folder in plugins.FOLDERS if folder not in ("recipes", "methods")])
 def test_every_plugin_loads_and_has_what_its_kind_needs(folder):
     needed = {
         "datasets": ("load", "TASK", "LICENCE", "CITATION"),
         "similarity": ("measure",),
         "grouping": ("solve",),
-        "tasks": ("load_model", "encode", "collate", "predict", "scores", "encode_texts", "METRIC", "EXPORT_TASK"),
+        "tasks": (
+            "load_model",
+            "encode",
+            "collate",
+            "predict",
+            "scores",
+            "encode_texts",
+            "statistics",
+            "metric_from",
+            "METRIC",
+            "EXPORT_TASK",
+        ),
         "encoders": (),  # mini is made, a pretrained one is found
     }[folder]
     for name in plugins.names(folder):

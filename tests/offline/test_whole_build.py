@@ -38,7 +38,7 @@ TINY = {
     "measuring.batch_size": 8,
     "maximum_length": 64,
 }
-STAGES = ("encoder", "measure", "group", "train/multilingual", "export", "identify", "evaluate", "assemble")
+STAGES = ("encoder", "measure", "group", "train/multilingual", "export", "identify", "evaluate", "assignment", "assemble")
 
 
 def gradsim(*words):

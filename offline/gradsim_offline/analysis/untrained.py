@@ -28,7 +28,7 @@ def check_untrained(name: str) -> None:
         SettingsError: It does.
     """
     module = plugins.load("similarity", name)
-    if name in _TRAIN_JOINTLY or getattr(module, "TRAINS", False):
+    if name in _TRAIN_JOINTLY or hasattr(module, "trains"):
         raise SettingsError(f"{name} needs training: `gradsim-offline measure --measure {name}`, then analyse that run")
 
 

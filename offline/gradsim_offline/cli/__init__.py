@@ -21,11 +21,23 @@ _COMMANDS = {
     "export": "Export the group models to ONNX and check them.",
     "identify": "Train the language identifier.",
     "evaluate": "Score the models and the whole service path.",
+    "compare": "Compare ways of grouping, method by seed, with tests.",
+    "sweep": "Compare numbers of groups, or tracked layers.",
+    "analyse": "Correlate similarities, see how stable they are, find each language's keywords.",
+    "assign": "Find the group for a new language, and add it to a bundle.",
     "inspect": "Show what is in a bundle, after verifying it.",
-    "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes.",
+    "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods.",
     "settings": "Show every setting, its default and what it means.",
 }
-_SHOWING = {"inspect": "inspect", "list": "listing", "settings": "settings"}  # command: file
+_FILES = {  # of the commands that are no stage of a build
+    "compare": "compare",
+    "sweep": "sweep",
+    "analyse": "analyse",
+    "assign": "assign",
+    "inspect": "inspect",
+    "list": "listing",
+    "settings": "settings",
+}
 _INTERRUPTED = 130
 _TRACEBACK = "GRADSIM_TRACEBACK"
 
@@ -39,8 +51,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        if cmd_name in _SHOWING:
-            command: click.Command = import_module(f"gradsim_offline.cli.{_SHOWING[cmd_name]}").command
+        if cmd_name in _FILES:
+            command: click.Command = import_module(f"gradsim_offline.cli.{_FILES[cmd_name]}").command
             return command
         from gradsim_offline.cli.build import command_until
 

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradsim_offline import plugins
+
+if TYPE_CHECKING:
+    from gradsim_offline.config import Settings
+
+
+class GroupNumber(click.ParamType):  # type: ignore[type-arg]
+    """A number of groups, or ``auto``."""
+
+    name = "K|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:  # noqa: ANN401
+        """Return the number, or the word.
+
+        Raises:
+            click.BadParameter: It is neither.
+        """
+        if value == "auto":
+            return "auto"
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number from 1 up nor auto", param, ctx)
+        return int(value)
+
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--data", metavar="NAME", help="Data set; `gradsim-offline list` shows them.  [default: demo]"),
@@ -21,7 +43,11 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--model", metavar="NAME|DIR", help="mini, a Hugging Face name, or a directory.  [default: mini]"),
     click.option("--recipe", metavar="NAME|FILE", help="Settings to start from (TOML).  [default: by data and model]"),
     click.option("--measure", metavar="NAME", help="Similarity measure.  [default: gradient]"),
-    click.option("--groups", type=click.IntRange(min=1), help="Number of groups K, at most.  [default: the recipe's]"),
+    click.option(
+        "--groups",
+        type=GroupNumber(),
+        help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's]",
+    ),
     click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
     click.option(
         "--singleton-score", metavar="RULE", help="A group of one: self, split-half, zero, forbid, or a number."
@@ -53,46 +79,54 @@ def command_until(name: str, description: str) -> click.Command:
 
     before = "" if name == "build" else "\n\nRuns the stages before it, too, where they are not up to date."
     command: click.Command = click.command(name, help=description + before)(run)
-    for option in reversed(_OPTIONS):
+    for option in _OPTIONS:
         command = option(command)
     return command
+
+
+def settings_from(
+    *,
+    languages: str | None,
+    recipe: str | None,
+    assignments: tuple[str, ...],
+    epochs: int | None,
+    singleton_score: str | None,
+    groups: int | str | None = None,
+    **options: Any,  # noqa: ANN401
+) -> Settings:
+    """Put the settings together: defaults under the recipe, under the options, under ``--set``.
+
+    Raises:
+        SettingsError: Something is unknown or impossible.
+    """
+    from gradsim_offline.config import resolve
+
+    no_minimum = None if epochs is None else 0
+    given = {
+        **options,
+        "languages": languages.replace(",", " ").split() if languages is not None else None,
+        "grouping.groups": groups,
+        "grouping.singleton_score": singleton_score,
+        "measuring.epochs": epochs,
+        "measuring.minimum_steps": no_minimum,
+        "training.epochs": epochs,
+        "training.minimum_steps": no_minimum,
+    }
+    settings = resolve(recipe, given, assignments)
+    plugins.check("datasets", settings.data)
+    return settings
 
 
 def _run(
     until: str,
     *,
-    languages: str | None,
-    recipe: str | None,
-    assignments: tuple[str, ...],
     out: Path | None,
     quiet: bool,
-    epochs: int | None,
-    groups: int | None,
     solver: str | None,
-    singleton_score: str | None,
     bundle_version: str | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    from gradsim_offline.config import resolve
-
-    no_minimum = None if epochs is None else 0
-    settings = resolve(
-        recipe,
-        {
-            **options,
-            "languages": languages.replace(",", " ").split() if languages is not None else None,
-            "version": bundle_version,
-            "grouping.groups": groups,
-            "grouping.solver": solver,
-            "grouping.singleton_score": singleton_score,
-            "measuring.epochs": epochs,
-            "measuring.minimum_steps": no_minimum,
-            "training.epochs": epochs,
-            "training.minimum_steps": no_minimum,
-        },
-        assignments,
-    )
-    plugins.check("datasets", settings.data)
+    settings = settings_from(**options, **{"grouping.solver": solver}, version=bundle_version)
     plugins.check("similarity", settings.measure)
     plugins.check("grouping", settings.grouping.solver)
     from gradsim_offline.build import build

@@ -50,7 +50,17 @@ def folder_name(members: Sequence[str], served: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Groups:
-    """All groups, and how good the choice is known to be."""
+    """All groups, and how good the choice is known to be.
+
+    Attributes:
+        solver: What chose them.
+        singleton_score: What a group of one was worth.
+        score: The grouping score.
+        bound: No choice of as many groups scores higher.
+        proven: The score is the bound.
+        groups: Each of them.
+        curve: What each K that was tried came to, if K was chosen on evidence (``choose_k.Candidate``).
+    """
 
     solver: str
     singleton_score: str | float
@@ -58,6 +68,7 @@ class Groups:
     bound: float
     proven: bool
     groups: tuple[LanguageGroup, ...]
+    curve: tuple[dict[str, float], ...] = ()
 
     def save(self, path: Path) -> None:
         """Write them as JSON."""
@@ -106,4 +117,4 @@ def read_groups(path: Path) -> Groups:
         LanguageGroup(g["id"], tuple(g["members"]), tuple(g["served"]), g["collective_similarity"])
         for g in content.pop("groups")
     )
-    return Groups(**content, groups=groups)
+    return Groups(**{**content, "groups": groups, "curve": tuple(content.get("curve", ()))})

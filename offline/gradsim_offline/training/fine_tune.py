@@ -72,11 +72,11 @@ def fine_tune(
     rows = [row for m in members for row in rows_of(m, _sample(dataset.split(m, "train"), fraction, seed, number[m]))]
     dev = {language: rows_of(language, dataset.split(language, "dev")) for language in served}
     judged = {language: found for language, found in dev.items() if found}
-    latest: dict[str, dict[str, float]] = {}
 
-    def evaluate() -> float:
-        latest.update(dev_scores(model, judged, dataset.labels, task=task, pad_id=pad_id, device=device))
-        return float(np.mean([scores[task.METRIC] for scores in latest.values()]))
+    def evaluate() -> dict[str, float]:
+        scores = dev_scores(model, judged, dataset.labels, task=task, pad_id=pad_id, device=device)
+        names = {"score": task.METRIC, "half_0": "half_0", "half_1": "half_1"}
+        return {name: float(np.mean([found[column] for found in scores.values()])) for name, column in names.items()}
 
     epochs = epochs_for(len(rows), settings)
     lengths = [len(row.ids) for row in rows]
@@ -109,6 +109,7 @@ def fine_tune(
         {
             "members": list(members),
             "served": list(served),
+            "judged": list(judged),
             "texts": len(rows),
             "epochs": epochs,
             "best_epoch": end.best_epoch + 1,
@@ -133,13 +134,22 @@ def dev_scores(
     pad_id: int,
     device: torch.device,
 ) -> dict[str, dict[str, float]]:
-    """Score a model per language, ``{language: {metric: 0 to 1}}``."""
+    """Score a model per language, ``{language: {metric: 0 to 1}}``.
+
+    ``half_0`` and ``half_1`` are the task's metric on two halves of the language's texts, for those who choose by one
+    and judge by the other; a half without texts has the score of the whole.
+    """
     everything = [row for language in rows for row in rows[language]]
     predicted = [labels[i] for i in task.predict(model, everything, pad_id, device=device).argmax(axis=1)]
     found, start = {}, 0
     for language, mine in rows.items():
         gold = [labels[row.label] for row in mine]
-        found[language] = task.scores(gold, predicted[start : start + len(mine)], labels)
+        answers = predicted[start : start + len(mine)]
+        found[language] = task.scores(gold, answers, labels)
+        for half in (0, 1):
+            chosen = [i for i, row in enumerate(mine) if row.half == half] or range(len(mine))
+            scores = task.scores([gold[i] for i in chosen], [answers[i] for i in chosen], labels)
+            found[language][f"half_{half}"] = scores[task.METRIC]
         start += len(mine)
     return found
 

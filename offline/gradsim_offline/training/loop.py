@@ -51,7 +51,7 @@ def train(
     clip: float,
     seed: int,
     device: torch.device,
-    evaluate: Callable[[], float] | None,
+    evaluate: Callable[[], dict[str, float]] | None,
     checkpoints: Path,
     advance: Advance,
     log: Callable[..., None],
@@ -71,7 +71,7 @@ def train(
         clip: Largest norm of the gradient, sparse embeddings not counted.
         seed: Seeds dropout; the order of the data is the plan's.
         device: Where the model runs.
-        evaluate: Returns the dev score after an epoch, higher is better; ``None`` keeps the last epoch.
+        evaluate: Returns the figures of an epoch; ``score`` decides, higher is better. ``None`` keeps the last epoch.
         checkpoints: Where to save, and to go on from if something is there.
         advance: Called once per step.
         log: Called with the figures of each epoch.
@@ -131,7 +131,7 @@ def train(
             observer.end_epoch()
         figures = {"epoch": position.epoch + 1.0, "loss": position.loss / max(1, len(batches))}
         if evaluate is not None:
-            figures["score"] = evaluate()
+            figures |= evaluate()
         score = figures.get("score", float(position.epoch))
         if score > position.best_score:
             position.best_epoch, position.best_score = position.epoch, score

@@ -50,7 +50,7 @@ def run(tmp_path, evaluate=None, epochs=4, rate=5e-2, advance=lambda _: None, **
         clip=1.0,
         seed=0,
         device=torch.device("cpu"),
-        evaluate=evaluate and (lambda: evaluate(model)),
+        evaluate=evaluate and (lambda: {"score": evaluate(model)}),
         checkpoints=tmp_path,
         advance=advance,
         log=lambda **_: None,

@@ -1,0 +1,89 @@
+"""Score the new language in its bundle, and the others' service path once more: their identifier is another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+import torch
+
+from gradsim_offline.dataset import Dataset, Example
+from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.evaluation.scoring import SCORED
+from gradsim_offline.evaluation.service_path import ServicePath
+from gradsim_offline.progress import Progress
+from gradsim_shared.bundle import Bundle
+from gradsim_shared.manifest import Language, Manifest, Scores
+
+
+def score_again(
+    bundle: Bundle,
+    manifest: Manifest,
+    path: ServicePath,
+    everything: Dataset,
+    code: str,
+    *,
+    task: ModuleType,
+    device: torch.device,
+    progress: Progress,
+) -> Manifest:
+    """Return the manifest with the scores of its languages and the accuracy of its identifier, on dev and test.
+
+    A known language keeps its scores of the multilingual and the group model, which are the same models; the new
+    one's multilingual model is the bundle's joint model, which was trained on all languages but this one.
+
+    Args:
+        bundle: The old one.
+        manifest: Of the new one.
+        path: Its service path.
+        everything: Texts of all its languages.
+        code: The new language.
+        task: The task's torch half.
+        device: Where to compute.
+        progress: Shows how far it is.
+    """
+    languages: list[Language] = []
+    right, total = dict.fromkeys(SCORED, 0), dict.fromkeys(SCORED, 0)
+    with progress.bar("evaluating", len(manifest.languages)) as advance:
+        for language in manifest.languages:
+            scores = dict(language.scores)
+            for split in SCORED:
+                examples = everything.split(language.code, split)
+                if not examples:
+                    continue
+                texts = [example.text for example in examples]
+                routes = path.routes(texts)
+                right[split] += sum(route.language == language.code for route in routes)
+                total[split] += len(routes)
+                if language.code == code:
+                    joint = _joint_answers(bundle, texts, task=task, device=device)
+                    given = path.labels(texts, path.routes(texts, code))
+                    columns = {"multilingual": joint, "group": given, "service": path.labels(texts, routes)}
+                    found = {name: _score(task, examples, answers, manifest) for name, answers in columns.items()}
+                    scores[split] = Scores.model_validate(found)
+                elif split in scores:
+                    service = _score(task, examples, path.labels(texts, routes), manifest)
+                    scores[split] = scores[split].model_copy(update={"service": service})
+            languages.append(language.model_copy(update={"scores": scores}))
+            advance(language.code)
+    accuracy = {split: right[split] / total[split] for split in SCORED if total[split]}
+    identifier = manifest.identifier.model_copy(update={"accuracy": accuracy})
+    return manifest.model_copy(update={"languages": languages, "identifier": identifier})
+
+
+def _score(
+    task: ModuleType, examples: Sequence[Example], answers: Sequence[str], manifest: Manifest
+) -> dict[str, float]:
+    found: dict[str, float] = task.scores([example.label for example in examples], answers, manifest.labels)
+    return found
+
+
+def _joint_answers(bundle: Bundle, texts: Sequence[str], *, task: ModuleType, device: torch.device) -> list[str]:
+    """Return the labels that the joint model gives."""
+    manifest = bundle.manifest
+    assert manifest.assignment is not None  # the evidence was measured with it
+    directory = bundle.path(manifest.assignment.directory)
+    tokenizer, pad_id = load_tokenizer(directory, maximum_length=manifest.maximum_length)
+    model = task.load_model(directory, manifest.labels).to(device)
+    logits = task.predict(model, task.encode_texts(tokenizer, texts), pad_id, device=device)
+    return [manifest.labels[i] for i in logits.argmax(axis=1)]

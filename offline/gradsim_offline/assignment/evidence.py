@@ -1,0 +1,245 @@
+"""Which group would serve a new language best, and how sure that is.
+
+The gradient decides, as it decided the groups: the group whose members' gradients are most like the new language's
+(GradSim, section 3.2, for a language that came too late). Beside it stands what each group's model scores on the very
+same examples, none of which it has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradsim_offline import languages as codes
+from gradsim_offline.assignment import _bootstrap as bootstrap
+from gradsim_offline.assignment._gradients import example_gradients
+from gradsim_offline.assignment.keep import read_gradients
+from gradsim_offline.dataset import Dataset, Example
+from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.export.sessions import open_model
+from gradsim_shared.bundle import Bundle
+from gradsim_shared.errors import BundleError
+from gradsim_shared.group_model import GroupModel, served_precision
+from gradsim_shared.manifest import Assignment
+
+DRAWS = 1000
+SCORE_DRAWS = 100  # a score takes milliseconds; its spread is known to a tenth by then
+DECIDED = 0.8  # share of the draws that the best group must win
+NOISY = 0.5  # two halves of the examples that agree less say little
+_CERTAIN = 1.96  # standard errors: 95 % of a normal distribution
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GroupEvidence:
+    """What speaks for one group.
+
+    Attributes:
+        id: The group's.
+        members: Languages that its model was trained on.
+        similarity: Collective similarity of the new language in it.
+        similarity_error: Its standard error over bootstrap draws of the examples.
+        wins: Share of the draws in which no group is more similar.
+        score: The task's metric of its model on the examples, 0 to 1.
+        score_error: Its standard error over draws.
+    """
+
+    id: str
+    members: tuple[str, ...]
+    similarity: float
+    similarity_error: float
+    wins: float
+    score: float
+    score_error: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found about a new language.
+
+    Attributes:
+        bundle: Name and version of the bundle that was asked.
+        language: ISO 639-3 code.
+        name: The language's name.
+        examples: How many labelled texts were measured.
+        metric: The task's.
+        similarities: Cosine with each known language's gradient, greatest first.
+        groups: The groups, most similar first.
+        split_half: Cosine between the gradients of two halves of the examples, mean over random halves.
+        notes: What a reader should know before trusting the first group.
+    """
+
+    bundle: str
+    language: str
+    name: str
+    examples: int
+    metric: str
+    similarities: dict[str, float]
+    groups: tuple[GroupEvidence, ...]
+    split_half: float
+    notes: tuple[str, ...]
+
+    @property
+    def best(self) -> GroupEvidence:
+        """The group that the gradient names."""
+        return self.groups[0]
+
+    @property
+    def best_scored(self) -> GroupEvidence:
+        """The group whose model answers the examples best; of equal ones the more similar."""
+        return max(self.groups, key=lambda group: group.score)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is the best in most draws of the examples."""
+        return self.best.wins >= DECIDED
+
+    def content(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        return {"group": self.best.id, "by_score": self.best_scored.id, "decided": self.decided, **asdict(self)}
+
+
+def find_evidence(
+    bundle: Bundle, examples: Dataset, code: str, *, task: ModuleType, seed: int, device: torch.device
+) -> Evidence:
+    """Measure the gradient of a new language at the bundle's joint model, and rank the groups.
+
+    Args:
+        bundle: One that holds ``assignment/``.
+        examples: Labelled texts of the new language, with the bundle's labels.
+        code: The new language.
+        task: The torch half of the bundle's task.
+        seed: Of the bootstrap.
+        device: Where to compute.
+
+    Raises:
+        BundleError: The bundle does not hold what assigning needs.
+    """
+    manifest = bundle.manifest
+    entry = assignment_of(bundle)
+    known = read_gradients(bundle.path(entry.gradients), entry).numpy()
+    mine = list(examples.split(code, "train"))
+    gradients = _gradients(bundle, entry, mine, task=task, seed=seed, device=device)
+    members = [[entry.languages.index(member) for member in group.members] for group in manifest.groups]
+    random = np.random.default_rng(seed)
+    mean = gradients.mean(axis=0)[None]
+    similarity = bootstrap.group_similarities(mean, known, members)[0]
+    draws = bootstrap.group_similarities(bootstrap.drawn_means(gradients, DRAWS, random), known, members)
+    half = bootstrap.split_half(gradients, 100, random)
+    single = bootstrap.group_similarities(mean, known, [[i] for i in range(len(known))])[0]
+    scores, drawn_scores = _scores(bundle, mine, task=task, random=random)
+    won, similarity_error, score_error = bootstrap.wins(draws), draws.std(axis=0), drawn_scores.std(axis=0)
+    order = sorted(range(len(members)), key=lambda k: -similarity[k])
+    groups = tuple(
+        GroupEvidence(
+            manifest.groups[k].id,
+            tuple(manifest.groups[k].members),
+            *(float(column[k]) for column in (similarity, similarity_error, won, scores, score_error)),
+        )
+        for k in order
+    )
+    cosines = {entry.languages[i]: float(single[i]) for i in np.argsort(-single)}
+    notes = _notes(groups, half, scores[order], drawn_scores[:, order], manifest.metric)
+    if entry.split == "train":
+        notes.append(f"{manifest.title} had few dev texts: its gradients are of texts that its joint model has learnt")
+    name = codes.name(code)
+    return Evidence(manifest.title, code, name, len(mine), manifest.metric, cosines, groups, half, tuple(notes))
+
+
+def assignment_of(bundle: Bundle) -> Assignment:
+    """Return the manifest's entry.
+
+    Raises:
+        BundleError: There is none, or a group has members of which it knows nothing.
+    """
+    manifest = bundle.manifest
+    entry = manifest.assignment
+    if entry is None:
+        raise BundleError(
+            f"bundle {bundle.directory} holds no joint model, so no language can be assigned to it: build it again "
+            "with exporting.assignable = true"
+        )
+    for group in manifest.groups:
+        for member in group.members:
+            if member not in entry.languages:
+                raise BundleError(f"bundle {bundle.directory}: no gradient of {member}, a member of {group.id}")
+    return entry
+
+
+def open_models(bundle: Bundle) -> dict[str, GroupModel]:
+    """Open every group's model as the service does."""
+    return {
+        group.id: open_model(
+            bundle.path(served_precision(group).file),
+            bundle.path(group.tokenizer),
+            group,
+            maximum_length=bundle.manifest.maximum_length,
+        )
+        for group in bundle.manifest.groups
+    }
+
+
+def _gradients(
+    bundle: Bundle,
+    entry: Assignment,
+    examples: Sequence[Example],
+    *,
+    task: ModuleType,
+    seed: int,
+    device: torch.device,
+) -> Array:
+    """Return the gradient of every example at the joint model, ``[examples, parameters]``."""
+    labels = bundle.manifest.labels
+    directory = bundle.path(entry.directory)
+    tokenizer, pad_id = load_tokenizer(directory, maximum_length=bundle.manifest.maximum_length)
+    model = task.load_model(directory, labels)
+    rows = task.encode(tokenizer, examples, labels, language=0, seed=seed)
+    return np.asarray(example_gradients(model, rows, pad_id, task=task, device=device).double().numpy())
+
+
+def _scores(
+    bundle: Bundle, examples: Sequence[Example], *, task: ModuleType, random: np.random.Generator
+) -> tuple[Array, Array]:
+    """Return each group model's score on the examples, ``[groups]``, and on draws of them, ``[draws, groups]``."""
+    labels = bundle.manifest.labels
+    decoder = import_module(f"gradsim_shared.decode.{bundle.manifest.task}")
+    gold = [example.label for example in examples]
+    models = open_models(bundle).values()
+    texts = [example.text for example in examples]
+    answers = [[found.label for found in decoder.decode(model.logits(texts), labels)] for model in models]
+
+    def score(chosen: Sequence[int]) -> list[float]:
+        true = [gold[i] for i in chosen]
+        return [task.scores(true, [mine[i] for i in chosen], labels)[task.METRIC] for mine in answers]
+
+    draws = random.integers(len(gold), size=(SCORE_DRAWS, len(gold))).tolist()
+    return np.array(score(range(len(gold)))), np.array([score(chosen) for chosen in draws])
+
+
+def _notes(groups: Sequence[GroupEvidence], half: float, scores: Array, draws: Array, metric: str) -> list[str]:
+    """Say what speaks against the first group: ``scores`` ``[groups]``, ``draws`` ``[draws, groups]``."""
+    notes = []
+    if groups[0].wins < DECIDED:
+        notes.append(
+            f"undecided: {groups[0].id} is the most similar in {groups[0].wins:.0%} of the draws, less than "
+            f"{DECIDED:.0%}; more examples would help"
+        )
+    if half < NOISY:
+        notes.append(f"noisy: the gradients of two halves of the examples agree to {half:.2f} only")
+    rival = int(scores.argmax())
+    ahead, spread = scores[rival] - scores[0], (draws[:, rival] - draws[:, 0]).std()
+    if ahead > _CERTAIN * spread:
+        notes.append(
+            f"the scores disagree: the model of {groups[rival].id} answers these examples better than that of "
+            f"{groups[0].id}, by {100 * ahead:.1f} points of {metric} (standard error {100 * spread:.1f}); "
+            f"--by score chooses it"
+        )
+    return notes

@@ -1,0 +1,44 @@
+"""``gradsim-offline assign``: find the group for a language that a bundle does not know, and add it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+HELP = """Find the group that would serve a new language best; with --add, write a bundle that serves it.
+
+Ten to 500 labelled examples will do: DIR/<lang>/train.tsv, .csv or .jsonl, with the bundle's labels. Nothing is trained
+but, with --add, the language identifier, for which the texts that the bundle was built from are read again.
+"""
+
+
+@click.command("assign", help=HELP)
+@click.option("--bundle", "directory", required=True, type=click.Path(path_type=Path), help="The bundle.")
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Holds <lang>/train.*.")
+@click.option("--language", required=True, metavar="CODE", help="The new language; ISO 639.")
+@click.option("--add", is_flag=True, help="Write a bundle that serves it, to --out or --in-place.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the new bundle goes.")
+@click.option("--in-place", is_flag=True, help="Change the bundle itself.")
+@click.option(
+    "--by", type=click.Choice(["gradient", "score"]), default="gradient", help="What chooses.  [default: gradient]"
+)
+@click.option("--group", metavar="ID", help="Serve it from this group.  [default: let --by choose]")
+@click.option(
+    "--bundle-version", "version", metavar="VERSION", help="Of the new bundle.  [default: the old one's+CODE]"
+)
+@click.option("--known-data", metavar="NAME", help="Data set that the bundle was built from.  [default: as it says]")
+@click.option("--known-data-dir", "known_directory", type=click.Path(path_type=Path), metavar="DIR", help="Its files.")
+@click.option("--force", is_flag=True, help="Also with fewer than 10 examples, or with other known texts.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the bootstrap.  [default: 0]")
+@click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps.  [default: auto]")
+@click.option("--json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what was found.")
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and the result.")
+def command(quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
+    from rich.console import Console
+
+    from gradsim_offline.assignment.assign import assign
+    from gradsim_offline.progress import Progress
+
+    assign(**options, progress=Progress(quiet=quiet), console=Console(highlight=False, soft_wrap=True))

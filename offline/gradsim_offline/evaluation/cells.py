@@ -1,0 +1,228 @@
+"""The cells of a comparison, method by seed: measured, grouped, trained and predicted, each piece once.
+
+A seed has a folder of its own, with one stage per piece of work:
+
+    measure/<measure>-<hash of its settings>    S
+    group/<method>                              the groups
+    predictions/<members>                       what one group's model answers on dev and test
+    measuring/...  train/<members>              where these came from: models; gone when the seed is done
+
+The first three are small and stay. Their inputs name all that they depend on, so that they are up to date without the
+models, and a later comparison with more methods trains only what is new.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gradsim_offline.config import Settings
+from gradsim_offline.dataset import Dataset, Split
+from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.evaluation.method import Method
+from gradsim_offline.grouping._result import Groups, LanguageGroup
+from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.stages import RECORD, Run, write_json
+from gradsim_offline.trainer import Encoder
+from gradsim_offline.training.batching import steps_per_epoch
+from gradsim_offline.training.fine_tune import RESULT, epochs_for
+from gradsim_offline.workshop import Workshop
+
+PREDICTIONS_FILE = "predictions.json"
+PREDICTED: tuple[Split, ...] = ("dev", "test")
+MODELS = ("train", "measuring")  # folders that hold models
+
+Answers = dict[str, dict[str, list[str]]]  # split -> language -> label of each text
+Say = Callable[[str, float, float], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What came of a method with a seed.
+
+    Attributes:
+        method: Its name.
+        seed: Of measuring, grouping and training.
+        measured: S.
+        groups: The groups, and how good the choice is known to be.
+        answers: The label that the serving group's model gives each text, by split and language.
+        cost: ``steps``, ``texts_seen`` and ``train_seconds`` of training all its groups, and ``measure_seconds``.
+    """
+
+    method: str
+    seed: int
+    measured: Measured
+    groups: Groups
+    answers: Answers
+    cost: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SeedCells:
+    """All methods with one seed.
+
+    Attributes:
+        methods: What to compare; they differ in how they group, and in nothing else.
+        seed: The seed.
+        dataset: The examples.
+        task: The torch half of the data set's task.
+        encoder: What everything starts from.
+        run: The seed's folder.
+        keep_models: Leave the models where they are.
+    """
+
+    methods: Sequence[Method]
+    seed: int
+    dataset: Dataset
+    task: ModuleType
+    encoder: Encoder
+    run: Run
+    keep_models: bool = False
+
+    def compute(self, say: Say) -> list[Cell]:
+        """Compute what is missing, and return the cells in the order of the methods.
+
+        First everything is measured, because some measures train models that are a group's model, too; then each
+        distinct model is trained, asked, and removed.
+
+        Args:
+            say: Called before each model with what comes, the seconds left in this seed, and those of a whole seed.
+        """
+        # the gradient's joint run first: other methods find their multilingual model there
+        ordered = sorted(self.methods, key=lambda method: method.settings.measure != "gradient")
+        measured = {method.name: self._measure(method) for method in ordered}
+        groups = {method.name: self._group(method, measured[method.name]) for method in self.methods}
+        distinct = {group.folder: group for found in groups.values() for group in found.groups}
+        whole = sum({found.measure: found.seconds for found in measured.values()}.values())
+        predicted: dict[str, Any] = {}
+        for folder, group in distinct.items():
+            left, training = self._seconds(distinct, predicted)
+            say(f"model {len(predicted) + 1} of {len(distinct)}: {' '.join(group.members)}", left, whole + training)
+            predicted[folder] = self._predict(group)
+        self._remove(*MODELS)
+        return [self._cell(m.name, measured[m.name], groups[m.name], predicted) for m in self.methods]
+
+    def _workshop(self, settings: Settings, joint: tuple[str, ...]) -> Workshop:
+        seeded = settings.model_copy(update={"seed": self.seed})
+        return Workshop(seeded, self.dataset, self.task, self.run, joint)
+
+    @cached_property
+    def _joint(self) -> tuple[str, ...]:
+        """Where the gradient's joint runs lie."""
+        chosen = [method.settings for method in self.methods if method.settings.measure == "gradient"]
+        return tuple(f"measuring/{self._measure_name(self._workshop(settings, ()))}" for settings in chosen)
+
+    def _measure_name(self, work: Workshop) -> str:
+        """Name a measure's folder by the measure and its settings, so that methods share it."""
+        inputs = work.measuring_inputs(self.encoder)
+        own = {name: inputs[name] for name in ("measuring", "options", "training") if name in inputs}
+        return f"{inputs['measure']}-{sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]}"
+
+    def _measure(self, method: Method) -> Measured:
+        """Measure S, in a folder of models, and keep it in one without."""
+        work = self._workshop(method.settings, self._joint)
+        name = self._measure_name(work)
+
+        def measure(directory: Path) -> None:
+            work.measure(self.encoder, f"measuring/{name}").save(directory / SIMILARITY_FILE)
+
+        title = f"{method.name}: {method.settings.measure} similarity"
+        done = self.run.stage(f"measure/{name}", work.measuring_inputs(self.encoder), measure, title=title)
+        measured = read_measured(done.directory / SIMILARITY_FILE)
+        if method.layer is None:
+            return measured
+        return replace(measured, matrix=measured.layers[method.layer], split_half=None)
+
+    def _group(self, method: Method, measured: Measured) -> Groups:
+        """Choose the groups; a measure without split-half values scores a group of one by the diagonal instead."""
+        settings = method.settings
+        if measured.split_half is None and settings.grouping.singleton_score == "split-half":
+            chosen = settings.grouping.model_copy(update={"singleton_score": "self"})
+            settings = settings.model_copy(update={"grouping": chosen})
+        return self._workshop(settings, self._joint).group(measured, self.encoder, f"group/{method.name}")
+
+    def _predict(self, group: LanguageGroup) -> dict[str, Any]:
+        """Train a group's model if needed, and keep its answers; the model goes."""
+        work = self._workshop(self.methods[0].settings, self._joint)
+        inputs = {**work.trainer.training_inputs(self.encoder, group.members, group.served), "data": self._fingerprint}
+
+        def predict(directory: Path) -> None:
+            model = work.train(self.encoder, group.members, group.served).directory
+            content = {"answers": self._answers(model, group.served, work), "cost": self._cost(model, work)}
+            write_json(directory / PREDICTIONS_FILE, content)
+
+        name = f"predictions/{group.folder}"
+        done = self.run.stage(name, inputs, predict, title=f"predictions of {' '.join(group.members)}")
+        self._remove(f"train/{group.folder}")
+        content: dict[str, Any] = json.loads((done.directory / PREDICTIONS_FILE).read_text(encoding="utf-8"))
+        return content
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.dataset.fingerprint()
+
+    def _answers(self, model_path: Path, served: Sequence[str], work: Workshop) -> dict[str, dict[str, list[int]]]:
+        """Return the index of the label that a model gives each text, by split and language."""
+        tokenizer, pad_id = load_tokenizer(model_path, maximum_length=work.settings.maximum_length)
+        device = work.trainer.device
+        model = self.task.load_model(model_path, self.dataset.labels).to(device)
+        found: dict[str, dict[str, list[int]]] = {}
+        for split in PREDICTED:
+            for code in served:
+                texts = [example.text for example in self.dataset.split(code, split)]
+                if texts:
+                    logits = self.task.predict(model, self.task.encode_texts(tokenizer, texts), pad_id, device=device)
+                    found.setdefault(split, {})[code] = logits.argmax(axis=1).tolist()
+        return found
+
+    def _cost(self, model: Path, work: Workshop) -> dict[str, float]:
+        trained = json.loads((model / RESULT).read_text(encoding="utf-8"))
+        steps = steps_per_epoch(trained["texts"], work.settings.training.batch_size)
+        record = json.loads((model / RECORD).read_text(encoding="utf-8"))
+        return {
+            "steps": trained["epochs"] * steps,
+            "texts_seen": trained["epochs"] * trained["texts"],
+            "train_seconds": record["seconds"],
+        }
+
+    def _seconds(self, groups: Mapping[str, LanguageGroup], predicted: Mapping[str, Any]) -> tuple[float, float]:
+        """Estimate the seconds of the trainings that are left and of all, from those that are done."""
+        seen = sum(found["cost"]["texts_seen"] for found in predicted.values())
+        pace = sum(found["cost"]["train_seconds"] for found in predicted.values()) / max(seen, 1)
+        training, sizes = self.methods[0].settings.training, self.dataset.counts("train")
+        texts = {
+            folder: round(training.fraction * sum(sizes[code] for code in group.members))
+            for folder, group in groups.items()
+        }
+        seconds = {folder: pace * count * epochs_for(count, training) for folder, count in texts.items()}
+        kept = self.run.directory / "predictions"
+        left = [seconds[folder] for folder in groups if not (kept / folder / PREDICTIONS_FILE).is_file()]
+        return sum(left), sum(seconds.values())
+
+    def _remove(self, *folders: str) -> None:
+        """Remove folders of models; out of the way first, so that an interruption leaves none in halves."""
+        for folder in () if self.keep_models else folders:
+            going = self.run.directory / ".going"
+            shutil.rmtree(going, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                (self.run.directory / folder).rename(going)
+                shutil.rmtree(going, ignore_errors=True)
+
+    def _cell(self, name: str, measured: Measured, groups: Groups, predicted: Mapping[str, Any]) -> Cell:
+        answers: Answers = {}
+        for group in groups.groups:
+            for split, found in predicted[group.folder]["answers"].items():
+                for code in group.served:
+                    if code in found:
+                        answers.setdefault(split, {})[code] = [self.dataset.labels[i] for i in found[code]]
+        costs = [predicted[group.folder]["cost"] for group in groups.groups]
+        cost = {key: sum(found[key] for found in costs) for key in costs[0]}
+        return Cell(name, self.seed, measured, groups, answers, {**cost, "measure_seconds": measured.seconds})

@@ -1,0 +1,223 @@
+"""Compare methods on one data set: all cells, one table; everything but the way of grouping is held equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gradsim_offline import plugins
+from gradsim_offline.build import load_data
+from gradsim_offline.config import Settings
+from gradsim_offline.dataset import Dataset
+from gradsim_offline.evaluation.cells import Cell, SeedCells
+from gradsim_offline.evaluation.comparison import summarise
+from gradsim_offline.evaluation.method import Method, check, read_methods
+from gradsim_offline.evaluation.tables import write_tables
+from gradsim_offline.progress import Progress
+from gradsim_offline.stages import Run, write_json
+from gradsim_offline.versions import library_versions
+from gradsim_offline.workshop import Workshop
+from gradsim_shared.errors import DataError, SettingsError
+
+PERMUTATIONS = 10_000
+
+
+def compare(
+    settings: Settings,
+    names: Sequence[str],
+    out: Path,
+    progress: Progress,
+    *,
+    seeds: int = 5,
+    test: bool | None = None,
+    permutations: int = PERMUTATIONS,
+    keep_models: bool = False,
+) -> dict[str, Any]:
+    """Compare methods and write compare.json, compare.md and compare.tex.
+
+    Args:
+        settings: What is held equal; its seed is the first of the seeds, and the encoder's.
+        names: Methods by name, or paths of TOML files.
+        out: The run directory; what earlier comparisons in it computed is used again.
+        progress: Shows how far it is.
+        seeds: How many.
+        test: Whether to test the differences; ``None``: if there are two seeds or more.
+        permutations: Per test.
+        keep_models: Leave the trained models there.
+
+    Returns:
+        What compare.json holds (docs/comparing.md).
+
+    Raises:
+        GradsimError: Something is wrong with data, settings or a method; what was computed before is kept.
+    """
+    return run_methods(
+        settings,
+        read_methods(names, settings),
+        out,
+        progress,
+        name="compare",
+        seeds=seeds,
+        permutations=permutations if wants_test(test, seeds) else 0,
+        keep_models=keep_models,
+    )
+
+
+def wants_test(test: bool | None, seeds: int) -> bool:
+    """Say whether to test; only what was asked for and cannot be is an error.
+
+    Raises:
+        SettingsError: A test was asked for and there are fewer than two seeds.
+    """
+    if test and seeds < 2:
+        raise SettingsError(
+            f"--seeds {seeds}: a test needs at least 2 seeds, because one seed says nothing of the noise between them; "
+            "set --seeds 5, or leave out --test"
+        )
+    return seeds >= 2 if test is None else test
+
+
+def run_methods(
+    settings: Settings,
+    methods: Sequence[Method],
+    out: Path,
+    progress: Progress,
+    *,
+    name: str,
+    seeds: int,
+    permutations: int,
+    keep_models: bool,
+    extra: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Compute the cells of some methods, summarise them, and write ``<name>.json``, ``.md`` and ``.tex``.
+
+    Args:
+        settings: What is held equal.
+        methods: What differs.
+        out: The run directory.
+        progress: Shows how far it is.
+        name: Of the files.
+        seeds: How many.
+        permutations: Per test; 0: no tests.
+        keep_models: Leave the trained models there.
+        extra: More for the JSON.
+    """
+    if seeds < 1:
+        raise SettingsError(f"--seeds {seeds}: it takes at least one")
+    dataset = load_data(settings)
+    if len(dataset.languages) < 2:
+        raise DataError(f"{dataset.name}: a comparison of groupings needs at least two languages")
+    check(methods, dataset.languages)
+    numbers = [settings.seed + i for i in range(seeds)]
+    run = Run(out, progress)
+    with run.locked():
+        cells = _cells(settings, methods, numbers, dataset, run, keep_models=keep_models)
+        task = plugins.load("tasks", dataset.task)
+        summary = summarise(dataset, task, methods, numbers, cells, permutations=permutations, bar=progress.bar)
+        result = {
+            **_heading(settings, methods, numbers, dataset, task.METRIC, permutations),
+            **(extra or {}),
+            **summary,
+        }
+        write_json(out / f"{name}.json", result)
+        write_tables(result, out / f"{name}.md", out / f"{name}.tex")
+    return result
+
+
+def _cells(
+    settings: Settings,
+    methods: Sequence[Method],
+    seeds: Sequence[int],
+    dataset: Dataset,
+    run: Run,
+    *,
+    keep_models: bool,
+) -> list[Cell]:
+    task = plugins.load("tasks", dataset.task)
+    work = Workshop(settings, dataset, task, run)
+    work.save_settings()
+    encoder = work.prepare_encoder()
+    cells = []
+    for position, seed in enumerate(seeds):
+        of_seeds = f"seed {seed} ({position + 1} of {len(seeds)})"
+        after = len(seeds) - position - 1
+
+        def say(what: str, left: float, whole: float, of_seeds: str = of_seeds, after: int = after) -> None:
+            seconds = left + after * whole
+            about = f", about {_duration(seconds)} left" if seconds > 1 else ""
+            run.progress.note(f"{of_seeds}, {what}{about}")
+
+        run.progress.note(f"{of_seeds}: {', '.join(method.name for method in methods)}", heading=True)
+        folder = Run(run.directory / f"seed-{seed}", run.progress)
+        cells += SeedCells(methods, seed, dataset, task, encoder, folder, keep_models).compute(say)
+    return cells
+
+
+def _duration(seconds: float) -> str:
+    if seconds > 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def _heading(
+    settings: Settings,
+    methods: Sequence[Method],
+    seeds: Sequence[int],
+    dataset: Dataset,
+    metric: str,
+    permutations: int,
+) -> dict[str, Any]:
+    return {
+        "data": dataset.name,
+        "metric": metric,
+        "languages": list(dataset.languages),
+        "methods": [
+            {
+                "name": method.name,
+                "description": method.description,
+                "measure": method.settings.measure,
+                "solver": method.settings.grouping.solver,
+                "oracle": method.oracle,
+            }
+            for method in methods
+        ],
+        "seeds": list(seeds),
+        "groups_setting": settings.grouping.groups,
+        "equal": held_equal(settings, methods, seeds),
+        "permutations": permutations,
+        "provenance": {
+            "settings": settings.model_dump(mode="json"),
+            "data": dataset.fingerprint(),
+            "versions": library_versions(),
+        },
+    }
+
+
+def held_equal(settings: Settings, methods: Sequence[Method], seeds: Sequence[int]) -> str:
+    """Say exactly what all methods have in common, and what they have not."""
+    training = settings.training
+    numbers = list(dict.fromkeys(method.settings.grouping.groups for method in methods))
+    most = f"at most {', '.join(map(str, numbers))}" + (", which is what differs" if len(numbers) > 1 else "")
+    if numbers == ["auto"]:
+        most = "the K of the best dev score, each its own"
+    part = f" (of each language {100 * training.fraction:g} %)" if training.fraction < 1 else ""
+    minimum = (
+        f" A group for which that is fewer than {training.minimum_steps} steps gets more epochs, until it has as many: "
+        "its texts are seen more often; the costs say how many steps and texts it came to."
+        if training.minimum_steps
+        else ""
+    )
+    return (
+        f"All methods start from the same encoder ({settings.model}{_made(settings)}) and tokenizer. All train every "
+        f"model on the same schedule: {training.epochs} epoch(s) over its own texts{part}, {training.batch_size} texts "
+        f"per step, learning rate {training.learning_rate:g}. So a text is seen equally often by every model that "
+        f"trains on it, while larger groups take more steps.{minimum} A model is kept at the epoch of the best plain "
+        f"mean dev score of the languages that it serves. Methods that choose K groups choose "
+        f"{most}. {'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}: a seed decides "
+        "the measurement, the new classification head, the order of the texts and dropout, not the encoder."
+    )
+
+
+def _made(settings: Settings) -> str:
+    return f", made once with seed {settings.seed}" if settings.model == "mini" else ""

@@ -1,0 +1,22 @@
+"""Every language alone: monolingual models."""
+
+from __future__ import annotations
+
+from gradsim_offline.grouping._constraints import refuse_broken
+from gradsim_offline.grouping._objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping._problem import Problem
+
+
+def solve(problem: Problem) -> Grouping:
+    """Return N groups of one; K does not matter.
+
+    Raises:
+        SettingsError: Groups of one are forbidden, by the singleton score or by a constraint.
+    """
+    alone = [((i,), (i,)) for i in range(problem.count)]
+    bound = simple_bound(problem.similarity, problem.singletons)
+    return refuse_broken(problem, serve_blocks(problem.similarity, alone, problem.singletons, bound=bound), "each")
+
+
+def check(languages: int) -> None:
+    """Take any number of languages."""

@@ -1,0 +1,23 @@
+"""One group of all languages: the multilingual model."""
+
+from __future__ import annotations
+
+from gradsim_offline.grouping._constraints import refuse_broken
+from gradsim_offline.grouping._objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping._problem import Problem
+
+
+def solve(problem: Problem) -> Grouping:
+    """Return the one group; K does not matter.
+
+    Raises:
+        SettingsError: A constraint forbids it.
+    """
+    everything = range(problem.count)
+    bound = None if problem.groups == 1 else simple_bound(problem.similarity, problem.singletons)
+    found = serve_blocks(problem.similarity, [(everything, everything)], problem.singletons, bound=bound)
+    return refuse_broken(problem, found, "single")
+
+
+def check(languages: int) -> None:
+    """Take any number of languages."""

@@ -1,0 +1,96 @@
+"""A tiny real bundle of four demo languages that can take in a new one, built once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gradsim_offline import plugins
+from gradsim_offline.assignment import evidence
+from gradsim_offline.assignment.keep import Kept, joint_model, keep_gradients
+from gradsim_offline.build import load_data
+from gradsim_offline.bundle import complete_manifest, draft_manifest, write_bundle
+from gradsim_offline.config import Settings
+from gradsim_offline.grouping._objective import Grouping
+from gradsim_offline.grouping._result import name_groups
+from gradsim_offline.identifier import training
+from gradsim_offline.stages import Run
+from gradsim_offline.workshop import Workshop
+from gradsim_shared.bundle import Bundle, open_bundle
+
+KNOWN = ("eng", "hau", "hin", "tur")
+SCHEDULE = {"epochs": 2, "minimum_steps": 0, "batch_size": 16, "learning_rate": 2e-3}
+SINGLETONS = {"singletons": np.zeros(4), "singleton_score": "zero"}
+SETTINGS = {
+    "data": "demo",
+    "languages": list(KNOWN),
+    "maximum_length": 64,
+    "pretraining": {"vocabulary": 300, "hidden_size": 32, "layers": 1, "ngram_buckets": 2048, "ngram_size": 8}
+    | {"epochs": 0},
+    "measuring": SCHEDULE,
+    "training": SCHEDULE,
+    "exporting": {"parity_texts": 16},
+}
+
+
+def _pairs(similarity) -> Grouping:
+    """Return the two pairs of the greatest similarity."""
+    choices = [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))]
+    score = {pairs: 2 * sum(float(similarity[pair]) for pair in pairs) for pairs in choices}
+    best = max(choices, key=score.__getitem__)
+    return Grouping(best, tuple(int(i in best[1]) for i in range(4)), score[best], score[best], proven=True)
+
+
+@pytest.fixture(scope="session")
+def _briefly():
+    """Try one setting of fastText instead of four, for a short time; draw scores less often."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "NGRAM_LENGTHS", ((1, 4),))
+        patch.setattr(training, "RATES", (0.3,))
+        patch.setattr(training, "SEEN", 8000)
+        patch.setattr(evidence, "SCORE_DRAWS", 20)
+        yield
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory, quiet, _briefly) -> Bundle:
+    """The bundle; it has no scores, and its report is empty."""
+    settings = Settings.model_validate(SETTINGS)
+    dataset = load_data(settings)
+    task = plugins.load("tasks", dataset.task)
+    work = Workshop(settings, dataset, task, Run(tmp_path_factory.mktemp("runs") / "four", quiet))
+    encoder = work.prepare_encoder()
+    measured = work.measure(encoder)
+    groups = name_groups(_pairs(measured.matrix), KNOWN, measured.matrix, solver="pairs", **SINGLETONS)
+    multilingual = work.train_multilingual(encoder)
+    exported = work.export(groups, work.train_groups(encoder, groups, multilingual))
+    identifier = work.identify()
+    kept = work.run.directory / "assignment"
+    kept.mkdir()
+    joint = joint_model(work.run.directory / "measure", multilingual.directory)
+    keep_gradients(
+        dataset, joint, kept, task=task, maximum_length=settings.maximum_length, seed=0, device=torch.device("cpu")
+    )
+    draft = draft_manifest(settings, dataset, groups, exported, identifier.directory, task.METRIC)
+    manifest = complete_manifest(draft, settings, dataset, measured, {"scores": {}, "identifier": {}})
+    target = work.run.directory / "bundle"
+    sources = {group: done.directory for group, done in exported.items()}
+    write_bundle(target, manifest, sources, identifier.directory, measured, "", Kept(joint, kept))
+    return open_bundle(target)
+
+
+@pytest.fixture
+def write_texts(tmp_path):
+    """A function that writes texts of a language as a user's own files; it returns their directory."""
+
+    def write(code: str, examples, split: str = "train", directory: Path = tmp_path / "data") -> Path:
+        folder = directory / code
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = ["text\tlabel", *(f"{example.text}\t{example.label}" for example in examples)]
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return directory
+
+    return write

@@ -1,0 +1,164 @@
+"""A bundle with one language more: whole, served, identified; what was served before is as it was."""
+
+from __future__ import annotations
+
+import shutil
+
+import fasttext
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gradsim_offline.assignment._identifier import Identified
+from gradsim_offline.assignment.add import Added, new_version
+from gradsim_offline.assignment.evidence import open_models
+from gradsim_offline.cli.assign import command
+from gradsim_offline.datasets import demo
+from gradsim_offline.evaluation.service_path import ServicePath
+from gradsim_shared.bundle import open_bundle
+from gradsim_shared.errors import GradsimError
+from gradsim_shared.identification import LanguageIdentifier
+
+
+def add(bundle, data, *words):
+    """Add Russian, which no model of the bundle has seen."""
+    given = ["--bundle", bundle, "--data", data, "--language", "ru", "--add", "-q", *words]
+    return CliRunner().invoke(command, [*map(str, given)], catch_exceptions=False).output
+
+
+def service_path(bundle):
+    entry = bundle.manifest.identifier
+    model = fasttext.load_model(str(bundle.path(entry.file)))
+    return ServicePath(bundle.manifest, LanguageIdentifier(model, entry.labels, entry.temperature), open_models(bundle))
+
+
+@pytest.fixture(scope="module")
+def russian():
+    return demo.load(languages=["rus"])
+
+
+@pytest.fixture(scope="module")
+def added(bundle, russian, tmp_path_factory):
+    """The new bundle, and what the command printed; the identifier's texts come from the demo, as the manifest says."""
+    root = tmp_path_factory.mktemp("added")
+    folder = root / "data" / "rus"
+    folder.mkdir(parents=True)
+    for split, most in (("train", 30), ("test", 20)):
+        lines = [f"{example.text}\t{example.label}" for example in russian.split("rus", split)[:most]]
+        (folder / f"{split}.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
+    shown = add(bundle.directory, root / "data", "--out", root / "new")
+    return open_bundle(root / "new"), shown
+
+
+def test_the_new_bundle_says_what_it_is(bundle, added):
+    new, shown = added
+    old = bundle.manifest
+    manifest = new.manifest
+    assert manifest.title == f"{old.title}+rus"
+    assert [language.code for language in manifest.languages] == ["eng", "hau", "hin", "rus", "tur"]
+    language = manifest.languages[3]
+    assert (language.name, language.aliases, language.scripts) == ("Russian", ["ru"], ["CYRILLIC", "LATIN"])
+    assert language.counts == {"train": 30, "dev": 0, "test": 20}
+    assert set(language.scores) == {"test"} and set(language.collective_similarity) == {g.id for g in old.groups}
+    assert language.assigned.bundle == old.title and language.assigned.by == "gradient"
+    assert language.group == max(language.collective_similarity, key=language.collective_similarity.get)
+    assert manifest.groups == old.groups and manifest.assignment == old.assignment
+    assert set(manifest.identifier.labels.values()) == {"eng", "hau", "hin", "rus", "tur"}
+    assert manifest.identifier.accuracy["dev"] > 0.9
+    assert f"rus is served by {language.group}" in shown and "of the rus texts known" in shown
+
+
+def test_every_other_file_is_a_copy(bundle, added):
+    new, _ = added
+    changed = {file for file, entry in new.manifest.files.items() if bundle.manifest.files[file] != entry}
+    assert changed == {"identifier.ftz"} and new.manifest.files.keys() == bundle.manifest.files.keys()
+    for file in new.manifest.files:
+        assert new.path(file).stat().st_nlink == 1
+
+
+def test_it_is_identified_and_answered(added, russian):
+    new, _ = added
+    path = service_path(new)
+    texts = [example.text for example in russian.split("rus", "test")]
+    routes = path.routes(texts)
+    assert np.mean([route.language == "rus" for route in routes]) > 0.9
+    group = next(language.group for language in new.manifest.languages if language.code == "rus")
+    assert path.routes(texts[:1], "ru")[0].group == group
+    assert path.routes(texts[:1], "ru")[0].collective_similarity is not None
+    assert set(path.labels(texts, routes)) <= set(new.manifest.labels)
+
+
+def test_answers_in_known_languages_are_as_before(bundle, added):
+    before, after = service_path(bundle), service_path(added[0])
+    for code in ("eng", "hau", "hin", "tur"):
+        texts = [example.text for example in demo.load(languages=[code]).split(code, "test")]
+        assert before.labels(texts, before.routes(texts, code)) == after.labels(texts, after.routes(texts, code))
+
+
+def refused(match, *words):
+    with pytest.raises(GradsimError, match=match) as caught:
+        add(*words)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_known_texts_must_be_found_and_be_the_same(bundle, write_texts, russian, tmp_path):
+    data = write_texts("rus", russian.split("rus", "train")[:12])
+    words = (bundle.directory, data, "--out", tmp_path / "new")
+    refused("texts cannot be read: .* So name the texts", *words, "--known-data", "files")
+    refused("unknown data set 'demmo'", *words, "--known-data", "demmo")
+    other = tmp_path / "other"
+    for code in ("eng", "hau", "hin", "tur"):
+        write_texts(code, demo.load(languages=[code]).split(code, "train")[:9], directory=other)
+    refused("are others .data fingerprint.*--force", *words, "--known-data", "files", "--known-data-dir", other)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_second_language_needs_the_texts_of_the_first(added, write_texts, russian, tmp_path):
+    data = write_texts("spa", demo.load(languages=["spa"]).split("spa", "train")[:12])
+    given = ["--bundle", added[0].directory, "--data", data, "--language", "spa", "--add", "--out", tmp_path / "new"]
+    with pytest.raises(GradsimError, match="knows rus, which was added to it; its texts must lie beside"):
+        CliRunner().invoke(command, [*map(str, given)], catch_exceptions=False)
+    write_texts("rus", russian.split("rus", "train")[:12])
+    with pytest.raises(GradsimError, match=r"are others .data fingerprint."):
+        CliRunner().invoke(command, [*map(str, given)], catch_exceptions=False)
+
+
+def test_the_user_or_the_score_may_choose(bundle, added, write_texts, russian, tmp_path, monkeypatch):
+    import gradsim_offline.assignment.assign as module
+
+    data = write_texts("rus", russian.split("rus", "train")[:12])
+    asked = []
+
+    def record(*_, group, by, **__):
+        asked.append((group, by))
+        return Added(tmp_path / "new", added[0].manifest, Identified(0.5, {"eng": 1.0}, {"eng": 0.5, "rus": 1.0}))
+
+    monkeypatch.setattr(module, "add_language", record)
+    shown = add(bundle.directory, data, "--out", tmp_path / "new", "--group", "g2")
+    assert "50.0% of the rus texts known" in shown and "100.00% before, 50.00% with rus" in shown
+    shown = add(bundle.directory, data, "--out", tmp_path / "new", "--by", "score")
+    assert asked[0] == ("g2", "user") and asked[1][1] == "score"
+    assert f"by score to {asked[1][0]}" in shown
+
+
+def test_versions():
+    assert new_version("1.0.0", "rus", None) == "1.0.0+rus"
+    assert new_version("1.0.0+rus", "spa", None) == "1.0.0+rus.spa"
+    assert new_version("1.0.0", "rus", "2.0.0") == "2.0.0"
+
+
+def test_a_failure_leaves_nothing_behind(bundle, write_texts, russian, tmp_path, monkeypatch):
+    import gradsim_offline.assignment.add as module
+
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle.directory, copy)
+    data = write_texts("rus", russian.split("rus", "train")[:12])
+
+    def stop(*_, **__):
+        raise OSError
+
+    monkeypatch.setattr(module, "train_again", stop)
+    with pytest.raises(OSError):
+        add(copy, data, "--in-place")
+    assert open_bundle(copy).manifest == bundle.manifest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "data"]

@@ -1,0 +1,107 @@
+"""Mistakes at ``compare`` and ``sweep``: one clear message each, before anything is trained."""
+
+from __future__ import annotations
+
+import pytest
+
+from gradsim_offline.config import resolve
+from gradsim_offline.evaluation.compare import wants_test
+from gradsim_offline.evaluation.method import DEFAULT, read_methods
+from gradsim_offline.evaluation.sweep import read_numbers
+from gradsim_offline.plugins import names
+from gradsim_shared.errors import SettingsError
+
+from .conftest import gradsim
+
+
+def refused(answer, *parts):
+    code, out, error = answer
+    assert (code, out) == (1, "")
+    assert error.count("Error: ") == 1 and "Traceback" not in error and "●" not in error
+    for part in parts:
+        assert part in error, error
+
+
+def test_an_unknown_method(words, inputs, tmp_path):
+    answer = gradsim(*words("compare", tmp_path / "run"), "--methods", "gradeint")
+    refused(answer, "unknown method 'gradeint'. Did you mean gradient", "transfer")
+    refused(gradsim(*words("compare", tmp_path / "run"), "--methods", "my.toml"), "the method my.toml does not exist")
+    refused(gradsim(*words("compare", tmp_path / "run"), "--methods", ","), "at least one method")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[training]\nepochs = 9\n", "it sets training; a method decides how languages are grouped"),
+        ("grouping = 3\n", "grouping is a section"),
+        ("[grouping]\ngroups = 0\n", "grouping.groups = 0"),
+        ("[grouping]\nslover = 'exact'\n", "grouping.slover"),
+        ("measure = \n", "is not valid TOML"),
+        ("measure = 'gradeint'\n", "unknown similarity measure 'gradeint'"),
+        ("[grouping]\nsolver = 'exakt'\n", "unknown solver 'exakt'. Did you mean exact"),
+        ("[grouping]\ngroups = 4\n", "K = 4 groups of 3 languages"),
+        ("measure = 'gradient'\n[similarity]\npooling = 'cls'\n", "gradient"),
+    ],
+)
+def test_a_method_that_cannot_be(words, tmp_path, content, message):
+    (tmp_path / "mine.toml").write_text(content)
+    answer = gradsim(*words("compare", tmp_path / "run"), "--methods", tmp_path / "mine.toml")
+    refused(answer, message)
+
+
+def test_the_same_method_twice(words, tmp_path):
+    (tmp_path / "gradient.toml").write_text("measure = 'gradient'\n")
+    for methods in ("gradient,gradient", f"gradient,{tmp_path / 'gradient.toml'}"):
+        refused(gradsim(*words("compare", tmp_path / "run"), "--methods", methods), "gradient is named twice")
+
+
+def test_seeds(words, tmp_path):
+    code, _, error = gradsim(*words("compare", tmp_path / "run", ["pairs"], seeds=0))
+    assert code == 2 and "0 is not in the range x>=1" in error
+    refused(gradsim(*words("compare", tmp_path / "run", ["pairs"], seeds=1), "--test"), "a test needs at least 2 seeds")
+    assert (wants_test(None, 1), wants_test(None, 2), wants_test(False, 5)) == (False, True, False)
+
+
+def test_more_groups_than_languages(words, tmp_path):
+    answer = gradsim(*words("compare", tmp_path / "run", groups=7), "--methods", "gradient")
+    refused(answer, "K = 7 groups of 3 languages", "--groups 3")
+
+
+def test_one_language(words, tmp_path):
+    answer = gradsim(*words("compare", tmp_path / "run", languages="hau", groups=1), "--methods", "gradient")
+    refused(answer, "at least two languages")
+
+
+def test_a_sweep_over_nothing_or_everything(words, tmp_path):
+    for given in ((), ("--groups", "1..2", "--layers", "head")):
+        code, _, error = gradsim(*words("sweep", tmp_path / "run"), *given)
+        assert code == 2 and "either --groups, as in 1..8, or --layers" in error
+
+
+@pytest.mark.parametrize("text", ["3..1", "0..2", "1,1", "2,1", "a", "", "1..x", "1...3"])
+def test_numbers_of_groups_that_are_none(text):
+    with pytest.raises(SettingsError, match="write rising numbers from 1"):
+        read_numbers(text)
+
+
+def test_numbers_of_groups():
+    assert read_numbers("1..4") == [1, 2, 3, 4] and read_numbers("1,2,4") == [1, 2, 4] and read_numbers("3") == [3]
+
+
+def test_an_unknown_layer(words, tmp_path):
+    refused(gradsim(*words("sweep", tmp_path / "run", layers="head,body")), "tracked layer 'body' is not known")
+    twice = gradsim(*words("sweep", tmp_path / "run", layers="head,head"), "--set", "grouping.groups=2")
+    refused(twice, "gradient-head is named twice")
+
+
+def test_the_methods_that_come_with_it():
+    settings = resolve(None, {"measure": "given", "similarity.path": "s.csv"})
+    methods = {method.name: method for method in read_methods(names("methods"), settings)}
+    assert set(DEFAULT) <= set(methods) and all(method.description for method in methods.values())
+    assert [name for name, method in methods.items() if method.oracle] == ["transfer"]
+    for method in methods.values():  # the settings of another measure are not taken over
+        assert "path" not in method.settings.similarity
+        same = {"measure", "similarity", "grouping"}
+        assert method.settings.model_dump(exclude=same) == settings.model_dump(exclude=same)
+        assert method.settings.grouping.groups == settings.grouping.groups
