@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel
 
+from gradsim_offline import plugins
 from gradsim_offline.cli import cli as offline
 from gradsim_offline.config import Settings, read_recipe, recipe_names
 from gradsim_serving.cli import main as serve
@@ -37,6 +38,11 @@ def settings() -> str:
         *_rows(Settings(), ""),
         "",
     ]
+    for name in plugins.names("similarity"):
+        section = getattr(plugins.load("similarity", name), "Options", None)
+        if section is not None:
+            lines += [f"## Measure `{name}`\n", "| setting | default | meaning |\n|---|---|---|"]
+            lines += [*_rows(section.model_construct(), "similarity."), ""]
     for name in recipe_names():
         first = (DOCS.parent / "offline/gradsim_offline/recipes" / f"{name}.toml").read_text(encoding="utf-8")
         lines.append(f"## Recipe `{name}`\n\n{first.splitlines()[0].lstrip('# ')}\n")

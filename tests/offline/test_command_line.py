@@ -133,7 +133,7 @@ def test_an_unknown_command_names_the_nearest(run, typed, meant):
             ["unknown data set 'afrisent'. Did you mean afrisenti?", "Known: afrisenti, demo, files"],
         ),
         (["--solver", "exakt"], ["unknown solver 'exakt'. Did you mean exact?"]),
-        (["--measure", "gradients"], ["unknown similarity measure 'gradients'. Did you mean gradient?"]),
+        (["--measure", "gradients"], ["unknown similarity measure 'gradients'. Did you mean gradient"]),
         (["--set", "training.epoch=3"], ["unknown setting 'training.epoch'. Did you mean training.epochs"]),
         (["--recipe", "dmeo"], ["unknown recipe 'dmeo'. Did you mean demo", "Or name a .toml file."]),
         (["--recipe", "none.toml"], ["the recipe none.toml does not exist"]),
@@ -288,7 +288,7 @@ def test_list_shows_every_plugin_with_its_first_line(run):
         for name in plugins.names(folder):
             assert f"  {name:<22} {plugins.description(folder, name)}" in out.splitlines()
             assert len(plugins.description(folder, name)) > 20
-    assert run("list", "solvers")[1].splitlines()[1].split()[0] == "exact"
+    assert "exact" in [line.split()[0] for line in run("list", "solvers")[1].splitlines()[1:]]
 
 
 @pytest.mark.parametrize("folder", [folder for folder in plugins.FOLDERS if folder not in ("recipes", "methods")])

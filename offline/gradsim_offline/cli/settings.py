@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 from pydantic import BaseModel
 
-from gradsim_offline.config import resolve
+from gradsim_offline import plugins
+from gradsim_offline.config import Section, resolve
 
 
 @click.command("settings", help="Show every setting with its value and what it means.")
@@ -13,8 +14,12 @@ from gradsim_offline.config import resolve
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one, to see that it is understood."
 )
-def command(recipe: str | None, assignments: tuple[str, ...]) -> None:
+@click.option("--measure", metavar="NAME", help="Show the settings of this similarity measure, too.")
+def command(recipe: str | None, assignments: tuple[str, ...], measure: str | None) -> None:
     _show(resolve(recipe or "mini", {}, assignments), "")
+    if measure is not None:
+        section = getattr(plugins.load("similarity", measure), "Options", None)
+        _show(section.model_construct() if section else Section(), "similarity.")
 
 
 def _show(section: BaseModel, prefix: str) -> None:
