@@ -12,6 +12,7 @@ from pathlib import Path
 from gradsim_offline import plugins
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
+from gradsim_offline.packing import Packing
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import Run
 from gradsim_offline.workshop import Workshop
@@ -28,14 +29,15 @@ def stages(work: Workshop) -> Iterator[str]:
     multilingual = work.train_multilingual(encoder)  # what they are compared with
     models = work.train_groups(encoder, groups, multilingual)  # one model per group
     yield "train"
-    exported = work.export(groups, models)  # ONNX, compared with torch
+    pack = Packing(work)
+    exported = pack.export(groups, models)  # ONNX, compared with torch
     yield "export"
-    identifier = work.identify()  # fastText
+    identifier = pack.identify()  # fastText
     yield "identify"
-    evaluated = work.evaluate(groups, multilingual, exported, identifier)  # three columns per language
+    evaluated = pack.evaluate(groups, multilingual, exported, identifier)  # three columns per language
     yield "evaluate"
-    kept = work.keep(multilingual)  # for a language that comes later
-    work.bundle(measured, groups, exported, identifier, evaluated, multilingual, kept)
+    kept = pack.keep(multilingual)  # for a language that comes later
+    pack.bundle(measured, groups, exported, identifier, evaluated, multilingual, kept)
     yield "bundle"
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,15 +13,12 @@ from gradsim_offline import plugins
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
 from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver, averaged
-from gradsim_offline.grouping._result import GROUPS_FILE, Groups, LanguageGroup, read_groups
+from gradsim_offline.grouping._problem import read_constraints
+from gradsim_offline.grouping._result import GROUPS_FILE, Groups, read_groups
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.stages import Done, Run, write_json
 from gradsim_offline.trainer import Encoder, Trainer
-from gradsim_offline.versions import library_versions
-from gradsim_shared.bundle import file_entry, open_bundle
-from gradsim_shared.errors import BundleError, DataError, SettingsError
-
-EVALUATION_FILE = "evaluation.json"
+from gradsim_shared.errors import DataError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -49,6 +44,14 @@ class Workshop:
         """What trains."""
         return Trainer(self.settings, self.dataset, self.task, self.run)
 
+    def _check_grouping(self) -> None:
+        """Find before anything is trained what no grouping could keep to; say when K is larger than it can be."""
+        chosen, count = self.settings.grouping, len(self.dataset.languages)
+        sizes = self.dataset.counts("train")
+        read_constraints(chosen, self.dataset.languages, [sizes[code] for code in self.dataset.languages])
+        if chosen.groups != "auto" and chosen.groups > count:
+            self.run.progress.note(f"K = {chosen.groups} groups of {count} languages: there will be {count} at most")
+
     def prepare_encoder(self) -> Encoder:
         """Make ``mini``, or look that a named encoder can be found."""
         return self.trainer.prepare_encoder()
@@ -60,6 +63,7 @@ class Workshop:
                 raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
         plugins.load("grouping", self.settings.grouping.solver).check(len(self.dataset.languages))
         plugins.options("similarity", self.settings.measure, self.settings.similarity)
+        self._check_grouping()
         write_json(self.run.directory / "settings.json", self.settings.model_dump(mode="json"))
         counts = {split: sum(self.dataset.counts(split).values()) for split in ("train", "dev", "test")}
         self.run.progress.note(
@@ -170,166 +174,3 @@ class Workshop:
             title = f"train {group.id}: {' '.join(group.members)}"
             models[group.id] = self.trainer.train(encoder, group.members, group.served, title)
         return models
-
-    def export(self, groups: Groups, models: Mapping[str, Done]) -> dict[str, Done]:
-        """Export each group's model to ONNX and compare it with the trained one."""
-        from gradsim_offline.export.group import export_group
-
-        exported = {}
-        for group in groups.groups:
-            model = models[group.id]
-            inputs = {
-                "model": model.digest,
-                "members": group.members,
-                "served": group.served,
-                "exporting": self.settings.exporting.model_dump(exclude={"assignable"}),
-                "maximum_length": self.settings.maximum_length,
-            }
-
-            def export(directory: Path, group: LanguageGroup = group, model: Done = model) -> None:
-                export_group(
-                    self.dataset,
-                    group,
-                    model.directory,
-                    directory,
-                    task=self.task,
-                    maximum_length=self.settings.maximum_length,
-                    tolerance=self.settings.exporting.tolerance,
-                    most_texts=self.settings.exporting.parity_texts,
-                    progress=self.run.progress,
-                )
-
-            name = f"export/{group.folder}"
-            exported[group.id] = self.run.stage(name, inputs, export, title=f"export {group.id}")
-        return exported
-
-    def identify(self) -> Done:
-        """Train the language identifier."""
-        from gradsim_offline.identifier.training import train_identifier
-
-        chosen = self.settings.identifying
-        inputs = {
-            "data": self.trainer.common["data"],
-            "versions": library_versions(),
-            "seed": self.settings.seed,
-            "maximum_megabytes": chosen.maximum_megabytes,
-        }
-
-        def identify(directory: Path) -> None:
-            train_identifier(
-                self.trainer.texts("train"),
-                self.trainer.texts("dev"),
-                directory,
-                maximum_megabytes=chosen.maximum_megabytes,
-                seed=self.settings.seed,
-                progress=self.run.progress,
-                log=self.trainer.log("identify"),
-            )
-
-        return self.run.stage("identify", inputs, identify, title="language identifier")
-
-    def evaluate(
-        self, groups: Groups, multilingual: Done, exported: Mapping[str, Done], identifier: Done
-    ) -> dict[str, Any]:
-        """Score the multilingual model, the group models and the whole service path."""
-        from gradsim_offline.bundle import draft_manifest, open_service_path
-        from gradsim_offline.evaluation.scoring import score
-
-        manifest = draft_manifest(self.settings, self.dataset, groups, exported, identifier.directory, self.task.METRIC)
-        inputs = {
-            **self.trainer.common,
-            "data": self.dataset.fingerprint(),
-            "multilingual": multilingual.digest,
-            "exported": {group: done.digest for group, done in exported.items()},
-            "identifier": identifier.digest,
-            "routing": manifest.model_dump(mode="json", include={"languages", "fallback", "identifier"}),
-        }
-
-        def evaluate(directory: Path) -> None:
-            path = open_service_path(
-                manifest, {id_: done.directory for id_, done in exported.items()}, identifier.directory
-            )
-            found = score(
-                self.dataset,
-                multilingual.directory,
-                path,
-                task=self.task,
-                maximum_length=self.settings.maximum_length,
-                device=self.trainer.device,
-                progress=self.run.progress,
-            )
-            write_json(directory / EVALUATION_FILE, found)
-
-        done = self.run.stage("evaluate", inputs, evaluate)
-        content: dict[str, Any] = json.loads((done.directory / EVALUATION_FILE).read_text(encoding="utf-8"))
-        return content
-
-    def keep(self, multilingual: Done) -> Done | None:
-        """Keep every language's gradient at the joint model, for a language that comes later."""
-        if not self.settings.exporting.assignable:
-            return None
-        from gradsim_offline.assignment.keep import joint_model, keep_gradients, model_files
-
-        joint = joint_model(self.run.directory / "measure", multilingual.directory)
-        files = {file.name: file_entry(file).sha256 for file in model_files(joint)}
-
-        def keep(directory: Path) -> None:
-            keep_gradients(
-                self.dataset,
-                joint,
-                directory,
-                task=self.task,
-                seed=self.settings.seed,
-                maximum_length=self.settings.maximum_length,
-                device=self.trainer.device,
-            )
-
-        inputs = {**self.trainer.common, "model": files}
-        return self.run.stage("assignment", inputs, keep, title="gradients to assign by")
-
-    def bundle(
-        self,
-        measured: Measured,
-        groups: Groups,
-        exported: Mapping[str, Done],
-        identifier: Done,
-        evaluated: Mapping[str, Any],
-        multilingual: Done,
-        kept: Done | None,
-    ) -> Path:
-        """Write the bundle."""
-        from gradsim_offline.assignment.keep import Kept, joint_model
-        from gradsim_offline.bundle import complete_manifest, draft_manifest, write_bundle
-        from gradsim_offline.report.page import render
-
-        target, measured = self.run.directory / "bundle", averaged(measured, self.settings.grouping.epochs)
-        draft = draft_manifest(self.settings, self.dataset, groups, exported, identifier.directory, self.task.METRIC)
-        manifest = complete_manifest(draft, self.settings, self.dataset, measured, evaluated)
-        undated = manifest.model_copy(update={"provenance": manifest.provenance.model_copy(update={"created": ""})})
-        test_counts = self.dataset.counts("test")
-        inputs = {
-            "manifest": undated.model_dump(mode="json"),
-            "models": {group: done.digest for group, done in exported.items()},
-            "identifier": identifier.digest,
-            "assignment": kept.digest if kept else None,
-            "page": sha256(render(undated, measured, evaluated, test_counts).encode()).hexdigest(),
-        }
-        sources = {group: done.directory for group, done in exported.items()}
-
-        joint = joint_model(self.run.directory / "measure", multilingual.directory)
-        held = Kept(joint, kept.directory) if kept else None
-
-        def write(_: Path) -> None:
-            page = render(manifest, measured, evaluated, test_counts)
-            write_bundle(target, manifest, sources, identifier.directory, measured, page, held)
-
-        self.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
-        return target
-
-
-def _is_whole(bundle: Path) -> bool:
-    try:
-        open_bundle(bundle)
-    except BundleError:
-        return False
-    return True

@@ -190,6 +190,7 @@ def test_the_log_has_every_stage_and_no_checkpoint_is_left(built):
         "export",
         "identify",
         "evaluate",
+        "assignment",
         "assemble",
     ]
     assert not [path for path in built[0].rglob("*") if path.name == "work" or path.suffix in (".draft", ".pt")]

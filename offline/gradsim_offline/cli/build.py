@@ -50,6 +50,23 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     ),
     click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
     click.option(
+        "--must-link",
+        multiple=True,
+        metavar="CODES",
+        help="Languages that one group serves, as in hau+yor; repeatable.",
+    ),
+    click.option(
+        "--cannot-link", multiple=True, metavar="CODES", help="Languages never in one group, as in arq+pcm; repeatable."
+    ),
+    click.option(
+        "--largest-group", type=click.IntRange(min=1), help="Members of a group, at most.  [default: no limit]"
+    ),
+    click.option(
+        "--budget",
+        type=float,
+        help="Training texts of all groups together, at most, as a multiple of all texts.  [default: no limit]",
+    ),
+    click.option(
         "--singleton-score", metavar="RULE", help="A group of one: self, split-half, zero, forbid, or a number."
     ),
     click.option(
@@ -92,6 +109,10 @@ def settings_from(
     epochs: int | None,
     singleton_score: str | None,
     groups: int | str | None = None,
+    must_link: tuple[str, ...] = (),
+    cannot_link: tuple[str, ...] = (),
+    largest_group: int | None = None,
+    budget: float | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Settings:
     """Put the settings together: defaults under the recipe, under the options, under ``--set``.
@@ -107,6 +128,10 @@ def settings_from(
         "languages": languages.replace(",", " ").split() if languages is not None else None,
         "grouping.groups": groups,
         "grouping.singleton_score": singleton_score,
+        "grouping.must_link": list(must_link) or None,
+        "grouping.cannot_link": list(cannot_link) or None,
+        "grouping.largest_group": largest_group,
+        "grouping.budget": budget,
         "measuring.epochs": epochs,
         "measuring.minimum_steps": no_minimum,
         "training.epochs": epochs,
@@ -126,7 +151,7 @@ def _run(
     bundle_version: str | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    settings = settings_from(**options, **{"grouping.solver": solver}, version=bundle_version)
+    settings = settings_from(**{**options, "grouping.solver": solver, "version": bundle_version})
     plugins.check("similarity", settings.measure)
     plugins.check("grouping", settings.grouping.solver)
     from gradsim_offline.build import build

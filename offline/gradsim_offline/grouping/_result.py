@@ -70,9 +70,14 @@ class Groups:
     groups: tuple[LanguageGroup, ...]
     curve: tuple[dict[str, float], ...] = ()
 
+    @property
+    def gap(self) -> float:
+        """How far the score may be below the best."""
+        return max(0.0, self.bound - self.score)
+
     def save(self, path: Path) -> None:
         """Write them as JSON."""
-        content = {name: value for name, value in vars(self).items() if name != "groups"}
+        content = {name: value for name, value in vars(self).items() if name != "groups"} | {"gap": self.gap}
         write_json(path, {**content, "groups": [_plain(group) for group in self.groups]})
 
 
@@ -117,4 +122,5 @@ def read_groups(path: Path) -> Groups:
         LanguageGroup(g["id"], tuple(g["members"]), tuple(g["served"]), g["collective_similarity"])
         for g in content.pop("groups")
     )
+    content.pop("gap", None)
     return Groups(**{**content, "groups": groups, "curve": tuple(content.get("curve", ()))})
