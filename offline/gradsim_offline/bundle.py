@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from gradsim_offline.export.sessions import open_model
 from gradsim_offline.grouping._result import Groups
 from gradsim_offline.identifier.training import MODEL_FILE as IDENTIFIER_FILE
 from gradsim_offline.identifier.training import load_identifier, read_identifier
+from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.files import write_figures
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured
 from gradsim_offline.stages import Done, write_json
 from gradsim_offline.versions import library_versions
@@ -152,6 +154,7 @@ def write_bundle(
     identifier: Path,
     measured: Measured,
     page: str,
+    figures: Sequence[Drawing] = (),
     kept: Kept | None = None,
 ) -> None:
     """Write the bundle beside its place, verify it, and put it there in one step; an older one stays until then.
@@ -163,6 +166,7 @@ def write_bundle(
         identifier: Directory of the identifier.
         measured: The similarity matrix.
         page: The report.
+        figures: Those of the report, written beside it as SVG and PNG.
         kept: What assigning a new language needs; ``None``: the bundle cannot do it.
 
     Raises:
@@ -178,7 +182,9 @@ def write_bundle(
         measured.save(draft / SIMILARITY_FILE)
         (draft / REPORT_FILE).parent.mkdir()
         (draft / REPORT_FILE).write_text(page, encoding="utf-8")
+        drawn = write_figures((draft / REPORT_FILE).parent, figures)
         entry, files = kept.copy_to(draft) if kept else (None, [])
+        files = [*files, *(path.relative_to(draft).as_posix() for path in drawn)]
         write_manifest(draft, manifest.model_copy(update={"assignment": entry}), [*manifest.files, *files])
 
 

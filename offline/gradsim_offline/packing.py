@@ -20,6 +20,7 @@ from gradsim_shared.errors import BundleError
 from gradsim_shared.manifest import Manifest
 
 EVALUATION_FILE = "evaluation.json"
+_SCORING = 2  # the form of its content; intervals came with 2
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class Packing:
             "multilingual": multilingual.digest,
             "exported": {group: done.digest for group, done in exported.items()},
             "identifier": identifier.digest,
+            "scoring": _SCORING,
             "routing": manifest.model_dump(mode="json", include={"languages", "fallback", "identifier"}),
         }
 
@@ -161,19 +163,22 @@ class Packing:
         """Write the bundle."""
         from gradsim_offline.assignment.keep import Kept, joint_model
         from gradsim_offline.bundle import complete_manifest, write_bundle
-        from gradsim_offline.report.page import render
+        from gradsim_offline.report.costs import build_stages, stage_seconds
+        from gradsim_offline.report.page import drawings, render
 
         target, measured = self.work.run.directory / "bundle", averaged(measured, self.work.settings.grouping.epochs)
         draft = self._draft(groups, exported, identifier)
         manifest = complete_manifest(draft, self.work.settings, self.work.dataset, measured, evaluated)
         undated = manifest.model_copy(update={"provenance": manifest.provenance.model_copy(update={"created": ""})})
         test_counts = self.work.dataset.counts("test")
+        curve = groups.curve
+        costs = stage_seconds(self.work.run.directory, build_stages(groups, multilingual.directory))
         inputs = {
             "manifest": undated.model_dump(mode="json"),
             "models": {group: done.digest for group, done in exported.items()},
             "identifier": identifier.digest,
             "assignment": kept.digest if kept else None,
-            "page": sha256(render(undated, measured, evaluated, test_counts).encode()).hexdigest(),
+            "page": sha256(render(undated, measured, evaluated, test_counts, curve, costs).encode()).hexdigest(),
         }
         sources = {group: done.directory for group, done in exported.items()}
 
@@ -181,8 +186,9 @@ class Packing:
         held = Kept(joint, kept.directory) if kept else None
 
         def write(_: Path) -> None:
-            page = render(manifest, measured, evaluated, test_counts)
-            write_bundle(target, manifest, sources, identifier.directory, measured, page, held)
+            page = render(manifest, measured, evaluated, test_counts, curve, costs)
+            figures = drawings(manifest, measured, evaluated, test_counts, curve)
+            write_bundle(target, manifest, sources, identifier.directory, measured, page, figures, held)
 
         self.work.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target

@@ -56,7 +56,7 @@ def _run(
     run = out or Path("runs") / f"compare-{settings.data}"
     how: dict[str, Any] = {"seeds": seeds, "test": test, "permutations": permutations, "keep_models": keep_models}
     show(compare(settings, names, run, Progress(quiet=quiet), **how))
-    click.echo(f"Also as {run / 'compare.json'}, .md and .tex")
+    click.echo(f"Also as {run / 'compare.json'}, .md, .tex and .html")
 
 
 command = click.Command(

@@ -38,7 +38,7 @@ def _run(
         show(sweep_groups(settings, read_numbers(groups), run, progress, method=method, **how))
     else:
         show(sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how))
-    click.echo(f"Also as {run / ('sweep-groups' if groups else 'sweep-layers')}.json, .md and .tex")
+    click.echo(f"Also as {run / ('sweep-groups' if groups else 'sweep-layers')}.json, .md, .tex and .html")
 
 
 command = click.Command(

@@ -15,6 +15,8 @@ from gradsim_offline.evaluation.comparison import summarise
 from gradsim_offline.evaluation.method import Method, check, read_methods
 from gradsim_offline.evaluation.tables import write_tables
 from gradsim_offline.progress import Progress
+from gradsim_offline.report.comparison import comparison_drawings, render_comparison
+from gradsim_offline.report.files import write_figures
 from gradsim_offline.stages import Run, write_json
 from gradsim_offline.versions import library_versions
 from gradsim_offline.workshop import Workshop
@@ -90,7 +92,7 @@ def run_methods(
     keep_models: bool,
     extra: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Compute the cells of some methods, summarise them, and write ``<name>.json``, ``.md`` and ``.tex``.
+    """Compute the cells of some methods, summarise them, and write ``<name>.json``, ``.md``, ``.tex`` and ``.html``.
 
     Args:
         settings: What is held equal.
@@ -122,6 +124,8 @@ def run_methods(
         }
         write_json(out / f"{name}.json", result)
         write_tables(result, out / f"{name}.md", out / f"{name}.tex")
+        (out / f"{name}.html").write_text(render_comparison(result), encoding="utf-8")
+        write_figures(out / f"{name}-figures", comparison_drawings(result))
     return result
 
 

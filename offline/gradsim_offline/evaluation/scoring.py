@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gradsim_offline.dataset import Dataset, Split
 from gradsim_offline.encoders._loading import load_tokenizer
@@ -17,6 +20,10 @@ from gradsim_shared.manifest import Scores as Columns
 
 COLUMNS = tuple(Columns.model_fields)  # multilingual, group, service
 SCORED: tuple[Split, ...] = ("dev", "test")
+GAIN = "gain"  # group minus multilingual
+DRAWS = 1000  # of each bootstrap
+_INTERVAL = (2.5, 97.5)  # percentiles
+Draws = dict[str, NDArray[np.float64]]  # column, or gain, to the metric of every draw, [draws]
 Scores = dict[str, dict[str, dict[str, dict[str, float]]]]  # split -> language -> column -> metric
 
 
@@ -35,15 +42,20 @@ def score(
     Returns:
         ``scores``: split, language, column, metric; ``averages``: split, column, the task's metric as plain mean
         over languages and as mean weighted by the number of texts; ``identifier``: split, language to accuracy;
-        ``confusion``: of the identifier on test (dev where there is no test), language to taken-for to texts.
+        ``intervals``: split, language, column or ``gain``, the 95 % bootstrap interval of the task's metric; ``gain``
+        is group minus multilingual, on the same texts; ``average_intervals``: split, plain or weighted, the same;
+        ``confusion``: of the identifier on test (dev where there is no test), language to taken-for to texts;
+        ``routing``: the same, to the group that answered.
     """
     answer = _multilingual_answers(dataset, multilingual, task=task, maximum_length=maximum_length, device=device)
     scores: Scores = {}
+    drawn: dict[str, dict[str, Draws]] = {}  # split -> language -> column
     accuracy: dict[str, dict[str, float]] = {}
     confusion: dict[str, dict[str, dict[str, int]]] = {}
+    routing: dict[str, dict[str, dict[str, int]]] = {}
     with progress.bar("evaluating", len(SCORED) * len(dataset.languages)) as advance:
         for split in SCORED:
-            for language in dataset.languages:
+            for position, language in enumerate(dataset.languages):
                 examples = dataset.split(language, split)
                 advance(f"{language} {split}")
                 if not examples:
@@ -57,17 +69,27 @@ def score(
                 }
                 columns = {column: task.scores(gold, found, dataset.labels) for column, found in predicted.items()}
                 scores.setdefault(split, {})[language] = columns
+                drawn.setdefault(split, {})[language] = bootstrap(gold, predicted, dataset.labels, task, seed=position)
                 taken = [route.language or "unknown" for route in routes]
                 accuracy.setdefault(split, {})[language] = taken.count(language) / len(taken)
-                confusion.setdefault(split, {})[language] = {code: taken.count(code) for code in sorted(set(taken))}
+                confusion.setdefault(split, {})[language] = dict(sorted(Counter(taken).items()))
+                answered = Counter(route.group for route in routes)
+                routing.setdefault(split, {})[language] = dict(sorted(answered.items()))
     return {
         "metric": task.METRIC,
         "scores": scores,
         "averages": {
             split: averages(scores[split], dataset.counts(split), task.METRIC) for split in SCORED if split in scores
         },
+        "intervals": {
+            split: {language: _intervals(draws) for language, draws in found.items()} for split, found in drawn.items()
+        },
+        "average_intervals": {
+            split: average_intervals(drawn[split], dataset.counts(split)) for split in SCORED if split in drawn
+        },
         "identifier": accuracy,
         "confusion": confusion.get("test") or confusion.get("dev", {}),
+        "routing": routing.get("test") or routing.get("dev", {}),
     }
 
 
@@ -83,6 +105,55 @@ def averages(
         }
         for column in COLUMNS
     }
+
+
+def bootstrap(
+    gold: Sequence[str],
+    predicted: Mapping[str, Sequence[str]],
+    labels: Sequence[str],
+    task: ModuleType,
+    *,
+    seed: int,
+    draws: int = DRAWS,
+) -> Draws:
+    """Draw a language's texts with replacement, and score each draw (Efron, 1979).
+
+    All columns are scored on the same draws, so that the interval of ``gain`` is that of a paired difference. Its
+    models are held fixed: other training seeds are not in it.
+
+    Args:
+        gold: Of every text.
+        predicted: Column to the label of every text.
+        labels: All there are.
+        task: Its ``statistics`` and ``metric_from``.
+        seed: Of the draws.
+        draws: How many.
+    """
+    count = len(gold)
+    times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)  # [draws, texts]
+    found: Draws = {}
+    for column, answers in predicted.items():
+        sums = times.astype(float) @ task.statistics(gold, answers, labels).astype(float)  # [draws, S], whole numbers
+        found[column] = task.metric_from(sums, labels)
+    return {**found, GAIN: found["group"] - found["multilingual"]}
+
+
+def average_intervals(drawn: Mapping[str, Draws], counts: Mapping[str, int]) -> dict[str, dict[str, list[float]]]:
+    """Return the intervals of both averages over languages, whose draws have nothing to do with each other."""
+    weights = {"plain": [1.0] * len(drawn), "weighted": [float(counts[code]) for code in drawn]}
+    return {
+        name: _intervals(
+            {
+                column: np.average([draws[column] for draws in drawn.values()], axis=0, weights=share)
+                for column in (*COLUMNS, GAIN)
+            }
+        )
+        for name, share in weights.items()
+    }
+
+
+def _intervals(draws: Draws) -> dict[str, list[float]]:
+    return {column: [float(end) for end in np.percentile(values, _INTERVAL)] for column, values in draws.items()}
 
 
 def _multilingual_answers(

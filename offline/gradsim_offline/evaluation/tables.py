@@ -81,9 +81,9 @@ def ranking(result: Result, split: str, average: str) -> list[str]:
 
 def starred(result: Result, split: str, average: str) -> str | None:
     """Return the best method if it is better than its runner-up at p < 0.05, oracles left out."""
-    best, *others = ranking(result, split, average)
-    found = pair(result, split, average, best, others[0]) if others else None
-    return best if found and found["p"] < SIGNIFICANT else None
+    order = ranking(result, split, average)
+    found = pair(result, split, average, *order[:2]) if len(order) > 1 else None
+    return order[0] if found and found["p"] < SIGNIFICANT else None
 
 
 def pair(result: Result, split: str, average: str, method: str, against: str) -> dict[str, Any] | None:
@@ -217,8 +217,10 @@ def _markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> lis
 
 def _markdown_tests(result: Result, split: str) -> list[str]:
     """Return the tests of the best method against each of the others, on the plain mean."""
-    best, *_ = ranking(result, split, "plain")
-    others = [method["name"] for method in result["methods"] if method["name"] != best]
+    order = ranking(result, split, "plain")
+    if not order:
+        return []
+    best, others = order[0], [method["name"] for method in result["methods"] if method["name"] != order[0]]
     found = [test for test in (pair(result, split, "plain", best, name) for name in others) if test]
     if not found:
         return []

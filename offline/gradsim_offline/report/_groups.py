@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradsim_offline.report._numbers import decimal
-from gradsim_offline.report.plots import Aside, Block, heatmap, line
+from gradsim_offline.report.charts import curve
+from gradsim_offline.report.dendrogram import dendrogram
+from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.heatmap import Aside, Block, heatmap
 from gradsim_offline.similarity._measured import Measured
 from gradsim_shared.manifest import Language, Manifest
 
@@ -51,7 +53,7 @@ class Heatmap:
     """S as measured at one tracked layer."""
 
     layer: str
-    plot: Markup
+    plot: Drawing
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,33 @@ def together(measured: Measured) -> float | None:
 
 def heatmaps(manifest: Manifest, measured: Measured) -> list[Heatmap]:
     """Draw S once per tracked layer, the one that decides first; rows and columns in the order of the groups."""
-    layers = dict(measured.layers) or {measured.measure: measured.matrix}
+    names = list(measured.layers) or [measured.measure]
+    layers = {**measured.layers, names[0]: measured.matrix}  # what the groups were chosen from
     plots = []
     for position, (layer, matrix) in enumerate(layers.items()):
         halves = measured.split_half if position == 0 else None
         name = f"similarity-{position + 1}"
-        plots.append(Heatmap(layer, _heatmap(manifest, measured.languages, matrix, halves, layer=layer, name=name)))
+        plot = _heatmap(manifest, measured.languages, matrix, halves, layer=layer, name=name)
+        plots += [Heatmap(layer, plot)] if plot else []
     return plots
+
+
+def tree(manifest: Manifest, measured: Measured) -> Drawing | None:
+    """Draw which languages are near each other by S, with the groups beside; ``None``: there is nothing to join."""
+    names = {language.code: row_label(language) for language in manifest.languages}
+    served = {language.code: language.group for language in manifest.languages}
+    rows = {code: i for i, code in enumerate(measured.languages)}
+    groups = {
+        group.id: [(rows[code], served.get(code) == group.id) for code in group.members if code in rows]
+        for group in manifest.groups
+    }
+    return dendrogram(
+        measured.matrix,
+        [names.get(code, code) for code in measured.languages],
+        groups,
+        name="tree",
+        title="Languages by similarity, and their groups",
+    )
 
 
 def changes(measured: Measured) -> list[Change]:
@@ -125,17 +147,17 @@ def changes(measured: Measured) -> list[Change]:
     return found
 
 
-def convergence(found: Sequence[Change]) -> Markup:
+def convergence(found: Sequence[Change]) -> Drawing | None:
     """Draw the mean change over the epochs; nothing where there are fewer than two."""
     if len(found) <= 1:
-        return Markup("")
-    values = [change.mean for change in found]
-    return line(
-        values,
+        return None
+    return curve(
+        [change.mean for change in found],
         [change.epochs for change in found],
         name="convergence",
         title="Mean absolute change of S between epochs",
         description="; ".join(f"epoch {change.epochs}: {decimal(change.mean)}" for change in found),
+        from_zero=True,
     )
 
 
@@ -160,11 +182,11 @@ def _heatmap(
     *,
     layer: str,
     name: str,
-) -> Markup:
+) -> Drawing | None:
     place = {code: i for i, code in enumerate(languages)}
     order = [language for language in by_group(manifest) if language.code in place]
     if not order:
-        return Markup("")
+        return None
     chosen = [place[language.code] for language in order]
     values = matrix[np.ix_(chosen, chosen)]  # [N, N], by group
     aside = None if halves is None else Aside("halves", halves[chosen])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from gradsim_offline.report._groups import by_group, group_blocks, row_label
 from gradsim_offline.report._numbers import percent
-from gradsim_offline.report.plots import heatmap
+from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.heatmap import heatmap
 from gradsim_shared.manifest import Language, Manifest
 
 UNKNOWN = "unknown"
@@ -62,12 +62,12 @@ def mix_ups(manifest: Manifest, evaluated: Mapping[str, Any]) -> list[MixUp]:
     return sorted(found, key=lambda mix_up: (-mix_up.share, mix_up.language, mix_up.taken_for))[:_LISTED]
 
 
-def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Markup:
+def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | None:
     """Draw which languages were taken for which, as shares of a row; nothing where it was not judged."""
     found = evaluated.get("confusion", {})
     rows = [language for language in by_group(manifest) if sum(found.get(language.code, {}).values())]
     if not rows:
-        return Markup("")
+        return None
     codes = [language.code for language in rows]
     names = {language.code: language.name for language in manifest.languages}
     columns = [*codes, *sorted({other for code in codes for other in found[code]} - set(codes))]
@@ -93,6 +93,34 @@ def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Markup:
         write=_cell,
         colour="negative",
         blocks=group_blocks(manifest, rows, source_only=False),
+    )
+
+
+def routing(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | None:
+    """Draw which group answered the texts of each language, as shares of a row; nothing where it was not judged."""
+    found = evaluated.get("routing", {})
+    rows = [language for language in by_group(manifest) if sum(found.get(language.code, {}).values())]
+    if not rows or len(manifest.groups) < 2:
+        return None
+    columns = [group.id for group in manifest.groups]
+    counts = np.array([[found[row.code].get(group, 0) for group in columns] for row in rows])  # [languages, groups]
+    shares = counts / counts.sum(axis=1, keepdims=True)
+
+    def tip(i: int, j: int) -> str:
+        return f"{rows[i].name} answered by {columns[j]}: {counts[i, j]} texts, {percent(float(shares[i, j]))} %"
+
+    return heatmap(
+        shares,
+        [row_label(language) for language in rows],
+        columns,
+        name="routing",
+        title="Which group answered",
+        description="A row is the language of the texts, a column the group whose model answered, in percent of the "
+        "row; grey is the group that serves the language.",
+        muted=np.array([[row.group == group for group in columns] for row in rows]),
+        tip=tip,
+        write=_cell,
+        colour="negative",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 MINUS = "\u2212"
 MISSING = "\u2013"
@@ -28,11 +29,23 @@ def points(difference: float | None) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else _typeset(text)
 
 
+def between(interval: Sequence[float] | None, *, signed: bool = False) -> str:
+    """Write an interval of shares in percent, or of differences in points: ``66.10 to 70.25``; nothing for none."""
+    write = points if signed else percent
+    return f"{write(interval[0])} to {write(interval[1])}" if interval else ""
+
+
 def tiny(value: float | None) -> str:
     """Write a number of any order of magnitude: ``2.4e-06``."""
     if value is None or not math.isfinite(value):
         return MISSING
     return "0" if value == 0 else _typeset(f"{value:.1e}")
+
+
+def rounded(share: float, *, signed: bool = False) -> str:
+    """Write a round share in percent, or difference in points, as short as it can be: ``60``, ``2.5``, ``+10``."""
+    value = round(100 * share, 6) + 0.0  # no -0
+    return _typeset(f"{value:+g}" if signed and value else f"{value:g}")
 
 
 def sign(difference: float | None) -> str:

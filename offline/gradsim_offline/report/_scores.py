@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from gradsim_offline.report._groups import by_group
-from gradsim_offline.report.plots import bar
+from gradsim_offline.report.charts import bar
 from gradsim_shared.manifest import Language, Manifest, Scores
 
 MULTILINGUAL, GROUP, SERVICE = "multilingual", "group", "service"
+GAIN = "gain"  # of the group over the multilingual model
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,20 @@ COLUMNS = (
 )
 
 
+Interval = Sequence[float]  # its two ends
+
+
 @dataclass(frozen=True)
 class Average:
-    """A column's mean over languages, and its mean weighted by texts; 0 to 1."""
+    """A column's mean over languages, and its mean weighted by texts; 0 to 1; intervals by ``plain``, ``weighted``."""
 
     column: Column
     plain: float
     weighted: float
     plain_gain: float
     weighted_gain: float
+    intervals: Mapping[str, Interval]
+    gain_intervals: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,9 @@ class Row:
     language: Language
     texts: int | None
     values: tuple[float | None, ...]
+    intervals: tuple[Interval | None, ...]
     gain: float | None
+    gain_interval: Interval | None
     bar: Markup
     metrics: tuple[tuple[str, tuple[float | None, ...]], ...]
 
@@ -71,6 +79,11 @@ class SplitScores:
     averages: tuple[Average, ...]
     texts: int
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any difference of a language has one."""
+        return any(row.gain_interval for row in self.rows)
+
 
 def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: Mapping[str, int]) -> list[SplitScores]:
     """Return the tables of the splits that were scored, test before dev."""
@@ -81,14 +94,24 @@ def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: 
             continue
         gains = [_gain(language.scores[split], manifest.metric) for language in scored]
         extent = max((abs(gain) for gain in gains if gain is not None), default=0.0)
-        rows = tuple(_row(language, split, manifest.metric, test_counts, extent) for language in scored)
-        averages = _averages(evaluated.get("averages", {}).get(split, {}))
+        rows = tuple(_row(language, split, manifest.metric, test_counts, extent, evaluated) for language in scored)
+        averages = _averages(
+            evaluated.get("averages", {}).get(split, {}), evaluated.get("average_intervals", {}).get(split, {})
+        )
         tables.append(SplitScores(split, rows, averages, sum(row.texts or 0 for row in rows)))
     return tables
 
 
-def _row(language: Language, split: str, metric: str, test_counts: Mapping[str, int], extent: float) -> Row:
+def _row(
+    language: Language,
+    split: str,
+    metric: str,
+    test_counts: Mapping[str, int],
+    extent: float,
+    evaluated: Mapping[str, Any],
+) -> Row:
     scores = language.scores[split]
+    intervals = evaluated.get("intervals", {}).get(split, {}).get(language.code, {})
     columns = (scores.multilingual, scores.group, scores.service)
     gain = _gain(scores, metric)
     names = dict.fromkeys(name for column in columns for name in column)
@@ -96,7 +119,9 @@ def _row(language: Language, split: str, metric: str, test_counts: Mapping[str, 
         language,
         test_counts.get(language.code) if split == "test" else language.counts.get(split),
         tuple(column.get(metric) for column in columns),
+        tuple(intervals.get(column.key) for column in COLUMNS),
         gain,
+        intervals.get(GAIN),
         bar(gain, extent) if gain is not None else Markup(""),
         tuple((name, tuple(column.get(name) for column in columns)) for name in names),
     )
@@ -108,7 +133,9 @@ def _gain(scores: Scores, metric: str) -> float | None:
     return scores.group[metric] - scores.multilingual[metric]
 
 
-def _averages(found: Mapping[str, Mapping[str, float]]) -> tuple[Average, ...]:
+def _averages(
+    found: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
+) -> tuple[Average, ...]:
     if not all(column.key in found for column in COLUMNS):
         return ()
     reference = found[MULTILINGUAL]
@@ -119,6 +146,8 @@ def _averages(found: Mapping[str, Mapping[str, float]]) -> tuple[Average, ...]:
             found[column.key]["weighted"],
             found[column.key]["plain"] - reference["plain"],
             found[column.key]["weighted"] - reference["weighted"],
+            {name: own[column.key] for name, own in intervals.items()},
+            {name: own[GAIN] for name, own in intervals.items() if column.key == GROUP},
         )
         for column in COLUMNS
     )

@@ -1,21 +1,24 @@
-"""The report: one HTML page that needs nothing beside itself, for the bundle's ``report/index.html``."""
+"""The report of a build: one HTML page that needs nothing beside itself, for the bundle's ``report/index.html``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from gradsim_offline.report import _groups, _identifier, _scores
-from gradsim_offline.report._numbers import decimal, percent, points, sign, tiny
+from gradsim_offline.report import _groups, _identifier, _score_drawings, _scores
+from gradsim_offline.report._numbers import percent
+from gradsim_offline.report.charts import curve as draw_curve
+from gradsim_offline.report.costs import costs as summed
+from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.environment import environment, metric_name
 from gradsim_offline.similarity._measured import Measured
 from gradsim_shared.manifest import Group, Manifest, Precision
 
 TEMPLATE = "page.html.j2"
+
+Curve = Sequence[Mapping[str, float]]  # what was found for every K, as plain dictionaries
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,14 @@ class Model:
     figures: Precision
 
 
-def render(manifest: Manifest, measured: Measured, evaluated: Mapping[str, Any], test_counts: Mapping[str, int]) -> str:
+def render(
+    manifest: Manifest,
+    measured: Measured,
+    evaluated: Mapping[str, Any],
+    test_counts: Mapping[str, int],
+    curve: Curve = (),
+    costs: Mapping[str, float] | None = None,
+) -> str:
     """Return the page; the same arguments always give the same page.
 
     Args:
@@ -36,57 +46,96 @@ def render(manifest: Manifest, measured: Measured, evaluated: Mapping[str, Any],
         measured: S and how it came about.
         evaluated: What ``evaluation.scoring.score`` returned.
         test_counts: Test texts per language; empty: no test split.
+        curve: What each K came to (``Groups.curve``); empty: K was given.
+        costs: Seconds of each stage, by its name (``costs.stage_seconds``); ``None``: not told.
     """
     splits, accuracies = _identifier.accuracies(manifest, evaluated)
     changes = _groups.changes(measured)
+    scores = _scores.split_scores(manifest, evaluated, test_counts)
     grouping = manifest.grouping
-    template = _environment().get_template(TEMPLATE)
-    return template.render(
-        manifest=manifest,
-        measured=measured,
-        scores=_scores.split_scores(manifest, evaluated, test_counts),
-        groups=_groups.group_rows(manifest),
-        gap=max(0.0, grouping.bound - grouping.score),
-        together=_groups.together(measured),
-        singleton_rule=_groups.singleton_rule(grouping.singleton_score),
-        heatmaps=_groups.heatmaps(manifest, measured),
-        changes=changes,
-        convergence=_groups.convergence(changes),
-        identifier_splits=splits,
-        accuracies=accuracies,
-        confusion=_identifier.confusion(manifest, evaluated),
-        confusion_split="test" if evaluated.get("scores", {}).get("test") else "dev",
-        mix_ups=_identifier.mix_ups(manifest, evaluated),
-        models=_models(manifest),
-        fallback=_fallback_names(manifest),
-        settings=json.dumps(manifest.provenance.settings, indent=2, ensure_ascii=False, default=str),
-        measured_with=json.dumps(dict(measured.settings), indent=2, ensure_ascii=False, default=str),
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            manifest=manifest,
+            measured=measured,
+            scores=scores,
+            groups=_groups.group_rows(manifest),
+            gap=max(0.0, grouping.bound - grouping.score),
+            together=_groups.together(measured),
+            singleton_rule=_groups.singleton_rule(grouping.singleton_score),
+            heatmaps=_groups.heatmaps(manifest, measured),
+            tree=_groups.tree(manifest, measured),
+            score_drawings=_score_drawings.drawings(scores, metric_name(manifest.metric)),
+            curve=curve,
+            chosen=_chosen(curve),
+            curve_drawing=_draw_curve(curve),
+            changes=changes,
+            epochs_used=_epochs_used(manifest),
+            convergence=_groups.convergence(changes),
+            identifier_splits=splits,
+            accuracies=accuracies,
+            confusion=_identifier.confusion(manifest, evaluated),
+            confusion_split="test" if evaluated.get("scores", {}).get("test") else "dev",
+            routing=_identifier.routing(manifest, evaluated),
+            mix_ups=_identifier.mix_ups(manifest, evaluated),
+            models=_models(manifest),
+            fallback=_fallback_names(manifest),
+            costs=summed(costs or {}),
+            settings=json.dumps(manifest.provenance.settings, indent=2, ensure_ascii=False, default=str),
+            measured_with=json.dumps(dict(measured.settings), indent=2, ensure_ascii=False, default=str),
+        )
     )
 
 
-def metric_name(metric: str) -> str:
-    """Write a metric for people: ``weighted_f1`` is weighted F1."""
-    return metric.replace("_", " ").replace("f1", "F1")
+def drawings(
+    manifest: Manifest,
+    measured: Measured,
+    evaluated: Mapping[str, Any],
+    test_counts: Mapping[str, int],
+    curve: Curve = (),
+) -> list[Drawing]:
+    """Return the figures of the page, for files beside it; arguments as for ``render``."""
+    scores = _scores.split_scores(manifest, evaluated, test_counts)
+    found = [
+        *(heatmap.plot for heatmap in _groups.heatmaps(manifest, measured)),
+        _groups.tree(manifest, measured),
+        _draw_curve(curve),
+        *_score_drawings.drawings(scores, metric_name(manifest.metric)),
+        _identifier.confusion(manifest, evaluated),
+        _identifier.routing(manifest, evaluated),
+    ]
+    return [drawing for drawing in found if drawing]
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _epochs_used(manifest: Manifest) -> int | None:
+    """Return over how many epochs S was averaged; ``None``: over all."""
+    grouping = manifest.provenance.settings.get("grouping")
+    epochs = grouping.get("epochs") if isinstance(grouping, Mapping) else None
+    return epochs if isinstance(epochs, int) else None
+
+
+def _chosen(curve: Curve) -> Mapping[str, float] | None:
+    """Return the K of the best score; ties go to the smaller one, as where it was chosen."""
+    best = max((candidate["score"] for candidate in curve), default=0.0)
+    return next((candidate for candidate in curve if candidate["score"] >= best - 1e-9), None)
+
+
+def _draw_curve(curve: Curve) -> Drawing | None:
+    chosen = _chosen(curve)
+    if chosen is None:
+        return None
+    return draw_curve(
+        [candidate["score"] for candidate in curve],
+        [f"{candidate['groups']:.0f}" for candidate in curve],
+        name="curve",
+        title="Dev score of every K that was tried",
+        description="; ".join(f"K = {each['groups']:.0f}: {percent(each['score'])}" for each in curve)
+        + f". Chosen: K = {chosen['groups']:.0f}.",
+        write=percent,
+        axis="K, the number of groups at most",
+        marked=list(curve).index(chosen),
     )
-    environment.filters |= {
-        "decimal": decimal,
-        "percent": percent,
-        "points": points,
-        "sign": sign,
-        "tiny": tiny,
-        "metric": metric_name,
-        "upper_first": lambda text: text[:1].upper() + text[1:],
-    }
-    return environment
 
 
 def _models(manifest: Manifest) -> list[Model]:

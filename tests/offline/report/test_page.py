@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections import Counter
-from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gradsim_offline.grouping._result import Groups, LanguageGroup
 from gradsim_offline.report._numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
-from gradsim_offline.report.page import render
-from gradsim_offline.report.plots import TOOLTIP_CELLS, heatmap
+from gradsim_offline.report.costs import build_stages, stage_seconds
+from gradsim_offline.report.heatmap import TOOLTIP_CELLS, heatmap
+from gradsim_offline.report.page import drawings, render
 from gradsim_offline.similarity._measured import Measured
 from gradsim_shared.manifest import (
     Fallback,
@@ -38,87 +40,6 @@ F1 = {  # multilingual, group, service
     "twi": (0.6105, 0.6255, 0.6144),
     "amh": (0.5817, 0.6321, 0.6321),
 }
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-ATTRIBUTES_THAT_LOAD = {"src", "href", "xlink:href", "action", "data", "poster", "srcset", "background", "formaction"}
-
-
-class Page(HTMLParser):
-    """A page as a reader meets it: text, tables, attributes, and whether every tag is closed in order."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: Counter[str] = Counter()
-        self.ids: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.pieces: list[str] = []
-        self.rows: list[list[str]] = []
-        self.drawings: list[list[str]] = []  # per SVG: the tags in it
-        self.hidden: list[bool] = []  # per SVG: whether it is hidden from readers' aids
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        """Note a tag, its attributes, and where rows, cells and drawings begin."""
-        self.tags[tag] += 1
-        self.attributes += attrs
-        self.ids += [value for name, value in attrs if name == "id"]
-        if "svg" in self.open:
-            self.drawings[-1].append(tag)
-        if tag == "svg":
-            self.drawings.append([])
-            self.hidden.append(("aria-hidden", "true") in attrs)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        """Note a tag that closes itself."""
-        assert "svg" in self.open, f"<{tag}/> closes itself in SVG only"
-        self.handle_starttag(tag, attrs)
-        self.open.pop()
-
-    def handle_endtag(self, tag):
-        """Close the tag that was opened last, and no other."""
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        """Collect what people read."""
-        if "style" in self.open:
-            return
-        self.pieces.append(data)
-        if self.rows and {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
-
-    @property
-    def text(self):
-        """All text, spaces made one."""
-        return re.sub(r"\s+", " ", " ".join(self.pieces))
-
-    def rows_of(self, start):
-        """Find the table rows whose first cell starts so."""
-        return [[" ".join(cell.split()) for cell in row] for row in self.rows if row[0].startswith(start)]
-
-
-def read(page):
-    """Parse a page and check what must hold for every page."""
-    found = Page(page)
-    assert not found.open, f"not closed: {found.open}"
-    assert len(found.ids) == len(set(found.ids)), "an id stands twice"
-    assert not re.search("https?://|url\\(|@import", re.sub("<pre>.*?</pre>", "", page, flags=re.DOTALL))
-    for name, value in found.attributes:
-        if name in ATTRIBUTES_THAT_LOAD:
-            assert value == "data:," or value.removeprefix("#") in found.ids, (name, value)
-        assert not name.startswith("on")
-    assert not found.tags.keys() & {"script", "img", "iframe", "object", "embed", "form", "base"}
-    for tags, hidden in zip(found.drawings, found.hidden, strict=True):
-        assert hidden or tags[:2] == ["title", "desc"]
-    assert "nan" not in re.findall(r"[a-z]+", found.text)
-    return found
 
 
 def make_scores(code):
@@ -231,7 +152,7 @@ CONFUSION = {
 
 
 @pytest.fixture(scope="module")
-def page():
+def page(read):
     return read(render(make_manifest(), make_measured(), make_evaluated(confusion=CONFUSION), COUNTS))
 
 
@@ -254,14 +175,14 @@ def test_groups(page):
     assert "the diagonal of S" in page.text
 
 
-def test_a_bound_that_was_not_reached():
+def test_a_bound_that_was_not_reached(read):
     grouping = Grouping(solver="search", singleton_score=0.25, score=1.652, bound=1.7, proven=False)
     page = read(render(make_manifest(grouping=grouping), make_measured(), make_evaluated(), COUNTS))
     assert "1.700 \u2013 not proven optimal: a better choice could score up to 0.048 more" in page.text
     assert "A group of one scores 0.250" in page.text
 
 
-def test_score_of_one_group_of_all():
+def test_score_of_one_group_of_all(read):
     matrix = np.array([[1, 0.5, 0.1], [0.5, 1, -0.3], [0.1, -0.3, 1]])  # 0.3 + 0.1 - 0.1
     codes = ("hau", "ibo", "twi")
     manifest = make_manifest({c: NAMES[c] for c in codes}, SERVED, {"g1": list(codes)})
@@ -270,7 +191,7 @@ def test_score_of_one_group_of_all():
     assert "all languages in one group would score 0.300" in page.text
 
 
-def test_heat_map_is_in_the_order_of_the_groups():
+def test_heat_map_is_in_the_order_of_the_groups(read):
     codes = ("amh", "twi", "ibo", "hau")
     matrix = np.arange(16).reshape(4, 4) / 20
     measured = make_measured(codes, matrix=matrix, layers={"head.out": matrix, "encoder.1": -matrix})
@@ -284,7 +205,7 @@ def test_heat_map_is_in_the_order_of_the_groups():
     assert "encoder.1" in page.text
 
 
-def test_convergence():
+def test_convergence(read):
     first, second = np.zeros((4, 4)), np.full((4, 4), 0.25)
     second[0, 1] = 0.61
     np.fill_diagonal(second, 99)  # the diagonal does not count
@@ -292,6 +213,14 @@ def test_convergence():
     page = read(render(make_manifest(), make_measured(epochs=epochs), make_evaluated(), COUNTS))
     assert page.rows_of("1 to 2") == [["1 to 2", "0.280", "0.610"]]
     assert page.rows_of("2 to 3") == [["2 to 3", "0.000", "0.000"]]
+
+
+def test_mean_over_the_first_epochs_only(read):
+    provenance = make_manifest().provenance.model_copy(update={"settings": {"grouping": {"epochs": 2}}})
+    measured = make_measured(matrix=np.full((4, 4), 0.125), layers={"head.out": np.full((4, 4), 0.75)})
+    page = read(render(make_manifest(provenance=provenance), measured, make_evaluated(), COUNTS))
+    assert "from the mean of the first 2 of 3 epochs" in page.text
+    assert "Hausa from Amharic: 0.125" in page.text  # what the groups were chosen from
 
 
 def test_scores(page):
@@ -303,6 +232,112 @@ def test_scores(page):
     assert page.rows_of("accuracy")[0] == ["accuracy", "76.13", "79.35", "79.02"]
     assert len(page.rows_of("Plain mean")) == 2  # test and, folded, dev
     assert page.rows_of("Hausa hau")[2][2] == "50"  # dev texts
+
+
+def with_intervals(evaluated, low=0.6, high=0.7):
+    own = {column: [low, high] for column in ("multilingual", "group", "service")} | {"gain": [-0.0123, 0.0456]}
+    return {
+        **evaluated,
+        "intervals": {split: dict.fromkeys(found, own) for split, found in evaluated["scores"].items()},
+        "average_intervals": {split: {"plain": own, "weighted": own} for split in evaluated["scores"]},
+        "routing": {"hau": {"g1": 390, "g2": 10}, "amh": {"g2": 200}},
+    }
+
+
+def test_intervals(read):
+    page = read(render(make_manifest(), make_measured(), with_intervals(make_evaluated()), COUNTS))
+    assert page.rows_of("Hausa hau")[0][-2] == f"+3.22 [{MINUS}1.23 to +4.56]"
+    assert page.rows_of("Plain mean")[0][-2] == f"+2.22 [{MINUS}1.23 to +4.56]"
+    assert "95 % interval 60.00 to 70.00" in page.text
+    assert "Hausa, group model: 78.34 (60.00 to 70.00)" in page.text  # of the drawn mark
+    assert f"Hausa: +3.22 ({MINUS}1.23 to +4.56)" in page.text
+    assert "Hausa answered by g2: 10 texts, 2.50 %" in page.text
+
+
+def test_without_intervals_as_older_builds_were(page):
+    assert page.rows_of("Hausa hau")[0][-2] == "+3.22"
+    assert "95 %" not in page.text
+    assert "Hausa, group model: 78.34" in page.text
+    assert "answered by g2" not in page.text
+
+
+def test_gains_are_drawn_with_the_largest_first(read):
+    page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS))
+    start = page.text.index("largest gain first")
+    drawn = [page.text.index(f"{name} \u00b7 ", start) for name in ("Amharic", "Hausa", "Twi", "Igbo")]
+    assert drawn == sorted(drawn)
+
+
+def test_tree_beside_groups(read):
+    matrix = np.array([[1, 0.9, 0.2, 0.1], [0.7, 1, 0.2, 0.1], [0.2, 0.2, 1, 0.1], [0.1, 0.1, 0.1, 1]])
+    measured = make_measured(matrix=matrix, layers={})
+    page = read(render(make_manifest(), measured, make_evaluated(), COUNTS))
+    near = {"Hausa \u00b7 hau", "Igbo \u00b7 ibo"}
+    found = re.search("Nearest to each other are (.*?) and (.*?), with similarity 0.800", page.text)
+    assert found and set(found.groups()) == near
+    assert "Hausa \u00b7 hau: source-only in g2" in page.text
+    assert "Amharic \u00b7 amh: served by g2" in page.text
+
+
+CURVE = (
+    {"groups": 1, "distinct": 1, "grouping_score": 0.5, "score": 0.6011},
+    {"groups": 2, "distinct": 2, "grouping_score": 1.25, "score": 0.6242},
+    {"groups": 4, "distinct": 3, "grouping_score": 1.75, "score": 0.6242},
+)
+
+
+def test_curve_over_k(read):
+    page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS, CURVE))
+    tried = [row for row in page.rows if len(row) == 5 and row[0] in ("1", "2", "4")]
+    assert tried == [
+        ["1", "1", "0.500", "60.11", ""],
+        ["2", "2", "1.250", "62.42", "yes"],  # the smaller of two equal ones
+        ["4", "3", "1.750", "62.42", ""],
+    ]
+    assert "K = 1: 60.11" in page.text and "Chosen: K = 2." in page.text
+    assert "How many groups" not in read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS)).text
+
+
+def test_cost(read, tmp_path):
+    for name, seconds in (("measure", 12.5), ("train/hau-ibo", 3.0), ("train/amh", 4.0)):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "stage.json").write_text(json.dumps({"inputs": {}, "seconds": seconds}))
+    (tmp_path / "group").mkdir()
+    (tmp_path / "group" / "stage.json").write_text(json.dumps({"inputs": {}}))  # not finished
+    costs = stage_seconds(tmp_path, ["measure", "group", "train/hau-ibo", "train/amh", "never"])
+    assert costs == {"measure": 12.5, "train/hau-ibo": 3.0, "train/amh": 4.0}
+    page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS, costs=costs))
+    assert page.rows_of("Train the models") == [["Train the models", "2", "7.0"]]
+    assert page.rows_of("Together") == [["Together", "", "19.5"]]
+    assert not page.rows_of("Choose the groups")
+    with_curve = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS, CURVE, costs))
+    assert not with_curve.rows_of("Together")  # choosing K holds trainings that stand below, too
+
+
+def test_stages_of_a_build():
+    both = LanguageGroup("g1", ("hau", "ibo"), ("hau", "ibo"), {})
+    groups = Groups("exact", "self", 1.0, 1.0, True, (both, LanguageGroup("g2", ("amh", "hau"), ("amh",), {})))
+    names = build_stages(groups, Path("run/train/multilingual"))
+    assert names[:5] == ["encoder", "measure", "group", "train/multilingual", "train/hau-ibo"]
+    assert names[5].startswith("train/amh-hau-") and names[7] == names[5].replace("train", "export")
+
+
+def test_figures_of_the_page():
+    evaluated = with_intervals(make_evaluated(confusion=CONFUSION))
+    arguments = (make_manifest(), make_measured(), evaluated, COUNTS, CURVE)
+    found = drawings(*arguments)
+    assert [drawing.name for drawing in found] == [
+        "similarity-1",
+        "tree",
+        "curve",
+        "scores",
+        "gains",
+        "confusion",
+        "routing",
+    ]
+    page = render(*arguments)
+    for drawing in found:
+        assert drawing.__html__() in page  # the very same
 
 
 def test_signs_have_colours(page):
@@ -342,7 +377,7 @@ def test_same_arguments_same_page():
     assert len(pages) == 1
 
 
-def test_hostile_names_stay_text():
+def test_hostile_names_stay_text(read):
     hostile = '"><script>alert("1")</script>{{ 7*7 }}'
     names = {**NAMES, "hau": hostile}
     provenance = make_manifest().provenance.model_copy(update={"model": hostile, "settings": {hostile: "</pre>"}})
@@ -353,7 +388,7 @@ def test_hostile_names_stay_text():
     assert page.text.count(hostile) >= 8
 
 
-def test_no_test_split():
+def test_no_test_split(read):
     page = read(render(make_manifest(splits=("dev",)), make_measured(), make_evaluated(("dev",)), {}))
     assert "Weighted F1 on dev in percent" in page.text
     assert "the data has no test split" in page.text
@@ -361,13 +396,13 @@ def test_no_test_split():
     assert page.rows_of("Hausa hau")[0][2] == "50"
 
 
-def test_nothing_scored():
+def test_nothing_scored(read):
     page = read(render(make_manifest(splits=()), make_measured(), {}, {}))
     assert "Nothing was scored" in page.text
     assert "Accuracy not measured" in page.text
 
 
-def test_a_language_without_a_split():
+def test_a_language_without_a_split(read):
     manifest = make_manifest()
     languages = [
         language.model_copy(update={"scores": {}}) if language.code == "twi" else language
@@ -380,7 +415,7 @@ def test_a_language_without_a_split():
 
 
 @pytest.mark.parametrize("layers", [{}, {"head.out": np.array([[1.0]])}])
-def test_one_language_in_one_group(layers):
+def test_one_language_in_one_group(read, layers):
     names = {"hau": "Hausa"}
     measured = make_measured(("hau",), split_half=None, epochs=(np.eye(1), np.eye(1)), layers=layers)
     page = read(render(make_manifest(names, SERVED, {"g1": ["hau"]}), measured, make_evaluated(codes=("hau",)), COUNTS))
@@ -393,7 +428,7 @@ def test_one_language_in_one_group(layers):
 @pytest.mark.parametrize(
     ("epochs", "reason"), [((), "this measure has no epochs"), ((np.eye(4),), "S was measured in one epoch")]
 )
-def test_no_split_half_and_nothing_to_compare(epochs, reason):
+def test_no_split_half_and_nothing_to_compare(read, epochs, reason):
     measured = make_measured(measure="typology", split_half=None, epochs=epochs, layers={}, settings={})
     page = read(render(make_manifest(), measured, make_evaluated(), COUNTS))
     assert reason in page.text
@@ -401,17 +436,17 @@ def test_no_split_half_and_nothing_to_compare(epochs, reason):
     assert "S at typology" in page.text
 
 
-def test_similarity_of_zero_everywhere():
+def test_similarity_of_zero_everywhere(read):
     read(render(make_manifest(), make_measured(matrix=np.zeros((4, 4)), layers={}), make_evaluated(), COUNTS))
 
 
-def test_nobody_taken_for_another():
+def test_nobody_taken_for_another(read):
     page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS))
     assert "No text was taken for another language." in page.text
 
 
 @pytest.mark.parametrize("count", [21, TOOLTIP_CELLS + 1])
-def test_many_languages(count):
+def test_many_languages(read, count):
     codes = [f"x{i:02}" for i in range(count)]
     manifest = make_manifest({code: f"Language {code}" for code in codes}, dict.fromkeys(codes, "g1"), {"g1": codes})
     page = read(render(manifest, make_measured(codes), make_evaluated(codes=codes), {}))
@@ -431,7 +466,7 @@ def test_heat_map_colours():
         muted=np.array([[True, False], [False, False]]),
         tip=lambda i, j: f"{i}{j}",
     )
-    cells = dict(re.findall(r'<title>(\d\d)</title><rect class="(\w+" fill-opacity="[\d.]+)"', drawing))
+    cells = dict(re.findall(r'<title>(\d\d)</title><rect class="(\w+" fill-opacity="[\d.]+)"', drawing.__html__()))
     assert cells == {
         "00": 'muted" fill-opacity="1',
         "01": 'negative" fill-opacity="1',
