@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
@@ -50,9 +50,18 @@ class Measuring(Training):
         ["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides"
     )
 
+    averaged_epochs: Positive | None = Field(
+        None, description="S is the mean over so many epochs, from the first; none: over all"
+    )
     projection: Positive | None = Field(
         None, description="numbers kept of a tracked layer's weight gradient, at most (65536 for big layers); none: all"
     )
+
+    @model_validator(mode="after")
+    def _no_more_than_there_are(self) -> Measuring:
+        if self.averaged_epochs is not None and self.averaged_epochs > self.epochs:
+            raise ValueError(f"averaged_epochs = {self.averaged_epochs}, and epochs = {self.epochs}")
+        return self
 
     @field_validator("layers")
     @classmethod
@@ -99,9 +108,6 @@ class Grouping(Section):
         None, description="summed training texts of all groups' members, at most, as a multiple of all texts"
     )
     time_limit: Rate = Field(60.0, description="seconds after which a solver returns the best that it has")
-    epochs: Positive | None = Field(
-        None, description="S is the mean over so many epochs of measuring, from the first; none: over all"
-    )
     singleton_score: str | float = Field(
         "self", description="a group of one: self, split-half, zero, forbid or a number"
     )
@@ -257,7 +263,7 @@ def _first_problem(error: ValidationError) -> str:
         guesses = nearest(name, setting_names()) or nearest(name.rpartition(".")[2], setting_names())
         meant = f" Did you mean {' or '.join(guesses)}?" if guesses else ""
         return f"unknown setting {name!r}.{meant} `gradsim-offline settings` shows all of them"
-    return f"{name} = {first['input']!r}: {first['msg']}"
+    return f"{name} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def setting_names() -> list[str]:

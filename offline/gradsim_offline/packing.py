@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.grouping._ask import averaged
 from gradsim_offline.grouping._result import Groups, LanguageGroup
 from gradsim_offline.similarity._measured import Measured
 from gradsim_offline.stages import Done, write_json
@@ -166,7 +165,7 @@ class Packing:
         from gradsim_offline.report.costs import build_stages, stage_seconds
         from gradsim_offline.report.page import drawings, render
 
-        target, measured = self.work.run.directory / "bundle", averaged(measured, self.work.settings.grouping.epochs)
+        target = self.work.run.directory / "bundle"
         draft = self._draft(groups, exported, identifier)
         manifest = complete_manifest(draft, self.work.settings, self.work.dataset, measured, evaluated)
         undated = manifest.model_copy(update={"provenance": manifest.provenance.model_copy(update={"created": ""})})

@@ -9,15 +9,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from gradsim_offline import plugins
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
-from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver, averaged
-from gradsim_offline.grouping._problem import read_constraints
+from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver
+from gradsim_offline.grouping._constraints import check_constraints
+from gradsim_offline.grouping._problem import Problem, read_constraints
 from gradsim_offline.grouping._result import GROUPS_FILE, Groups, read_groups
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.stages import Done, Run, write_json
 from gradsim_offline.trainer import Encoder, Trainer
+from gradsim_offline.versions import library_versions
 from gradsim_shared.errors import DataError, SettingsError
 
 
@@ -48,8 +52,12 @@ class Workshop:
         """Find before anything is trained what no grouping could keep to; say when K is larger than it can be."""
         chosen, count = self.settings.grouping, len(self.dataset.languages)
         sizes = self.dataset.counts("train")
-        read_constraints(chosen, self.dataset.languages, [sizes[code] for code in self.dataset.languages])
-        if chosen.groups != "auto" and chosen.groups > count:
+        languages = self.dataset.languages
+        constraints = read_constraints(chosen, languages, [sizes[code] for code in languages])
+        if chosen.groups == "auto":
+            return
+        check_constraints(Problem(np.eye(count), chosen.groups, np.zeros(count), languages, constraints))
+        if chosen.groups > count:
             self.run.progress.note(f"K = {chosen.groups} groups of {count} languages: there will be {count} at most")
 
     def prepare_encoder(self) -> Encoder:
@@ -116,7 +124,6 @@ class Workshop:
     def group(self, measured: Measured, encoder: Encoder | None = None, name: str = "group") -> Groups:
         """Choose the groups; ``name`` is the stage's folder; only auto K, which trains, needs the encoder."""
         chosen, sizes, seed = self.settings.grouping, self.dataset.counts("train"), self.settings.seed
-        measured = averaged(measured, chosen.epochs)
 
         def choose(directory: Path) -> None:
             if chosen.groups != "auto":
@@ -134,6 +141,9 @@ class Workshop:
         evidence = self.trainer.training_inputs(encoder, (), ()) if chosen.groups == "auto" and encoder else {}
         inputs = {
             **evidence,
+            "versions": library_versions(),
+            "seed": seed,
+            "sizes": dict(sizes),
             "grouping": chosen.model_dump(),
             "languages": measured.languages,
             "similarity": measured.matrix.tolist(),

@@ -15,7 +15,7 @@ from gradsim_offline.dataset import Dataset
 from gradsim_offline.devices import resolve_device
 from gradsim_offline.progress import Progress
 from gradsim_offline.similarity._measured import Measured
-from gradsim_shared.errors import GradsimError, SettingsError
+from gradsim_shared.errors import DataError, GradsimError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,11 @@ def find_keywords(work: Work, dataset: Dataset | None) -> dict[str, tuple[Keywor
         return {}
     work.progress.note(f"keywords of {len(dataset.languages)} languages")
     texts = {code: [example.text for example in dataset.split(code, "train")] for code in dataset.languages}
-    return keywords(texts, top=work.request.top, most_texts=work.request.most_texts)
+    try:
+        return keywords(texts, top=work.request.top, most_texts=work.request.most_texts)
+    except DataError as error:
+        work.notes.append(f"{error}; or all words are in too many texts: --common-words 1 keeps them")
+        return {}
 
 
 def measured_here(work: Work, dataset: Dataset | None) -> list[Similarity]:

@@ -197,6 +197,10 @@ def _read(path: Path) -> Measured:
     if measured.matrix.shape != (count, count):
         shape = " x ".join(map(str, measured.matrix.shape))
         raise DataError(f"{path}: {count} languages and a matrix of {shape}; a similarity matrix is {count} x {count}")
+    strange = np.argwhere(~np.isfinite(measured.matrix))
+    if len(strange):
+        i, j = strange[0]
+        raise DataError(f"{path}: the similarity of {measured.languages[i]} with {measured.languages[j]} is not a number")
     return measured
 
 

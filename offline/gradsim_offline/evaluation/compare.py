@@ -110,6 +110,8 @@ def run_methods(
     dataset = load_data(settings)
     if len(dataset.languages) < 2:
         raise DataError(f"{dataset.name}: a comparison of groupings needs at least two languages")
+    if not any(count for split in ("dev", "test") for count in dataset.counts(split).values()):
+        raise DataError(f"{dataset.name}: no dev and no test texts; a comparison needs one of the two")
     check(methods, dataset.languages)
     numbers = [settings.seed + i for i in range(seeds)]
     run = Run(out, progress)

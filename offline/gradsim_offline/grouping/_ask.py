@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from gradsim_offline import plugins
 from gradsim_offline.config import Grouping
 from gradsim_offline.grouping._choose_k import candidates, choose
@@ -15,15 +13,9 @@ from gradsim_offline.grouping._objective import singleton_scores
 from gradsim_offline.grouping._problem import Problem, read_constraints
 from gradsim_offline.grouping._result import Groups, name_groups
 from gradsim_offline.similarity._measured import Measured
+from gradsim_shared.errors import SettingsError
 
 Train = Callable[[Sequence[str], Sequence[str]], Path]
-
-
-def averaged(measured: Measured, epochs: int | None) -> Measured:
-    """Return S as the mean over the first epochs; ``None``, or a measure without epochs: as it was measured."""
-    if epochs is None or not measured.epochs:
-        return measured
-    return replace(measured, matrix=np.mean(measured.epochs[:epochs], axis=0))
 
 
 def ask_solver(
@@ -62,14 +54,24 @@ def ask_dev_texts(
 ) -> Groups:
     """Solve for several K, train the groups of each, and return those of the best K with the curve.
 
-    K = N stands for every language alone, whatever a group of one scores, unless there are constraints.
+    K = N stands for every language alone, whatever a group of one scores, unless a constraint or ``forbid`` may rule it
+    out. A K that the constraints make impossible is no candidate.
+
+    Raises:
+        SettingsError: No K is possible.
     """
     count = len(measured.languages)
-    free = not (chosen.must_link or chosen.cannot_link or chosen.largest_group or chosen.budget)
-    tried = {
-        k: ask_solver(measured, chosen, k, sizes, seed, "each" if k == count > 1 and free else "")
-        for k in candidates(count, chosen.candidates)
-    }
+    limited = chosen.must_link or chosen.cannot_link or chosen.largest_group or chosen.budget
+    free = not limited and chosen.singleton_score != "forbid"
+    tried: dict[int, Groups] = {}
+    impossible: SettingsError | None = None
+    for k in candidates(count, chosen.candidates):
+        try:
+            tried[k] = ask_solver(measured, chosen, k, sizes, seed, "each" if k == count > 1 and free else "")
+        except SettingsError as error:
+            impossible = error
+    if not tried and impossible is not None:
+        raise impossible
     best, curve = choose(tried, train)
     for found in curve:
         kept = "  <- chosen" if found.groups == best else ""

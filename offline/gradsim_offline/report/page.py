@@ -110,8 +110,8 @@ def drawings(
 
 def _epochs_used(manifest: Manifest) -> int | None:
     """Return over how many epochs S was averaged; ``None``: over all."""
-    grouping = manifest.provenance.settings.get("grouping")
-    epochs = grouping.get("epochs") if isinstance(grouping, Mapping) else None
+    measuring = manifest.provenance.settings.get("measuring")
+    epochs = measuring.get("averaged_epochs") if isinstance(measuring, Mapping) else None
     return epochs if isinstance(epochs, int) else None
 
 

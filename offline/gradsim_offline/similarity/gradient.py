@@ -28,7 +28,7 @@ def measure(context: Context) -> Measured:
     """Train one joint model on mixed batches and compare the languages' gradients on the way.
 
     Per epoch, a language's gradient is the mean over its examples; ``S_epoch[i, j]`` is the cosine of two of them,
-    and S the mean over epochs. The joint model (its best dev epoch) and the gradient vectors
+    and S the mean over epochs (the first few, if so set). The joint model (its best dev epoch) and the gradient vectors
     (``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, parameters]``) are left in the context's
     directory.
 
@@ -97,9 +97,10 @@ def compare(
         whole = [(found[name].double() * shares.double()[..., None]).sum(0) for found in gradients]
         _warn_of_silence(whole, languages, name)
         by_epoch[name] = [cosines(vectors, vectors) for vectors in whole]
-    layers = {name: np.mean(matrices, axis=0) for name, matrices in by_epoch.items()}
+    averaged = slice(settings.averaged_epochs)
+    layers = {name: np.mean(matrices[averaged], axis=0) for name, matrices in by_epoch.items()}
     first = settings.layers[0]
-    own = np.mean([cosines(found[first][0], found[first][1]).diagonal() for found in gradients], axis=0)
+    own = np.mean([cosines(found[first][0], found[first][1]).diagonal() for found in gradients[averaged]], axis=0)
     return Measured(
         "gradient",
         tuple(languages),

@@ -216,7 +216,7 @@ def test_convergence(read):
 
 
 def test_mean_over_the_first_epochs_only(read):
-    provenance = make_manifest().provenance.model_copy(update={"settings": {"grouping": {"epochs": 2}}})
+    provenance = make_manifest().provenance.model_copy(update={"settings": {"measuring": {"averaged_epochs": 2}}})
     measured = make_measured(matrix=np.full((4, 4), 0.125), layers={"head.out": np.full((4, 4), 0.75)})
     page = read(render(make_manifest(provenance=provenance), measured, make_evaluated(), COUNTS))
     assert "from the mean of the first 2 of 3 epochs" in page.text
