@@ -26,7 +26,8 @@ DEFAULT = (
     "random",
 )
 _SECTIONS = ("similarity", "measuring", "grouping")
-_ALLOWED = ("measure", "oracle", *_SECTIONS)
+_ALLOWED = ("measure", "oracle", "baseline", *_SECTIONS)
+_FREE = {"singleton_score": "self", "must_link": [], "cannot_link": [], "largest_group": None, "budget": None}
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,26 @@ def _read(name: str, settings: Settings) -> Method:
         raise SettingsError(f"the method {path} is not valid TOML: {error}") from error
     first = text.splitlines()[0] if text else ""
     description = first.lstrip("# ") if first.startswith("#") else ""
-    oracle = own.pop("oracle", False)
-    return Method(path.stem, description, overlay(settings, own, path.stem), oracle=bool(oracle))
+    oracle = _flag(own, "oracle", path.stem)
+    return Method(path.stem, description, overlay(settings, own, path.stem), oracle=oracle)
+
+
+def _flag(own: dict[str, Any], key: str, name: str) -> bool:
+    """Take a flag out of a method's own settings; not set: false.
+
+    Raises:
+        SettingsError: It is neither true nor false.
+    """
+    value = own.pop(key, False)
+    if not isinstance(value, bool):
+        raise SettingsError(f"method {name}: {key} = {value!r}; it is true or false")
+    return value
 
 
 def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
     """Lay a method's settings over the comparison's; the settings of another measure are not taken over.
+
+    A baseline (``baseline = true``) is not held to constraints, nor to the rule for groups of one.
 
     Raises:
         SettingsError: A setting is unknown, impossible, or one that is held equal.
@@ -91,6 +106,9 @@ def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
         if key in _SECTIONS and not isinstance(value, dict):
             raise SettingsError(f"method {name}: {key} is a section, written [{key}]")
     values = settings.model_dump()
+    own = dict(own)
+    if _flag(own, "baseline", name):
+        values["grouping"] |= _FREE
     if own.get("measure", settings.measure) != settings.measure:
         values["similarity"] = {}
     for key, value in own.items():

@@ -5,26 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from gradsim_offline.grouping import exact
-from gradsim_offline.grouping._constraints import refuse_broken
+from gradsim_offline.grouping._constraints import broken, refuse_broken
 from gradsim_offline.grouping._objective import Grouping, serve_blocks
 from gradsim_offline.grouping._problem import Problem
 
 _DRAW = 23  # keeps this random stream apart from others of the same seed
+_DRAWS = 1000  # until the constraints are kept
 
 
 def solve(problem: Problem) -> Grouping:
     """Solve exactly, then let the languages change places at random (``problem.seed``); overlap stays.
 
     Raises:
-        SettingsError: What ``exact`` raises, or a constraint is broken.
+        SettingsError: What ``exact`` raises, or no draw keeps the constraints.
     """
     best = exact.solve(problem)
-    place = np.random.default_rng([problem.seed, _DRAW]).permutation(problem.count)
-    blocks = [
-        ([int(place[i]) for i in best.served(position)], [int(place[i]) for i in group])
-        for position, group in enumerate(best.groups)
-    ]
-    found = serve_blocks(problem.similarity, blocks, problem.singletons, bound=best.bound)
+    random = np.random.default_rng([problem.seed, _DRAW])
+    for _ in range(_DRAWS):
+        place = random.permutation(problem.count)
+        blocks = [
+            ([int(place[i]) for i in best.served(position)], [int(place[i]) for i in group])
+            for position, group in enumerate(best.groups)
+        ]
+        found = serve_blocks(problem.similarity, blocks, problem.singletons, bound=best.bound)
+        if broken(problem, found) is None:
+            return found
     return refuse_broken(problem, found, "random")
 
 
