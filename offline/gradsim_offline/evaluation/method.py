@@ -27,7 +27,13 @@ DEFAULT = (
 )
 _SECTIONS = ("similarity", "measuring", "grouping")
 _ALLOWED = ("measure", "oracle", "baseline", *_SECTIONS)
-_FREE = {"singleton_score": "self", "must_link": [], "cannot_link": [], "largest_group": None, "budget": None}
+_FREE: dict[str, Any] = {
+    "singleton_score": "self",
+    "must_link": [],
+    "cannot_link": [],
+    "largest_group": None,
+    "budget": None,
+}
 
 
 @dataclass(frozen=True)

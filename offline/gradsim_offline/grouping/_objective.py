@@ -162,7 +162,9 @@ def serve_blocks(
         values = collective_similarity(similarity, group, singletons)
         score += sum(float(value) for i, value in zip(group, values, strict=True) if i in groups[group])
     if not np.isfinite(score):
-        raise SettingsError("a language would be alone in its group, which singleton_score forbids; choose another rule")
+        raise SettingsError(
+            "a language would be alone in its group, which singleton_score forbids; choose another rule"
+        )
     limit = score if bound is None else max(bound, score)
     proven = limit - score <= TIE * max(1.0, abs(score))
     return Grouping(tuple(ordered), tuple(serving[i] for i in range(len(similarity))), score, limit, proven)

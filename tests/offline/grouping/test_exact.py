@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from brute_force import brute_force
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gradsim_offline.grouping import exact
-from gradsim_offline.grouping._objective import collective_similarity, evaluate_grouping, singleton_scores
-from gradsim_offline.grouping._problem import Problem
+from gradsim_offline.grouping._blocks import block_values
+from gradsim_offline.grouping._columns import solve_columns
+from gradsim_offline.grouping._helpers import helper_sets
+from gradsim_offline.grouping._objective import (
+    collective_similarity,
+    evaluate_grouping,
+    simple_bound,
+    singleton_scores,
+)
+from gradsim_offline.grouping._pricing import Prices, find_blocks
+from gradsim_offline.grouping._problem import Constraints, Problem
 from gradsim_shared.errors import SettingsError
-
-
-def brute_force(similarity, groups, singletons):
-    """Enumerate every choice of ``groups`` groups out of all subsets, as the definition reads."""
-    count = len(similarity)
-    subsets = [c for size in range(1, count + 1) for c in combinations(range(count), size)]
-    table = np.full((len(subsets), count), -np.inf)
-    for row, subset in enumerate(subsets):
-        table[row, list(subset)] = collective_similarity(similarity, subset, singletons)
-    best = -np.inf
-    for chosen in combinations(range(len(subsets)), min(groups, len(subsets))):
-        best = max(best, table[list(chosen)].max(axis=0).sum())
-    return best
-
 
 matrices = st.integers(1, 4).flatmap(
     lambda n: arrays(np.float64, (n, n), elements=st.floats(-1, 1, allow_nan=False, width=32))
@@ -116,7 +112,7 @@ def test_fifteen_languages_beat_every_local_change():
         (np.eye(3), 0, "at least 1"),
         (np.ones((2, 3)), 1, "square"),
         (np.full((2, 2), np.nan), 1, "not a number"),
-        (np.eye(19), 2, "up to 18 languages, not 19"),
+        (np.eye(51), 2, "up to 50 languages, not 51"),
     ],
 )
 def test_what_cannot_be_grouped_says_why(similarity, groups, message):
@@ -127,3 +123,113 @@ def test_what_cannot_be_grouped_says_why(similarity, groups, message):
 def test_an_unknown_singleton_rule_names_the_known_ones():
     with pytest.raises(SettingsError, match="self, split-half, zero, forbid, or a number"):
         singleton_scores(np.eye(2), "none")
+
+
+@pytest.mark.parametrize("rule", ["self", "zero", "forbid"])
+def test_every_number_of_groups_at_once_is_the_same_as_one_by_one(rule):
+    similarity = np.random.default_rng(9).uniform(-1, 1, (9, 9))
+    singletons = singleton_scores(similarity, rule)
+    found = exact.solve_every(Problem(similarity, 11, singletons))
+    assert len(found) == 11
+    for k, grouping in enumerate(found, start=1):
+        alone = exact.solve(Problem(similarity, k, singletons))
+        assert (grouping.groups, grouping.serving) == (alone.groups, alone.serving)
+        assert grouping.score == pytest.approx(alone.score, abs=1e-12)
+        assert grouping.proven and grouping.gap == 0 and len(grouping.groups) <= k
+    scores = [grouping.score for grouping in found]
+    assert all(more >= fewer - 1e-9 for fewer, more in pairwise(scores))
+
+
+def test_every_number_of_groups_leaves_out_what_constraints_forbid():
+    similarity = np.random.default_rng(9).uniform(-1, 1, (6, 6))
+    asked = Problem(similarity, 4, np.zeros(6), constraints=Constraints(largest_group=2))
+    assert [len(found.groups) for found in exact.solve_every(asked)] == [3, 4]
+
+
+@pytest.mark.parametrize("kind", ["uniform", "cosine", "clustered", "skewed", "ties"])
+@pytest.mark.parametrize(("size", "rule"), [(10, "self"), (10, "zero"), (12, "forbid")])
+def test_column_generation_finds_the_same_optimum_as_dynamic_programming(kind, size, rule):
+    similarity = matrix(kind, size)
+    singletons = singleton_scores(similarity, rule)
+    for groups in (2, 5):
+        question = Problem(similarity, groups, singletons, time_limit=20.0)
+        expected, found = exact.solve(question), solve_columns(question)
+        assert found.score == pytest.approx(expected.score, abs=1e-6)
+        assert found.proven
+
+
+def matrix(kind, size):
+    """Return a similarity matrix of one kind."""
+    draw = np.random.default_rng(size)
+    uniform = draw.uniform(-1, 1, (size, size))
+    if kind == "cosine":
+        vectors = draw.normal(size=(size, 4))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors @ vectors.T
+    if kind == "clustered":
+        cluster = np.arange(size) % 3
+        return np.where(cluster[:, None] == cluster, 0.6, 0.1) + 0.05 * uniform
+    if kind == "skewed":  # what some languages do for all others
+        return uniform + 3 * draw.uniform(-1, 1, size)
+    return np.sign(uniform) if kind == "ties" else uniform
+
+
+def test_nineteen_languages_are_proven_and_beat_every_local_change():
+    similarity = matrix("cosine", 19)
+    singletons = singleton_scores(similarity, "self")
+    found = exact.solve(Problem(similarity, 4, singletons))
+    assert found.proven
+    assert found.score == pytest.approx(evaluate_grouping(similarity, found.groups, singletons).score)
+    for position, group in enumerate(found.groups):
+        for i in range(19):
+            changed = sorted(set(group) ^ {i})
+            others = [other for p, other in enumerate(found.groups) if p != position]
+            if changed and {j for g in [changed, *others] for j in g} == set(range(19)):
+                assert evaluate_grouping(similarity, [changed, *others], singletons).score <= found.score + 1e-6
+
+
+def test_without_time_the_best_so_far_comes_with_a_bound_that_holds():
+    similarity = np.random.default_rng(2).uniform(-1, 1, (24, 24))
+    singletons = np.ones(24)
+    hurried = exact.solve(Problem(similarity, 6, singletons, time_limit=0.01))
+    assert not hurried.proven
+    assert hurried.gap > 0 and np.isfinite(hurried.bound)
+    assert hurried.bound <= simple_bound(similarity, singletons) + 1e-9
+    assert len(hurried.groups) <= 6 and {i for group in hurried.groups for i in group} == set(range(24))
+
+
+def test_pricing_lists_every_block_above_the_threshold():
+    draw = np.random.default_rng(4)
+    similarity = draw.uniform(-1, 1, (8, 8)) * ~np.eye(8, dtype=bool)
+    prices = Prices(draw.uniform(0, 0.5, 8), np.zeros(8), 0.2)
+    values, _ = block_values(similarity, np.full(8, -np.inf))
+    inside = np.arange(256)[:, None] >> np.arange(8) & 1
+    surplus = values - inside @ prices.languages - prices.group
+    for threshold in (-0.3, 0.0, 0.4):
+        found: dict[int, float] = {}
+        for members in range(2, 9):
+            above = find_blocks(
+                similarity,
+                prices,
+                members,
+                threshold,
+                units=[[i] for i in range(8)],
+                most=10_000,
+                deadline=np.inf,
+            )
+            assert above.complete
+            for mask, value in zip(above.masks.tolist(), above.surplus.tolist(), strict=True):
+                found[mask] = max(found.get(mask, -np.inf), value)
+        assert found.keys() == set(np.flatnonzero(surplus > threshold).tolist())
+        assert all(value == pytest.approx(surplus[mask], abs=1e-9) for mask, value in found.items())
+
+
+@given(gains=st.lists(st.floats(-1, 1, width=16), max_size=6), number=st.integers(0, 6), loss=st.floats(0.01, 3))
+@settings(max_examples=100, deadline=None)
+def test_helper_sets_are_those_that_lose_little(gains, number, loss):
+    every = list(combinations(range(len(gains)), number))
+    best = max((sum(gains[i] for i in chosen) for chosen in every), default=0.0)
+    lost = {chosen: best - sum(gains[i] for i in chosen) for chosen in every}
+    found = [tuple(sorted(chosen)) for chosen in helper_sets(np.array(gains), number, loss)]
+    assert len(found) == len(set(found))
+    assert {c for c in every if lost[c] < loss - 1e-9} <= set(found) <= {c for c in every if lost[c] < loss + 1e-9}
