@@ -38,7 +38,17 @@ TINY = {
     "measuring.batch_size": 8,
     "maximum_length": 64,
 }
-STAGES = ("encoder", "measure", "group", "train/multilingual", "export", "identify", "evaluate", "assignment", "assemble")
+STAGES = (
+    "encoder",
+    "measure",
+    "group",
+    "train/multilingual",
+    "export",
+    "identify",
+    "evaluate",
+    "assignment",
+    "assemble",
+)
 
 
 def gradsim(*words):

@@ -200,7 +200,9 @@ def _read(path: Path) -> Measured:
     strange = np.argwhere(~np.isfinite(measured.matrix))
     if len(strange):
         i, j = strange[0]
-        raise DataError(f"{path}: the similarity of {measured.languages[i]} with {measured.languages[j]} is not a number")
+        raise DataError(
+            f"{path}: the similarity of {measured.languages[i]} with {measured.languages[j]} is not a number"
+        )
     return measured
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.grouping._result import Groups, LanguageGroup
 from gradsim_offline.grouping._choose_k import candidates, choose, cross_fitted
+from gradsim_offline.grouping._result import Groups, LanguageGroup
 from gradsim_offline.training.fine_tune import RESULT
 from gradsim_shared.errors import DataError
 
