@@ -36,6 +36,7 @@ class Training(Section):
     minimum_steps: Annotated[int, Field(ge=0)] = Field(0, description="more epochs for small groups, up to this many")
     batch_size: Positive = Field(32, description="texts per step")
     learning_rate: Rate = Field(2e-5, description="peak of a linear schedule")
+    sparse_rate: Rate = Field(1.0, description="rate of sparse embeddings (mini's n-grams), as a multiple")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.06, description="share of the steps with a rising rate")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="AdamW, on linear weights only")
     clip: Rate = Field(1.0, description="largest norm of the gradient")

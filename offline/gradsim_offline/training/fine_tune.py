@@ -97,6 +97,7 @@ def fine_tune(
             advance=advance,
             log=log,
             observer=observe(model, rows) if observe else None,
+            sparse_rate=settings.sparse_rate,
         )
     for epoch in end.history:
         score = f", dev {task.METRIC} {100 * epoch['score']:.2f}" if "score" in epoch else ""

@@ -56,6 +56,7 @@ def train(
     advance: Advance,
     log: Callable[..., None],
     observer: Observer | None = None,
+    sparse_rate: float = 1.0,
     save_every_seconds: float = 60.0,
 ) -> Position:
     """Train a model and leave the weights of its best epoch in it.
@@ -76,6 +77,7 @@ def train(
         advance: Called once per step.
         log: Called with the figures of each epoch.
         observer: Watches the backward passes; called before clipping and before the optimizer.
+        sparse_rate: Rate of sparse embeddings, as a multiple of the others'.
         save_every_seconds: Time between checkpoints inside an epoch.
 
     Returns:
@@ -86,7 +88,7 @@ def train(
     """
     seed_everything(seed)
     model.to(device)
-    optimizer = Optimizer(model, weight_decay=weight_decay, device=device)
+    optimizer = Optimizer(model, weight_decay=weight_decay, device=device, sparse_rate=sparse_rate)
     checkpoint = Checkpoint(checkpoints)
     position, extra = checkpoint.load(model, optimizer)
     if observer is not None and extra:

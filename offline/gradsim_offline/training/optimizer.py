@@ -22,9 +22,14 @@ class Optimizer:
         model: What is trained.
         weight_decay: AdamW's.
         device: Where the model is.
+        sparse_rate: Learning rate of the sparse embeddings, as a multiple of the others'. A row that few batches touch
+            moves only then; AdamW's momentum would carry it on in between.
     """
 
-    def __init__(self, model: nn.Module, *, weight_decay: float, device: torch.device) -> None:
+    def __init__(
+        self, model: nn.Module, *, weight_decay: float, device: torch.device, sparse_rate: float = 1.0
+    ) -> None:
+        self._rates = {"dense": 1.0, "sparse": sparse_rate}
         linear = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)}
         embeddings = [layer for layer in model.modules() if isinstance(layer, nn.Embedding) and layer.sparse]
         sparse = [layer.weight for layer in embeddings if layer.weight.requires_grad]
@@ -43,9 +48,9 @@ class Optimizer:
     def step(self, rate: float, clip: float) -> None:
         """Clip the dense gradient to the norm ``clip``, step with this learning rate, forget the gradients."""
         nn.utils.clip_grad_norm_(self.dense, clip)
-        for part in self.parts.values():
+        for name, part in self.parts.items():
             for group in part.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * self._rates[name]
             part.step()
             part.zero_grad(set_to_none=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from gradsim_offline.config import Settings
 from gradsim_offline.grouping._objective import Grouping
 from gradsim_offline.grouping._result import name_groups
 from gradsim_offline.identifier import training
+from gradsim_offline.packing import Packing
 from gradsim_offline.stages import Run
 from gradsim_offline.workshop import Workshop
 from gradsim_shared.bundle import Bundle, open_bundle
@@ -44,8 +46,8 @@ def _pairs(similarity) -> Grouping:
     return Grouping(best, tuple(int(i in best[1]) for i in range(4)), score[best], score[best], proven=True)
 
 
-@pytest.fixture(scope="session")
-def _briefly():
+@contextmanager
+def briefly():
     """Try one setting of fastText instead of four, for a short time; draw scores less often."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "NGRAM_LENGTHS", ((1, 4),))
@@ -55,8 +57,14 @@ def _briefly():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _all_of_it_briefly():
+    with briefly():
+        yield
+
+
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory, quiet, _briefly) -> Bundle:
+def bundle(tmp_path_factory, quiet) -> Bundle:
     """The bundle; it has no scores, and its report is empty."""
     settings = Settings.model_validate(SETTINGS)
     dataset = load_data(settings)
@@ -66,8 +74,10 @@ def bundle(tmp_path_factory, quiet, _briefly) -> Bundle:
     measured = work.measure(encoder)
     groups = name_groups(_pairs(measured.matrix), KNOWN, measured.matrix, solver="pairs", **SINGLETONS)
     multilingual = work.train_multilingual(encoder)
-    exported = work.export(groups, work.train_groups(encoder, groups, multilingual))
-    identifier = work.identify()
+    pack = Packing(work)
+    exported = pack.export(groups, work.train_groups(encoder, groups, multilingual))
+    with briefly():
+        identifier = pack.identify()
     kept = work.run.directory / "assignment"
     kept.mkdir()
     joint = joint_model(work.run.directory / "measure", multilingual.directory)
@@ -78,7 +88,7 @@ def bundle(tmp_path_factory, quiet, _briefly) -> Bundle:
     manifest = complete_manifest(draft, settings, dataset, measured, {"scores": {}, "identifier": {}})
     target = work.run.directory / "bundle"
     sources = {group: done.directory for group, done in exported.items()}
-    write_bundle(target, manifest, sources, identifier.directory, measured, "", Kept(joint, kept))
+    write_bundle(target, manifest, sources, identifier.directory, measured, "", kept=Kept(joint, kept))
     return open_bundle(target)
 
 
