@@ -10,6 +10,7 @@ from pathlib import Path
 
 import _report
 import numpy as np
+from numpy.typing import NDArray
 
 from gradsim_shared.errors import DataError
 
@@ -31,8 +32,14 @@ def main() -> None:
     for method, seeds in content["scores"][chosen.split].items():
         scores = 100 * np.array([[by_language[code] for code in kept] for by_language in seeds.values()])
         plain, weighted = scores.mean(axis=1), np.average(scores, axis=1, weights=weights)
-        rows.append([method, *(f"{found.mean():.2f} ± {found.std(ddof=1):.2f}" for found in (plain, weighted))])
+        rows.append([method, *map(mean_and_spread, (plain, weighted))])
     _report.table(["method", "plain mean", "weighted by texts"], sorted(rows, key=lambda row: row[1], reverse=True))
+
+
+def mean_and_spread(by_seed: NDArray[np.float64]) -> str:
+    """Write the mean over seeds, and the standard deviation where there are two or more."""
+    spread = f" ± {by_seed.std(ddof=1):.2f}" if len(by_seed) > 1 else ""
+    return f"{by_seed.mean():.2f}{spread}"
 
 
 if __name__ == "__main__":
