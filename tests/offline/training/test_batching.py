@@ -37,10 +37,10 @@ def test_the_same_for_the_same_seed_and_epoch(lengths, size, seed, epoch):
 
 @given(lengths=st.lists(st.integers(1, 128), min_size=30, max_size=60), size=sizes, seed=seeds, epoch=epochs)
 @settings(max_examples=40, deadline=None)
-def test_another_order_in_another_epoch_and_for_another_seed(lengths, size, seed, epoch):
-    found = plan(lengths, size, seed=seed, epoch=epoch)
-    assert found != plan(lengths, size, seed=seed, epoch=epoch + 1)
-    assert found != plan(lengths, size, seed=seed + 1, epoch=epoch)
+def test_other_orders_in_other_epochs_and_for_other_seeds(lengths, size, seed, epoch):
+    # four batches come into the same order by chance now and then, but not eight times
+    assert len({repr(plan(lengths, size, seed=seed, epoch=epoch + i)) for i in range(8)}) > 1
+    assert len({repr(plan(lengths, size, seed=seed + i, epoch=epoch)) for i in range(8)}) > 1
 
 
 @given(lengths=st.lists(st.integers(1, 128), min_size=20, max_size=200), size=st.integers(4, 9), seed=seeds)
