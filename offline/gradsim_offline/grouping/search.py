@@ -59,10 +59,13 @@ def search(problem: Problem, blocks: Blocks, deadline: float) -> Assignment:
     draw = np.random.default_rng(problem.seed)
     groups = min(problem.groups, problem.count)
     best, highest = _climb(blocks, _linked(blocks, groups), groups, np.inf)  # whatever the time: keeps constraints
-    for number in range(RANDOM_STARTS + KICKS if groups > 1 else 0):
+    for number in range(1 + RANDOM_STARTS + KICKS if groups > 1 else 0):
         if time.monotonic() > deadline:
             break
-        start = _seeded(blocks, groups, draw) if number < RANDOM_STARTS else _kicked(best, groups, draw)
+        if number == 0:
+            start = _peeled(blocks, groups)
+        else:
+            start = _seeded(blocks, groups, draw) if number <= RANDOM_STARTS else _kicked(best, groups, draw)
         at, score = _climb(blocks, start, groups, deadline)
         if score > highest + TIE:
             best, highest = at, score
@@ -89,6 +92,17 @@ def _linked(blocks: Blocks, groups: int) -> Assignment:
     upper = np.triu_indices(len(similarity), 1)
     tree = linkage(similarity.max() - similarity[upper], method="average")
     return (fcluster(tree, groups, criterion="maxclust") - 1)[blocks.first].astype(np.int64)
+
+
+def _peeled(blocks: Blocks, groups: int) -> Assignment:
+    """Return a start for weak similarities: from one block of all, those leave who are worth most alone."""
+    at = np.zeros(len(blocks.units), dtype=np.int64)
+    alone, left = blocks.values(blocks.units), blocks.units.any(axis=0)
+    for block in range(1, min(groups, len(at))):
+        worth = np.where(at == 0, alone + blocks.values(left & ~blocks.units), -np.inf)
+        leaving = int(worth.argmax())
+        at[leaving], left = block, left & ~blocks.units[leaving]
+    return at
 
 
 def _seeded(blocks: Blocks, groups: int, draw: np.random.Generator) -> Assignment:

@@ -230,3 +230,11 @@ def test_what_cannot_be_grouped_says_why(count, groups, constraints, message):
     problem = Problem(np.eye(count), groups, np.full(count, -np.inf), constraints=constraints)
     with pytest.raises(SettingsError, match=message):
         search.solve(problem)
+
+
+@pytest.mark.parametrize(("scale", "groups"), [(0.02, 6), (0.1, 6), (0.3, 6), (0.1, 12)])
+def test_weak_similarities_leave_some_languages_alone(scale, groups):
+    similarity = scale * np.random.default_rng(3).uniform(-1, 1, (16, 16))
+    np.fill_diagonal(similarity, 1)
+    problem = Problem(similarity, groups, np.ones(16))
+    assert search.solve(problem).score == pytest.approx(exact.solve(problem).score, rel=0.02)
