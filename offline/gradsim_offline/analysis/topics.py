@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from gradsim_offline.analysis.keywords import Keyword
-from gradsim_offline.encoders._loading import from_pretrained, load_tokenizer
-from gradsim_offline.training.batching import Row, pad, to_device
+from gradsim_offline.progress import Progress
+from gradsim_offline.similarity._embedding_vectors import embed
 
 CAUTION = (
     "topic: keywords are not translated; an encoder that has not learned what words of different languages share in "
@@ -52,18 +52,15 @@ def topic_similarity(
     return similarity
 
 
-@torch.inference_mode()
 def mean_pooled(texts: Sequence[str], encoder: str, maximum_length: int, device: torch.device) -> NDArray[np.float64]:
     """Return the mean of the last hidden states over each text's tokens, ``[texts, width]``."""
-    from transformers import AutoModel
-
-    model = from_pretrained(AutoModel, encoder).to(device).eval()
-    tokenizer, padding = load_tokenizer(encoder, maximum_length=maximum_length)
-    rows = [Row(tuple(encoding.ids), -1, 0) for encoding in tokenizer.encode_batch(list(texts))]
-    found = []
-    for start in range(0, len(rows), _WORDS_PER_BATCH):
-        batch = to_device(pad(rows[start : start + _WORDS_PER_BATCH], padding), device)
-        hidden = model(**batch).last_hidden_state.double()  # [batch, tokens, width]
-        mask = batch["attention_mask"][..., None]
-        found.append(((hidden * mask).sum(1) / mask.sum(1).clamp(min=1)).cpu().numpy())
-    return np.concatenate(found) if found else np.empty((0, 0))
+    vectors: NDArray[np.float64] = embed(
+        encoder,
+        texts,
+        pooling="mean",
+        maximum_length=maximum_length,
+        batch_size=_WORDS_PER_BATCH,
+        device=device,
+        progress=Progress(quiet=True),
+    ).numpy()
+    return vectors

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from gradsim_offline.config import Measuring
 from gradsim_offline.similarity._context import Context
+from gradsim_offline.similarity._joint_run import train_jointly
 from gradsim_offline.similarity._measured import Measured
 from gradsim_offline.similarity._tracking import GradientTracker, tracked_layers
 from gradsim_offline.training.batching import Row
-from gradsim_offline.training.fine_tune import fine_tune
 
 GRADIENTS_FILE = "gradients.safetensors"
 Matrix = NDArray[np.float64]
@@ -37,43 +37,19 @@ def measure(context: Context) -> Measured:
     """
     started = time.monotonic()
     languages, settings = context.dataset.languages, context.measuring
-    observers: list[GradientObserver] = []
 
     def observe(model: nn.Module, rows: Sequence[Row]) -> GradientObserver:
-        observers.append(
-            GradientObserver(
-                model,
-                rows,
-                settings.layers,
-                len(languages),
-                projection=settings.projection,
-                seed=context.seed,
-            )
+        return GradientObserver(
+            model, rows, settings.layers, len(languages), projection=settings.projection, seed=context.seed
         )
-        return observers[-1]
 
-    fine_tune(
-        context.dataset,
-        languages,
-        languages,
-        context.directory,
-        task=context.task,
-        encoder=context.encoder,
-        settings=settings,
-        maximum_length=context.maximum_length,
-        seed=context.seed,
-        device=context.device,
-        progress=context.progress,
-        log=context.log,
-        fraction=settings.fraction,
-        observe=observe,
-    )
-    gradients = observers[0].epochs
+    observer = train_jointly(context, observe)
+    gradients = observer.epochs
     save_file(
         {f"{layer}.{epoch}": halves for epoch, found in enumerate(gradients) for layer, halves in found.items()},
         context.directory / GRADIENTS_FILE,
     )
-    return compare(gradients, observers[0].shares, languages, settings, time.monotonic() - started)
+    return compare(gradients, observer.shares, languages, settings, time.monotonic() - started)
 
 
 def compare(

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from gradsim_offline.config import Positive, Section, Share
 from gradsim_offline.encoders._loading import load_tokenizer
 from gradsim_offline.similarity._context import Context
+from gradsim_offline.similarity._joint_run import train_jointly
 from gradsim_offline.similarity._lookahead import Judge, Lay, affinities, undisturbed
 from gradsim_offline.similarity._measured import Measured
 from gradsim_offline.training.batching import Row, to_device
-from gradsim_offline.training.fine_tune import fine_tune
 
 _SAMPLE_WORD = 11  # keeps the random stream that draws texts apart from the others
 
@@ -62,35 +62,16 @@ def measure(context: Context) -> Measured:
     started = time.monotonic()
     languages, options = context.dataset.languages, context.options
     pad_id = load_tokenizer(context.encoder, maximum_length=context.maximum_length)[1]
-    observers: list[LookaheadObserver] = []
 
     def observe(model: nn.Module, rows: Sequence[Row]) -> LookaheadObserver:
         collate = context.task.collate(rows, pad_id)
-        observers.append(
-            LookaheadObserver(
-                model, rows, lambda indices: collate(indices, 0, 0), len(languages), seed=context.seed, options=options
-            )
+        return LookaheadObserver(
+            model, rows, lambda indices: collate(indices, 0, 0), len(languages), seed=context.seed, options=options
         )
-        return observers[-1]
 
-    fine_tune(
-        context.dataset,
-        languages,
-        languages,
-        context.directory,
-        task=context.task,
-        encoder=context.encoder,
-        settings=context.measuring,
-        maximum_length=context.maximum_length,
-        seed=context.seed,
-        device=context.device,
-        progress=context.progress,
-        log=context.log,
-        fraction=context.measuring.fraction,
-        observe=observe,
-    )
+    observer = train_jointly(context, observe)
     settings = {**context.measuring.model_dump(exclude={"layers"}), **options.model_dump()}
-    return summarise(*observers[0].epochs, languages, settings, time.monotonic() - started)
+    return summarise(*observer.epochs, languages, settings, time.monotonic() - started)
 
 
 def summarise(
