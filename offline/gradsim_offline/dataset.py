@@ -11,6 +11,10 @@ Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
+Gold = str | tuple[str, ...]
+"""What the annotators gave an example: a label, or a tag for each word. A model's answer has the same form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One text and its label, as the annotators gave it."""
@@ -18,10 +22,48 @@ class Example:
     text: str
     label: str
 
+    @property
+    def input(self) -> str:
+        """What a model reads."""
+        return self.text
+
+    @property
+    def gold(self) -> str:
+        """What a model should answer."""
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """One sentence, word by word, with a tag for each, as the annotators gave them.
+
+    Attributes:
+        text: The sentence as it was written, or its words joined again where the data does not hold it.
+        words: The words, one or more; a word may hold a space.
+        tags: The tag of each word.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @property
+    def input(self) -> tuple[str, ...]:
+        """What a model reads."""
+        return self.words
+
+    @property
+    def gold(self) -> tuple[str, ...]:
+        """What a model should answer."""
+        return self.tags
+
+
+AnyExample = Example | TaggedSentence
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled texts of several languages.
+    """Labelled texts of several languages; all are ``Example``, or all are ``TaggedSentence``.
 
     Attributes:
         name: The source that made it, as on the command line.
@@ -29,20 +71,22 @@ class Dataset:
         labels: The allowed labels; their order is the order of the model's outputs.
         examples: ``examples[language][split]``; languages are ISO 639-3 codes, sorted.
         aliases: Other codes of a language, as the source writes them: ``aliases["kin"] == ("kr",)``.
+        notes: What the user should know about the data, a sentence each: what was repaired, what was left out.
     """
 
     name: str
     task: str
     labels: tuple[str, ...]
-    examples: Mapping[str, Mapping[Split, Sequence[Example]]]
+    examples: Mapping[str, Mapping[Split, Sequence[AnyExample]]]
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages, sorted by code: the order of every matrix in the project."""
         return tuple(sorted(self.examples))
 
-    def split(self, language: str, split: Split) -> Sequence[Example]:
+    def split(self, language: str, split: Split) -> Sequence[AnyExample]:
         """Return the examples of a language's split; empty when there are none."""
         return self.examples[language].get(split, ())
 
@@ -57,5 +101,12 @@ class Dataset:
             for split in splits or SPLITS:
                 digest.update(f"\x00{language}\x01{split}\x01".encode())
                 for example in self.split(language, split):
-                    digest.update(f"{example.label}\x02{example.text}\x03".encode("utf-8", "surrogatepass"))
+                    digest.update(_content(example).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+
+def _content(example: AnyExample) -> str:
+    if isinstance(example, Example):
+        return f"{example.label}\x02{example.text}\x03"
+    words = "\x04".join(f"{word}\x05{tag}" for word, tag in zip(example.words, example.tags, strict=True))
+    return f"{words}\x02{example.text}\x03"
