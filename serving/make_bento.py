@@ -1,4 +1,4 @@
-"""Build a Bento that holds the service and one or more bundles, and nothing else: ``make bento BUNDLE=...``."""
+"""Build a Bento that holds the service and one or more bundles, and nothing else: ``make bento BUNDLE="..."``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "serving"), str(ROOT / "shared")]
 
-from gradsim_shared.bundle import Bundle, open_bundle  # noqa: E402
+from gradsim_serving.endpoints import open_bundles  # noqa: E402
+from gradsim_shared.bundle import Bundle  # noqa: E402
 from gradsim_shared.errors import BundleError, GradsimError  # noqa: E402
 
 SOURCES = ("serving/gradsim_serving", "shared/gradsim_shared")
@@ -29,16 +30,17 @@ SOURCES = ("serving/gradsim_serving", "shared/gradsim_shared")
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the Bento.  [default: gradsim-<name of the first bundle>]")
 def main(bundles: tuple[Path, ...], name: str | None) -> None:
-    """Build a Bento of the service and these bundles, one for each task, and print its tag."""
+    """Build a Bento of the service and these bundles, one for each endpoint, and print its tag."""
     try:
-        opened = [open_bundle(directory) for directory in bundles]
-        tag = make_bento(opened, name or _bento_name(opened[0].manifest.name))
+        opened = open_bundles(bundles)
+        first = next(iter(opened.values())).manifest
+        tag = make_bento(opened, name or _bento_name(first.name))
     except GradsimError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{tag}\nServe it:          bentoml serve {tag}\nMake an image:     bentoml containerize {tag}")
 
 
-def make_bento(bundles: Iterable[Bundle], name: str) -> str:
+def make_bento(bundles: Mapping[str, Bundle], name: str) -> str:
     """Build the Bento from a clean copy in a temporary directory and return its tag.
 
     Raises:
@@ -57,13 +59,16 @@ def make_bento(bundles: Iterable[Bundle], name: str) -> str:
     return found[1]
 
 
-def stage(bundles: Iterable[Bundle], context: Path) -> None:
-    """Copy what the Bento holds into ``context``: sources, bundles, pinned bentofile.yaml, constraints."""
+def stage(bundles: Mapping[str, Bundle], context: Path) -> None:
+    """Copy what the Bento holds into ``context``: sources, bundles, pinned bentofile.yaml.
+
+    A bundle's folder is named for its endpoint: two bundles may have one name.
+    """
     for source in SOURCES:
         shutil.copytree(ROOT / source, context / source, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     shutil.copy(ROOT / "serving" / "entry.py", context / "serving")
-    for bundle in bundles:
-        target = context / "bundles" / bundle.manifest.name
+    for endpoint, bundle in bundles.items():
+        target = context / "bundles" / endpoint.removeprefix("/")
         for file in ["manifest.json", *bundle.manifest.files]:
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             _link(bundle.path(file).resolve(), target / file)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
-from gradsim_serving.model_files import load_group_model, load_identifier
-from gradsim_serving.tasks import decoder_of
+from gradsim_serving.model_files import Loaded, load_group_model, load_identifier
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import BundleError, RequestError
 from gradsim_shared.routing import Route, Router
@@ -19,8 +18,13 @@ CANARY = "123 abc"
 class Answerer:
     """Answers texts from one bundle whose models are loaded. It may be used from several threads."""
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle, threads: int, loaded: Loaded | None = None) -> None:
         """Load identifier and models, and let each of them answer once.
+
+        Args:
+            bundle: The bundle.
+            threads: How many threads compute one batch.
+            loaded: What other bundles have loaded.
 
         Raises:
             BundleError: Something cannot be loaded, or does not answer as it must.
@@ -28,15 +32,15 @@ class Answerer:
         manifest = bundle.manifest
         self.manifest = manifest
         self.router = Router(manifest)
-        self._decoder = decoder_of(manifest.task)
-        self._identifier = load_identifier(bundle)
-        self._models = {group.id: load_group_model(bundle, group, threads) for group in manifest.groups}
+        loaded = loaded or Loaded()
+        self._identifier = load_identifier(bundle, loaded)
+        self._models = {group.id: load_group_model(bundle, group, threads, loaded) for group in manifest.groups}
         self._check(bundle)
 
     def answer(
         self, texts: Sequence[str], language: str | Sequence[str | None] | None, deadline: float | None = None
     ) -> list[dict[str, Any]]:
-        """Return one answer for each text, in their order: the prediction's fields and ``route``.
+        """Return one answer for each text, in their order: the prediction's fields, as they are, and ``route``.
 
         Args:
             texts: The texts.
@@ -55,9 +59,9 @@ class Answerer:
         answers: list[dict[str, Any]] = [{} for _ in texts]
         for group in dict.fromkeys(route.group for route in routes):
             rows = [row for row, route in enumerate(routes) if route.group == group]
-            logits = self._models[group].logits([texts[row] for row in rows], in_time)
-            for row, prediction in zip(rows, self._decoder.decode(logits, self.manifest.labels), strict=True):
-                answers[row] = {**asdict(prediction), "route": asdict(routes[row])}
+            found = self._models[group].answers([texts[row] for row in rows], in_time)
+            for row, decoded in zip(rows, found, strict=True):
+                answers[row] = {**_parts(decoded.prediction), "route": _parts(routes[row])}
         return answers
 
     def routes(self, texts: Sequence[str], language: str | Sequence[str | None] | None) -> list[Route]:
@@ -84,6 +88,11 @@ class Answerer:
         self._identifier.probabilities([CANARY])
         for group, model in self._models.items():
             try:
-                self._decoder.decode(model.logits([CANARY]), self.manifest.labels)
+                model.answers([CANARY])
             except Exception as error:  # whatever a graph can do wrong: it must not be served
                 raise BundleError(f"bundle {bundle.directory}: group {group} does not answer: {error}") from error
+
+
+def _parts(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return the fields of a dataclass; what lies inside them stays as it is, unlike ``asdict``'s copies."""
+    return {part.name: getattr(record, part.name) for part in fields(record)}

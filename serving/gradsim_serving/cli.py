@@ -7,7 +7,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ import click
 from gradsim_serving.defaults import MAX_BODY_BYTES, QUEUE, TIMEOUT_SECONDS
 from gradsim_serving.examples import example
 from gradsim_shared.bundle import read_manifest
+from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import GradsimError, SettingsError
 
 
@@ -87,7 +88,7 @@ def main(
     timeout_seconds: int,
     log_level: str,
 ) -> None:
-    """Serve one or more bundles over HTTP: one for each task.
+    """Serve one or more bundles over HTTP: one for each of /sentiment, /ner and /pos.
 
     A bundle is the directory that `gradsim-offline build` wrote, such as runs/demo/bundle.
     """
@@ -121,6 +122,7 @@ def serve(
         SettingsError: The port cannot be listened on.
     """
     manifests = [read_manifest(directory) for directory in bundles]  # the common mistakes, before heavy imports
+    served = {endpoint_of(manifest): [language.code for language in manifest.languages] for manifest in manifests}
     import uvicorn
 
     from gradsim_serving.app import create_app
@@ -129,7 +131,7 @@ def serve(
 
     def finished(error: GradsimError | None) -> None:
         if error is None:
-            click.echo(_ready(url, endpoint, [language.code for language in manifests[0].languages]))
+            click.echo(_ready(url, served))
         else:
             failures.append(error)
             server.should_exit = True
@@ -142,7 +144,6 @@ def serve(
         timeout_seconds=timeout_seconds,
         finished=finished,
     )
-    endpoint = next(route for route in app.openapi()["paths"])
     listening = _listen(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(app, log_level=log_level, access_log=False, server_header=False))
@@ -174,11 +175,15 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _ready(url: str, endpoint: str, languages: Collection[str]) -> str:
+def _ready(url: str, served: Mapping[str, Collection[str]]) -> str:
+    """Say where the service is, and how to ask each endpoint: ``{endpoint: languages}``."""
     escaped = sys.stdout.encoding.lower() != "utf-8"  # then the terminal may have no such letter
-    body = json.dumps({"texts": [example(languages)], "language": None}, ensure_ascii=escaped)
-    command = f"curl -s {url}{endpoint} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
-    return f"Ready: {url}\nTry:   {command}"
+    lines = [f"Ready: {url}"]
+    for endpoint, languages in served.items():
+        text = example(endpoint.removeprefix("/"), languages)
+        body = json.dumps({"texts": [text], "language": None}, ensure_ascii=escaped)
+        lines.append(f"Try:   curl -s {url}{endpoint} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

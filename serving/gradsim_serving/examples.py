@@ -1,10 +1,10 @@
-"""A short text in a language of the bundle, for the command that `gradsim-serve` shows when it is ready."""
+"""A short text in a language of a bundle: in the commands that `gradsim-serve` shows when it is ready, in OpenAPI."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-EXAMPLES = {
+OPINIONS = {
     "hau": "Ina son wannan fim",
     "swa": "Ninapenda filamu hii",
     "pcm": "I like dis film well well",
@@ -24,11 +24,49 @@ EXAMPLES = {
     "hin": "यह फिल्म बहुत अच्छी है",
     "zho": "这部电影很好看",
 }
-"""ISO 639-3 -> text; the first that a bundle serves is shown."""
 
-GENERIC = "Hello!"
+PEOPLE_AND_PLACES = {  # somebody lives, or is, somewhere
+    "swa": "Juma anaishi Nairobi.",
+    "hau": "Musa yana zaune a Kano.",
+    "pcm": "Musa dey live for Lagos.",
+    "yor": "Adé ń gbé ní Ìbàdàn.",
+    "ibo": "Chinedu bi na Enugu.",
+    "kin": "Mukamana atuye i Kigali.",
+    "lug": "Nakato abeera mu Kampala.",
+    "luo": "Otieno odak Kisumu.",
+    "wol": "Fatou mu ngi dëkk Dakar.",
+    "amh": "አበበ በአዲስ አበባ ይኖራል።",
+    "zul": "Sipho uhlala eThekwini.",
+    "xho": "Sipho uhlala eKapa.",
+    "sna": "Tendai anogara muHarare.",
+    "nya": "Chisomo amakhala ku Lilongwe.",
+    "tsn": "Thabo o nna kwa Gaborone.",
+    "twi": "Kofi te Kumasi.",
+    "ewe": "Kofi le Lome.",
+    "fon": "Koku ɖò Kutɔnu.",
+    "bam": "Musa bɛ Bamakɔ.",
+    "mos": "Musa bee Waogdgo.",
+    "bbj": "Fotso, Bafoussam",
+    "eng": "Ada Lovelace lived in London.",
+    "deu": "Clara Schumann lebte in Frankfurt.",
+    "fra": "Marie Curie a vécu à Paris.",
+    "spa": "Frida Kahlo vivió en Coyoacán.",
+    "por": "Clarice Lispector viveu no Recife.",
+    "ita": "Grazia Deledda visse a Roma.",
+    "tur": "Orhan Pamuk İstanbul'da oturuyor.",
+    "ind": "Kartini lahir di Jepara.",
+    "rus": "Анна Ахматова жила в Ленинграде.",
+    "hin": "प्रेमचंद वाराणसी में रहते थे।",
+    "zho": "鲁迅住在北京。",
+}
+
+EXAMPLES: Mapping[str, Mapping[str, str]] = {"sentiment": OPINIONS}
+"""Name of an endpoint -> ISO 639-3 -> text; for endpoints that are not here, texts with names."""
+
+GENERIC = {"sentiment": "Hello!"}
 
 
-def example(languages: Collection[str]) -> str:
-    """Return a text for a bundle that serves these languages."""
-    return next((text for code, text in EXAMPLES.items() if code in languages), GENERIC)
+def example(endpoint: str, languages: Collection[str]) -> str:
+    """Return a text for an endpoint, named without its slash: in the first of our languages that it serves."""
+    texts = EXAMPLES.get(endpoint, PEOPLE_AND_PLACES)
+    return next((text for code, text in texts.items() if code in languages), GENERIC.get(endpoint, "Wangari Maathai"))

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic_core import PydanticCustomError
 
-from gradsim_serving.tasks import Decoder
 from gradsim_serving.validation import MAX_CHARACTERS, MAX_CODE_CHARACTERS, MAX_TEXTS
 from gradsim_shared.manifest import Parity
 
@@ -37,11 +36,7 @@ Code = Annotated[
 class Texts(BaseModel):
     """Texts to answer, and their languages where the caller knows them."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={"examples": [{"texts": ["Ina son wannan fim"], "language": None}]},
-    )
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     texts: Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS)]
     language: Annotated[
@@ -61,9 +56,10 @@ class RouteForm(BaseModel):
 
 
 class LanguageForm(BaseModel):
-    """One language that one task serves."""
+    """One language that one endpoint serves."""
 
     task: str
+    endpoint: str = Field(description="where it is answered")
     code: str = Field(description="ISO 639-3")
     name: str
     aliases: list[str]
@@ -74,8 +70,11 @@ class LanguageForm(BaseModel):
 
 
 class Languages(BaseModel):
-    """Every language that is served."""
+    """Every language that is served, and where."""
 
+    endpoints: dict[str, list[str]] = Field(
+        description="ISO 639-3 codes that each endpoint knows", examples=[{"/sentiment": ["hau"], "/ner": ["hau"]}]
+    )
     languages: list[LanguageForm]
 
 
@@ -83,6 +82,7 @@ class GroupForm(BaseModel):
     """One group of one bundle."""
 
     task: str
+    endpoint: str
     bundle: str
     id: str
     members: list[str] = Field(description="languages that its model was trained on")
@@ -123,25 +123,28 @@ class State(BaseModel):
     status: Literal["live", "ready"]
 
 
-def prediction_form(decoder: Decoder) -> type[BaseModel]:
-    """Return the form of one prediction: the fields of the decoder's ``Prediction``, and the route."""
-    name = decoder.ROUTE_NAME.capitalize()
-    types = get_type_hints(decoder.Prediction)
-    parts: dict[str, Any] = {part.name: (types[part.name], ...) for part in fields(decoder.Prediction)}
+def answer_form(name: str, prediction: type[Any]) -> type[BaseModel]:
+    """Return the form of a whole answer: one prediction for each text, in the order of the request.
+
+    Args:
+        name: Of the endpoint, without its slash.
+        prediction: The dataclass whose fields a prediction has, beside its route.
+    """
+    form: Any = _prediction_form(name, prediction)
     return create_model(
-        f"{name}Prediction",
-        __doc__=f"The {decoder.ROUTE_NAME} answer for one text, and its route.",
-        **parts,
-        route=(RouteForm, ...),
+        f"{name.capitalize()}Answer",
+        __doc__="One prediction for each text, in the order of the request.",
+        predictions=(list[form], ...),
+        bundle=(str, Field(description="name@version", examples=["afrisenti@1.0.0"])),
     )
 
 
-def answer_form(decoder: Decoder) -> type[BaseModel]:
-    """Return the form of a whole answer: one prediction for each text, in the order of the request."""
-    prediction: Any = prediction_form(decoder)
+def _prediction_form(name: str, prediction: type[Any]) -> type[BaseModel]:
+    types = get_type_hints(prediction, include_extras=True)  # with their descriptions
+    parts: dict[str, Any] = {part.name: (types[part.name], ...) for part in fields(prediction)}
     return create_model(
-        f"{decoder.ROUTE_NAME.capitalize()}Answer",
-        __doc__="One prediction for each text, in the order of the request.",
-        predictions=(list[prediction], ...),
-        bundle=(str, Field(description="name@version", examples=["afrisenti@1.0.0"])),
+        f"{name.capitalize()}Prediction",
+        __doc__=f"The {name} answer for one text, and its route.",
+        **parts,
+        route=(RouteForm, ...),
     )

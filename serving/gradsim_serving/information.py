@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -11,20 +11,23 @@ from gradsim_serving.errors import error_responses
 from gradsim_serving.forms import BundleForm, GroupForm, Groups, Index, LanguageForm, Languages, State
 from gradsim_serving.loading import Loading
 from gradsim_serving.metrics import Metrics
-from gradsim_serving.tasks import decoder_of
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Group, Language, Manifest
 
 
-def add_information(app: FastAPI, bundles: Sequence[Bundle], loading: Loading, metrics: Metrics) -> Collection[str]:
+def add_information(app: FastAPI, bundles: Mapping[str, Bundle], loading: Loading, metrics: Metrics) -> Collection[str]:
     """Add the endpoints to ``app``, after those of the tasks; return every path that it now has."""
-    languages = Languages(languages=[_language(b, language) for b in bundles for language in b.manifest.languages])
-    groups = Groups(groups=[_group(b.manifest, group) for b in bundles for group in b.manifest.groups])
+    manifests = {endpoint: bundle.manifest for endpoint, bundle in bundles.items()}
+    languages = Languages(
+        endpoints={endpoint: sorted(language.code for language in m.languages) for endpoint, m in manifests.items()},
+        languages=[_language(endpoint, m, language) for endpoint, m in manifests.items() for language in m.languages],
+    )
+    groups = Groups(groups=[_group(endpoint, m, group) for endpoint, m in manifests.items() for group in m.groups])
 
     @app.get("/", summary="What there is", responses=error_responses(500))
     async def index() -> Index:
-        return Index(bundles=[_bundle(bundle) for bundle in bundles], endpoints=sorted(paths))
+        return Index(bundles=[_bundle(endpoint, m) for endpoint, m in manifests.items()], endpoints=sorted(paths))
 
     @app.get("/languages", summary="Languages that are served", responses=error_responses(500))
     async def list_languages() -> Languages:
@@ -53,19 +56,14 @@ def add_information(app: FastAPI, bundles: Sequence[Bundle], loading: Loading, m
     return paths
 
 
-def _bundle(bundle: Bundle) -> BundleForm:
-    manifest = bundle.manifest
-    return BundleForm(
-        bundle=manifest.title,
-        task=manifest.task,
-        endpoint=f"/{decoder_of(manifest.task).ROUTE_NAME}",
-        labels=manifest.labels,
-    )
+def _bundle(endpoint: str, manifest: Manifest) -> BundleForm:
+    return BundleForm(bundle=manifest.title, task=manifest.task, endpoint=endpoint, labels=manifest.labels)
 
 
-def _language(bundle: Bundle, language: Language) -> LanguageForm:
+def _language(endpoint: str, manifest: Manifest, language: Language) -> LanguageForm:
     return LanguageForm(
-        task=bundle.manifest.task,
+        task=manifest.task,
+        endpoint=endpoint,
         code=language.code,
         name=language.name,
         aliases=language.aliases,
@@ -76,10 +74,11 @@ def _language(bundle: Bundle, language: Language) -> LanguageForm:
     )
 
 
-def _group(manifest: Manifest, group: Group) -> GroupForm:
+def _group(endpoint: str, manifest: Manifest, group: Group) -> GroupForm:
     served = served_precision(group)
     return GroupForm(
         task=manifest.task,
+        endpoint=endpoint,
         bundle=manifest.title,
         id=group.id,
         members=group.members,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from gradsim_serving.answering import Answerer
 from gradsim_serving.errors import describe
+from gradsim_serving.model_files import Loaded
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import BundleError, GradsimError, RequestError
 
@@ -18,13 +19,13 @@ class Loading:
     """Bundles on their way to answering.
 
     Args:
-        bundles: One for each task.
+        bundles: Each under its endpoint.
         threads: How many threads compute one batch.
         finished: Called once from the loading thread, with the error when there was one; ``None`` means: log it.
     """
 
     def __init__(
-        self, bundles: Sequence[Bundle], threads: int, finished: Callable[[GradsimError | None], None] | None = None
+        self, bundles: Mapping[str, Bundle], threads: int, finished: Callable[[GradsimError | None], None] | None = None
     ) -> None:
         self.error: GradsimError | None = None
         self._bundles = bundles
@@ -42,14 +43,14 @@ class Loading:
         """Whether every bundle answers."""
         return self._ready.is_set()
 
-    def answerer(self, task: str) -> Answerer:
-        """Return who answers a task.
+    def answerer(self, endpoint: str) -> Answerer:
+        """Return who answers at an endpoint.
 
         Raises:
             RequestError: ``not_ready``: the models are not loaded yet, or cannot be.
         """
         self.require_ready()
-        return self._answerers[task]
+        return self._answerers[endpoint]
 
     def require_ready(self) -> None:
         """Raise ``not_ready`` unless every bundle answers."""
@@ -60,8 +61,9 @@ class Loading:
 
     def _load(self) -> None:
         try:
-            for bundle in self._bundles:
-                self._answerers[bundle.manifest.task] = Answerer(bundle, self._threads)
+            loaded = Loaded()
+            for endpoint, bundle in self._bundles.items():
+                self._answerers[endpoint] = Answerer(bundle, self._threads, loaded)
         except GradsimError as error:
             self.error = error
         except Exception as error:  # a fault of ours: still nothing may be served

@@ -1,4 +1,4 @@
-"""From texts to a group model's logits: tokenise, batch by length, run. The same for scores and for served answers."""
+"""A group's exported model: read texts, run in batches by length, decode; the same for scores and served answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Text, decoder_of
 from gradsim_shared.errors import BundleError
 from gradsim_shared.manifest import Group, Precision
 
@@ -24,19 +25,6 @@ class Session(Protocol):
         """Return the model's outputs."""
 
 
-class FastTokenizer(Protocol):
-    """The part of a ``tokenizers.Tokenizer`` that is used."""
-
-    def encode_batch(self, input: list[str]) -> list[Any]:  # noqa: A002 - the library's own name
-        """Return one encoding, with ``ids``, per text."""
-
-    def no_padding(self) -> None:
-        """Switch padding off."""
-
-    def enable_truncation(self, max_length: int) -> None:
-        """Cut longer texts."""
-
-
 class GroupModel:
     """The model that answers for one group. It may be used from several threads.
 
@@ -44,35 +32,63 @@ class GroupModel:
         session: Runs model.onnx.
         tokenizer: Reads tokenizer.json; its padding and truncation are set here.
         group: The group's entry in the manifest.
-        maximum_length: Tokens; longer texts are cut.
+        task: What is predicted.
+        labels: In the order of the model's outputs.
+        maximum_length: Tokens that the model can read at once.
+        segmentation: The rule that splits raw text into words.
 
     Raises:
-        BundleError: The model asks for inputs that this version does not know.
+        BundleError: The model asks for inputs that this version does not know, or so does the task.
     """
 
-    def __init__(self, session: Session, tokenizer: FastTokenizer, group: Group, maximum_length: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        tokenizer: FastTokenizer,
+        group: Group,
+        *,
+        task: str,
+        labels: Sequence[str],
+        maximum_length: int,
+        segmentation: str,
+    ) -> None:
         if unknown := set(group.inputs) - KNOWN_INPUTS:
             raise BundleError(f"group {group.id} needs inputs that this version does not know: {sorted(unknown)}")
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(maximum_length)
-        self._session, self._tokenizer, self._group = session, tokenizer, group
+        self._decoder = decoder_of(task)
+        self._reader = self._decoder.Reader(tokenizer, maximum_length, segmentation)
+        self._session, self._group, self._labels = session, group, list(labels)
 
-    def logits(self, texts: Sequence[str], before_chunk: Callable[[], None] | None = None) -> NDArray[np.float32]:
-        """Return ``[texts, labels]``, in the order of ``texts``.
+    def answers(self, texts: Sequence[Text], before_chunk: Callable[[], None] | None = None) -> list[Decoded]:
+        """Return the answer to each text, in their order.
 
         Args:
-            texts: One or more texts.
+            texts: One or more texts, raw or as words.
             before_chunk: Called before each batch runs; what it raises ends the work.
+
+        Raises:
+            ValueError: The model's outputs are not what they must be.
         """
-        encodings = self._tokenizer.encode_batch(list(texts))
-        parts: list[NDArray[np.float32]] = []
-        order: list[int] = []
-        for rows in self._chunks([len(encoding.ids) for encoding in encodings]):
+        reading = self._reader.read(texts)
+        logits = self._decoder.gather(reading, self.run(reading.ids, before_chunk))
+        return self._decoder.decode(logits, texts, reading, self._labels)
+
+    def logits(self, texts: Sequence[Text]) -> list[Logits]:
+        """Return the logits of each text, ``[units, labels]``: a unit is the text, or each of its words."""
+        reading = self._reader.read(texts)
+        return self._decoder.gather(reading, self.run(reading.ids))
+
+    def run(
+        self, ids: Sequence[Sequence[int]], before_chunk: Callable[[], None] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Return the model's output for each piece, without what was padded: ``[labels]`` or ``[tokens, labels]``."""
+        found: dict[int, NDArray[np.float32]] = {}
+        for rows in self._chunks([len(tokens) for tokens in ids]):
             if before_chunk is not None:
                 before_chunk()
-            parts.append(self._session.run(None, self._inputs([encodings[row].ids for row in rows]))[0])
-            order += rows
-        return np.asarray(np.concatenate(parts)[np.argsort(order)])
+            outputs = self._session.run(None, self._inputs([ids[row] for row in rows]))[0]
+            for row, output in zip(rows, outputs, strict=True):
+                found[row] = output if output.ndim == 1 else output[: len(ids[row])]
+        return [found[row] for row in range(len(ids))]
 
     def _chunks(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Yield rows that run together: shortest first, so that little is padded."""
@@ -82,7 +98,8 @@ class GroupModel:
                 yield chunk
                 chunk = []
             chunk.append(row)
-        yield chunk
+        if chunk:
+            yield chunk
 
     def _padded(self, length: int) -> int:
         return -(-max(length, 1) // self._group.pad_multiple) * self._group.pad_multiple

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gradsim_shared.segmentation import RULES
 
 FORMAT = 1
 OLDEST_FORMAT = 1
@@ -69,7 +71,7 @@ class Parity(_Entry):
 
     texts: int = Field(description="real dev texts compared (training texts where there is no dev split)")
     max_difference: float = Field(description="largest absolute difference of a logit")
-    label_agreement: float = Field(description="share of texts with the same label, 0 to 1")
+    label_agreement: float = Field(description="share of texts (of words, for tagging) with the same label, 0 to 1")
 
 
 class Precision(_Entry):
@@ -166,7 +168,9 @@ class Manifest(_Entry):
     labels: list[str] = Field(min_length=2, description="in the order of the model's outputs")
     metric: Name
     segmentation: str = Field(default="none", description="the rule that splits raw text into words; none: not split")
-    maximum_length: Annotated[int, Field(gt=0)] = Field(description="tokens; longer texts are cut")
+    maximum_length: Annotated[int, Field(gt=0)] = Field(
+        description="tokens that a model reads at once; longer texts are cut, longer sentences read in windows"
+    )
     languages: list[Language] = Field(min_length=1)
     groups: list[Group] = Field(min_length=1)
     similarity: Similarity
@@ -176,6 +180,13 @@ class Manifest(_Entry):
     provenance: Provenance
     assignment: Assignment | None = Field(default=None, description="null: no new language can be assigned")
     files: dict[str, FileEntry] = Field(description="every file but the manifest, by path inside the bundle")
+
+    @field_validator("segmentation")
+    @classmethod
+    def _known_segmentation(cls, rule: str) -> str:
+        if rule != "none" and rule not in RULES:
+            raise ValueError(f"unknown segmentation rule {rule!r}; this version knows none, {', '.join(RULES)}")
+        return rule
 
     @model_validator(mode="after")
     def _names_agree(self) -> Manifest:

@@ -24,13 +24,13 @@ class Server:
     client: httpx.Client
     log: Path
 
-    def ask(self, *texts: object, language: object = None) -> httpx.Response:
-        """Ask for the sentiment of texts."""
-        return self.client.post("/sentiment", json={"texts": list(texts), "language": language})
+    def ask(self, *texts: object, language: object = None, endpoint: str = "/sentiment") -> httpx.Response:
+        """Ask about texts."""
+        return self.client.post(endpoint, json={"texts": list(texts), "language": language})
 
-    def send(self, body: bytes, content_type: str = "application/json") -> httpx.Response:
+    def send(self, body: bytes, content_type: str = "application/json", endpoint: str = "/sentiment") -> httpx.Response:
         """Send a body as it is."""
-        return self.client.post("/sentiment", content=body, headers={"Content-Type": content_type})
+        return self.client.post(endpoint, content=body, headers={"Content-Type": content_type})
 
 
 def free_port() -> int:

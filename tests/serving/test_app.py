@@ -92,8 +92,8 @@ def test_a_fault_of_ours_is_500_without_details_and_logs_no_text(tiny, monkeypat
 
 
 def test_outputs_that_are_not_finite_are_never_served(tiny, monkeypatch):
-    logits = GroupModel.logits
-    monkeypatch.setattr(GroupModel, "logits", lambda *a, **k: logits(*a, **k) * float("nan"))
+    run = GroupModel.run
+    monkeypatch.setattr(GroupModel, "run", lambda *a, **k: [output * float("nan") for output in run(*a, **k)])
     failures: list[object] = []
     app = create_app([tiny], finished=failures.append)
 
@@ -107,9 +107,9 @@ def test_outputs_that_are_not_finite_are_never_served(tiny, monkeypatch):
     assert "group g0 does not answer" in str(failures[0])
 
 
-def test_two_bundles_of_one_task_are_refused(tiny, tmp_path):
+def test_two_bundles_for_one_endpoint_are_refused(tiny, tmp_path):
     other = tiny_bundle.build(tmp_path / "other", name="other")
-    with pytest.raises(BundleError, match="are both for the task text_classification; name one"):
+    with pytest.raises(BundleError, match="both answer /sentiment; name one"):
         create_app([tiny, other])
 
 
@@ -147,9 +147,9 @@ def test_logits_do_not_depend_on_the_batch(tiny):
     model = load_group_model(bundle, bundle.manifest.groups[1], threads=1)
     texts = [text for language in ("pcm", "amh") for text, _ in tiny_bundle.sentences(language)] * 20 + ["", "a " * 500]
     together = model.logits(texts)
-    assert together.shape == (len(texts), 3)
+    assert [logits.shape for logits in together] == [(1, 3)] * len(texts)
     for row in range(0, len(texts), 37):
-        assert together[row] == pytest.approx(model.logits([texts[row]])[0], abs=1e-6)
+        assert together[row][0] == pytest.approx(model.logits([texts[row]])[0][0], abs=1e-6)
     with pytest.raises(RequestError) as failure:
         Answerer(bundle, threads=1).answer(texts[:2], None, deadline=time.monotonic() - 1)
     assert failure.value.code == "timeout"

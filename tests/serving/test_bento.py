@@ -11,6 +11,7 @@ import pytest
 from real_server import ROOT, free_port, running
 
 TEXTS = ["Wannan fim yana da kyau sosai", "ይህ ፊልም በጣም ጥሩ ነው", "Dis food no make sense at all", "Привет"]
+ENDPOINTS = ["/sentiment", "/ner", "/pos"]
 WHERE = (
     "import importlib.util, bentoml; bentoml.load('{tag}'); import gradsim_serving, gradsim_shared;"
     "print(gradsim_shared.__file__); print(gradsim_serving.__file__); print(importlib.util.find_spec('torch') is None)"
@@ -31,9 +32,9 @@ def environment(home):
 
 
 @pytest.fixture(scope="module")
-def tag(tiny, environment):
-    """The tag of a Bento with the tiny bundle."""
-    command = [sys.executable, str(ROOT / "serving" / "make_bento.py"), str(tiny)]
+def tag(three, environment):
+    """The tag of a Bento with three bundles."""
+    command = [sys.executable, str(ROOT / "serving" / "make_bento.py"), *three]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     first, *_ = done.stdout.splitlines()
@@ -68,7 +69,9 @@ def check(python, tag, home, environment, direct):
     serve = [python, "-P", "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     kept = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "GRADSIM_THREADS": "1"}
     with running(serve, port, home / "log", kept, cwd=empty) as server:
-        assert server.ask(*TEXTS).content == direct.ask(*TEXTS).content
+        for endpoint in ENDPOINTS:
+            assert server.ask(*TEXTS, endpoint=endpoint).status_code == 200
+            assert server.ask(*TEXTS, endpoint=endpoint).content == direct.ask(*TEXTS, endpoint=endpoint).content
     return no_torch == "True"
 
 
@@ -81,6 +84,13 @@ def test_a_bento_holds_nothing_else(tag, home):
     assert sorted(path.name for path in sources.iterdir()) == ["bentofile.yaml", "bundles", "serving", "shared"]
     assert not list(sources.rglob("__pycache__"))
     assert sorted(path.name for path in (sources / "serving").iterdir()) == ["entry.py", "gradsim_serving"]
+    assert sorted(path.name for path in (sources / "bundles").iterdir()) == ["ner", "pos", "sentiment"]
+
+
+def test_two_bundles_for_one_endpoint_make_no_bento(tiny, environment):
+    command = [sys.executable, str(ROOT / "serving" / "make_bento.py"), str(tiny), str(tiny)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"Error: {tiny} and {tiny} both answer /sentiment; name one of them\n")
 
 
 @pytest.mark.slow

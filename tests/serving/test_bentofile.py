@@ -6,6 +6,7 @@ import importlib.util
 import tomllib
 
 import pytest
+import tiny_tags
 import yaml
 from real_server import ROOT
 
@@ -32,25 +33,33 @@ def test_bentofile_and_pyproject_name_the_same_packages():
 
 
 def test_the_build_context_holds_sources_and_bundle_and_nothing_else(make_bento, tiny, tmp_path):
-    make_bento.stage([open_bundle(tiny)], tmp_path)
+    make_bento.stage({"/sentiment": open_bundle(tiny)}, tmp_path)
     (tiny / "secret.env").write_text("x", encoding="utf-8")
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert {
         "bentofile.yaml",
         "serving/entry.py",
-        "bundles/tiny/manifest.json",
+        "bundles/sentiment/manifest.json",
         "shared/gradsim_shared/py.typed",
     } <= found
     allowed = (
         "serving/gradsim_serving/",
         "serving/entry.py",
         "shared/gradsim_shared/",
-        "bundles/tiny/",
+        "bundles/sentiment/",
         "bentofile.yaml",
     )
     assert all(file.startswith(allowed) for file in found)
     assert not [file for file in found if "__pycache__" in file or "secret" in file]
-    assert open_bundle(tmp_path / "bundles" / "tiny").manifest == open_bundle(tiny).manifest
+    assert open_bundle(tmp_path / "bundles" / "sentiment").manifest == open_bundle(tiny).manifest
+
+
+def test_bundles_of_one_name_lie_beside_each_other(make_bento, tiny, tmp_path):
+    ner = tiny_tags.build_ner(tmp_path / "ner", name="tiny")
+    make_bento.stage({"/sentiment": open_bundle(tiny), "/ner": open_bundle(ner)}, tmp_path / "context")
+    staged = [open_bundle(tmp_path / "context" / "bundles" / folder).manifest for folder in ("sentiment", "ner")]
+    assert [manifest.title for manifest in staged] == ["tiny@1.0.0"] * 2
+    assert [manifest.task for manifest in staged] == ["text_classification", "token_classification"]
 
 
 def test_packages_are_pinned_with_all_that_they_need(make_bento, tmp_path):

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from real_server import ROOT, SOURCES, free_port, running
 
 from gradsim_serving.cli import _ready, main
-from gradsim_serving.examples import EXAMPLES, GENERIC, example
+from gradsim_serving.examples import GENERIC, OPINIONS, PEOPLE_AND_PLACES, example
 from gradsim_shared.errors import BundleError
 
 
@@ -79,13 +79,22 @@ def test_limits_reach_the_app(tiny, monkeypatch, by):
 
 
 @pytest.mark.parametrize(
-    ("languages", "text"),
-    [(["amh", "hau"], EXAMPLES["hau"]), (["spa", "xyz"], EXAMPLES["spa"]), (["xyz"], GENERIC)],
+    ("endpoint", "languages", "text"),
+    [
+        ("sentiment", ["amh", "hau"], OPINIONS["hau"]),
+        ("sentiment", ["spa", "xyz"], OPINIONS["spa"]),
+        ("sentiment", ["xyz"], GENERIC["sentiment"]),
+        ("ner", ["amh", "luo"], PEOPLE_AND_PLACES["luo"]),
+        ("pos", ["eng"], PEOPLE_AND_PLACES["eng"]),
+        ("ner", ["xyz"], "Wangari Maathai"),
+        ("of-a-later-version", ["deu"], PEOPLE_AND_PLACES["deu"]),
+    ],
 )
-def test_the_example_is_in_a_language_of_the_bundle(languages, text):
-    assert example(languages) == text
-    line = _ready("http://h:1", "/sentiment", languages).splitlines()[1]
+def test_the_example_is_in_a_language_of_the_bundle_and_fits_the_endpoint(endpoint, languages, text):
+    assert example(endpoint, languages) == text
+    line = _ready("http://h:1", {f"/{endpoint}": languages}).splitlines()[1]
     assert json.loads(shlex.split(line)[-1]) == {"texts": [text], "language": None}
+    assert f"curl -s http://h:1/{endpoint} " in line
 
 
 def test_no_bundle():
@@ -157,6 +166,28 @@ def test_it_says_how_to_ask_and_stops_when_told(tiny, number):
     _, errors = process.communicate(timeout=20)
     assert time.monotonic() - begin < 10
     assert (process.returncode, errors) == (0, "")
+
+
+def test_of_several_bundles_it_says_how_to_ask_each(three):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gradsim_serving", *three, "--port", "0"],
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    url, *commands = [process.stdout.readline() for _ in range(4)]
+    answers = [
+        json.loads(subprocess.run(line.removeprefix("Try:"), shell=True, capture_output=True, check=True).stdout)
+        for line in commands
+    ]
+    process.terminate()
+    assert process.communicate(timeout=20) == ("", "")
+    address = url.removeprefix("Ready:").strip()
+    assert [line.split()[3] for line in commands] == [f"{address}/{name}" for name in ("sentiment", "ner", "pos")]
+    assert [answer["bundle"] for answer in answers] == ["tiny@1.0.0", "tiny-ner@1.0.0", "tiny-pos@1.0.0"]
+    assert [entity["text"] for entity in answers[1]["predictions"][0]["entities"]] == ["Juma", "Nairobi"]
 
 
 @pytest.mark.parametrize("variable", ["GRADSIM_QUEUE", "GRADSIM_TIMEOUT_SECONDS"])

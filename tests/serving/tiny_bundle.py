@@ -1,21 +1,17 @@
-"""A tiny real bundle: real tokenizers, ONNX graphs and fastText model, built in about a second."""
+"""A tiny real bundle for sentiment: real tokenizers, ONNX graphs and fastText model, built in about a second."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import tiny_identifier
 from onnx import TensorProto, helper, numpy_helper, save
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from gradsim_shared.bundle import file_entry
-from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import (
     Fallback,
     Group,
@@ -46,8 +42,15 @@ OPINIONS = {
 }
 SERVED_BY = {"hau": "g0", "swa": "g0", "pcm": "g1", "amh": "g1"}
 MEMBERS = {"g0": ["hau", "swa"], "g1": ["amh", "hau", "pcm"]}  # hau is source-only in g1
-NAMES = {"hau": "Hausa", "swa": "Swahili", "pcm": "Nigerian Pidgin", "amh": "Amharic"}
-ALIASES = {"hau": ["ha"], "swa": ["sw", "swh"], "pcm": ["pg"], "amh": ["am"]}
+NAMES = {
+    "hau": "Hausa",
+    "swa": "Swahili",
+    "pcm": "Nigerian Pidgin",
+    "amh": "Amharic",
+    "yor": "Yoruba",
+    "eng": "English",
+}
+ALIASES = {"hau": ["ha"], "swa": ["sw", "swh"], "pcm": ["pg"], "amh": ["am"], "yor": ["yo"], "eng": ["en"]}
 
 
 def sentences(language: str) -> list[tuple[str, str]]:
@@ -63,7 +66,8 @@ def sentences(language: str) -> list[tuple[str, str]]:
 def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5) -> Path:
     """Write the bundle into ``directory`` and return it."""
     directory.mkdir(parents=True)
-    (directory / "identifier.ftz").write_bytes(_identifier())
+    spoken = [(code, text) for code in SERVED_BY for text, _ in sentences(code)]
+    (directory / "identifier.ftz").write_bytes(tiny_identifier.train(spoken))
     (directory / "similarity.json").write_text(json.dumps({"languages": sorted(SERVED_BY)}), encoding="utf-8")
     for group in MEMBERS:
         _group(directory / "groups" / group, group)
@@ -71,16 +75,28 @@ def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5) -> Pat
     return directory
 
 
-def write_manifest(directory: Path, *, name: str = "tiny", task: str = "text_classification", threshold: float) -> None:
+def write_manifest(
+    directory: Path,
+    *,
+    name: str = "tiny",
+    threshold: float,
+    task: str = "text_classification",
+    labels: Sequence[str] = LABELS,
+    metric: str = "weighted_f1",
+    segmentation: str = "none",
+    served_by: Mapping[str, str] = SERVED_BY,
+    members: Mapping[str, Sequence[str]] = MEMBERS,
+) -> None:
     """Write the manifest of what lies in ``directory``."""
     paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "manifest.json")
-    scores = {"weighted_f1": 0.9}
+    scores = {metric: 0.9}
     manifest = Manifest(
         name=name,
         version="1.0.0",
         task=task,
-        labels=LABELS,
-        metric="weighted_f1",
+        labels=list(labels),
+        metric=metric,
+        segmentation=segmentation,
         maximum_length=64,
         languages=[
             Language(
@@ -89,16 +105,16 @@ def write_manifest(directory: Path, *, name: str = "tiny", task: str = "text_cla
                 aliases=ALIASES[code],
                 scripts=["ETHIOPIC"] if code == "amh" else ["LATIN"],
                 group=group,
-                collective_similarity={other: 0.4 for other, members in MEMBERS.items() if code in members},
+                collective_similarity={other: 0.4 for other, codes in members.items() if code in codes},
                 counts={"train": 28},
                 scores={"test": Scores(multilingual=scores, group=scores, service=scores)},
             )
-            for code, group in sorted(SERVED_BY.items())
+            for code, group in sorted(served_by.items())
         ],
         groups=[
             Group(
                 id=group,
-                members=members,
+                members=list(codes),
                 tokenizer=f"groups/{group}/tokenizer.json",
                 precisions={
                     "fp32": Precision(
@@ -111,11 +127,11 @@ def write_manifest(directory: Path, *, name: str = "tiny", task: str = "text_cla
                 pad_id=0,
                 pad_multiple=8,
             )
-            for group, members in MEMBERS.items()
+            for group, codes in members.items()
         ],
         similarity=Similarity(measure="given"),
         grouping=Grouping(solver="exact", singleton_score="self", score=1.6, bound=1.6, proven=True),
-        identifier=Identifier(labels={f"__label__{code}": code for code in SERVED_BY}, threshold=threshold),
+        identifier=Identifier(labels={f"__label__{code}": code for code in served_by}, threshold=threshold),
         fallback=Fallback(group="g0"),
         provenance=Provenance(
             created="2025-01-01T00:00:00Z", data="tiny", data_fingerprint="0" * 64, model="bag", seed=1, versions={}
@@ -123,30 +139,6 @@ def write_manifest(directory: Path, *, name: str = "tiny", task: str = "text_cla
         files={path.relative_to(directory).as_posix(): file_entry(path) for path in paths},
     )
     (directory / "manifest.json").write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
-
-
-@cache
-def _identifier() -> bytes:
-    """Train the identifier, the same at every call and in every run.
-
-    With fewer than 11 threads fastText 0.9.3 leaves part of its matrix uninitialised, with more than 1 its result is
-    another each time. So: one thread, in a process whose allocations are zeros (glibc fills them with 255 ^ 255).
-    """
-    lines = [f"__label__{code} {identifier_text(text)}" for code in SERVED_BY for text, _ in sentences(code)]
-    with tempfile.TemporaryDirectory() as directory:
-        (Path(directory) / "train.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        environment = os.environ | {"MALLOC_PERTURB_": "255"}
-        subprocess.run([sys.executable, "-c", _TRAIN], cwd=directory, env=environment, check=True)
-        return (Path(directory) / "model.ftz").read_bytes()
-
-
-_TRAIN = """
-import fasttext
-options = dict(dim=16, minn=1, maxn=4, bucket=1000, epoch=40, lr=0.5, thread=1, verbose=0)
-model = fasttext.train_supervised("train.txt", **options)
-model.quantize(input="train.txt", retrain=False, verbose=0, thread=1)
-model.save_model("model.ftz")
-"""
 
 
 def _group(directory: Path, group: str) -> None:

@@ -8,9 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from gradsim_shared.decode.text_classification import decode
+from gradsim_shared.decode import text_classification
+from gradsim_shared.decode.text_classification import Prediction
+from gradsim_shared.decoding import Reading
 
 finite = st.floats(-1e4, 1e4, width=32)
+
+
+def decode(outputs, labels) -> list[Prediction]:
+    """Decode a model's outputs, ``[texts, labels]``: one piece for each text."""
+    reading = Reading([[0]] * len(outputs))
+    logits = text_classification.gather(reading, outputs)
+    found = text_classification.decode(logits, [""] * len(outputs), reading, labels)
+    assert [one.answer for one in found] == [one.prediction.label for one in found]
+    return [one.prediction for one in found]
 
 
 @given(logits=arrays(np.float32, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6), elements=finite))
@@ -39,7 +50,7 @@ def test_a_tie_goes_to_the_first_label():
 
 
 @pytest.mark.parametrize(
-    "logits", [np.zeros((2, 3)), np.zeros(2), np.array([[np.nan, 0.0]]), np.array([[np.inf, 0.0]])]
+    "logits", [np.zeros((2, 3)), np.zeros((1, 2, 2)), np.array([[np.nan, 0.0]]), np.array([[np.inf, 0.0]])]
 )
 def test_outputs_that_cannot_be_right_are_refused(logits):
     with pytest.raises(ValueError, match=r"do not fit 2 labels|not finite"):

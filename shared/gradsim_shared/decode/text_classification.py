@@ -1,4 +1,4 @@
-"""Decode a text classifier: logits to a label, its score and the scores of all labels."""
+"""One label per text: the text is cut to what the model can read; logits become a label and the scores of all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ROUTE_NAME = "sentiment"
+from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,30 +20,46 @@ class Prediction:
     scores: dict[str, float]
 
 
-def decode(logits: NDArray[np.floating], labels: Sequence[str]) -> list[Prediction]:
-    """Turn logits into predictions.
+def route_name(_labels: Sequence[str]) -> str:
+    """Return the name of the endpoint."""
+    return "sentiment"
 
-    Args:
-        logits: ``[texts, labels]``.
-        labels: Names of the columns of ``logits``.
 
-    Returns:
-        One prediction per row. Ties go to the label that stands first.
+def prediction_type(_labels: Sequence[str]) -> type[Prediction]:
+    """Return the dataclass of one served prediction."""
+    return Prediction
+
+
+class Reader:
+    """Reads whole texts; longer ones are cut."""
+
+    def __init__(self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = "none") -> None:  # noqa: ARG002
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(maximum_length)
+        self._tokenizer = tokenizer
+
+    def read(self, texts: Sequence[Text]) -> Reading:
+        """Turn texts into token ids, one piece each."""
+        return Reading([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))])
+
+
+def gather(_reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Logits]:
+    """Return the logits of each text, ``[1, labels]``, from ``[labels]`` each."""
+    return [output[None] for output in outputs]
+
+
+def decode(logits: Sequence[Logits], _texts: Sequence[Text], _reading: Reading, labels: Sequence[str]) -> list[Decoded]:
+    """Turn logits, ``[1, labels]`` each, into answers; ties go to the label that stands first.
 
     Raises:
         ValueError: The number of columns is not the number of labels, or an output is not finite.
     """
-    if logits.ndim != 2 or logits.shape[1] != len(labels):
-        raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels")
-    if not np.isfinite(logits).all():
-        raise ValueError("the model's outputs are not finite")
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)  # [texts, labels]
-    return [_prediction(row, labels) for row in probabilities]
+    if not logits:
+        return []
+    return [_decoded(row, labels) for row in probabilities(np.concatenate(logits), labels)]
 
 
-def _prediction(probabilities: NDArray[np.float64], labels: Sequence[str]) -> Prediction:
-    best = int(probabilities.argmax())
-    scores = {label: float(probability) for label, probability in zip(labels, probabilities, strict=True)}
-    return Prediction(labels[best], scores[labels[best]], scores)
+def _decoded(found: NDArray[np.float64], labels: Sequence[str]) -> Decoded:
+    best = int(found.argmax())
+    scores = {label: float(probability) for label, probability in zip(labels, found, strict=True)}
+    return Decoded(labels[best], Prediction(labels[best], scores[labels[best]], scores))

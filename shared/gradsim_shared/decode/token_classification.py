@@ -1,0 +1,229 @@
+"""A tag for each word: named entities where the tags are IOB2, else parts of speech.
+
+Words are read by their first subword. Raw text is split into words by the bundle's segmentation rule, so that they are
+as those of the training data. A sentence that is too long for the model is read in overlapping windows, not cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities
+from gradsim_shared.iob import best_tags, entities, is_iob
+from gradsim_shared.segmentation import join, locate, segment
+from gradsim_shared.windows import windows
+
+Span = tuple[int, int]
+Start = Annotated[int, Field(description="of its first character, from 0; counted in Unicode code points, not bytes")]
+End = Annotated[int, Field(description="behind its last character; counted in Unicode code points, not bytes")]
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A named entity: ``text[start:end]`` of the text as it was sent."""
+
+    type: Annotated[str, Field(description="such as PER, LOC, ORG", examples=["LOC"])]
+    text: Annotated[str, Field(description="as it stands in the text that was sent", examples=["Lagos"])]
+    start: Start
+    end: End
+    score: Annotated[float, Field(description="mean probability of its words' tags, 0 to 1")]
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """The named entities of one text, in its order."""
+
+    entities: Annotated[list[Entity], Field(description="in the order of the text; none overlap")]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word with its part of speech: ``text[start:end]`` of the text as it was sent."""
+
+    text: Annotated[str, Field(description="as it stands in the text that was sent", examples=["Lagos"])]
+    start: Start
+    end: End
+    tag: Annotated[str, Field(description="part of speech, one of the endpoint's labels", examples=["PROPN"])]
+    score: Annotated[float, Field(description="probability of the tag, 0 to 1")]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of one text, in its order."""
+
+    words: Annotated[list[Word], Field(description="in the order of the text")]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Where a text's words are judged in one piece.
+
+    Attributes:
+        number: Of the piece in the reading.
+        words: Words of the text that are judged here.
+        positions: The token of each: its first subword.
+    """
+
+    number: int
+    words: NDArray[np.intp]
+    positions: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One text: the spans of its words, ``None`` where words were given, and where they are judged."""
+
+    count: int
+    spans: list[Span] | None
+    pieces: list[Piece]
+
+
+def route_name(labels: Sequence[str]) -> str:
+    """Return the name of the endpoint: ``ner`` for IOB2 tags, else ``pos``."""
+    return "ner" if is_iob(labels) else "pos"
+
+
+def prediction_type(labels: Sequence[str]) -> type[Entities] | type[Words]:
+    """Return the dataclass of one served prediction."""
+    return Entities if is_iob(labels) else Words
+
+
+class Reader:
+    """Reads texts word by word.
+
+    Args:
+        tokenizer: The model's.
+        maximum_length: Tokens that the model can read at once, those at the ends counted.
+        segmentation: The rule that splits raw text into words; ``none`` is for those that send words only.
+    """
+
+    def __init__(self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = "none") -> None:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self._tokenizer, self._maximum, self._rule = tokenizer, maximum_length, segmentation
+
+    def read(self, texts: Sequence[Text]) -> Reading:
+        """Turn texts, raw or as words, into the token ids of their windows."""
+        spans = [segment(text, self._rule) if isinstance(text, str) else None for text in texts]
+        words = [
+            list(text) if found is None else [text[start:end] for start, end in found]
+            for text, found in zip(texts, spans, strict=True)
+        ]
+        encodings = self._tokenizer.encode_batch(words, is_pretokenized=True)
+        reading = Reading([])
+        for mine, found, encoding in zip(words, spans, encodings, strict=True):
+            pieces = list(self._pieces(encoding.ids, encoding.word_ids, len(mine), reading.ids)) if mine else []
+            reading.layout.append(Layout(len(mine), found, pieces))
+        return reading
+
+    def _pieces(self, ids: list[int], owners: list[int | None], count: int, pieces: list[list[int]]) -> Iterator[Piece]:
+        """Add a text's windows to ``pieces``, and yield what is judged in each."""
+        if len(ids) <= self._maximum:  # nearly every text: one window
+            firsts: dict[int, int] = {}
+            for place, owner in enumerate(owners):
+                if owner is not None:
+                    firsts.setdefault(owner, place)
+            pieces.append(ids)
+            yield Piece(len(pieces) - 1, np.array([*firsts], np.intp), np.array([*firsts.values()], np.intp))
+            return
+        tokens: list[list[int]] = [[] for _ in range(count)]
+        inside = [place for place, owner in enumerate(owners) if owner is not None]
+        first, last = (inside[0], inside[-1] + 1) if inside else (len(ids) // 2, len(ids) // 2)
+        before, after = ids[:first], ids[last:]  # what the tokenizer puts at the ends
+        room = max(1, self._maximum - len(before) - len(after))
+        for place in inside:
+            owner = owners[place]
+            if owner is not None and len(tokens[owner]) < room:  # a word that no window can hold is cut
+                tokens[owner].append(ids[place])
+        for window in windows([len(token) for token in tokens], room):
+            starts: list[int] = []
+            piece = list(before)
+            for word in range(*window.words):
+                starts.append(len(piece))
+                piece += tokens[word]
+            piece += after
+            judged = [word for word in range(*window.judged) if tokens[word]]  # control characters have no token
+            places = [starts[word - window.words[0]] for word in judged]
+            pieces.append(piece)
+            yield Piece(len(pieces) - 1, np.array(judged, np.intp), np.array(places, np.intp))
+
+
+def gather(reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Logits]:
+    """Return the logits of each text's words, ``[words, labels]``, from ``[tokens, labels]`` of each piece.
+
+    A word without a token, such as a lone control character, has zeros: nothing is known of it.
+    """
+    labels = outputs[0].shape[-1] if outputs else 0
+    found: list[Logits] = []
+    for layout in reading.layout:
+        logits = np.zeros((layout.count, labels), np.float32)
+        for piece in layout.pieces:
+            logits[piece.words] = outputs[piece.number][piece.positions]
+        found.append(logits)
+    return found
+
+
+def decode(logits: Sequence[Logits], texts: Sequence[Text], reading: Reading, labels: Sequence[str]) -> list[Decoded]:
+    """Turn logits, ``[words, labels]`` each, into tags and what they say of the text.
+
+    Raises:
+        ValueError: The number of columns is not the number of labels, or an output is not finite.
+    """
+    iob = is_iob(labels)
+    found = []
+    for mine, chances, text, layout in zip(logits, _chances(logits, labels), texts, reading.layout, strict=True):
+        if not len(mine):
+            found.append(Decoded((), Entities([]) if iob else Words([])))
+            continue
+        chosen = best_tags(mine, labels) if iob else mine.argmax(axis=1)
+        tags = tuple(labels[i] for i in chosen.tolist())
+        scores = chances[np.arange(len(chosen)), chosen].tolist()
+        written, spans = _written(text, layout)
+        found.append(Decoded(tags, (_entities if iob else _words)(written, spans, tags, scores)))
+    return found
+
+
+def _chances(logits: Sequence[Logits], labels: Sequence[str]) -> list[NDArray[np.float64]]:
+    """Return the probabilities of each text's tags, ``[words, labels]``."""
+    if not any(map(len, logits)):
+        return [np.zeros((0, len(labels)))] * len(logits)
+    ends = np.cumsum([len(mine) for mine in logits])
+    return np.split(probabilities(np.concatenate(logits), labels), ends[:-1])  # all at once: texts are short
+
+
+def _written(text: Text, layout: Layout) -> tuple[str, list[Span]]:
+    """Return a text and the spans of its words; words that were given are joined."""
+    if isinstance(text, str):
+        return text, layout.spans or []
+    joined = join(text)
+    return joined, locate(text, joined) or []
+
+
+def _entities(text: str, spans: Sequence[Span], tags: Sequence[str], scores: Sequence[float]) -> Entities:
+    return Entities(
+        [
+            Entity(
+                kind,
+                text[spans[first][0] : spans[last - 1][1]],
+                spans[first][0],
+                spans[last - 1][1],
+                sum(scores[first:last]) / (last - first),
+            )
+            for kind, first, last in entities(tags)
+        ]
+    )
+
+
+def _words(text: str, spans: Sequence[Span], tags: Sequence[str], scores: Sequence[float]) -> Words:
+    return Words(
+        [
+            Word(text[start:end], start, end, tag, score)
+            for (start, end), tag, score in zip(spans, tags, scores, strict=True)
+        ]
+    )

@@ -1,0 +1,146 @@
+"""What the numpy half of a task offers, the same for scores and for served answers: read, gather, decode.
+
+A text is *read* into token ids, a model *runs* on them, its outputs are *gathered* per text and *decoded*. Scores and
+served answers differ only in what runs the model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_shared import decode
+from gradsim_shared.errors import BundleError
+from gradsim_shared.manifest import Manifest
+from gradsim_shared.nearest import unknown
+
+Text = str | Sequence[str]
+"""A text as it was written, or its words."""
+
+Logits = NDArray[np.floating]
+"""Of one text: ``[units, labels]``; a unit is what gets a label: the text, or each of its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Texts as a model gets them.
+
+    Attributes:
+        ids: Token ids of every piece that a model runs on its own: a text, or a window of a long one.
+        layout: How the pieces make up the texts, in the task's own form.
+    """
+
+    ids: list[list[int]]
+    layout: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What was made of one text's logits.
+
+    Attributes:
+        answer: In the form of the annotators' gold: a label, or a tag for each word.
+        prediction: What a client of the service gets: an instance of the task's ``prediction_type``.
+    """
+
+    answer: str | tuple[str, ...]
+    prediction: Any
+
+
+class FastTokenizer(Protocol):
+    """The part of a ``tokenizers.Tokenizer`` that is used."""
+
+    def encode_batch(self, input: Sequence[Any], is_pretokenized: bool = False) -> list[Any]:  # noqa: A002 - its name
+        """Return one encoding, with ``ids`` and ``word_ids``, per text."""
+
+    def no_padding(self) -> None:
+        """Switch padding off."""
+
+    def no_truncation(self) -> None:
+        """Switch truncation off."""
+
+    def enable_truncation(self, max_length: int) -> None:
+        """Cut longer texts."""
+
+
+class Reader(Protocol):
+    """Reads texts with one tokenizer; it may be used from several threads."""
+
+    def read(self, texts: Sequence[Text]) -> Reading:
+        """Turn texts into token ids."""
+
+
+class MakeReader(Protocol):
+    """Makes a reader."""
+
+    def __call__(self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = ...) -> Reader:
+        """Return a reader; the tokenizer's padding and truncation are set here.
+
+        Args:
+            tokenizer: The model's.
+            maximum_length: Tokens that a model can read at once.
+            segmentation: The rule that splits raw text into words.
+        """
+
+
+class Decoder(Protocol):
+    """What a file of ``gradsim_shared/decode`` offers."""
+
+    Reader: MakeReader
+
+    def route_name(self, labels: Sequence[str]) -> str:
+        """Return the name of the task's endpoint, such as ``sentiment``."""
+
+    def prediction_type(self, labels: Sequence[str]) -> type[Any]:
+        """Return the dataclass of one served prediction."""
+
+    def gather(self, reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Logits]:
+        """Return the logits of each text from the model's output for each piece."""
+
+    def decode(
+        self, logits: Sequence[Logits], texts: Sequence[Text], reading: Reading, labels: Sequence[str]
+    ) -> list[Decoded]:
+        """Turn logits into answers.
+
+        Raises:
+            ValueError: The logits do not fit the labels, or are not finite.
+        """
+
+
+def decoder_of(task: str) -> Decoder:
+    """Return the numpy half of a task.
+
+    Raises:
+        BundleError: This version has none for the task.
+    """
+    known = [module.name for module in pkgutil.iter_modules(decode.__path__)]
+    if task not in known:
+        raise BundleError(unknown("task", task, known))
+    return cast("Decoder", importlib.import_module(f"{decode.__name__}.{task}"))
+
+
+def endpoint_of(manifest: Manifest) -> str:
+    """Return where a bundle's task is answered, such as ``/sentiment``."""
+    return f"/{decoder_of(manifest.task).route_name(manifest.labels)}"
+
+
+def probabilities(logits: Logits, labels: Sequence[str]) -> NDArray[np.float64]:
+    """Return the softmax of ``[units, labels]``, row by row.
+
+    Raises:
+        ValueError: The number of columns is not the number of labels, or an output is not finite.
+    """
+    if logits.ndim != 2 or logits.shape[1] != len(labels):
+        raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels")
+    if not np.isfinite(logits).all():
+        raise ValueError("the model's outputs are not finite")
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    found: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return found
