@@ -50,12 +50,11 @@ def load_data(data_dir: Path | None) -> Dataset:
 def encode_rows(dataset: Dataset, encoder: str) -> tuple[list[Row], int]:
     """Tokenise the training texts of all languages, as fine-tuning does; return them and the id of the padding."""
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=RECIPE.maximum_length)
+    reader = task.decoder.Reader(tokenizer, RECIPE.maximum_length)
     rows = [
         row
         for number, code in enumerate(dataset.languages)
-        for row in task.encode(
-            tokenizer, dataset.split(code, "train"), dataset.labels, language=number, seed=RECIPE.seed
-        )
+        for row in task.encode(reader, dataset.split(code, "train"), dataset.labels, language=number, seed=RECIPE.seed)
     ]
     return rows, pad_id
 

@@ -15,8 +15,8 @@ import torch
 
 from gradsim_offline.bundle import open_service_path
 from gradsim_offline.datasets import afrisenti
-from gradsim_offline.encoders._loading import load_tokenizer
 from gradsim_offline.tasks import text_classification as task
+from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import open_bundle
 
 LANGUAGE = "amh"
@@ -37,20 +37,17 @@ def main() -> None:
     folders = {group.id: bundle.path(group.tokenizer).parent for group in bundle.manifest.groups}
     path = open_service_path(bundle.manifest, folders, chosen.run / "identify")
     joint, length = chosen.run / "measure", bundle.manifest.maximum_length
-    tokenizer, pad_id = load_tokenizer(joint, maximum_length=length)
-    model = task.load_model(joint, dataset.labels)
+    model = open_trained(joint, dataset.labels, task=task, maximum_length=length, device=torch.device("cpu"))
     gold = [example.label for example in dataset.split(LANGUAGE, "test")]
     for title, strip in (("as they are", ""), ("without quotes", "'")):
         texts = [example.text.strip(strip) if strip else example.text for example in dataset.split(LANGUAGE, "test")]
-        rows = task.encode_texts(tokenizer, texts)
-        logits = task.predict(model, rows, pad_id, device=torch.device("cpu"))
         found = {
-            "multilingual": [dataset.labels[i] for i in logits.argmax(axis=1)],
-            "group": path.labels(texts, path.routes(texts, LANGUAGE)),
+            "multilingual": model.answers(texts),
+            "group": path.answers(texts, path.routes(texts, LANGUAGE)),
         }
         shown = [
-            f"{name} {100 * task.scores(gold, labels, dataset.labels)['weighted_f1']:.2f}"
-            for name, labels in found.items()
+            f"{name} {100 * task.scores(gold, answers, dataset.labels)['weighted_f1']:.2f}"
+            for name, answers in found.items()
         ]
         print(f"{title}: {', '.join(shown)}")
 

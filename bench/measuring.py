@@ -136,7 +136,7 @@ class Passes:
         return self._trainee.forward(self._collate(indices, 0, 0))
 
     def _losses(self, indices: Sequence[int]) -> Tensor:
-        labels = torch.tensor([self._rows[i].label for i in indices], device=self._trainee.device)
+        labels = torch.tensor([self._rows[i].labels[0] for i in indices], device=self._trainee.device)
         return F.cross_entropy(self._forward(indices).logits.float(), labels, reduction="none")
 
     def _present(self, indices: Sequence[int]) -> dict[int, list[int]]:

@@ -20,6 +20,7 @@ from gradsim_offline.workshop import Workshop
 
 def stages(work: Workshop) -> Iterator[str]:
     """Go through the method, one stage at a time; the name of each is yielded when it is done."""
+    work.segmentation()  # how raw text is split into words, where words are tagged
     encoder = work.prepare_encoder()  # mini is made here; another one is only looked for
     yield "encoder"
     measured = work.measure(encoder)  # S, from one joint training
@@ -58,6 +59,8 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
     """
     dataset = load_data(settings)
     run = Run(out, progress)
+    for note in dataset.notes:
+        progress.note(note)
     with run.locked():
         work = Workshop(settings, dataset, plugins.load("tasks", dataset.task), run)
         work.save_settings()

@@ -46,7 +46,13 @@ _NOT_YET = FileEntry(sha256="0" * 64, size=0)
 
 
 def draft_manifest(
-    settings: Settings, dataset: Dataset, groups: Groups, exported: Mapping[str, Done], identifier: Path, metric: str
+    settings: Settings,
+    dataset: Dataset,
+    groups: Groups,
+    exported: Mapping[str, Done],
+    identifier: Path,
+    metric: str,
+    segmentation: str = "none",
 ) -> Manifest:
     """Return a manifest that can route: languages, groups, identifier, fallback; scores and hashes come later."""
     entries = [read_export(exported[group.id].directory, group.id) for group in groups.groups]
@@ -62,6 +68,7 @@ def draft_manifest(
         task=dataset.task,
         labels=list(dataset.labels),
         metric=metric,
+        segmentation=segmentation,
         maximum_length=settings.maximum_length,
         languages=[
             Language(
@@ -142,7 +149,7 @@ def open_service_path(manifest: Manifest, exported: Mapping[str, Path], identifi
             exported[group.id] / files[served_precision(group).file],
             exported[group.id] / files[group.tokenizer],
             group,
-            maximum_length=manifest.maximum_length,
+            manifest,
         )
     return ServicePath(manifest, load_identifier(identifier), models)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from gradsim_offline import plugins
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
@@ -77,6 +78,7 @@ class Pretraining(Section):
     """How ``mini`` is made: tokenizer, sizes, masked-language modelling on the build's training texts."""
 
     vocabulary: Annotated[int, Field(ge=100)] = Field(12_000, description="pieces of the tokenizer, at most")
+    lowercase: bool = Field(True, description="fold case; false where capitals tell, as in names")
     hidden_size: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
         128, description="width of the transformer; a multiple of 32, one head each"
     )
@@ -178,11 +180,21 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def default_recipe(data: str, model: str) -> str:
-    """Return the recipe that is used when none is named: by the data set if it has one, else by the model."""
-    if model == "mini":
-        return "demo" if data == "demo" else "mini"
-    return "pretrained"
+def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
+    """Return the recipe that is used when none is named: by the data set if it has one, else by model and task."""
+    if model != "mini":
+        return "pretrained"
+    if data.replace("-", "_") in recipe_names():
+        return data.replace("-", "_")
+    return "mini-tagging" if _task(data, data_dir) == "token_classification" else "mini"
+
+
+def _task(data: str, data_dir: Path | None) -> str:
+    """Return a data set's task; that of a user's own files is seen from them."""
+    source = plugins.load("datasets", data)
+    if data_dir is not None and hasattr(source, "task_in"):
+        return str(source.task_in(data_dir))
+    return str(source.TASK)
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -215,7 +227,10 @@ def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequenc
     """
     given = {name: value for name, value in options.items() if value is not None}
     given.update(_assignment(text) for text in assignments)
-    values = _recipe(recipe, str(given.get("data", "demo")), str(given.get("model", "mini")))
+    data_dir = given.get("data_dir")
+    values = _recipe(
+        recipe, str(given.get("data", "demo")), str(given.get("model", "mini")), Path(data_dir) if data_dir else None
+    )
     for name, value in given.items():
         _put(values, name, value)
     try:
@@ -224,12 +239,13 @@ def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequenc
         raise SettingsError(_first_problem(error)) from error
 
 
-def _recipe(name: str | None, data: str, model: str) -> dict[str, Any]:
+def _recipe(name: str | None, data: str, model: str, data_dir: Path | None) -> dict[str, Any]:
     """Return a recipe's values; one of the user's own lies over the default for its data set and model."""
     if name is None or not name.endswith(".toml"):
-        return read_recipe(name or default_recipe(data, model))
+        return read_recipe(name or default_recipe(data, model, data_dir))
     own = read_recipe(name)
-    values = read_recipe(default_recipe(str(own.get("data", data)), str(own.get("model", model))))
+    folder = Path(own["data_dir"]) if "data_dir" in own else data_dir
+    values = read_recipe(default_recipe(str(own.get("data", data)), str(own.get("model", model)), folder))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             values[key] |= value

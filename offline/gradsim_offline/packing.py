@@ -196,7 +196,10 @@ class Packing:
         from gradsim_offline.bundle import draft_manifest
 
         work = self.work
-        return draft_manifest(work.settings, work.dataset, groups, exported, identifier.directory, work.task.METRIC)
+        metric = work.task.metric(work.dataset.labels)
+        return draft_manifest(
+            work.settings, work.dataset, groups, exported, identifier.directory, metric, work.segmentation()
+        )
 
 
 def _is_whole(bundle: Path) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +25,9 @@ from gradsim_offline.stages import Done, Run, write_json
 from gradsim_offline.trainer import Encoder, Trainer
 from gradsim_offline.versions import library_versions
 from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.segmentation import RULES
+
+_SEGMENTATION_FILE = "segmentation.json"
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,27 @@ class Workshop:
             + ", ".join(f"{count} {split}" for split, count in counts.items())
             + f"; model {self.settings.model}, on {self.trainer.device.type}; in {self.run.directory}"
         )
+
+    def segmentation(self) -> str:
+        """Choose the rule that splits raw text into the words of the training data; none, where texts stay whole."""
+        if self.task.EXPORT_TASK != "token-classification":
+            return "none"
+
+        def choose_rule(directory: Path) -> None:
+            from gradsim_offline.segmentation_choice import choose
+
+            write_json(directory / _SEGMENTATION_FILE, asdict(choose(self.dataset)))
+
+        inputs = {"data": self.dataset.fingerprint("train"), "rules": list(RULES)}
+        done = self.run.stage("segmentation", inputs, choose_rule, title="how text is split into words")
+        found = json.loads((done.directory / _SEGMENTATION_FILE).read_text(encoding="utf-8"))
+        agreement = found["agreement"]
+        worst = min(agreement, key=agreement.__getitem__)
+        self.run.progress.note(
+            f"  segmentation rule {found['rule']}: cuts training texts into the data's own words with an F1 of "
+            f"{100 * fmean(agreement.values()):.2f} (lowest: {worst}, {100 * agreement[worst]:.2f})"
+        )
+        return str(found["rule"])
 
     def measuring_inputs(self, encoder: Encoder) -> dict[str, Any]:
         """Return what S depends on."""

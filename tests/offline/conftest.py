@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 _HOME = tempfile.mkdtemp(prefix="gradsim-tests-hub-")  # before anything of Hugging Face is imported
@@ -16,8 +17,8 @@ import pytest
 import torch
 
 from gradsim_offline.config import Pretraining
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.datasets import demo
+from gradsim_offline.dataset import SPLITS, Dataset, Split, TaggedSentence
+from gradsim_offline.datasets import demo, demo_entities
 from gradsim_offline.progress import Progress
 
 torch.set_num_threads(1)
@@ -53,6 +54,26 @@ def small() -> Dataset:
             for code, counts in sizes.items()
         },
     )
+
+
+@pytest.fixture(scope="session")
+def tagged() -> Dataset:
+    """Sentences of three languages with their entities, unequally many; some of one word, some too long for a model."""
+    sizes = {"eng": (12, 7, 6), "hau": (24, 9, 8), "tur": (7, 5, 4)}
+    whole = demo_entities.load(languages=list(sizes))
+
+    def chosen(code: str, split: Split, count: int) -> tuple[TaggedSentence, ...]:
+        mine = whole.split(code, split)
+        first = mine[0]
+        short = TaggedSentence(first.words[0], first.words[:1], first.tags[:1])
+        words, tags = (tuple(chain.from_iterable(getattr(one, name) for one in mine[:9])) for name in ("words", "tags"))
+        return (*mine[: count - 2], short, TaggedSentence(" ".join(words), words, tags))
+
+    examples = {
+        code: {split: chosen(code, split, n) for split, n in zip(SPLITS, counts, strict=True)}
+        for code, counts in sizes.items()
+    }
+    return Dataset("tagged", whole.task, whole.labels, examples)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 from gradsim_offline import languages as codes
 from gradsim_offline.dataset import Dataset
 from gradsim_offline.datasets import files
-from gradsim_offline.datasets._tables import read_table
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.manifest import Manifest
 
@@ -33,23 +32,22 @@ def new_language(manifest: Manifest, language: str) -> str:
 
 
 def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
-    """Return the texts below ``directory/<lang>``, labelled with the bundle's labels; only train must be there.
+    """Return the examples below ``directory/<lang>``, labelled with the bundle's labels; only train must be there.
 
     Raises:
-        DataError: There are none; or which file and line is not as it should be, and what is allowed.
-        SettingsError: The bundle's task is not that of such files.
+        DataError: There are none, or they are for another task than the bundle's; or which file and line is not as it
+            should be, and what is allowed.
     """
-    if manifest.task != files.TASK:
-        raise SettingsError(f"{manifest.title} is for {manifest.task}; such files hold labelled texts: {files.TASK}")
     if not directory.is_dir():
         raise DataError(f"--data {directory} is not a directory")
     there = [path for path in sorted(directory.iterdir()) if path.is_dir() and _stands_for(path.name) == code]
     if not there:
-        raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/train.tsv, .csv or .jsonl")
+        endings = ",".join(ending.removeprefix(".") for ending in dict.fromkeys(files.ENDINGS))
+        raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/train.{{{endings}}}")
     if len(there) > 1:
         raise DataError(f"{there[0]} and {there[1]} are the same language, {code}; keep one of them")
     labels = tuple(manifest.labels)
-    found = {split: read_table(path, labels) for split, path in files._files(there[0]).items()}
+    found = files.read_language(there[0], labels, manifest.task)
     name = there[0].name
     return Dataset("files", manifest.task, labels, {code: found}, {code: (name,)} if name != code else {})
 

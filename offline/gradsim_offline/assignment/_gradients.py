@@ -40,11 +40,11 @@ def half_gradients(
     tracker = GradientTracker(layers, languages)
     for chosen in _batches(rows):
         owners = torch.tensor([rows[i].language for i in chosen])
-        with tracker.batch(owners, torch.tensor([rows[i].half for i in chosen])):
+        with tracker.batch(owners, torch.tensor([rows[i].half for i in chosen]), _units(rows, chosen)):
             _backward(model, rows, chosen, pad_id, task=task, device=device)
     counts = torch.zeros(2, languages, dtype=torch.int64)
     for row in rows:
-        counts[row.half, row.language] += 1
+        counts[row.half, row.language] += row.units
     return _joined(tracker, layers), counts
 
 
@@ -65,7 +65,9 @@ def example_gradients(
     order: list[int] = []
     for chosen in _batches(rows):
         tracker = GradientTracker(layers, len(chosen))
-        with tracker.batch(torch.arange(len(chosen)), torch.zeros(len(chosen), dtype=torch.int64)):
+        with tracker.batch(
+            torch.arange(len(chosen)), torch.zeros(len(chosen), dtype=torch.int64), _units(rows, chosen)
+        ):
             _backward(model, rows, chosen, pad_id, task=task, device=device)
         found.append(_joined(tracker, layers)[0])
         order += chosen
@@ -88,6 +90,10 @@ def _batches(rows: Sequence[Row]) -> Iterator[list[int]]:
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
     for start in range(0, len(order), _BATCH):
         yield order[start : start + _BATCH]
+
+
+def _units(rows: Sequence[Row], chosen: Sequence[int]) -> Tensor:
+    return torch.tensor([rows[i].units for i in chosen])
 
 
 def _backward(

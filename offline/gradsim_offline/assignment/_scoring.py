@@ -7,12 +7,13 @@ from types import ModuleType
 
 import torch
 
-from gradsim_offline.dataset import Dataset, Example
-from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.dataset import AnyExample, Dataset, Gold
 from gradsim_offline.evaluation.scoring import SCORED
 from gradsim_offline.evaluation.service_path import ServicePath
 from gradsim_offline.progress import Progress
+from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import Bundle
+from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Language, Manifest, Scores
 
 
@@ -51,18 +52,18 @@ def score_again(
                 examples = everything.split(language.code, split)
                 if not examples:
                     continue
-                texts = [example.text for example in examples]
+                texts, inputs = [example.text for example in examples], [example.input for example in examples]
                 routes = path.routes(texts)
                 right[split] += sum(route.language == language.code for route in routes)
                 total[split] += len(routes)
                 if language.code == code:
-                    joint = _joint_answers(bundle, texts, task=task, device=device)
-                    given = path.labels(texts, path.routes(texts, code))
-                    columns = {"multilingual": joint, "group": given, "service": path.labels(texts, routes)}
+                    joint = _joint_answers(bundle, inputs, task=task, device=device)
+                    given = path.answers(inputs, path.routes(texts, code))
+                    columns = {"multilingual": joint, "group": given, "service": path.answers(inputs, routes)}
                     found = {name: _score(task, examples, answers, manifest) for name, answers in columns.items()}
                     scores[split] = Scores.model_validate(found)
                 elif split in scores:
-                    service = _score(task, examples, path.labels(texts, routes), manifest)
+                    service = _score(task, examples, path.answers(inputs, routes), manifest)
                     scores[split] = scores[split].model_copy(update={"service": service})
             languages.append(language.model_copy(update={"scores": scores}))
             advance(language.code)
@@ -72,18 +73,16 @@ def score_again(
 
 
 def _score(
-    task: ModuleType, examples: Sequence[Example], answers: Sequence[str], manifest: Manifest
+    task: ModuleType, examples: Sequence[AnyExample], answers: Sequence[Gold], manifest: Manifest
 ) -> dict[str, float]:
-    found: dict[str, float] = task.scores([example.label for example in examples], answers, manifest.labels)
+    found: dict[str, float] = task.scores([example.gold for example in examples], answers, manifest.labels)
     return found
 
 
-def _joint_answers(bundle: Bundle, texts: Sequence[str], *, task: ModuleType, device: torch.device) -> list[str]:
-    """Return the labels that the joint model gives."""
+def _joint_answers(bundle: Bundle, inputs: Sequence[Text], *, task: ModuleType, device: torch.device) -> list[Gold]:
+    """Return what the joint model answers."""
     manifest = bundle.manifest
     assert manifest.assignment is not None  # the evidence was measured with it
     directory = bundle.path(manifest.assignment.directory)
-    tokenizer, pad_id = load_tokenizer(directory, maximum_length=manifest.maximum_length)
-    model = task.load_model(directory, manifest.labels).to(device)
-    logits = task.predict(model, task.encode_texts(tokenizer, texts), pad_id, device=device)
-    return [manifest.labels[i] for i in logits.argmax(axis=1)]
+    model = open_trained(directory, manifest.labels, task=task, maximum_length=manifest.maximum_length, device=device)
+    return model.answers(inputs)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +20,7 @@ from gradsim_offline import languages as codes
 from gradsim_offline.assignment import _bootstrap as bootstrap
 from gradsim_offline.assignment._gradients import example_gradients
 from gradsim_offline.assignment.keep import read_gradients
-from gradsim_offline.dataset import Dataset, Example
+from gradsim_offline.dataset import AnyExample, Dataset
 from gradsim_offline.encoders._loading import load_tokenizer
 from gradsim_offline.export.sessions import open_model
 from gradsim_shared.bundle import Bundle
@@ -181,7 +180,7 @@ def open_models(bundle: Bundle) -> dict[str, GroupModel]:
             bundle.path(served_precision(group).file),
             bundle.path(group.tokenizer),
             group,
-            maximum_length=bundle.manifest.maximum_length,
+            bundle.manifest,
         )
         for group in bundle.manifest.groups
     }
@@ -190,35 +189,38 @@ def open_models(bundle: Bundle) -> dict[str, GroupModel]:
 def _gradients(
     bundle: Bundle,
     entry: Assignment,
-    examples: Sequence[Example],
+    examples: Sequence[AnyExample],
     *,
     task: ModuleType,
     seed: int,
     device: torch.device,
 ) -> Array:
-    """Return the gradient of every example at the joint model, ``[examples, parameters]``."""
+    """Return what every row adds to the mean gradient at the joint model, ``[rows, parameters]``."""
     labels = bundle.manifest.labels
     directory = bundle.path(entry.directory)
     tokenizer, pad_id = load_tokenizer(directory, maximum_length=bundle.manifest.maximum_length)
     model = task.load_model(directory, labels)
-    rows = task.encode(tokenizer, examples, labels, language=0, seed=seed)
-    return np.asarray(example_gradients(model, rows, pad_id, task=task, device=device).double().numpy())
+    reader = task.decoder.Reader(tokenizer, bundle.manifest.maximum_length)
+    rows = task.encode(reader, examples, labels, language=0, seed=seed)
+    units = np.array([row.units for row in rows])[:, None]
+    own = example_gradients(model, rows, pad_id, task=task, device=device).double().numpy()
+    return np.asarray(own * units / units.mean())  # a long sentence weighs as its words do in the mean
 
 
 def _scores(
-    bundle: Bundle, examples: Sequence[Example], *, task: ModuleType, random: np.random.Generator
+    bundle: Bundle, examples: Sequence[AnyExample], *, task: ModuleType, random: np.random.Generator
 ) -> tuple[Array, Array]:
     """Return each group model's score on the examples, ``[groups]``, and on draws of them, ``[draws, groups]``."""
     labels = bundle.manifest.labels
-    decoder = import_module(f"gradsim_shared.decode.{bundle.manifest.task}")
-    gold = [example.label for example in examples]
+    metric = task.metric(labels)
+    gold = [example.gold for example in examples]
     models = open_models(bundle).values()
-    texts = [example.text for example in examples]
-    answers = [[found.label for found in decoder.decode(model.logits(texts), labels)] for model in models]
+    inputs = [example.input for example in examples]
+    answers = [[found.answer for found in model.answers(inputs)] for model in models]
 
     def score(chosen: Sequence[int]) -> list[float]:
         true = [gold[i] for i in chosen]
-        return [task.scores(true, [mine[i] for i in chosen], labels)[task.METRIC] for mine in answers]
+        return [task.scores(true, [mine[i] for i in chosen], labels)[metric] for mine in answers]
 
     draws = random.integers(len(gold), size=(SCORE_DRAWS, len(gold))).tolist()
     return np.array(score(range(len(gold)))), np.array([score(chosen) for chosen in draws])

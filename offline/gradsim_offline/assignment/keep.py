@@ -99,6 +99,7 @@ def keep_gradients(
         most_texts: Texts of a language, at most.
     """
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
+    reader = task.decoder.Reader(tokenizer, maximum_length)
     model = task.load_model(model_directory, dataset.labels)
     split: Split = "dev" if min(dataset.counts("dev").values()) >= FEWEST_DEV_TEXTS else "train"
     rows: list[Row] = []
@@ -107,7 +108,7 @@ def keep_gradients(
         random = np.random.default_rng([seed, number, _SAMPLE_WORDS])
         chosen = sorted(random.permutation(len(examples))[:most_texts])
         sample = [examples[i] for i in chosen]
-        found = task.encode(tokenizer, sample, dataset.labels, language=number, seed=seed)
+        found = task.encode(reader, sample, dataset.labels, language=number, seed=seed)
         rows += [replace(row, language=number) for row in found]
     halves, counts = half_gradients(model, rows, len(dataset.languages), pad_id, task=task, device=device)
     save_file({LAYER: halves, "counts": counts}, directory / GRADIENTS_FILE)

@@ -36,7 +36,7 @@ def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False
     """
     from transformers import logging
 
-    from gradsim_offline.encoders import _mini_model  # noqa: F401 - registers the architecture
+    from gradsim_offline.encoders import _mini_model, _mini_tagging  # noqa: F401 - registers the architecture
 
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # a new head is what we want, not a warning
@@ -105,7 +105,7 @@ def is_there(path: str | Path) -> None:
     """
     from transformers import AutoConfig
 
-    from gradsim_offline.encoders import _mini_model  # noqa: F401 - registers the architecture
+    from gradsim_offline.encoders import _mini_model, _mini_tagging  # noqa: F401 - registers the architecture
 
     try:
         AutoConfig.from_pretrained(str(path))

@@ -134,14 +134,17 @@ class NGrams(nn.Module):
 
     def buckets(self, ids: Tensor) -> Tensor:
         """Return the bucket of every n-gram, ``[batch, characters, orders]``; 0 where there is none."""
-        characters = self.characters(ids)
+        return self.hashed(self.characters(ids))
+
+    def hashed(self, characters: Tensor, salt: int = 0) -> Tensor:
+        """Hash the n-grams that end at each character, ``[batch, characters] -> [batch, characters, orders]``."""
         code = torch.zeros_like(characters)
         shifted = characters
         found = []
         for order in range(1, max(self.orders) + 1):
             code = (code * _MULTIPLIER + shifted + 17) % _PRIME
             if order in self.orders:
-                bucket = (code * 40_503 + order) % _PRIME % (self.embeddings.num_embeddings - 1) + 1
+                bucket = (code * 40_503 + order + salt) % _PRIME % (self.embeddings.num_embeddings - 1) + 1
                 found.append(torch.where((characters > 0) & (shifted > 0), bucket, 0))
             shifted = F.pad(shifted, (1, 0))[:, :-1]  # the character before
         return torch.stack(found, dim=-1)
@@ -154,6 +157,14 @@ class NGrams(nn.Module):
         weights = self.weights(buckets)[..., 0] * present  # [batch, n-grams]
         summed = torch.bmm(weights[:, None], self.embeddings(buckets))[:, 0]
         return summed / present.sum(1, keepdim=True).clamp(min=1).sqrt()
+
+
+class Filled(nn.Module):
+    """A module whose buffers are computed, not learnt: one that a saved encoder does not hold is filled anew."""
+
+    def fill(self) -> None:
+        """Compute the buffers."""
+        raise NotImplementedError
 
 
 class MiniPreTrainedModel(PreTrainedModel):
@@ -172,6 +183,8 @@ class MiniPreTrainedModel(PreTrainedModel):
             if module.padding_idx is not None:
                 with torch.no_grad():
                     module.weight[module.padding_idx].zero_()
+        elif isinstance(module, Filled):
+            module.fill()
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)

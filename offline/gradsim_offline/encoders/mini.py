@@ -51,7 +51,7 @@ def make(
 
     everything = [text for language in sorted(texts) for text in texts[language]]
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=train_tokenizer(everything, settings.vocabulary),
+        tokenizer_object=train_tokenizer(everything, settings.vocabulary, lowercase=settings.lowercase),
         bos_token="<s>",
         eos_token="</s>",
         unk_token="<unk>",
@@ -61,7 +61,7 @@ def make(
     )
     wrapped.save_pretrained(directory)
     tokenizer, _ = load_tokenizer(directory, maximum_length=maximum_length)
-    rows = [Row(tuple(encoding.ids), -1, 0) for encoding in tokenizer.encode_batch(everything)]
+    rows = [Row(tuple(encoding.ids)) for encoding in tokenizer.encode_batch(everything)]
     torch.manual_seed(seed)
     encoder = _new_model(tokenizer, settings, maximum_length)
     encoder.mini.ngrams.weights.weight.data = inverse_document_frequencies(encoder, rows)[:, None]
@@ -70,13 +70,13 @@ def make(
     encoder.to("cpu").save_pretrained(directory)
 
 
-def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
-    """Train a Unigram tokenizer: compatibility forms and case folded, links and user names made one piece each."""
+def train_tokenizer(texts: Sequence[str], vocabulary: int, *, lowercase: bool = True) -> Tokenizer:
+    """Train a Unigram tokenizer: compatibility forms (and case) folded, links and user names made one piece each."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.NFKC(),
-            normalizers.Lowercase(),
+            *([normalizers.Lowercase()] if lowercase else []),
             normalizers.Replace(Regex(r"https?://\S+"), "⁂"),
             normalizers.Replace(Regex(r"(@user\s*)+"), "@user "),
         ]
@@ -134,7 +134,7 @@ def inverse_document_frequencies(encoder: MiniForMaskedLM, rows: Sequence[Row]) 
     ngrams = encoder.mini.ngrams
     count = torch.zeros(ngrams.embeddings.num_embeddings)
     for batch in _in_batches(rows, 256):
-        buckets = ngrams.buckets(pad(batch, PAD)["input_ids"]).flatten(1).sort(dim=1).values
+        buckets = ngrams.buckets(pad([row.ids for row in batch], PAD)["input_ids"]).flatten(1).sort(dim=1).values
         first = torch.ones_like(buckets, dtype=torch.bool)
         first[:, 1:] = buckets[:, 1:] != buckets[:, :-1]  # each bucket once per text
         count += torch.bincount(buckets[first], minlength=len(count))

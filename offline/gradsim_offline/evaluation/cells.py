@@ -25,8 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from gradsim_offline.config import Settings
-from gradsim_offline.dataset import Dataset, Split
-from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.dataset import Dataset, Gold, Split
 from gradsim_offline.evaluation.method import Method
 from gradsim_offline.grouping._result import Groups, LanguageGroup
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
@@ -34,13 +33,14 @@ from gradsim_offline.stages import RECORD, Run, write_json
 from gradsim_offline.trainer import Encoder
 from gradsim_offline.training.batching import steps_per_epoch
 from gradsim_offline.training.fine_tune import RESULT, epochs_for
+from gradsim_offline.training.trained import open_trained
 from gradsim_offline.workshop import Workshop
 
 PREDICTIONS_FILE = "predictions.json"
 PREDICTED: tuple[Split, ...] = ("dev", "test")
 MODELS = ("train", "measuring")  # folders that hold models
 
-Answers = dict[str, dict[str, list[str]]]  # split -> language -> label of each text
+Answers = dict[str, dict[str, list[Gold]]]  # split -> language -> answer to each text
 Say = Callable[[str, float, float], None]
 
 
@@ -53,7 +53,7 @@ class Cell:
         seed: Of measuring, grouping and training.
         measured: S.
         groups: The groups, and how good the choice is known to be.
-        answers: The label that the serving group's model gives each text, by split and language.
+        answers: What the serving group's model answers to each text, by split and language.
         cost: ``steps``, ``texts_seen`` and ``train_seconds`` of training all its groups, and ``measure_seconds``.
     """
 
@@ -169,23 +169,28 @@ class SeedCells:
     def _fingerprint(self) -> str:
         return self.dataset.fingerprint()
 
-    def _answers(self, model_path: Path, served: Sequence[str], work: Workshop) -> dict[str, dict[str, list[int]]]:
-        """Return the index of the label that a model gives each text, by split and language."""
-        tokenizer, pad_id = load_tokenizer(model_path, maximum_length=work.settings.maximum_length)
-        device = work.trainer.device
-        model = self.task.load_model(model_path, self.dataset.labels).to(device)
-        found: dict[str, dict[str, list[int]]] = {}
+    def _answers(self, model_path: Path, served: Sequence[str], work: Workshop) -> dict[str, dict[str, list[Any]]]:
+        """Return what a model answers to each text, by split and language: the index of a label, or one per word."""
+        settings, labels = work.settings, self.dataset.labels
+        model = open_trained(
+            model_path, labels, task=self.task, maximum_length=settings.maximum_length, device=work.trainer.device
+        )
+        index = {label: i for i, label in enumerate(labels)}
+        found: dict[str, dict[str, list[Any]]] = {}
         for split in PREDICTED:
             for code in served:
-                texts = [example.text for example in self.dataset.split(code, split)]
-                if texts:
-                    logits = self.task.predict(model, self.task.encode_texts(tokenizer, texts), pad_id, device=device)
-                    found.setdefault(split, {})[code] = logits.argmax(axis=1).tolist()
+                inputs = [example.input for example in self.dataset.split(code, split)]
+                if inputs:
+                    answers = model.answers(inputs)
+                    found.setdefault(split, {})[code] = [
+                        index[answer] if isinstance(answer, str) else [index[tag] for tag in answer]
+                        for answer in answers
+                    ]
         return found
 
     def _cost(self, model: Path, work: Workshop) -> dict[str, float]:
         trained = json.loads((model / RESULT).read_text(encoding="utf-8"))
-        steps = steps_per_epoch(trained["texts"], work.settings.training.batch_size)
+        steps = steps_per_epoch(trained["rows"], work.settings.training.batch_size)
         record = json.loads((model / RECORD).read_text(encoding="utf-8"))
         return {
             "steps": trained["epochs"] * steps,
@@ -218,11 +223,14 @@ class SeedCells:
 
     def _cell(self, name: str, measured: Measured, groups: Groups, predicted: Mapping[str, Any]) -> Cell:
         answers: Answers = {}
+        labels = self.dataset.labels
         for group in groups.groups:
             for split, found in predicted[group.folder]["answers"].items():
                 for code in group.served:
                     if code in found:
-                        answers.setdefault(split, {})[code] = [self.dataset.labels[i] for i in found[code]]
+                        answers.setdefault(split, {})[code] = [
+                            labels[i] if isinstance(i, int) else tuple(labels[tag] for tag in i) for i in found[code]
+                        ]
         costs = [predicted[group.folder]["cost"] for group in groups.groups]
         cost = {key: sum(found[key] for found in costs) for key in costs[0]}
         return Cell(name, self.seed, measured, groups, answers, {**cost, "measure_seconds": measured.seconds})

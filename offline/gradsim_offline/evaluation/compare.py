@@ -108,6 +108,8 @@ def run_methods(
     if seeds < 1:
         raise SettingsError(f"--seeds {seeds}: it takes at least one")
     dataset = load_data(settings)
+    for note in dataset.notes:
+        progress.note(note)
     if len(dataset.languages) < 2:
         raise DataError(f"{dataset.name}: a comparison of groupings needs at least two languages")
     if not any(count for split in ("dev", "test") for count in dataset.counts(split).values()):
@@ -120,7 +122,7 @@ def run_methods(
         task = plugins.load("tasks", dataset.task)
         summary = summarise(dataset, task, methods, numbers, cells, permutations=permutations, bar=progress.bar)
         result = {
-            **_heading(settings, methods, numbers, dataset, task.METRIC, permutations),
+            **_heading(settings, methods, numbers, dataset, task.metric(dataset.labels), permutations),
             **(extra or {}),
             **summary,
         }

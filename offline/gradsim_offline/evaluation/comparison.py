@@ -128,7 +128,7 @@ def statistics(
         mine = [cell.answers[subset.split] for cell in cells if cell.method == method.name]
         counted[method.name] = {}
         for code, kept in subset.kept.items():
-            gold = [example.label for example in dataset.split(code, subset.split)]
+            gold = [example.gold for example in dataset.split(code, subset.split)]
             rows = [task.statistics(gold, answers[code], dataset.labels)[kept] for answers in mine]
             counted[method.name][code] = np.stack(rows)
     return counted

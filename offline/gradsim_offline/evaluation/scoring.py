@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradsim_offline.dataset import Dataset, Split
-from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.dataset import Dataset, Gold, Split
 from gradsim_offline.evaluation.service_path import ServicePath
 from gradsim_offline.progress import Progress
+from gradsim_offline.training.trained import open_trained
 from gradsim_shared.manifest import Scores as Columns
 
 COLUMNS = tuple(Columns.model_fields)  # multilingual, group, service
@@ -47,7 +47,10 @@ def score(
         ``confusion``: of the identifier on test (dev where there is no test), language to taken-for to texts;
         ``routing``: the same, to the group that answered.
     """
-    answer = _multilingual_answers(dataset, multilingual, task=task, maximum_length=maximum_length, device=device)
+    metric = task.metric(dataset.labels)
+    multilingual_model = open_trained(
+        multilingual, dataset.labels, task=task, maximum_length=maximum_length, device=device
+    )
     scores: Scores = {}
     drawn: dict[str, dict[str, Draws]] = {}  # split -> language -> column
     accuracy: dict[str, dict[str, float]] = {}
@@ -60,12 +63,13 @@ def score(
                 advance(f"{language} {split}")
                 if not examples:
                     continue
-                texts, gold = [example.text for example in examples], [example.label for example in examples]
+                texts, inputs = [example.text for example in examples], [example.input for example in examples]
+                gold = [example.gold for example in examples]
                 routes = path.routes(texts)
                 predicted = {
-                    "multilingual": answer(texts),
-                    "group": path.labels(texts, path.routes(texts, language)),
-                    "service": path.labels(texts, routes),
+                    "multilingual": multilingual_model.answers(inputs),
+                    "group": path.answers(inputs, path.routes(texts, language)),
+                    "service": path.answers(inputs, routes),
                 }
                 columns = {column: task.scores(gold, found, dataset.labels) for column, found in predicted.items()}
                 scores.setdefault(split, {})[language] = columns
@@ -76,10 +80,10 @@ def score(
                 answered = Counter(route.group for route in routes)
                 routing.setdefault(split, {})[language] = dict(sorted(answered.items()))
     return {
-        "metric": task.METRIC,
+        "metric": metric,
         "scores": scores,
         "averages": {
-            split: averages(scores[split], dataset.counts(split), task.METRIC) for split in SCORED if split in scores
+            split: averages(scores[split], dataset.counts(split), metric) for split in SCORED if split in scores
         },
         "intervals": {
             split: {language: _intervals(draws) for language, draws in found.items()} for split, found in drawn.items()
@@ -108,8 +112,8 @@ def averages(
 
 
 def bootstrap(
-    gold: Sequence[str],
-    predicted: Mapping[str, Sequence[str]],
+    gold: Sequence[Gold],
+    predicted: Mapping[str, Sequence[Gold]],
     labels: Sequence[str],
     task: ModuleType,
     *,
@@ -123,7 +127,7 @@ def bootstrap(
 
     Args:
         gold: Of every text.
-        predicted: Column to the label of every text.
+        predicted: Column to the answer to every text.
         labels: All there are.
         task: Its ``statistics`` and ``metric_from``.
         seed: Of the draws.
@@ -154,16 +158,3 @@ def average_intervals(drawn: Mapping[str, Draws], counts: Mapping[str, int]) -> 
 
 def _intervals(draws: Draws) -> dict[str, list[float]]:
     return {column: [float(end) for end in np.percentile(values, _INTERVAL)] for column, values in draws.items()}
-
-
-def _multilingual_answers(
-    dataset: Dataset, model_path: Path, *, task: ModuleType, maximum_length: int, device: torch.device
-) -> Callable[[Sequence[str]], list[str]]:
-    tokenizer, pad_id = load_tokenizer(model_path, maximum_length=maximum_length)
-    model = task.load_model(model_path, dataset.labels).to(device)
-
-    def answer(texts: Sequence[str]) -> list[str]:
-        rows = task.encode_texts(tokenizer, texts)
-        return [dataset.labels[i] for i in task.predict(model, rows, pad_id, device=device).argmax(axis=1)]
-
-    return answer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 
+from gradsim_offline.dataset import Gold
+from gradsim_shared.decoding import Decoded, Text
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.identification import LanguageIdentifier
 from gradsim_shared.manifest import Manifest
@@ -24,8 +25,6 @@ class ServicePath:
         self._router = Router(manifest)
         self._identifier = identifier
         self._models = models
-        self._labels = manifest.labels
-        self._decoder = import_module(f"gradsim_shared.decode.{manifest.task}")
 
     def routes(self, texts: Sequence[str], language: str | None = None) -> list[Route]:
         """Return the route of each text; ``language`` is what a caller would name, ``None``: identify it."""
@@ -34,12 +33,14 @@ class ServicePath:
         found = self._identifier.probabilities(texts)
         return [self._router.identified(text, row) for text, row in zip(texts, found, strict=True)]
 
-    def labels(self, texts: Sequence[str], routes: Sequence[Route]) -> list[str]:
-        """Return the label of each text, answered by the group of its route."""
-        answers = [""] * len(texts)
+    def answers(self, inputs: Sequence[Text], routes: Sequence[Route]) -> list[Gold]:
+        """Return the answer to each text, raw or as words, by the group of its route."""
+        return [decoded.answer for decoded in self.decoded(inputs, routes)]
+
+    def decoded(self, inputs: Sequence[Text], routes: Sequence[Route]) -> list[Decoded]:
+        """Return all that is decoded of each text: its answer, and the prediction that a client would get."""
+        found: dict[int, Decoded] = {}
         for group in {route.group for route in routes}:
             mine = [i for i, route in enumerate(routes) if route.group == group]
-            logits = self._models[group].logits([texts[i] for i in mine])
-            for i, prediction in zip(mine, self._decoder.decode(logits, self._labels), strict=True):
-                answers[i] = prediction.label
-        return answers
+            found |= zip(mine, self._models[group].answers([inputs[i] for i in mine]), strict=True)
+        return [found[i] for i in range(len(inputs))]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -17,10 +19,22 @@ from gradsim_offline.export.sessions import open_model
 from gradsim_offline.grouping._result import LanguageGroup
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import write_json
+from gradsim_offline.training.trained import open_trained
+from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
 
 TOKENIZER_FILE = "tokenizer.json"
 RESULT = "export.json"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a model must know of a bundle that is not there yet; its words are given, so no rule splits them."""
+
+    task: str
+    labels: Sequence[str]
+    maximum_length: int
+    segmentation: str = "none"
 
 
 def export_group(
@@ -41,19 +55,18 @@ def export_group(
         ModelError: The architecture cannot be exported, or the outputs differ.
     """
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
-    model = task.load_model(model_directory, dataset.labels)
-    inputs = export(model, directory / MODEL_FILE, task=task)
     tokenizer.no_truncation()
     tokenizer.save(str(directory / TOKENIZER_FILE))
+    trained = open_trained(
+        model_directory, dataset.labels, task=task, maximum_length=maximum_length, device=torch.device("cpu")
+    )
+    inputs = export(trained.model, directory / MODEL_FILE, task=task)
 
     texts = dev_texts(dataset, group, most_texts)
-    tokenizer.enable_truncation(maximum_length)
-    trained = task.predict(model, task.encode_texts(tokenizer, texts), pad_id, device=torch.device("cpu"))
     draft = _entry(group, inputs, pad_id, Parity(texts=0, max_difference=0, label_agreement=0), 0)
-    served = open_model(
-        directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, maximum_length=maximum_length, threads=1
-    )
-    parity = compare(served.logits(texts), trained, name=group.id, tolerance=tolerance)
+    contract = Terms(dataset.task, dataset.labels, maximum_length)
+    served = open_model(directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, contract, threads=1)
+    parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
     latency = single_text_latency(served, texts)
     progress.note(
         f"  {parity.texts} texts: largest difference {parity.max_difference:.1e}, "
@@ -63,14 +76,14 @@ def export_group(
     write_json(directory / RESULT, entry.model_dump(mode="json"))
 
 
-def dev_texts(dataset: Dataset, group: LanguageGroup, most: int) -> list[str]:
+def dev_texts(dataset: Dataset, group: LanguageGroup, most: int) -> list[Text]:
     """Return dev texts of the served languages (training texts where there are none), in turn, ``most`` at most."""
     pools = [dataset.split(code, "dev") or dataset.split(code, "train") for code in group.served]
     share = max(1, most // len(pools))
-    chosen = []
+    chosen: list[Text] = []
     for pool in pools:
         places = np.linspace(0, len(pool) - 1, min(share, len(pool))).astype(int)
-        chosen += [pool[i].text for i in places]
+        chosen += [pool[i].input for i in places]
     return chosen
 
 

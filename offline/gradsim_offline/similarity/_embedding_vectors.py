@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gradsim_offline.encoders._loading import from_pretrained, load_tokenizer
 from gradsim_offline.progress import Progress
-from gradsim_offline.training.batching import Row, pad, to_device
+from gradsim_offline.training.batching import pad, to_device
 from gradsim_shared.errors import ModelError, SettingsError
 
 _NO_POOLER = "{} has no trained pooler; use similarity.pooling=mean or similarity.pooling=cls"
@@ -78,8 +78,8 @@ def embed(
     """
     tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
     model = load_encoder(path, with_pooler=pooling == "pooler").to(device)
-    rows = [Row(tuple(encoding.ids), -1, -1) for encoding in tokenizer.encode_batch(list(texts))]
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     found = []
     with progress.bar("embedding", len(batches)) as advance:
@@ -87,7 +87,7 @@ def embed(
             inputs = to_device(pad([rows[i] for i in batch], pad_id), device)
             output = model(**inputs)
             found.append(pool(output, inputs["attention_mask"], pooling, path).float().cpu().double())
-            advance(f"{len(rows[batch[-1]].ids)} tokens")
+            advance(f"{len(rows[batch[-1]])} tokens")
     return torch.cat(found)[torch.tensor(order).argsort()]
 
 

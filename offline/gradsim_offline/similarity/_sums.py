@@ -27,9 +27,10 @@ _SMALL = 1 << 15  # weights up to which a product per example, all in one call, 
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of a batch's examples, ``[batch]``, on the CPU."""
+    """The rows of a batch's examples, ``[batch]``, on the CPU; and how many units its loss is a mean over."""
 
     rows: Tensor
+    units: int
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,7 +87,7 @@ class LayerSums:
             x, d = self._projection.input(x), self._projection.output(d)
         rows = batch.rows.repeat_interleave(positions) if positions > 1 else batch.rows
         # copies: what waits must not keep the activations alive that it was a part of
-        self._waiting.append((x.flatten(0, 1).clone(), d.flatten(0, 1) * len(batch), rows))
+        self._waiting.append((x.flatten(0, 1).clone(), d.flatten(0, 1) * batch.units, rows))
         if sum(len(rows) for *_, rows in self._waiting) >= self._limit:
             self._multiply()
 
@@ -110,11 +111,11 @@ class LayerSums:
 
     def _add_biases(self, by_example: Tensor, batch: Batch) -> None:
         if self._biases.shape[1]:
-            self._biases.index_add_(0, batch.rows.to(by_example.device), by_example, alpha=len(batch))
+            self._biases.index_add_(0, batch.rows.to(by_example.device), by_example, alpha=batch.units)
 
     def _add_by_example(self, x: Tensor, d: Tensor, batch: Batch) -> Tensor:
         products = torch.bmm(x.transpose(1, 2), d)  # [batch, in, out]
-        self._weights.index_add_(0, batch.rows.to(x.device), products, alpha=len(batch))
+        self._weights.index_add_(0, batch.rows.to(x.device), products, alpha=batch.units)
         # a product with ones adds the examples up in half the time of a sum
         return (products.new_ones(1, len(batch)) @ products.flatten(1)).view_as(products[0]).T
 
@@ -125,7 +126,7 @@ class LayerSums:
         product = torch.empty_like(total)
         for row, mine, theirs in _by_row(x, d, *batch.present, positions):
             torch.mm(mine.T, theirs, out=product)
-            self._weights[row].add_(product, alpha=len(batch))
+            self._weights[row].add_(product, alpha=batch.units)
             total.add_(product)
         return total.T
 
@@ -135,7 +136,7 @@ class LayerSums:
             return
         x, d, rows = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
         self._waiting = []
-        waited = Batch(rows)
+        waited = Batch(rows, len(rows))
         order = waited.order.to(x.device)
         for row, mine, theirs in _by_row(x.index_select(0, order), d.index_select(0, order), *waited.present, 1):
             self._weights[row].addmm_(mine.T, theirs)

@@ -55,20 +55,22 @@ class GradientTracker:
         self._sums = {name: LayerSums(layer, rows, self._projections[name]) for name, layer in self._layers.items()}
 
     @contextmanager
-    def batch(self, languages: Tensor, halves: Tensor) -> Iterator[None]:
+    def batch(self, languages: Tensor, halves: Tensor, units: Tensor) -> Iterator[None]:
         """Track the forward and backward pass that run inside the context.
 
-        The loss must be the mean over the examples of the batch.
+        The loss must be the mean over all units of the batch: its texts, or their judged words.
 
         Args:
             languages: Language index of each example, ``[batch]``.
             halves: Which half of its language's data each example belongs to, 0 or 1, ``[batch]``.
+            units: How many units each example has, ``[batch]``; one, where a text has one label.
         """
-        self._batch = Batch((halves.long() * self._languages + languages.long()).cpu())
+        units = units.cpu()
+        self._batch = Batch((halves.long() * self._languages + languages.long()).cpu(), int(units.sum()))
         handles = [self._hook(name, layer) for name, layer in self._layers.items()]
         try:
             yield
-            self._counts += torch.bincount(self._batch.rows, minlength=len(self._counts))
+            self._counts.index_add_(0, self._batch.rows, units.to(self._counts))
         finally:
             for handle in handles:
                 handle.remove()
@@ -107,7 +109,7 @@ class GradientTracker:
         return {name: self._mean(sums.vectors()) for name, sums in self._sums.items()}
 
     def _mean(self, sums: Tensor) -> Tensor:
-        """Divide ``[rows, parameters]`` by the examples of each row; none stays zero."""
+        """Divide ``[rows, parameters]`` by the units of each row; none stays zero."""
         return (sums / self._counts.clamp(min=1).to(sums)[:, None]).view(HALVES, self._languages, -1)
 
     def state(self) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gradsim_offline.config import Positive, Section, Share
-from gradsim_offline.dataset import Example
+from gradsim_offline.dataset import AnyExample
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._embedding_vectors import embed
 from gradsim_offline.similarity._measured import Measured
@@ -93,7 +93,7 @@ def measure(context: Context) -> Measured:
     )
 
 
-def sample(examples: Sequence[Example], language: str, options: Options, seed: int) -> list[str]:
+def sample(examples: Sequence[AnyExample], language: str, options: Options, seed: int) -> list[str]:
     """Return the texts to embed in random order, the same whatever other languages there are."""
     most = max(1, round(options.fraction * len(examples)))
     chosen = np.random.default_rng([seed, _SAMPLE, *language.encode()]).permutation(len(examples))

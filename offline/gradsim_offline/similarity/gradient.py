@@ -27,10 +27,10 @@ Matrix = NDArray[np.float64]
 def measure(context: Context) -> Measured:
     """Train one joint model on mixed batches and compare the languages' gradients on the way.
 
-    Per epoch, a language's gradient is the mean over its examples; ``S_epoch[i, j]`` is the cosine of two of them,
-    and S the mean over epochs (the first few, if so set). The joint model (its best dev epoch) and the gradient vectors
-    (``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, parameters]``) are left in the context's
-    directory.
+    Per epoch, a language's gradient is the mean over its examples (over its words, for tagging); ``S_epoch[i, j]`` is
+    the cosine of two of them, and S the mean over epochs (the first few, if so set). The joint model (its best dev
+    epoch) and the gradient vectors (``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages,
+    parameters]``) are left in the context's directory.
 
     Raises:
         SettingsError: A tracked layer is not known.
@@ -63,7 +63,7 @@ def compare(
 
     Args:
         gradients: Per epoch, ``{layer: [2 halves, languages, parameters]}``, means over examples.
-        shares: Share of each language's examples that is in each half, ``[2, languages]``.
+        shares: Share of each language's examples (words) that is in each half, ``[2, languages]``.
         languages: Their codes.
         settings: What to remember of how it was measured.
         seconds: What it cost.
@@ -135,9 +135,10 @@ class GradientObserver:
         )
         self._language = torch.tensor([row.language for row in rows])
         self._half = torch.tensor([row.half for row in rows])
+        self._units = torch.tensor([row.units for row in rows])
         counts = torch.zeros(2, languages)
         for row in rows:
-            counts[row.half, row.language] += 1
+            counts[row.half, row.language] += row.units
         self.shares = counts / counts.sum(0).clamp(min=1)
         self.epochs: list[dict[str, Tensor]] = []
 
@@ -145,7 +146,7 @@ class GradientObserver:
     def watch(self, indices: Sequence[int]) -> Iterator[None]:
         """Track one batch."""
         chosen = torch.tensor(indices)
-        with self._tracker.batch(self._language[chosen], self._half[chosen]):
+        with self._tracker.batch(self._language[chosen], self._half[chosen], self._units[chosen]):
             yield
 
     def end_epoch(self) -> None:

@@ -19,8 +19,8 @@ from gradsim_offline.progress import Progress
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._measured import Measured
 from gradsim_offline.stages import write_json
-from gradsim_offline.training.batching import Row
-from gradsim_offline.training.fine_tune import dev_scores
+from gradsim_offline.training.judging import DevTexts
+from gradsim_offline.training.trained import open_trained
 from gradsim_shared.errors import DataError
 
 SCORES = "scores"  # one file per trained language: what is there is not trained or scored again
@@ -66,7 +66,7 @@ def measure(context: Context) -> Measured:
             f"{context.dataset.name}: {', '.join(without)} has no dev split, and the transfer measure scores on it; "
             "add one, leave the language out (--languages), or choose another --measure"
         )
-    rows, pad_id = _dev_rows(context)
+    dev, metric = _dev_texts(context), context.task.metric(context.dataset.labels)
     (context.directory / SCORES).mkdir(parents=True, exist_ok=True)
     matrix, seconds = np.zeros((len(languages), len(languages))), []
     clock = _Clock(context.progress, len(languages))
@@ -75,13 +75,13 @@ def measure(context: Context) -> Measured:
         if not file.is_file():
             clock.announce(column, language)
             started = time.monotonic()
-            found = _scores_of(context, context.train((language,), (language,)), rows, pad_id)
+            found = _scores_of(context, context.train((language,), (language,)), dev)
             spent = time.monotonic() - started
             write_json(file, {"trained_on": language, "dev": found, "seconds": round(spent, 1)})
-            context.log(trained_on=language, **{code: found[code][context.task.METRIC] for code in languages})
+            context.log(trained_on=language, **{code: found[code][metric] for code in languages})
             clock.take(spent)
         kept = json.loads(file.read_text(encoding="utf-8"))
-        matrix[:, column] = [kept["dev"][code][context.task.METRIC] for code in languages]
+        matrix[:, column] = [kept["dev"][code][metric] for code in languages]
         seconds.append(kept["seconds"])
     return Measured(
         "transfer",
@@ -90,7 +90,7 @@ def measure(context: Context) -> Measured:
         None,
         (),
         {},
-        {**context.options.model_dump(), "metric": context.task.METRIC, "split": "dev"},
+        {**context.options.model_dump(), "metric": metric, "split": "dev"},
         sum(seconds),
     )
 
@@ -112,26 +112,29 @@ def normalised(scores: Matrix, rule: str, languages: tuple[str, ...]) -> Matrix:
     return scores
 
 
-def _dev_rows(context: Context) -> tuple[dict[str, list[Row]], int]:
-    """Tokenise every language's dev split; return it with the id of the padding."""
-    tokenizer, pad_id = load_tokenizer(context.encoder, maximum_length=context.maximum_length)
+def _dev_texts(context: Context) -> DevTexts:
+    """Return every language's dev split."""
+    tokenizer, _ = load_tokenizer(context.encoder, maximum_length=context.maximum_length)
     dataset = context.dataset
-    rows = {
-        language: context.task.encode(
-            tokenizer, dataset.split(language, "dev"), dataset.labels, language=number, seed=context.seed
-        )
-        for number, language in enumerate(dataset.languages)
-    }
-    return rows, pad_id
+    return DevTexts(
+        {code: dataset.split(code, "dev") for code in dataset.languages},
+        {code: number for number, code in enumerate(dataset.languages)},
+        context.task.decoder.Reader(tokenizer, context.maximum_length),
+        context.task,
+        context.seed,
+    )
 
 
-def _scores_of(
-    context: Context, directory: Path, rows: dict[str, list[Row]], pad_id: int
-) -> dict[str, dict[str, float]]:
+def _scores_of(context: Context, directory: Path, dev: DevTexts) -> dict[str, dict[str, float]]:
     """Score the model of a directory on every language, ``{language: {metric: 0 to 1}}``."""
-    labels = context.dataset.labels
-    model = context.task.load_model(directory, labels).to(context.device)
-    found = dev_scores(model, rows, labels, task=context.task, pad_id=pad_id, device=context.device)
+    model = open_trained(
+        directory,
+        context.dataset.labels,
+        task=context.task,
+        maximum_length=context.maximum_length,
+        device=context.device,
+    )
+    found = dev.scores(model)
     del model
     if context.device.type == "cuda":
         torch.cuda.empty_cache()

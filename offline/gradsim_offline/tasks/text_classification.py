@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from gradsim_offline.dataset import Example
-from gradsim_offline.devices import mixed_precision
-from gradsim_offline.training.batching import Row, pad, to_device
+from gradsim_offline.training.batching import Row, halves, pad
+from gradsim_shared.decode import text_classification as decoder
+from gradsim_shared.decoding import Reader
 
-METRIC = "weighted_f1"
+__all__ = ["EXPORT_TASK", "collate", "decoder", "encode", "load_model", "metric", "metric_from", "scores", "statistics"]
+
 EXPORT_TASK = "text-classification"
 
 
@@ -47,15 +48,15 @@ def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = Fals
 
 
 def encode(
-    tokenizer: Tokenizer, examples: Sequence[Example], labels: Sequence[str], *, language: int, seed: int
+    reader: Reader, examples: Sequence[Example], labels: Sequence[str], *, language: int, seed: int
 ) -> list[Row]:
-    """Tokenise a language's examples; each is put into one of two halves at random."""
+    """Tokenise a language's examples, one row each; each is put into one of two halves at random."""
     index = {label: i for i, label in enumerate(labels)}
-    halves = np.random.default_rng([seed, language]).permutation(len(examples)) % 2
-    encodings = tokenizer.encode_batch([example.text for example in examples])
+    sides = halves(len(examples), language=language, seed=seed)
+    ids = reader.read([example.text for example in examples]).ids
     return [
-        Row(tuple(encoding.ids), index[example.label], language, int(half))
-        for encoding, example, half in zip(encodings, examples, halves, strict=True)
+        Row(tuple(mine), (index[example.label],), language, half)
+        for mine, example, half in zip(ids, examples, sides, strict=True)
     ]
 
 
@@ -64,25 +65,15 @@ def collate(rows: Sequence[Row], pad_id: int) -> Callable[[Sequence[int], int, i
 
     def lay_out(indices: Sequence[int], _epoch: int, _step: int) -> dict[str, Tensor]:
         chosen = [rows[i] for i in indices]
-        return {**pad(chosen, pad_id), "labels": torch.tensor([row.label for row in chosen])}
+        labels = torch.tensor([row.labels[0] for row in chosen])
+        return {**pad([row.ids for row in chosen], pad_id), "labels": labels}
 
     return lay_out
 
 
-@torch.inference_mode()
-def predict(
-    model: nn.Module, rows: Sequence[Row], pad_id: int, *, device: torch.device, batch_size: int = 64
-) -> NDArray[np.float32]:
-    """Return the logits of every row, ``[rows, labels]``; the model is left in evaluation mode."""
-    model.eval()
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
-    found: list[NDArray[np.float32]] = []
-    for start in range(0, len(order), batch_size):
-        batch = to_device(pad([rows[i] for i in order[start : start + batch_size]], pad_id), device)
-        with mixed_precision(device):
-            found.append(model(**batch).logits.float().cpu().numpy())
-    logits = np.concatenate(found)
-    return logits[np.argsort(order)]
+def metric(_labels: Sequence[str]) -> str:
+    """Name the figure that epochs, groups and methods are judged by: the paper's."""
+    return "weighted_f1"
 
 
 def scores(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
@@ -115,8 +106,3 @@ def metric_from(sums: NDArray[Any], labels: Sequence[str]) -> NDArray[np.float64
     f1 = 2 * right / np.maximum(answered + true, 1)  # a label that is nowhere: 0, and it weighs nothing
     weighted: NDArray[np.float64] = (f1 * true).sum(axis=-1) / np.maximum(true.sum(axis=-1), 1)
     return weighted
-
-
-def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Row]:
-    """Tokenise texts without labels."""
-    return [Row(tuple(encoding.ids), -1, -1) for encoding in tokenizer.encode_batch(list(texts))]

@@ -10,24 +10,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
+IGNORED = -100
+"""The label of a position without one, in every Hugging Face model."""
+
 _BATCHES_PER_POOL = 50  # texts are sorted by length inside pools of this many batches
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One encoded example.
+    """One encoded example, or one window of a long one.
 
     Attributes:
         ids: Token ids.
-        label: Index of the label; ``-1`` when there is none.
+        labels: Indices of labels: one of the text, or one of each token (``IGNORED``: not judged); empty: unlabelled.
         language: Index of the language.
         half: 0 or 1: the half of its language's data that it belongs to, for split-half self-similarity.
     """
 
     ids: tuple[int, ...]
-    label: int
-    language: int
+    labels: tuple[int, ...] = ()
+    language: int = -1
     half: int = 0
+
+    @property
+    def units(self) -> int:
+        """How many labels are judged: the loss of a batch is the mean over them."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+def halves(count: int, *, language: int, seed: int) -> list[int]:
+    """Put a language's examples into two halves at random: 0 or 1 for each."""
+    found: list[int] = (np.random.default_rng([seed, language]).permutation(count) % 2).tolist()
+    return found
 
 
 def plan(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -56,14 +70,13 @@ def steps_per_epoch(texts: int, batch_size: int) -> int:
     return whole * _BATCHES_PER_POOL + math.ceil(rest / batch_size)
 
 
-def pad(rows: Sequence[Row], pad_id: int) -> dict[str, Tensor]:
+def pad(pieces: Sequence[Sequence[int]], pad_id: int) -> dict[str, Tensor]:
     """Lay token ids out as ``input_ids`` and ``attention_mask``, both ``[batch, tokens]``."""
-    longest = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), longest), pad_id)
+    ids = torch.full((len(pieces), max(map(len, pieces))), pad_id)
     mask = torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        ids[i, : len(row.ids)] = torch.tensor(row.ids)
-        mask[i, : len(row.ids)] = 1
+    for i, piece in enumerate(pieces):
+        ids[i, : len(piece)] = torch.tensor(piece)
+        mask[i, : len(piece)] = 1
     return {"input_ids": ids, "attention_mask": mask}
 
 

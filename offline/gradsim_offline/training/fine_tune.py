@@ -12,13 +12,15 @@ import torch
 from torch import nn
 
 from gradsim_offline.config import Training
-from gradsim_offline.dataset import Dataset, Example
+from gradsim_offline.dataset import AnyExample, Dataset
 from gradsim_offline.devices import keep_memory
 from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import WORK, write_json
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
+from gradsim_offline.training.judging import HALVES, DevTexts
 from gradsim_offline.training.loop import Observer, train
+from gradsim_offline.training.trained import TrainedModel
 
 RESULT = "training.json"
 _DATA_WORDS = 7  # keeps the random stream that draws a sample apart from the others
@@ -65,17 +67,21 @@ def fine_tune(
     model = task.load_model(encoder, dataset.labels, new_head=True)
     number = {language: i for i, language in enumerate(dataset.languages)}
 
-    def rows_of(language: str, examples: Sequence[Example]) -> list[Row]:
-        rows: list[Row] = task.encode(tokenizer, examples, dataset.labels, language=number[language], seed=seed)
-        return rows
-
-    rows = [row for m in members for row in rows_of(m, _sample(dataset.split(m, "train"), fraction, seed, number[m]))]
-    dev = {language: rows_of(language, dataset.split(language, "dev")) for language in served}
-    judged = {language: found for language, found in dev.items() if found}
+    reader = task.decoder.Reader(tokenizer, maximum_length)
+    chosen = {code: _sample(dataset.split(code, "train"), fraction, seed, number[code]) for code in members}
+    rows: list[Row] = [
+        row
+        for code, examples in chosen.items()
+        for row in task.encode(reader, examples, dataset.labels, language=number[code], seed=seed)
+    ]
+    judged = {code: dataset.split(code, "dev") for code in served if dataset.split(code, "dev")}
+    dev = DevTexts(judged, number, reader, task, seed)
+    trained = TrainedModel(model, task.decoder, reader, dataset.labels, pad_id, device)
+    metric = task.metric(dataset.labels)
 
     def evaluate() -> dict[str, float]:
-        scores = dev_scores(model, judged, dataset.labels, task=task, pad_id=pad_id, device=device)
-        names = {"score": task.METRIC, "half_0": "half_0", "half_1": "half_1"}
+        scores = dev.scores(trained)
+        names = {"score": metric, **{half: half for half in HALVES}}
         return {name: float(np.mean([found[column] for found in scores.values()])) for name, column in names.items()}
 
     epochs = epochs_for(len(rows), settings)
@@ -100,7 +106,7 @@ def fine_tune(
             sparse_rate=settings.sparse_rate,
         )
     for epoch in end.history:
-        score = f", dev {task.METRIC} {100 * epoch['score']:.2f}" if "score" in epoch else ""
+        score = f", dev {metric} {100 * epoch['score']:.2f}" if "score" in epoch else ""
         best = "  <- kept" if epoch["epoch"] == end.best_epoch + 1 else ""
         progress.note(f"  epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.3f}{score}{best}")
     model.to("cpu").save_pretrained(directory)
@@ -111,7 +117,8 @@ def fine_tune(
             "members": list(members),
             "served": list(served),
             "judged": list(judged),
-            "texts": len(rows),
+            "texts": sum(map(len, chosen.values())),
+            "rows": len(rows),
             "epochs": epochs,
             "best_epoch": end.best_epoch + 1,
             "pad_id": pad_id,
@@ -126,36 +133,7 @@ def epochs_for(texts: int, settings: Training) -> int:
     return max(settings.epochs, math.ceil(settings.minimum_steps / max(1, steps)))
 
 
-def dev_scores(
-    model: nn.Module,
-    rows: dict[str, list[Row]],
-    labels: Sequence[str],
-    *,
-    task: ModuleType,
-    pad_id: int,
-    device: torch.device,
-) -> dict[str, dict[str, float]]:
-    """Score a model per language, ``{language: {metric: 0 to 1}}``.
-
-    ``half_0`` and ``half_1`` are the task's metric on two halves of the language's texts, for those who choose by one
-    and judge by the other; a half without texts has the score of the whole.
-    """
-    everything = [row for language in rows for row in rows[language]]
-    predicted = [labels[i] for i in task.predict(model, everything, pad_id, device=device).argmax(axis=1)]
-    found, start = {}, 0
-    for language, mine in rows.items():
-        gold = [labels[row.label] for row in mine]
-        answers = predicted[start : start + len(mine)]
-        found[language] = task.scores(gold, answers, labels)
-        for half in (0, 1):
-            chosen = [i for i, row in enumerate(mine) if row.half == half] or range(len(mine))
-            scores = task.scores([gold[i] for i in chosen], [answers[i] for i in chosen], labels)
-            found[language][f"half_{half}"] = scores[task.METRIC]
-        start += len(mine)
-    return found
-
-
-def _sample(examples: Sequence[Example], fraction: float, seed: int, language: int) -> list[Example]:
+def _sample(examples: Sequence[AnyExample], fraction: float, seed: int, language: int) -> list[AnyExample]:
     """Draw a share of a language's examples, at least one, in their order."""
     if fraction >= 1:
         return list(examples)

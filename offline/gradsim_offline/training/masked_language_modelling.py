@@ -40,7 +40,7 @@ def masking_collate(
 
     def collate(indices: Sequence[int], epoch: int, step: int) -> dict[str, Tensor]:
         random = torch.Generator().manual_seed(hash((seed, epoch, step)) % 2**63)
-        batch = pad([rows[i] for i in indices], pad_id)
+        batch = pad([rows[i].ids for i in indices], pad_id)
         ids = batch["input_ids"]  # [batch, tokens]
         candidates = ~torch.isin(ids, special)
         chosen = candidates & (torch.rand(ids.shape, generator=random) < share)

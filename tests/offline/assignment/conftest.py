@@ -84,7 +84,7 @@ def bundle(tmp_path_factory, quiet) -> Bundle:
     keep_gradients(
         dataset, joint, kept, task=task, maximum_length=settings.maximum_length, seed=0, device=torch.device("cpu")
     )
-    draft = draft_manifest(settings, dataset, groups, exported, identifier.directory, task.METRIC)
+    draft = draft_manifest(settings, dataset, groups, exported, identifier.directory, task.metric(dataset.labels))
     manifest = complete_manifest(draft, settings, dataset, measured, {"scores": {}, "identifier": {}})
     target = work.run.directory / "bundle"
     sources = {group: done.directory for group, done in exported.items()}

@@ -85,14 +85,14 @@ def test_it_is_identified_and_answered(added, russian):
     group = next(language.group for language in new.manifest.languages if language.code == "rus")
     assert path.routes(texts[:1], "ru")[0].group == group
     assert path.routes(texts[:1], "ru")[0].collective_similarity is not None
-    assert set(path.labels(texts, routes)) <= set(new.manifest.labels)
+    assert set(path.answers(texts, routes)) <= set(new.manifest.labels)
 
 
 def test_answers_in_known_languages_are_as_before(bundle, added):
     before, after = service_path(bundle), service_path(added[0])
     for code in ("eng", "hau", "hin", "tur"):
         texts = [example.text for example in demo.load(languages=[code]).split(code, "test")]
-        assert before.labels(texts, before.routes(texts, code)) == after.labels(texts, after.routes(texts, code))
+        assert before.answers(texts, before.routes(texts, code)) == after.answers(texts, after.routes(texts, code))
 
 
 def refused(match, *words):

@@ -23,7 +23,7 @@ def autograd(model, rows, pad_id):
     model.eval()
     total = 0
     for row in rows:
-        loss = model(**pad([row], pad_id), labels=torch.tensor([row.label])).loss
+        loss = model(**pad([row.ids], pad_id), labels=torch.tensor(row.labels)).loss
         weight, bias = torch.autograd.grad(loss, [layer.weight, layer.bias])
         total = total + torch.cat([weight, bias[:, None]], dim=1).flatten() / len(rows)
     return total
@@ -34,12 +34,13 @@ def classifier(request, small):
     """A classifier with a new head, and rows of three languages."""
     path = request.getfixturevalue(request.param)
     tokenizer, pad_id = load_tokenizer(path, maximum_length=32)
+    reader = TASK.decoder.Reader(tokenizer, 32)
     torch.manual_seed(1)
     model = TASK.load_model(path, small.labels, new_head=True)
     rows = [
         row
         for number, code in enumerate(small.languages)
-        for row in TASK.encode(tokenizer, small.split(code, "train"), small.labels, language=number, seed=0)
+        for row in TASK.encode(reader, small.split(code, "train"), small.labels, language=number, seed=0)
     ]
     return model, rows, pad_id
 
@@ -74,7 +75,8 @@ def test_a_bundle_keeps_its_languages_gradients(bundle):
     tokenizer, pad_id = load_tokenizer(directory, maximum_length=64)
     model = TASK.load_model(directory, bundle.manifest.labels)
     examples = demo.load(languages=["hau"]).split("hau", "dev")
-    rows = TASK.encode(tokenizer, examples, bundle.manifest.labels, language=0, seed=0)
+    reader = TASK.decoder.Reader(tokenizer, 64)
+    rows = TASK.encode(reader, examples, bundle.manifest.labels, language=0, seed=0)
     expected = autograd(model, rows, pad_id).double()
     torch.testing.assert_close(found[entry.languages.index("hau")], expected, rtol=1e-4, atol=1e-6)
 

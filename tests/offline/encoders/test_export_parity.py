@@ -13,13 +13,14 @@ import torch
 from onnx import numpy_helper
 
 from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
-from gradsim_offline.export.group import RESULT, dev_texts, export_group, read_export
+from gradsim_offline.export.group import RESULT, Terms, dev_texts, export_group, read_export
 from gradsim_offline.export.onnx import MODEL_FILE, export
 from gradsim_offline.export.parity import compare
 from gradsim_offline.export.sessions import open_model
 from gradsim_offline.grouping._result import LanguageGroup
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad
+from gradsim_offline.training.trained import open_trained
 from gradsim_shared.errors import ModelError
 
 TEXTS = ["", "a", "👍🏽", "🙄 🙄", "ጤና ይስጥልኝ", "Ina kwana?", " ", "<s>", *("ba kyau " * n for n in (1, 3, 9, 30, 200))]
@@ -75,16 +76,16 @@ def test_every_batch_equals_torch(exported, trained, small):
     session = onnxruntime.InferenceSession(str(exported[0]), providers=["CPUExecutionProvider"])
     model = text_classification.load_model(trained, small.labels).eval()
     tokenizer, pad_id = load_tokenizer(trained, maximum_length=64)
-    rows = text_classification.encode_texts(tokenizer, TEXTS)
+    ids = text_classification.decoder.Reader(tokenizer, 64).read(TEXTS).ids
     for chosen in ([0], [1], [12], [0, 12], [2, 4, 8], list(range(len(TEXTS))), [12] * 3):
-        batch = pad([rows[i] for i in chosen], pad_id)
+        batch = pad([ids[i] for i in chosen], pad_id)
         with torch.no_grad():
             expected = model(**batch).logits.numpy()
         found = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})[0]
         np.testing.assert_allclose(found, expected, atol=EXACT, err_msg=str(chosen))
 
 
-def test_a_group_as_it_is_served(trained, small, quiet, tmp_path):
+def test_a_group_as_it_is_served(trained, small, quiet, tmp_path, monkeypatch):
     write(tmp_path, small, trained, quiet)
     entry = read_export(tmp_path, "g7")
     assert entry.id == "g7" and entry.tokenizer == "groups/g7/tokenizer.json"
@@ -94,13 +95,14 @@ def test_a_group_as_it_is_served(trained, small, quiet, tmp_path):
     assert entry.precisions["fp32"].latency_milliseconds > 0
     assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
 
-    served = open_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, maximum_length=64)
-    tokenizer, pad_id = load_tokenizer(trained, maximum_length=64)
-    model = text_classification.load_model(trained, small.labels)
-    rows = text_classification.encode_texts(tokenizer, TEXTS)
-    expected = text_classification.predict(model, rows, pad_id, device=torch.device("cpu"), batch_size=4)
+    served = open_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, Terms(small.task, small.labels, 64))
+    model = open_trained(trained, small.labels, task=text_classification, maximum_length=64, device=torch.device("cpu"))
+    monkeypatch.setattr("gradsim_offline.training.trained._BATCH", 4)
+    expected = np.stack(model.logits(TEXTS))
+    assert expected.shape == (len(TEXTS), 1, 3)
     np.testing.assert_allclose(served.logits(TEXTS), expected, atol=EXACT)
-    alone = np.concatenate([served.logits([text]) for text in TEXTS])
+    assert [found.answer for found in served.answers(TEXTS)] == model.answers(TEXTS)
+    alone = np.stack([served.logits([text])[0] for text in TEXTS])
     np.testing.assert_allclose(alone, expected, atol=EXACT)
 
 
@@ -153,14 +155,15 @@ def test_another_model_stops_the_build(exported, trained, small, quiet, tmp_path
 
 @pytest.fixture
 def logits():
-    return np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    """Of 50 texts, [1, labels] each; an array, so that tests can change one."""
+    return np.random.default_rng(0).normal(size=(50, 1, 3)).astype(np.float32)
 
 
 def test_compare_accepts_rounding_and_ties(logits):
-    logits[3] = [0.5, 0.5, -1]
+    logits[3, 0] = [0.5, 0.5, -1]
     noisy = logits.copy()
-    noisy[3, 1] += 1e-6
-    found = compare(noisy, logits, name="g", tolerance=1e-3)
+    noisy[3, 0, 1] += 1e-6
+    found = compare(list(noisy), list(logits), name="g", tolerance=1e-3)
     assert found.texts == 50 and found.max_difference == pytest.approx(1e-6, rel=0.1)
     assert found.label_agreement == pytest.approx(49 / 50)
 
@@ -168,12 +171,12 @@ def test_compare_accepts_rounding_and_ties(logits):
 @pytest.mark.parametrize("wrong", [0.01, -3.0, np.nan, np.inf])
 def test_compare_refuses_one_wrong_logit(logits, wrong):
     broken = logits.copy()
-    broken[17, 2] += wrong
+    broken[17, 0, 2] += wrong
     with pytest.raises(ModelError, match="not the trained one"):
-        compare(broken, logits, name="g", tolerance=1e-3)
+        compare(list(broken), list(logits), name="g", tolerance=1e-3)
     if np.isnan(wrong):
         with pytest.raises(ModelError, match="outputs are not numbers"):
-            compare(broken, broken, name="g", tolerance=1e-3)
+            compare(list(broken), list(broken), name="g", tolerance=1e-3)
 
 
 def test_an_architecture_that_optimum_does_not_know(small, tmp_path):

@@ -128,7 +128,7 @@ def test_inverse_document_frequencies(ngrams):
 
     Encoder.mini.ngrams = ngrams
     texts = [[3, 6], [3, 3, 3], [4], [], [9, 10, 3]] * 70  # more than one batch
-    rows = [Row(tuple(ids), -1, 0) for ids in texts if ids]
+    rows = [Row(tuple(ids)) for ids in texts if ids]
     found = inverse_document_frequencies(Encoder, rows)
     counts = np.zeros(CONFIG.ngram_buckets)
     for row in rows:
@@ -139,6 +139,5 @@ def test_inverse_document_frequencies(ngrams):
 
 
 def test_batches_of_one_length_and_of_many_agree(ngrams):
-    rows = [Row((3, 6, 9), -1, 0), Row((4,), -1, 0)]
-    together = ngrams(pad(rows, PAD)["input_ids"])
+    together = ngrams(pad([(3, 6, 9), (4,)], PAD)["input_ids"])
     torch.testing.assert_close(together[1], ngrams(torch.tensor([[4]]))[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -14,6 +15,8 @@ from gradsim_offline.encoders import pretrained
 from gradsim_offline.encoders._loading import from_pretrained, is_there, load_tokenizer
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad
+from gradsim_offline.training.trained import TrainedModel
+from gradsim_shared.decode import text_classification as decoder
 from gradsim_shared.errors import ModelError
 
 LABELS = ("negative", "neutral", "positive")
@@ -28,9 +31,8 @@ def path(request, encoder):
 
 def logits(model, path):
     tokenizer, pad_id = load_tokenizer(path, maximum_length=64)
-    return text_classification.predict(
-        model, text_classification.encode_texts(tokenizer, TEXTS), pad_id, device=torch.device("cpu")
-    )
+    reader = decoder.Reader(tokenizer, 64)
+    return np.concatenate(TrainedModel(model, decoder, reader, LABELS, pad_id, torch.device("cpu")).logits(TEXTS))
 
 
 @every_encoder
@@ -73,8 +75,7 @@ def test_a_mini_directory(tiny_mini):
     assert AutoConfig.from_pretrained(tiny_mini).model_type == "gradsim-mini"
     model = from_pretrained(AutoModelForMaskedLM, tiny_mini)
     tokenizer, pad_id = load_tokenizer(tiny_mini, maximum_length=64)
-    rows = text_classification.encode_texts(tokenizer, TEXTS)
-    batch = pad(rows, pad_id)
+    batch = pad(decoder.Reader(tokenizer, 64).read(TEXTS).ids, pad_id)
     assert model(**batch).logits.shape == (*batch["input_ids"].shape, tokenizer.get_vocab_size())
     with safe_open(tiny_mini / "model.safetensors", "pt") as kept:
         assert kept.get_tensor("mini.ngrams.spelling").any()

@@ -186,7 +186,7 @@ def test_holm_by_hand():
 def test_metric_from_is_scikit_learns(pairs):
     gold, predicted = zip(*pairs, strict=True)
     sums = task.statistics(gold, predicted, LABELS).sum(axis=0)
-    assert metric(sums) == pytest.approx(task.scores(gold, predicted, LABELS)[task.METRIC], abs=1e-12)
+    assert metric(sums) == pytest.approx(task.scores(gold, predicted, LABELS)[task.metric(LABELS)], abs=1e-12)
 
 
 def test_metric_from_keeps_the_leading_axes():

@@ -30,7 +30,7 @@ def test_draws_are_those_of_a_plain_loop(count):
         times = random.multinomial(count, [1 / count] * count)
         chosen = np.repeat(np.arange(count), times)
         scores = {
-            column: task.scores([gold[i] for i in chosen], [own[i] for i in chosen], LABELS)[task.METRIC]
+            column: task.scores([gold[i] for i in chosen], [own[i] for i in chosen], LABELS)[task.metric(LABELS)]
             for column, own in guessed.items()
         }
         for column, score in scores.items():

@@ -99,7 +99,7 @@ def test_the_tracker_sums_the_folded_whole_gradients():
     found = {}
     for dims in (None, 64):
         tracker = GradientTracker(layers, 4, projection=dims, seed=7)
-        with tracker.batch(spoken, halves):
+        with tracker.batch(spoken, halves, torch.ones_like(spoken)):
             model(x).square().sum(dim=(1, 2)).mean().backward()
         found[dims] = tracker.half_means()
     assert torch.equal(found[64]["last"], found[None]["last"]), "60 numbers are few enough"
@@ -120,6 +120,6 @@ def test_a_projection_leaves_every_bit_of_the_training():
     model(x).square().mean().backward()
     expected = model.weight.grad.clone()
     model.zero_grad()
-    with GradientTracker({"layer": model}, 4, projection=16).batch(spoken, halves):
+    with GradientTracker({"layer": model}, 4, projection=16).batch(spoken, halves, torch.ones_like(spoken)):
         model(x).square().mean().backward()
     assert torch.equal(model.weight.grad, expected)

@@ -89,7 +89,7 @@ def test_a_language_of_one_text_has_split_half_0_not_nan():
 
 def test_shares_of_the_halves_add_up(tiny_mini, small):
     model = text_classification.load_model(tiny_mini, small.labels)
-    rows = [Row((1, 2), 0, language, half) for language, half in [(0, 0), (0, 1), (0, 1), (2, 1)]]
+    rows = [Row((1, 2), (0,), language, half) for language, half in [(0, 0), (0, 1), (0, 1), (2, 1)]]
     observer = GradientObserver(model, rows, ["head.out"], 3)
     np.testing.assert_allclose(observer.shares.T, [[1 / 3, 2 / 3], [0, 0], [0, 1]])
 

@@ -38,7 +38,7 @@ def make_batches(shape, languages, count=3, batch=BATCH):
 def track(model, layers, batches, languages, **options):
     tracker = GradientTracker(layers, languages, **options)
     for x, spoken, halves in batches:
-        with tracker.batch(spoken, halves):
+        with tracker.batch(spoken, halves, torch.ones_like(spoken)):
             losses(model, x).mean().backward()
     return tracker
 
@@ -102,7 +102,9 @@ def test_the_optimizer_gets_the_same_gradients():
     expected = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
     x.requires_grad_()
-    with GradientTracker({"first": model.first, "second": model.second}, 3).batch(spoken, halves):
+    with GradientTracker({"first": model.first, "second": model.second}, 3).batch(
+        spoken, halves, torch.ones_like(spoken)
+    ):
         losses(model, x).mean().backward()
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-12, atol=1e-14)
@@ -152,7 +154,7 @@ def test_a_frozen_layer_is_measured_and_stays_frozen(shape):
         parameter.requires_grad_(requires_grad=False)
     x = batches[0][0]
     tracker = GradientTracker({"second": model.second}, 2)
-    with tracker.batch(*batches[0][1:]):
+    with tracker.batch(*batches[0][1:], torch.ones(BATCH)):
         assert not model(x).requires_grad
     assert not tracker.half_means()["second"].any()
 
@@ -180,7 +182,7 @@ def test_an_interruption_in_the_middle_of_an_epoch_changes_no_bit(shape, project
     second = GradientTracker(layers, 3, projection=projection)
     second.restore(kept)
     for x, spoken, halves in batches[2:]:
-        with second.batch(spoken, halves):
+        with second.batch(spoken, halves, torch.ones_like(spoken)):
             losses(model, x).mean().backward()
     assert all(torch.equal(found, whole[name]) for name, found in second.half_means().items())
 
@@ -190,7 +192,7 @@ def test_what_waits_does_not_keep_activations_alive_and_is_bounded():
     spoken = halves = torch.zeros(512, dtype=torch.int64)
     for _ in range(20):
         hidden = torch.randn(512, 7, 64)
-        with tracker.batch(spoken, halves):
+        with tracker.batch(spoken, halves, torch.ones_like(spoken)):
             layer(hidden[:, 0]).sum().backward()
         waiting = [t for name, t in tracker.state().items() if "waiting" in name]
         assert sum(t.untyped_storage().nbytes() for t in waiting) <= 4096 * (64 + 3 + 2) * 4
@@ -200,7 +202,7 @@ def test_a_sequence_whose_backward_pass_comes_too_late():
     layer = nn.Linear(5, 4)
     tracker = GradientTracker({"layer": layer}, 1)
     x, spoken, halves = torch.randn(2, 3, 5), torch.tensor([0, 0]), torch.tensor([0, 1])
-    with tracker.batch(spoken, halves):
+    with tracker.batch(spoken, halves, torch.ones_like(spoken)):
         loss = layer(x).sum()
     with pytest.raises(RuntimeError, match=r"inside GradientTracker\.batch"):
         loss.backward()

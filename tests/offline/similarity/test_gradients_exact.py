@@ -73,7 +73,7 @@ def one_pass(model, batches, layers, languages):
     counts = torch.zeros(HALVES, languages, dtype=torch.float64)
     for inputs, labels, spoken, halves in batches:
         model.zero_grad()
-        with tracker.batch(spoken, halves):
+        with tracker.batch(spoken, halves, torch.ones_like(spoken)):
             logits = model(*inputs)
             F.cross_entropy(getattr(logits, "logits", logits), labels).backward()
         for half, language in zip(halves, spoken, strict=True):
@@ -139,6 +139,7 @@ def transformer(request, small: Dataset, tiny_mini, tiny_xlmr):
     """A classifier with dropout off, and padded batches of real sentences; tur is absent from the second."""
     path = {"mini": tiny_mini, "xlmr": tiny_xlmr}[request.param]
     tokenizer, pad_id = load_tokenizer(path, maximum_length=64)
+    reader = text_classification.decoder.Reader(tokenizer, 64)
     torch.manual_seed(1)
     model = text_classification.load_model(path, small.labels).eval()
     batches = []
@@ -147,14 +148,13 @@ def transformer(request, small: Dataset, tiny_mini, tiny_xlmr):
             row
             for i, (code, count) in enumerate(zip(small.languages, chosen, strict=True))
             for row in text_classification.encode(
-                tokenizer, small.split(code, "train")[start : start + count], small.labels, language=i, seed=start
+                reader, small.split(code, "train")[start : start + count], small.labels, language=i, seed=start
             )
         ]
-        batch = pad(rows, pad_id)
+        batch = pad([row.ids for row in rows], pad_id)
         assert batch["attention_mask"].min() == 0, "there should be padding"
-        labels, spoken, halves = (
-            torch.tensor([getattr(row, name) for row in rows]) for name in ("label", "language", "half")
-        )
+        labels = torch.tensor([row.labels[0] for row in rows])
+        spoken, halves = (torch.tensor([getattr(row, name) for row in rows]) for name in ("language", "half"))
         batches.append(((batch["input_ids"], batch["attention_mask"]), labels, spoken, halves))
     return model, batches, len(small.languages)
 
@@ -206,7 +206,7 @@ def test_a_checkpoint_between_two_batches_changes_nothing(languages, steps, seed
 
     def go_on(tracker, some):
         for ids, labels, spoken, halves in some:
-            with tracker.batch(spoken, halves):
+            with tracker.batch(spoken, halves, torch.ones_like(spoken)):
                 F.cross_entropy(model(ids, torch.ones_like(ids)), labels).backward()
         return tracker
 
@@ -221,14 +221,15 @@ def test_hooks_are_gone_after_the_batch_and_after_an_error():
     model = Small(3, 2, bias=True, flat=True)
     tracker = GradientTracker({"out": model.out}, 2)
     ids = torch.zeros(2, 3, dtype=torch.int64)
-    with tracker.batch(torch.tensor([0, 1]), torch.tensor([0, 1])):
+    with tracker.batch(torch.tensor([0, 1]), torch.tensor([0, 1]), torch.tensor([1, 1])):
         model(ids, torch.ones_like(ids)).sum().backward()
     assert not model.out._forward_hooks
-    with pytest.raises(ValueError, match="stop"), tracker.batch(torch.tensor([0]), torch.tensor([0])):
+    one = torch.tensor([1])
+    with pytest.raises(ValueError, match="stop"), tracker.batch(torch.tensor([0]), torch.tensor([0]), one):
         raise ValueError("stop")
     assert not model.out._forward_hooks
     with pytest.raises(RuntimeError, match=r"inside GradientTracker\.batch"):
-        with tracker.batch(torch.tensor([0, 1]), torch.tensor([0, 1])):
+        with tracker.batch(torch.tensor([0, 1]), torch.tensor([0, 1]), torch.tensor([1, 1])):
             loss = model(ids, torch.ones_like(ids)).sum()
         loss.backward()
 
@@ -237,7 +238,7 @@ def test_a_forward_pass_without_gradients_adds_nothing():
     model = Small(3, 2, bias=True, flat=True)
     tracker = GradientTracker({"out": model.out}, 1)
     ids = torch.zeros(2, 3, dtype=torch.int64)
-    with tracker.batch(torch.tensor([0, 0]), torch.tensor([0, 1])), torch.no_grad():
+    with tracker.batch(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([1, 1])), torch.no_grad():
         model(ids, torch.ones_like(ids))
     assert not tracker.half_means()["out"].any()
 

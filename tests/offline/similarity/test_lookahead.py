@@ -101,14 +101,13 @@ def by_copies(model, steps, judged, gain, languages=3):
 
 def model_and_rows(small, path):
     tokenizer, pad_id = load_tokenizer(path, maximum_length=64)
+    reader = text_classification.decoder.Reader(tokenizer, 64)
     torch.manual_seed(0)
     model = text_classification.load_model(path, small.labels, new_head=True)
     rows = [
         row
         for number, code in enumerate(small.languages)
-        for row in text_classification.encode(
-            tokenizer, small.split(code, "train"), small.labels, language=number, seed=0
-        )
+        for row in text_classification.encode(reader, small.split(code, "train"), small.labels, language=number, seed=0)
     ]
     collate = text_classification.collate(rows, pad_id)
     return model, rows, lambda indices: collate(indices, 0, 0)
@@ -169,7 +168,7 @@ class Table(nn.Module):
 
 def test_rows_are_helped_by_columns():
     """Language 1 is undecided on what language 0 knows; 2 wants the contrary of 0; 3 shares nothing with them."""
-    rows = [Row((0,), 0, 0), Row((0,), 0, 1), Row((0,), 1, 1), Row((0,), 1, 2), Row((3,), 0, 3)]
+    rows = [Row((0,), (0,), 0), Row((0,), (0,), 1), Row((0,), (1,), 1), Row((0,), (1,), 2), Row((3,), (0,), 3)]
     collate = text_classification.collate(rows, 0)
     judge = Judge(
         {0: [0], 1: [1, 2], 2: [3], 3: [4]}, [1] * 5, lambda chosen: collate(chosen, 0, 0), languages=4, device=CPU
@@ -283,7 +282,7 @@ def test_the_whole_measure_equals_copies_made_on_the_way(context, small, tmp_pat
 
 
 def test_texts_are_drawn_balanced_apart_and_anew():
-    rows = [Row((1,), 0, language) for language, count in enumerate([40, 5, 1]) for _ in range(count)]
+    rows = [Row((1,), (0,), language) for language, count in enumerate([40, 5, 1]) for _ in range(count)]
     observer = LookaheadObserver(nn.Linear(1, 1), rows, list, 3, seed=0, options=Options(texts=8))
     steps, judged = observer.draw([0])
     assert [len(mine) for mine in steps.values()] == [len(mine) for mine in judged.values()] == [8, 2, 1]

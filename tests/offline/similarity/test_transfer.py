@@ -125,8 +125,8 @@ def test_it_goes_on_after_an_interruption_without_training_or_scoring_again(
 ):
     workplace = Workplace(small, tiny_mini, quiet, tmp_path)
     scored = []
-    score = transfer.dev_scores
-    monkeypatch.setattr(transfer, "dev_scores", lambda *given, **named: scored.append(1) or score(*given, **named))
+    score = transfer._scores_of
+    monkeypatch.setattr(transfer, "_scores_of", lambda *given: scored.append(1) or score(*given))
     workplace.left = 2
     with pytest.raises(KeyboardInterrupt):
         transfer.measure(workplace.context)

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gradsim_offline.config import Training
-from gradsim_offline.training.batching import Row, pad, plan, steps_per_epoch
+from gradsim_offline.training.batching import pad, plan, steps_per_epoch
 from gradsim_offline.training.fine_tune import epochs_for
 
 lengths = st.lists(st.integers(1, 128), max_size=400)
@@ -54,7 +54,7 @@ def test_inside_a_pool_batches_do_not_overlap_in_length(lengths, size, seed):
 
 
 def test_padding():
-    batch = pad([Row((5, 6, 7), 0, 0), Row((5,), 0, 0), Row((), 0, 0)], pad_id=9)
+    batch = pad([(5, 6, 7), [5], ()], pad_id=9)
     assert batch["input_ids"].tolist() == [[5, 6, 7], [5, 9, 9], [9, 9, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
     assert batch["input_ids"].dtype == torch.int64

@@ -27,7 +27,7 @@ def make(rows, share=0.2, seed=0):
 
 def make_rows(count, length, seed=0):
     ids = torch.randint(5, VOCABULARY, (count, length), generator=torch.Generator().manual_seed(seed)).tolist()
-    return [Row((START, *row[: 1 + i % length], UNKNOWN, END), -1, 0) for i, row in enumerate(ids)]
+    return [Row((START, *row[: 1 + i % length], UNKNOWN, END)) for i, row in enumerate(ids)]
 
 
 @given(
@@ -58,7 +58,7 @@ def test_what_is_asked_and_what_is_left(share, seed, epoch, step, data):
 
 @pytest.mark.parametrize("share", [0.15, 0.3])
 def test_shares(share):
-    rows = [Row(tuple(range(5, 205)), -1, 0) for _ in range(200)]
+    rows = [Row(tuple(range(5, 205))) for _ in range(200)]
     batch = make(rows, share)(range(200), 0, 0)
     asked = batch["labels"] != IGNORED
     assert asked.float().mean() == pytest.approx(share, abs=0.01)
@@ -90,7 +90,7 @@ def test_a_batch_with_nothing_to_ask_has_a_loss_of_0_and_no_gradient_that_is_no_
     from gradsim_offline.encoders._loading import from_pretrained
 
     model = from_pretrained(AutoModelForMaskedLM, tiny_mini).train()
-    batch = make([Row((START, UNKNOWN, END), -1, 0), Row((START, END), -1, 0)])([0, 1], 0, 0)
+    batch = make([Row((START, UNKNOWN, END)), Row((START, END))])([0, 1], 0, 0)
     assert (batch["labels"] == IGNORED).all()
     loss = model(**batch).loss
     loss.backward()

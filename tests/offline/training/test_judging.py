@@ -1,0 +1,71 @@
+"""A model judged on dev texts: as by asking it text by text, whole and on the two halves that training uses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gradsim_offline import plugins
+from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
+from gradsim_offline.training.batching import halves
+from gradsim_offline.training.judging import DevTexts
+from gradsim_offline.training.trained import open_trained
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(params=["small", "tagged"])
+def case(request, tiny_xlmr, tmp_path):
+    """A data set, its task, and a model for it."""
+    dataset = request.getfixturevalue(request.param)
+    task = plugins.load("tasks", dataset.task)
+    torch.manual_seed(3)
+    model = task.load_model(tiny_xlmr, dataset.labels, new_head=True)
+    [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1].weight.data *= 20
+    model.save_pretrained(tmp_path)
+    copy_tokenizer(tiny_xlmr, tmp_path)
+    return dataset, task, open_trained(tmp_path, dataset.labels, task=task, maximum_length=48, device=CPU)
+
+
+def dev_texts(dataset, task, tiny_xlmr, languages):
+    tokenizer, _ = load_tokenizer(tiny_xlmr, maximum_length=48)
+    number = {code: i for i, code in enumerate(dataset.languages)}
+    examples = {code: dataset.split(code, "dev") for code in languages}
+    return DevTexts(examples, number, task.decoder.Reader(tokenizer, 48), task, 7)
+
+
+def test_scores_are_those_of_asking_text_by_text(case, tiny_xlmr):
+    dataset, task, model = case
+    model.model.train()  # as in the middle of training
+    found = dev_texts(dataset, task, tiny_xlmr, ("tur", "eng")).scores(model)
+    assert list(found) == ["tur", "eng"]
+    metric = task.metric(dataset.labels)
+    for code, scores in found.items():
+        examples = dataset.split(code, "dev")
+        gold, answers = [e.gold for e in examples], [model.answers([e.input])[0] for e in examples]
+        expected = task.scores(gold, answers, dataset.labels)
+        sides = np.array(halves(len(examples), language=dataset.languages.index(code), seed=7))
+        for half in (0, 1):
+            mine = np.flatnonzero(sides == half)
+            own = task.scores([gold[i] for i in mine], [answers[i] for i in mine], dataset.labels)
+            expected[f"half_{half}"] = own[metric]
+        assert scores == pytest.approx(expected)
+        assert 0 < scores["accuracy"] < 1
+
+
+def test_a_half_without_texts_has_the_score_of_the_whole(case, tiny_xlmr):
+    dataset, task, model = case
+    texts = dev_texts(dataset, task, tiny_xlmr, ("eng",))
+    one = DevTexts({"eng": texts.examples["eng"][:1]}, texts.number, texts.reader, task, 7)
+    found = one.scores(model)["eng"]
+    assert found["half_0"] == found["half_1"] == found[task.metric(dataset.labels)]
+    assert DevTexts({}, {}, texts.reader, task, 7).scores(model) == {}
+
+
+def test_judging_again_reads_nothing_again(case, tiny_xlmr, monkeypatch):
+    dataset, task, model = case
+    texts = dev_texts(dataset, task, tiny_xlmr, dataset.languages)
+    first = texts.scores(model)
+    monkeypatch.setattr(type(texts.reader), "read", None)
+    assert texts.scores(model) == first
