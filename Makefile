@@ -14,7 +14,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## build from the embedded sentences, serve, ask in three languages, stop
+demo: $(INSTALLED)  ## build from the embedded sentences, serve, ask for sentiment and names, stop
 	$(BIN)/python demo.py --out $(OUT)
 
 test: $(INSTALLED)  ## the quick tests

@@ -82,6 +82,11 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     @property
+    def tagged(self) -> bool:
+        """Whether words have tags, rather than texts a label."""
+        return any(isinstance(example, TaggedSentence) for example in self.split(self.languages[0], "train"))
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """The languages, sorted by code: the order of every matrix in the project."""
         return tuple(sorted(self.examples))

@@ -86,8 +86,13 @@ class Workshop:
         )
 
     def segmentation(self) -> str:
+        """Return the rule that splits raw text into words; it is chosen once."""
+        return self._segmentation
+
+    @cached_property
+    def _segmentation(self) -> str:
         """Choose the rule that splits raw text into the words of the training data; none, where texts stay whole."""
-        if self.task.EXPORT_TASK != "token-classification":
+        if not self.dataset.tagged:
             return "none"
 
         def choose_rule(directory: Path) -> None:

@@ -9,8 +9,9 @@ import click
 
 HELP = """Find the group that would serve a new language best; with --add, write a bundle that serves it.
 
-Ten to 500 labelled examples will do: DIR/<lang>/train.tsv, .csv or .jsonl, with the bundle's labels. Nothing is trained
-but, with --add, the language identifier, for which the texts that the bundle was built from are read again.
+Ten to 500 labelled examples will do: DIR/<lang>/train.tsv, .csv or .jsonl (tagged words: .conll, .conllu or .jsonl),
+with the bundle's labels. Nothing is trained but, with --add, the language identifier, for which the texts that the
+bundle was built from are read again.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,19 @@ def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False
         _renew_head(model, set(found["missing_keys"]))
     loaded: nn.Module = model
     return loaded
+
+
+def labelled_model(auto_class: Any, path: str | Path, labels: Sequence[str], *, new_head: bool) -> nn.Module:  # noqa: ANN401 - HF's own
+    """Load a model that has an output for each label, see ``from_pretrained``; ``labels`` in the outputs' order."""
+    names = dict(enumerate(labels))
+    return from_pretrained(
+        auto_class,
+        path,
+        new_head=new_head,
+        num_labels=len(labels),
+        id2label=names,
+        label2id={label: i for i, label in names.items()},
+    )
 
 
 def _renew_head(model: Any, new: set[str]) -> None:  # noqa: ANN401 - a PreTrainedModel

@@ -17,6 +17,7 @@ from gradsim_offline.stages import WORK
 from gradsim_offline.training.batching import Row, pad, plan, steps_per_epoch
 from gradsim_offline.training.loop import train
 from gradsim_offline.training.masked_language_modelling import masking_collate
+from gradsim_shared.errors import SettingsError
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 START, PAD, END, UNKNOWN, MASK = range(5)
@@ -94,7 +95,12 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int, *, lowercase: bool = 
         max_piece_length=LONGEST_PIECE,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    try:
+        tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    except Exception as error:  # tokenizers raises no class of its own
+        raise SettingsError(
+            f"pretraining.vocabulary = {vocabulary} pieces cannot be made of these texts: {error}; set a larger one"
+        ) from error
     tokenizer.model = models.Unigram(_settled(tokenizer), UNKNOWN)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", START), ("</s>", END)]

@@ -35,17 +35,9 @@ def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = Fals
     """
     from transformers import AutoModelForTokenClassification
 
-    from gradsim_offline.encoders._loading import from_pretrained
+    from gradsim_offline.encoders._loading import labelled_model
 
-    names = dict(enumerate(labels))
-    return from_pretrained(
-        AutoModelForTokenClassification,
-        path,
-        new_head=new_head,
-        num_labels=len(labels),
-        id2label=names,
-        label2id={label: i for i, label in names.items()},
-    )
+    return labelled_model(AutoModelForTokenClassification, path, labels, new_head=new_head)
 
 
 def encode(

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seqeval.metrics import f1_score, precision_score, recall_score
+from seqeval.scheme import IOB2
 from sklearn.metrics import accuracy_score
 
 from gradsim_offline.dataset import TaggedSentence
@@ -56,13 +58,12 @@ def test_entity_scores_are_those_of_the_sets_of_entities(case):
 
 @given(case=answered())
 def test_entity_scores_are_seqevals_strict_ones(case):
-    seqeval, scheme = pytest.importorskip("seqeval.metrics"), pytest.importorskip("seqeval.scheme")
     gold, predicted = ([list(tags) for tags in sentences] for sentences in case)
     found = task.scores(*case, LABELS)
-    strict = {"mode": "strict", "scheme": scheme.IOB2, "average": "micro", "zero_division": 0}
-    assert found["entity_f1"] == pytest.approx(seqeval.f1_score(gold, predicted, **strict))
-    assert found["precision"] == pytest.approx(seqeval.precision_score(gold, predicted, **strict))
-    assert found["recall"] == pytest.approx(seqeval.recall_score(gold, predicted, **strict))
+    strict = {"mode": "strict", "scheme": IOB2, "average": "micro", "zero_division": 0}
+    assert found["entity_f1"] == pytest.approx(f1_score(gold, predicted, **strict))
+    assert found["precision"] == pytest.approx(precision_score(gold, predicted, **strict))
+    assert found["recall"] == pytest.approx(recall_score(gold, predicted, **strict))
 
 
 @pytest.mark.parametrize("labels", [LABELS, POS])
