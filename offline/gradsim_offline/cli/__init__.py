@@ -20,7 +20,7 @@ _COMMANDS = {
     "train": "Train the multilingual model and one model per group.",
     "export": "Export the group models to ONNX and check them.",
     "identify": "Train the language identifier.",
-    "evaluate": "Score the models and the whole service path.",
+    "evaluate": "Score a bundle, or a running service, on any data; or run a build up to its scores.",
     "compare": "Compare ways of grouping, method by seed, with tests.",
     "sweep": "Compare numbers of groups, or tracked layers.",
     "analyse": "Correlate similarities, see how stable they are, find each language's keywords.",
@@ -29,7 +29,8 @@ _COMMANDS = {
     "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods.",
     "settings": "Show every setting, its default and what it means.",
 }
-_FILES = {  # of the commands that are no stage of a build
+_FILES = {  # of the commands that are no stage of a build, or not only that
+    "evaluate": "evaluate",
     "compare": "compare",
     "sweep": "sweep",
     "analyse": "analyse",

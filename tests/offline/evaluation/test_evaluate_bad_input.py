@@ -1,0 +1,150 @@
+"""Mistakes at ``evaluate``: one clear message each, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import gradsim
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "serving"))
+
+import tiny_bundle
+import tiny_tags
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    return tiny_bundle.build(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def ner(tmp_path_factory) -> Path:
+    return tiny_tags.build_ner(tmp_path_factory.mktemp("bundles") / "ner")
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """Hausa texts to test on, and nothing else."""
+    return write(tmp_path / "data", "hau", [{"text": "ya burge ni", "label": "positive"}])
+
+
+def write(root, code, rows, split="test"):
+    (root / code).mkdir(parents=True, exist_ok=True)
+    (root / code / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return root
+
+
+def refused(answer, *parts):
+    code, out, error = answer
+    assert (code, out) == (1, "")
+    assert error.startswith("Error: ") and error.count("\n") == 1 and "Traceback" not in error
+    for part in parts:
+        assert part in error, error
+
+
+def misused(answer, message):
+    code, out, error = answer
+    assert (code, out) == (2, "") and message in error and "Traceback" not in error
+
+
+def test_it_works_at_all(bundle, data):
+    code, shown, _ = gradsim("evaluate", "--bundle", bundle, "--data", data, "-q")
+    assert code == 0 and "tiny@1.0.0 on test of files: weighted_f1, in percent" in shown
+
+
+def test_no_bundle(tmp_path, data, bundle):
+    refused(gradsim("evaluate", "--bundle", tmp_path / "none", "--data", data), "is no bundle")
+    refused(gradsim("evaluate", "--bundle", data, "--data", data), "is no bundle: it has no manifest.json")
+    copy = tiny_bundle.build(tmp_path / "copy")
+    (copy / "groups" / "g0" / "model.onnx").unlink()
+    refused(gradsim("evaluate", "--bundle", copy, "--data", data), "groups/g0/model.onnx is missing")
+
+
+def test_a_model_that_cannot_be_opened(tmp_path, data):
+    copy = tiny_bundle.build(tmp_path / "copy")
+    (copy / "groups" / "g0" / "model.onnx").write_bytes(b"no graph")
+    tiny_bundle.write_manifest(copy, threshold=0.5)
+    code, out, error = gradsim("evaluate", "--bundle", copy, "--data", data)
+    assert (code, out) == (1, "") and error.count("Error: ") == 1 and f"bundle {copy} cannot be opened: " in error
+
+
+def test_data_of_another_task(bundle, ner, data, tmp_path):
+    words = write(tmp_path / "words", "hau", [{"words": ["Musa"], "tags": ["B-PER"]}])
+    refused(
+        gradsim("evaluate", "--bundle", bundle, "--data", words),
+        "tiny@1.0.0 is for text_classification, the data set files for token_classification",
+    )
+    refused(gradsim("evaluate", "--bundle", ner, "--data", data), "tiny-ner@1.0.0 is for token_classification")
+    refused(gradsim("evaluate", "--bundle", ner, "--data", "demo"), "the data set demo for text_classification")
+
+
+def test_labels_that_the_bundle_does_not_know(bundle, ner, tmp_path):
+    rows = [{"text": "ya burge ni", "label": "positif"}] * 2
+    data = write(tmp_path / "texts", "hau", rows)
+    refused(
+        gradsim("evaluate", "--bundle", bundle, "--data", data),
+        "test of hau has the label 'positif' (2 x), which tiny@1.0.0 does not know; did you mean positive? "
+        "it knows negative, neutral, positive",
+    )
+    words = write(tmp_path / "words", "hau", [{"words": ["gobe"], "tags": ["B-DATE"]}])
+    refused(gradsim("evaluate", "--bundle", ner, "--data", words), "test of hau has the label 'B-DATE' (1 x)")
+    pos = write(tmp_path / "pos", "hau", [{"words": ["gobe"], "tags": ["NOUN"]}])
+    refused(
+        gradsim("evaluate", "--bundle", ner, "--data", pos),
+        "the label 'NOUN' (1 x), which tiny-ner@1.0.0 does not know",
+        "it knows O, B-LOC",
+    )
+
+
+def test_labels_of_other_splits_do_not_matter(bundle, data):
+    write(data, "hau", [{"text": "ya burge ni", "label": "mixed"}], "train")
+    assert gradsim("evaluate", "--bundle", bundle, "--data", data)[0] == 0
+
+
+def test_a_split_that_is_not_there(bundle, data, tmp_path):
+    refused(gradsim("evaluate", "--bundle", bundle, "--data", data, "--split", "dev"), "has no dev split")
+    empty = write(tmp_path / "empty", "hau", [])
+    refused(gradsim("evaluate", "--bundle", bundle, "--data", empty), "files holds no test texts")
+    code, shown, _ = gradsim(
+        "evaluate", "--bundle", bundle, "--data", write(empty, "swa", [{"text": "a", "label": "neutral"}])
+    )
+    assert code == 0 and "No test texts: hau" in shown
+
+
+def test_languages_that_are_not_there(bundle, data):
+    words = ("evaluate", "--bundle", bundle)
+    refused(gradsim(*words, "--data", data, "--languages", "yor"), "unknown language 'yor'. Known: hau")
+    refused(gradsim(*words, "--data", data, "--languages", "xxx"), "unknown language code 'xxx'")
+    refused(gradsim(*words, "--data", "demo", "--languages", "xho"), "demo: unknown language 'xho'")
+
+
+def test_data_that_is_not_there(bundle, data, tmp_path):
+    words = ("evaluate", "--bundle", bundle)
+    refused(gradsim(*words, "--data", "demmo"), "unknown data set 'demmo'. Did you mean demo")
+    refused(gradsim(*words, "--data", "files"), "files needs --data-dir")
+    refused(gradsim(*words, "--data", "files", "--data-dir", tmp_path / "none"), "none is not a directory")
+    refused(gradsim(*words, "--data", data, "--data-dir", data), "is a directory; leave out --data-dir")
+    (tmp_path / "bare").mkdir()
+    refused(gradsim(*words, "--data", tmp_path / "bare"), "holds no data")
+    (data / "hau" / "test.tsv").write_text("text\tlabel\na\tneutral\n")
+    refused(gradsim(*words, "--data", data), "keep one of them")
+
+
+def test_what_is_wrong_in_a_file_is_named_by_its_line(bundle, ner, tmp_path):
+    data = write(tmp_path / "texts", "hau", [{"text": "a", "label": "neutral"}, {"text": " ", "label": "neutral"}])
+    refused(gradsim("evaluate", "--bundle", bundle, "--data", data), "test.jsonl:2: the text is empty")
+    words = write(tmp_path / "words", "hau", [{"words": ["a", "b"], "tags": ["O"]}])
+    refused(gradsim("evaluate", "--bundle", ner, "--data", words), "test.jsonl:1: 2 words and 1 tags")
+
+
+def test_options_of_the_other_use(bundle, data):
+    words = ("evaluate", "--bundle", bundle, "--data", data)
+    misused(gradsim(*words, "--groups", 3, "--set", "seed=1"), "not with --bundle or --url")
+    misused(gradsim(*words, "--batch", 0), "--batch")
+    misused(gradsim(*words, "--split", "tset"), "--split")
+    misused(gradsim("evaluate", "--bundle", bundle), "Name what to score on: --data")
+    misused(gradsim("evaluate", "--data", data, "--split", "dev", "--json", "x"), "only with --bundle or --url")
