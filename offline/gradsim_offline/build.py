@@ -21,7 +21,7 @@ from gradsim_offline.workshop import Workshop
 def stages(work: Workshop) -> Iterator[str]:
     """Go through the method, one stage at a time; the name of each is yielded when it is done."""
     work.segmentation()  # how raw text is split into words, where words are tagged
-    encoder = work.prepare_encoder()  # mini is made here; another one is only looked for
+    encoder = work.prepare_encoder()  # mini is made here; another one is only looked for; both may be adapted
     yield "encoder"
     measured = work.measure(encoder)  # S, from one joint training
     yield "measure"

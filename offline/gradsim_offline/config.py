@@ -30,8 +30,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class Training(Section):
-    """How one model is fine-tuned."""
+class Schedule(Section):
+    """How long and how fast a model is trained."""
 
     epochs: Positive = Field(3, description="passes over the group's training texts")
     minimum_steps: Annotated[int, Field(ge=0)] = Field(0, description="more epochs for small groups, up to this many")
@@ -44,7 +44,21 @@ class Training(Section):
     fraction: Share = Field(1.0, description="share of each language's training texts, as for learning curves")
 
 
-class Measuring(Training):
+class Training(Schedule):
+    """How one model is fine-tuned."""
+
+    strategy: str = Field("mixed", description="what a step does with the languages' gradients; see `list strategies`")
+    strategy_options: dict[str, Any] = Field({}, description="the strategy's own settings; see docs/strategies.md")
+
+    @model_validator(mode="after")
+    def _known_strategy(self) -> Training:
+        plugins.check("training/strategies", self.strategy)
+        if self.strategy != "mixed" or self.strategy_options:  # else torch need not be loaded
+            plugins.options("training/strategies", self.strategy, self.strategy_options)
+        return self
+
+
+class Measuring(Schedule):
     """The joint run in which the languages' gradients are compared (GradSim step I)."""
 
     fraction: Share = Field(1.0, description="share of each language's training texts that the joint run sees")
@@ -92,6 +106,23 @@ class Pretraining(Section):
     batch_size: Positive = Field(64, description="texts per step")
     learning_rate: Rate = Field(1e-3, description="peak of a linear schedule")
     masked: Share = Field(0.2, description="share of the pieces that are to be predicted")
+
+
+class Adapting(Section):
+    """Continued masked-language-model pre-training of the encoder on unlabelled texts, before anything else."""
+
+    mode: Literal["none", "tapt", "tapt-group"] = Field(
+        "none",
+        description="none; tapt: on all training texts, once; tapt-group: for each model, on its members' texts",
+    )
+    epochs: Positive = Field(10, description="passes over the texts")
+    batch_size: Positive = Field(32, description="texts per step")
+    learning_rate: Rate = Field(1e-4, description="peak of a linear schedule")
+    masked: Share = Field(0.15, description="share of the pieces that are to be predicted")
+    most_texts: Positive | None = Field(
+        None, description="texts of a language in an epoch, at most, drawn anew for each; none: no limit"
+    )
+    held_out: Positive = Field(500, description="texts of a language that perplexity is measured on, at most")
 
 
 class Grouping(Section):
@@ -161,6 +192,7 @@ class Settings(Section):
     version: BundleName = Field("1.0.0", description="of the bundle")
     similarity: dict[str, Any] = Field({}, description="the measure's own settings; `gradsim-offline list` names them")
     pretraining: Pretraining = Pretraining()
+    adapting: Adapting = Adapting()
     measuring: Measuring = Measuring()
     grouping: Grouping = Grouping()
     training: Training = Training()

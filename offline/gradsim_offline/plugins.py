@@ -23,6 +23,7 @@ FOLDERS = {  # folder: what one of its files is called in messages
     "encoders": "encoder",
     "recipes": "recipe",
     "methods": "method",
+    "training/strategies": "training strategy",
 }
 KINDS = {  # what people call it: folder
     "datasets": "datasets",
@@ -32,6 +33,7 @@ KINDS = {  # what people call it: folder
     "encoders": "encoders",
     "recipes": "recipes",
     "methods": "methods",
+    "strategies": "training/strategies",
 }
 _SETTINGS = ("recipes", "methods")  # folders of TOML files: settings, described by their first comment
 
@@ -60,7 +62,7 @@ def load(folder: str, name: str) -> ModuleType:
     Raises:
         SettingsError: There is none of that name.
     """
-    return import_module(f"gradsim_offline.{folder}.{check(folder, name)}")
+    return import_module(f"gradsim_offline.{folder.replace('/', '.')}.{check(folder, name)}")
 
 
 def options(folder: str, name: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - each plug-in has its own class

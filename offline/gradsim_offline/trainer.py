@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from gradsim_offline import plugins
-from gradsim_offline.config import Settings
+from gradsim_offline.config import Schedule, Settings
 from gradsim_offline.dataset import Dataset, Split
 from gradsim_offline.grouping._result import folder_name
-from gradsim_offline.stages import Done, Run
+from gradsim_offline.stages import WORK, Done, Run
 from gradsim_offline.versions import library_versions
 
 
@@ -61,7 +62,19 @@ class Trainer:
         return resolve_device(self.settings.device)
 
     def prepare_encoder(self) -> Encoder:
-        """Make ``mini``, or look that a named encoder can be found."""
+        """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked."""
+        encoder = self._starting_encoder()
+        if self.settings.adapting.mode != "tapt":
+            return encoder
+        inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
+
+        def adapt(directory: Path) -> None:
+            self._adapt(encoder, self.dataset.languages, directory, "adapt")
+
+        done = self.run.stage("adapt", inputs, adapt, title="adapt the encoder to the training texts")
+        return Encoder(str(done.directory), done.digest)
+
+    def _starting_encoder(self) -> Encoder:
         settings = self.settings
         if settings.model != "mini":
             found = plugins.load("encoders", "pretrained").find(settings.model)
@@ -88,15 +101,50 @@ class Trainer:
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
 
+    def _adapt(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> None:
+        """Train the encoder on, on the members' training texts without their labels."""
+        from gradsim_offline.adaptation.adapt import adapt
+        from gradsim_offline.adaptation.text_folders import data_texts
+
+        settings = self.settings
+        adapt(
+            data_texts(self.dataset, settings.adapting.held_out, settings.seed).of(members),
+            encoder.path,
+            directory,
+            settings=settings.adapting,
+            maximum_length=settings.maximum_length,
+            seed=settings.seed,
+            device=self.device,
+            progress=self.run.progress,
+            log=self.log(stage),
+        )
+
+    def _encoder_for(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> Encoder:
+        """Return what a model of these members starts from: the encoder, adapted to their texts if that is asked."""
+        if self.settings.adapting.mode != "tapt-group":
+            return encoder
+        from gradsim_offline.adaptation.adapt import ADAPTED
+
+        place = directory / WORK / "adapted"  # gone when the model is trained
+        if not (place / ADAPTED).is_file():
+            place.mkdir(parents=True, exist_ok=True)
+            self._adapt(encoder, members, place, stage)
+        shutil.copyfile(place / ADAPTED, directory / ADAPTED)
+        return Encoder(str(place), encoder.digest)
+
     def joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
         """Return the model that a measure's joint run left, if it was trained as the multilingual model would be."""
+        if self.settings.adapting.mode == "tapt-group":
+            return None  # it started from the encoder as it is
         try:
             record = json.loads((measure / "stage.json").read_text(encoding="utf-8"))
             inputs, digest = record["inputs"], record["digest"]
         except (OSError, ValueError, KeyError):
             return None
         measuring = inputs.get("measuring", {})
-        alike = all(measuring.get(name) == value for name, value in self.settings.training.model_dump().items())
+        training = self.settings.training
+        schedule = training.model_dump(include=set(Schedule.model_fields))
+        alike = training.strategy == "mixed" and all(measuring.get(name) == value for name, value in schedule.items())
         start = {**self.common, "encoder": encoder.digest}
         same = all(inputs.get(name) == value for name, value in start.items())
         is_there = (measure / "training.json").is_file()
@@ -109,6 +157,7 @@ class Trainer:
         name = f"train/{self._folder(members, served)}"
 
         def train(directory: Path) -> None:
+            start = self._encoder_for(encoder, members, directory, name)
             fine_tune(
                 self.dataset,
                 members,
@@ -116,7 +165,7 @@ class Trainer:
                 directory,
                 settings=self.settings.training,
                 fraction=self.settings.training.fraction,
-                **self.arguments(encoder, name),
+                **self.arguments(start, name),
             )
 
         inputs = self.training_inputs(encoder, members, served)
@@ -126,11 +175,18 @@ class Trainer:
         """Return what a training depends on."""
         return {
             **self.common,
-            "training": self.settings.training.model_dump(),
+            **self.schedule,
             "members": list(members),
             "served": list(served),
             "encoder": encoder.digest,
         }
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """The settings that every training depends on."""
+        adapting = self.settings.adapting
+        own = {"adapting": adapting.model_dump()} if adapting.mode == "tapt-group" else {}
+        return {"training": self.settings.training.model_dump(), **own}
 
     def _folder(self, members: Sequence[str], served: Sequence[str]) -> str:
         everything = self.dataset.languages

@@ -66,7 +66,7 @@ class Workshop:
             self.run.progress.note(f"K = {chosen.groups} groups of {count} languages: there will be {count} at most")
 
     def prepare_encoder(self) -> Encoder:
-        """Make ``mini``, or look that a named encoder can be found."""
+        """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked."""
         return self.trainer.prepare_encoder()
 
     def save_settings(self) -> None:
@@ -123,7 +123,7 @@ class Workshop:
             "measuring": settings.measuring.model_dump(),
             "encoder": encoder.digest,
             **({"options": options.model_dump(mode="json")} if options else {}),
-            **({"training": settings.training.model_dump()} if trains and trains(options) else {}),
+            **(self.trainer.schedule if trains and trains(options) else {}),
             **({"fingerprint": fingerprint(options)} if fingerprint else {}),
         }
 

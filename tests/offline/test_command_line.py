@@ -27,6 +27,9 @@ COMMANDS = (
     "compare",
     "sweep",
     "analyse",
+    "sprachbund",
+    "adapt",
+    "sprachbund-train",
     "assign",
     "inspect",
     "list",
@@ -300,6 +303,7 @@ def test_every_plugin_loads_and_has_what_its_kind_needs(folder):
         "datasets": ("load", "TASK", "LICENCE", "CITATION"),
         "similarity": ("measure",),
         "grouping": ("solve",),
+        "training/strategies": ("make",),
         "tasks": (
             "load_model",
             "encode",

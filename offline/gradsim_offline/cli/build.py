@@ -74,6 +74,11 @@ _OPTIONS: list[Callable[[Any], Any]] = [
         type=click.IntRange(min=1),
         help="Epochs of measuring and of training each group, exactly: the recipe's minimum of steps is left out.",
     ),
+    click.option(
+        "--adapt",
+        type=click.Choice(["none", "tapt", "tapt-group"]),
+        help="Train the encoder on, on the training texts without labels: once, or for each group.  [default: none]",
+    ),
     click.option("--seed", type=int, help="All randomness comes from it.  [default: 0]"),
     click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]"),
     click.option("--name", metavar="NAME", help="Name of the bundle.  [default: the data set's]"),
@@ -113,6 +118,7 @@ def settings_from(
     cannot_link: tuple[str, ...] = (),
     largest_group: int | None = None,
     budget: float | None = None,
+    adapt: str | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Settings:
     """Put the settings together: defaults under the recipe, under the options, under ``--set``.
@@ -132,6 +138,7 @@ def settings_from(
         "grouping.cannot_link": list(cannot_link) or None,
         "grouping.largest_group": largest_group,
         "grouping.budget": budget,
+        "adapting.mode": adapt,
         "measuring.epochs": epochs,
         "measuring.minimum_steps": no_minimum,
         "training.epochs": epochs,

@@ -7,7 +7,9 @@ import click
 from gradsim_offline import plugins
 
 
-@click.command("list", help="Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods.")
+@click.command(
+    "list", help="Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods, strategies."
+)
 @click.argument("kind", required=False, type=click.Choice(sorted(plugins.KINDS)))
 def command(kind: str | None) -> None:
     for name, folder in plugins.KINDS.items():

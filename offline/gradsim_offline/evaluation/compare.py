@@ -216,11 +216,12 @@ def held_equal(settings: Settings, methods: Sequence[Method], seeds: Sequence[in
         if training.minimum_steps
         else ""
     )
+    strategy = f", strategy {training.strategy}" if training.strategy != "mixed" else ""
     but = "But for small groups (see below), " if training.minimum_steps else "So "
     return (
         f"All methods start from the same encoder ({settings.model}{_made(settings)}) and tokenizer. All train every "
         f"model on the same schedule: {training.epochs} epoch(s) over its own texts{part}, {training.batch_size} texts "
-        f"per step, learning rate {training.learning_rate:g}. {but}a text is seen equally often by every model that "
+        f"per step, learning rate {training.learning_rate:g}{strategy}. {but}a text is seen equally often by every model that "
         f"trains on it, while larger groups take more steps.{minimum} A model is kept at the epoch of the best plain "
         f"mean dev score of the languages that it serves. Methods that choose K groups choose "
         f"{most}. {'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}: a seed decides "
@@ -229,4 +230,10 @@ def held_equal(settings: Settings, methods: Sequence[Method], seeds: Sequence[in
 
 
 def _made(settings: Settings) -> str:
-    return f", made once with seed {settings.seed}" if settings.model == "mini" else ""
+    made = f", made once with seed {settings.seed}" if settings.model == "mini" else ""
+    adapted = {
+        "none": "",
+        "tapt": ", adapted once to all training texts",
+        "tapt-group": ", adapted for each model to its own training texts",
+    }[settings.adapting.mode]
+    return made + adapted

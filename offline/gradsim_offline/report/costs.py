@@ -11,6 +11,7 @@ from gradsim_offline.grouping._result import Groups
 
 _STAGES = {
     "encoder": "Make the encoder",
+    "adapt": "Adapt the encoder to the training texts",
     "measure": "Measure S in one joint training",
     "group": "Choose the groups",
     "train": "Train the models",
@@ -40,7 +41,7 @@ def build_stages(groups: Groups, multilingual: Path) -> list[str]:
     folders = [group.folder for group in groups.groups]
     trained = [f"train/{folder}" for folder in (multilingual.name, *folders)]
     exported = [f"export/{folder}" for folder in folders]
-    return ["encoder", "measure", "group", *trained, *exported, "identify", "evaluate", "assignment"]
+    return ["encoder", "adapt", "measure", "group", *trained, *exported, "identify", "evaluate", "assignment"]
 
 
 def stage_seconds(directory: Path, names: Iterable[str]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradsim_offline.config import Training
+from gradsim_offline import plugins
+from gradsim_offline.config import Schedule, Training
 from gradsim_offline.dataset import AnyExample, Dataset
 from gradsim_offline.devices import keep_memory
 from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
@@ -20,7 +22,9 @@ from gradsim_offline.stages import WORK, write_json
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
 from gradsim_offline.training.judging import HALVES, DevTexts
 from gradsim_offline.training.loop import Observer, train
+from gradsim_offline.training.strategies._strategy import Context, Strategy
 from gradsim_offline.training.trained import TrainedModel
+from gradsim_shared.errors import SettingsError
 
 RESULT = "training.json"
 _DATA_WORDS = 7  # keeps the random stream that draws a sample apart from the others
@@ -34,7 +38,7 @@ def fine_tune(
     *,
     task: ModuleType,
     encoder: str,
-    settings: Training,
+    settings: Schedule,
     maximum_length: int,
     seed: int,
     device: torch.device,
@@ -59,7 +63,10 @@ def fine_tune(
         progress: Shows how far it is.
         log: Called with the figures of each epoch.
         fraction: Share of each language's training texts to use.
-        observe: Makes an observer of the backward passes from the model and the training rows.
+        observe: Makes an observer of the backward passes from the model and the training rows; for plain training.
+
+    Raises:
+        SettingsError: The strategy is not possible with these data, or not while gradients are watched.
     """
     keep_memory()
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
@@ -69,11 +76,23 @@ def fine_tune(
 
     reader = task.decoder.Reader(tokenizer, maximum_length)
     chosen = {code: _sample(dataset.split(code, "train"), fraction, seed, number[code]) for code in members}
-    rows: list[Row] = [
-        row
-        for code, examples in chosen.items()
-        for row in task.encode(reader, examples, dataset.labels, language=number[code], seed=seed)
-    ]
+
+    def encode(code: str, examples: Sequence[AnyExample]) -> list[Row]:
+        found: list[Row] = task.encode(reader, examples, dataset.labels, language=number[code], seed=seed)
+        return found
+
+    rows = [row for code, examples in chosen.items() for row in encode(code, examples)]
+    context = Context(
+        languages=dataset.languages,
+        examples=chosen,
+        rows=rows,
+        encode=encode,
+        lay_out=lambda some: task.collate(some, pad_id),
+        batch_size=settings.batch_size,
+        options=None,
+        seed=seed,
+    )
+    strategy = make_strategy(context, settings, watched=observe is not None)
     judged = {code: dataset.split(code, "dev") for code in served if dataset.split(code, "dev")}
     dev = DevTexts(judged, number, reader, task, seed)
     trained = TrainedModel(model, task.decoder, reader, dataset.labels, pad_id, device)
@@ -103,12 +122,15 @@ def fine_tune(
             advance=advance,
             log=log,
             observer=observe(model, rows) if observe else None,
+            strategy=strategy,
             sparse_rate=settings.sparse_rate,
         )
     for epoch in end.history:
         score = f", dev {metric} {100 * epoch['score']:.2f}" if "score" in epoch else ""
         best = "  <- kept" if epoch["epoch"] == end.best_epoch + 1 else ""
-        progress.note(f"  epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.3f}{score}{best}")
+        progress.note(
+            f"  epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.3f}{score}{_conflicts(epoch)}{best}"
+        )
     model.to("cpu").save_pretrained(directory)
     copy_tokenizer(encoder, directory)
     write_json(
@@ -121,16 +143,46 @@ def fine_tune(
             "rows": len(rows),
             "epochs": epochs,
             "best_epoch": end.best_epoch + 1,
+            "strategy": settings.strategy if isinstance(settings, Training) else "mixed",
             "pad_id": pad_id,
             "history": end.history,
         },
     )
 
 
-def epochs_for(texts: int, settings: Training) -> int:
+def epochs_for(texts: int, settings: Schedule) -> int:
     """Return how many epochs to train: as set, or more where they would give fewer than ``minimum_steps`` steps."""
     steps = steps_per_epoch(texts, settings.batch_size)
     return max(settings.epochs, math.ceil(settings.minimum_steps / max(1, steps)))
+
+
+def make_strategy(context: Context, settings: Schedule, *, watched: bool = False) -> Strategy:
+    """Make the strategy that the settings name; a mere schedule names none, and is trained plainly.
+
+    Args:
+        context: What it is made from; the options are put in.
+        settings: Name it and its options.
+        watched: Whether something watches the gradients: then training is plain.
+
+    Raises:
+        SettingsError: It is not possible with these options and data, or not while gradients are watched.
+    """
+    folder = "training/strategies"
+    name, given = (settings.strategy, settings.strategy_options) if isinstance(settings, Training) else ("mixed", {})
+    if watched and name != "mixed":
+        raise SettingsError(f"strategy {name}: gradients are measured in plain training only; use mixed there")
+    options = plugins.options(folder, name, given)
+    strategy: Strategy = plugins.load(folder, name).make(replace(context, options=options))
+    return strategy
+
+
+def _conflicts(epoch: dict[str, float]) -> str:
+    """Word what a strategy found in an epoch."""
+    if "compared" not in epoch:
+        return ""
+    if not epoch["compared"]:
+        return ", no gradients to compare"
+    return f", {epoch['conflicts']:.0f} conflicts in {epoch['compared']:.0f} (mean cosine {epoch['cosine']:.2f})"
 
 
 def _sample(examples: Sequence[AnyExample], fraction: float, seed: int, language: int) -> list[AnyExample]:

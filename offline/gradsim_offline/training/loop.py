@@ -12,14 +12,15 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gradsim_offline.devices import mixed_precision
 from gradsim_offline.progress import Advance
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
 from gradsim_offline.training.optimizer import Optimizer
+from gradsim_offline.training.strategies._strategy import Batch, Strategy
+from gradsim_offline.training.strategies.mixed import Mixed
 from gradsim_shared.errors import ModelError
 
-Batch = dict[str, Tensor]
+_STRATEGY = "strategy:"  # begins the names of what a checkpoint keeps for the strategy; the rest is the observer's
 _SAVING_SHARE = 20.0  # a checkpoint that takes a second is saved every 20 seconds at most
 
 
@@ -56,6 +57,7 @@ def train(
     advance: Advance,
     log: Callable[..., None],
     observer: Observer | None = None,
+    strategy: Strategy | None = None,
     sparse_rate: float = 1.0,
     save_every_seconds: float = 60.0,
 ) -> Position:
@@ -77,6 +79,7 @@ def train(
         advance: Called once per step.
         log: Called with the figures of each epoch.
         observer: Watches the backward passes; called before clipping and before the optimizer.
+        strategy: Makes the gradient of each step; ``None``: the batch's own. What is watched must be the batch's own.
         sparse_rate: Rate of sparse embeddings, as a multiple of the others'.
         save_every_seconds: Time between checkpoints inside an epoch.
 
@@ -90,9 +93,9 @@ def train(
     model.to(device)
     optimizer = Optimizer(model, weight_decay=weight_decay, device=device, sparse_rate=sparse_rate)
     checkpoint = Checkpoint(checkpoints)
+    strategy = strategy or Mixed()
     position, extra = checkpoint.load(model, optimizer)
-    if observer is not None and extra:
-        observer.restore(extra)
+    _restore(extra, observer, strategy)
     plans = [plan(epoch) for epoch in range(epochs)]
     total = sum(map(len, plans))
     for _ in range(sum(map(len, plans[: position.epoch])) + position.step):
@@ -110,9 +113,7 @@ def train(
             # 2. forward and backward, watched
             batch = to_device(collate(indices, position.epoch, position.step), device)
             with _watched(observer, indices):
-                with mixed_precision(device):
-                    loss = model(**batch).loss
-                loss.backward()
+                loss = strategy.backward(model, batch, indices, position.epoch, position.step)
             # 3. clip and step
             optimizer.step(rate, clip)
             # 4. keep count
@@ -124,14 +125,14 @@ def train(
             advance(f"loss {position.loss / position.step:.3f}")
             if time.monotonic() - saved > max(save_every_seconds, _SAVING_SHARE * saving):
                 started = time.monotonic()
-                checkpoint.save(position, model, optimizer, observer.state() if observer else {})
+                checkpoint.save(position, model, optimizer, _kept(observer, strategy))
                 saved = time.monotonic()
                 saving = saved - started
 
         # 5. judge the epoch
         if observer is not None:
             observer.end_epoch()
-        figures = {"epoch": position.epoch + 1.0, "loss": position.loss / max(1, len(batches))}
+        figures = {"epoch": position.epoch + 1.0, "loss": position.loss / max(1, len(batches)), **strategy.end_epoch()}
         if evaluate is not None:
             figures |= evaluate()
         score = figures.get("score", float(position.epoch))
@@ -142,7 +143,7 @@ def train(
         position.history.append(figures)
         log(**figures)
         position.epoch, position.step, position.loss = position.epoch + 1, 0, 0.0
-        checkpoint.save(position, model, optimizer, observer.state() if observer else {})
+        checkpoint.save(position, model, optimizer, _kept(observer, strategy))
         saved = time.monotonic()
 
     if evaluate is not None:
@@ -155,7 +156,7 @@ def _diverged(loss: float, position: Position, learning_rate: float) -> str:
     return (
         f"the training diverged: the loss is {loss} in epoch {position.epoch + 1}, step {position.step + 1}, with the "
         f"learning rate {learning_rate:g}; set a lower one (--set training.learning_rate=..., "
-        "measuring.learning_rate=..., pretraining.learning_rate=...)"
+        "measuring.learning_rate=..., pretraining.learning_rate=..., adapting.learning_rate=...)"
     )
 
 
@@ -165,6 +166,22 @@ def _schedule(step: int, total: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / (rising + 1)
     return max(0.0, (total - step) / max(1.0, total - rising))
+
+
+def _kept(observer: Observer | None, strategy: Strategy) -> dict[str, Tensor]:
+    """Return what a checkpoint keeps beside the model and its optimizer."""
+    watched = observer.state() if observer is not None else {}
+    return {**watched, **{_STRATEGY + name: tensor for name, tensor in strategy.state().items()}}
+
+
+def _restore(extra: dict[str, Tensor], observer: Observer | None, strategy: Strategy) -> None:
+    """Give both what ``_kept`` found; a new training has nothing."""
+    watched = {name: tensor for name, tensor in extra.items() if not name.startswith(_STRATEGY)}
+    of_strategy = {name.removeprefix(_STRATEGY): tensor for name, tensor in extra.items() if name not in watched}
+    if observer is not None and watched:
+        observer.restore(watched)
+    if of_strategy:
+        strategy.restore(of_strategy)
 
 
 @contextmanager

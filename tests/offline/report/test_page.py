@@ -318,8 +318,8 @@ def test_stages_of_a_build():
     both = LanguageGroup("g1", ("hau", "ibo"), ("hau", "ibo"), {})
     groups = Groups("exact", "self", 1.0, 1.0, True, (both, LanguageGroup("g2", ("amh", "hau"), ("amh",), {})))
     names = build_stages(groups, Path("run/train/multilingual"))
-    assert names[:5] == ["encoder", "measure", "group", "train/multilingual", "train/hau-ibo"]
-    assert names[5].startswith("train/amh-hau-") and names[7] == names[5].replace("train", "export")
+    assert names[:6] == ["encoder", "adapt", "measure", "group", "train/multilingual", "train/hau-ibo"]
+    assert names[6].startswith("train/amh-hau-") and names[8] == names[6].replace("train", "export")
 
 
 def test_figures_of_the_page():

@@ -1,0 +1,39 @@
+"""The step that helps the worst-off language most, near the mean gradient (CAGrad, Liu et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from gradsim_offline.config import Section
+from gradsim_offline.training.strategies._strategy import Context, Strategy
+from gradsim_offline.training.strategies._torchjd import ByLanguage, require
+
+
+class Options(Section):
+    """How far from the mean gradient."""
+
+    c: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.5, description="how far the step may be from the mean gradient, as a share of its length; 0: the mean"
+    )
+
+    @model_validator(mode="after")
+    def _installed(self) -> Options:
+        require("cagrad", ["cvxpy", "clarabel"], 'pip install "torchjd[cagrad]"')
+        return self
+
+
+def make(context: Context) -> Strategy:
+    """Return Algorithm 1 of Conflict-Averse Gradient Descent (NeurIPS 2021), as torchjd has it."""
+    from torchjd.aggregation import CAGradWeighting
+
+    weighting = CAGradWeighting(c=context.options.c)
+
+    def weigh(gramian: Tensor, _languages: Sequence[int]) -> Tensor:
+        weights: Tensor = weighting(gramian)
+        return weights
+
+    return ByLanguage(context, weigh)

@@ -1,0 +1,42 @@
+"""Plain training: the gradient of the batch, whatever languages are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from gradsim_offline.devices import mixed_precision
+from gradsim_offline.training.strategies._strategy import Batch, Context, Strategy
+
+
+def make(_context: Context) -> Strategy:
+    """Return the strategy; it has no settings."""
+    return Mixed()
+
+
+class Mixed:
+    """The gradient of the mean loss over the batch's texts (for tagging, over its judged words)."""
+
+    def backward(self, model: nn.Module, batch: Batch, indices: Sequence[int], epoch: int, step: int) -> Tensor:  # noqa: ARG002
+        """Leave the batch's gradient in ``.grad`` and return its loss."""
+        return backward(model, batch)
+
+    def end_epoch(self) -> dict[str, float]:
+        """Nothing to tell."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing to keep."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Nothing to go on from."""
+
+
+def backward(model: nn.Module, batch: Batch) -> Tensor:
+    """Add the gradient of one batch to ``.grad`` and return its loss."""
+    with mixed_precision(next(iter(batch.values())).device):
+        loss: Tensor = model(**batch).loss
+    loss.backward()
+    return loss

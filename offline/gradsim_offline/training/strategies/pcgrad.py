@@ -1,0 +1,26 @@
+"""Each language's gradient, less what conflicts with the others' (PCGrad, Yu et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from gradsim_offline.training.strategies._strategy import Context, Strategy
+from gradsim_offline.training.strategies._torchjd import ByLanguage
+
+
+def make(context: Context) -> Strategy:
+    """Return Algorithm 1 of Gradient Surgery for Multi-Task Learning (NeurIPS 2020), as torchjd has it.
+
+    Its sum over languages is divided by their number, so that rate and clipping mean what they do in plain training.
+    """
+    from torchjd.aggregation import PCGradWeighting
+
+    weighting = PCGradWeighting()
+
+    def weigh(gramian: Tensor, languages: Sequence[int]) -> Tensor:
+        weights: Tensor = weighting(gramian) / len(languages)
+        return weights
+
+    return ByLanguage(context, weigh)
