@@ -221,9 +221,9 @@ def held_equal(settings: Settings, methods: Sequence[Method], seeds: Sequence[in
     return (
         f"All methods start from the same encoder ({settings.model}{_made(settings)}) and tokenizer. All train every "
         f"model on the same schedule: {training.epochs} epoch(s) over its own texts{part}, {training.batch_size} texts "
-        f"per step, learning rate {training.learning_rate:g}{strategy}. {but}a text is seen equally often by every model "
-        f"that trains on it, while larger groups take more steps.{minimum} A model is kept at the epoch of the best plain "
-        f"mean dev score of the languages that it serves. Methods that choose K groups choose "
+        f"per step, learning rate {training.learning_rate:g}{strategy}. {but}a text is seen equally often by every "
+        f"model that trains on it, while larger groups take more steps.{minimum} A model is kept at the epoch of the "
+        f"best plain mean dev score of the languages that it serves. Methods that choose K groups choose "
         f"{most}. {'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}: a seed decides "
         "the measurement, the new classification head, the order of the texts and dropout, not the encoder."
     )
