@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 OUT ?= runs/demo
+# processes that test
+WORKERS ?= 2
 
 .PHONY: install fix check test test-all demo bento image docs clean clean-runs
 
@@ -18,10 +20,10 @@ demo: $(INSTALLED)  ## build from the embedded sentences, serve, ask for sentime
 	$(BIN)/python demo.py --out $(OUT)
 
 test: $(INSTALLED)  ## the quick tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow"
 
 test-all: $(INSTALLED)  ## the slow ones too
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 check: $(INSTALLED)  ## lint, types, borders, spelling
 	$(BIN)/ruff check .

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before numpy and torch are loaded
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")  # tests run in several processes: they share the cores among them
 
 from hypothesis import settings
 
