@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -82,5 +83,6 @@ def _flat(values: dict[str, object], prefix: str) -> list[tuple[str, object]]:
 PAGES = {"commands.md": commands, "settings.md": settings}
 
 if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     for page, write in PAGES.items():
-        (DOCS / page).write_text(write(), encoding="utf-8")
+        (target / page).write_text(write(), encoding="utf-8")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def generator():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("page", ["commands.md", "settings.md"])
-def test_a_generated_page_is_up_to_date(page):
+def test_a_generated_page_is_up_to_date(page, tmp_path):
+    # in a process of its own: click remembers the names of a command's help option from whoever asked first
+    subprocess.run([sys.executable, ROOT / "docs" / "generate.py", tmp_path], check=True)
     written = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    assert written == generator().PAGES[page](), "run `make docs`"
+    assert written == (tmp_path / page).read_text(encoding="utf-8"), "run `make docs`"
 
 
 def test_every_make_target_that_the_readme_names_exists():
