@@ -159,14 +159,6 @@ class NGrams(nn.Module):
         return summed / present.sum(1, keepdim=True).clamp(min=1).sqrt()
 
 
-class Filled(nn.Module):
-    """A module whose buffers are computed, not learnt: one that a saved encoder does not hold is filled anew."""
-
-    def fill(self) -> None:
-        """Compute the buffers."""
-        raise NotImplementedError
-
-
 class MiniPreTrainedModel(PreTrainedModel):
     """What loading and saving need to know."""
 
@@ -183,8 +175,6 @@ class MiniPreTrainedModel(PreTrainedModel):
             if module.padding_idx is not None:
                 with torch.no_grad():
                     module.weight[module.padding_idx].zero_()
-        elif isinstance(module, Filled):
-            module.fill()
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)

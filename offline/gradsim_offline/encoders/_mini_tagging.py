@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification
 from transformers.modeling_outputs import TokenClassifierOutput
 
-from gradsim_offline.encoders._mini_model import Filled, MiniConfig, MiniModel, MiniPreTrainedModel, NGrams
+from gradsim_offline.encoders._mini_model import MiniConfig, MiniModel, MiniPreTrainedModel, NGrams
 
 WORD_MARK = ord("▁")
 _BORDERS = (WORD_MARK, 2, 3)  # a word, the start of the text and its end
@@ -37,7 +37,7 @@ def shape_codes() -> Tensor:
     return codes
 
 
-class WordNGrams(Filled):
+class WordNGrams(nn.Module):
     """The bag of n-grams of each word and of its neighbours, from the encoder's own table.
 
     Beside its letters' n-grams a word has those of its shape: ``Kano-2`` is also ``Xxxx-9``.
@@ -128,6 +128,12 @@ class MiniForTokenClassification(MiniPreTrainedModel):
         self.words = WordNGrams(config)
         self.classifier = TaggingHead(config)
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Start what a saved encoder does not hold; shapes are computed, not learnt."""
+        super()._init_weights(module)
+        if isinstance(module, WordNGrams):
+            module.fill()
 
     def forward(
         self,

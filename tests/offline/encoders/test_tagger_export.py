@@ -11,6 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from gradsim_offline.encoders._loading import copy_tokenizer
+from gradsim_offline.encoders._mini_tagging import shape_codes
 from gradsim_offline.export.group import RESULT, Terms, export_group, read_export
 from gradsim_offline.export.onnx import MODEL_FILE, export
 from gradsim_offline.export.sessions import open_model
@@ -161,3 +162,10 @@ def test_tampered_weights_stop_the_build(trained, tagged, quiet, tmp_path, monke
     with pytest.raises(ModelError, match=r"the exported model is not the trained one: .* up to 0\.01 "):
         write(tmp_path, tagged, trained, quiet)
     assert not (tmp_path / RESULT).exists()
+
+
+def test_shapes_are_computed_when_a_saved_encoder_has_none(tiny_mini):
+    model = task.load_model(tiny_mini, ("O", "B-PER", "I-PER"), new_head=True)
+    assert torch.equal(model.words.shapes, shape_codes())
+    assert [chr(model.words.shapes[ord(sign)]) for sign in "Kk7-ka"] == ["X", "x", "9", "-", "x", "x"]
+    assert chr(model.words.shapes[ord("አ")]) == "o"
