@@ -21,11 +21,10 @@ from gradsim_offline.adaptation.text_stream import Texts
 from gradsim_offline.config import Adapting
 from gradsim_offline.devices import keep_memory
 from gradsim_offline.encoders._loading import copy_tokenizer
-from gradsim_offline.encoders._mini_model import NGrams
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import WORK, write_json
 from gradsim_offline.training.batching import plan, steps_per_epoch
-from gradsim_offline.training.loop import train
+from gradsim_offline.training.masked_language_modelling import train_masked
 
 ADAPTED = "adaptation.json"  # written last
 _BEFORE = "before.json"
@@ -45,8 +44,6 @@ def adapt(
     log: Callable[..., None],
 ) -> dict[str, Perplexity]:
     """Train an encoder on in ``directory``, and say how its perplexity changed.
-
-    The n-grams of a mini take no part, as when it was made: they would see the pieces that are hidden.
 
     Args:
         texts: To learn from and to judge on, by language.
@@ -82,29 +79,21 @@ def adapt(
         )
 
     before = _once(directory / WORK / _BEFORE, judge)
-    for module in masked.model.modules():
-        if isinstance(module, NGrams):
-            module.requires_grad_(False)
     languages = list(texts.train.values())
     per_epoch = sum(min(len(own), settings.most_texts or len(own)) for own in languages)
-    total = settings.epochs * steps_per_epoch(per_epoch, settings.batch_size)
-    with progress.bar("masked language modelling", total) as advance:
-        end = train(
-            masked.model,
-            lambda epoch: batches(texts.train, settings.batch_size, most=settings.most_texts, seed=seed, epoch=epoch),
-            masked.collate(languages, share=settings.masked, seed=seed),
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            warmup=0.06,
-            weight_decay=0.01,
-            clip=1.0,
-            seed=seed,
-            device=device,
-            evaluate=None,
-            checkpoints=directory / WORK,
-            advance=advance,
-            log=log,
-        )
+    end = train_masked(
+        masked.model,
+        lambda epoch: batches(texts.train, settings.batch_size, most=settings.most_texts, seed=seed, epoch=epoch),
+        masked.collate(languages, share=settings.masked, seed=seed),
+        epochs=settings.epochs,
+        steps=settings.epochs * steps_per_epoch(per_epoch, settings.batch_size),
+        learning_rate=settings.learning_rate,
+        seed=seed,
+        device=device,
+        checkpoints=directory / WORK,
+        progress=progress,
+        log=log,
+    )
     after = judge()
     masked.model.to("cpu").save_pretrained(directory)
     copy_tokenizer(encoder, directory)

@@ -15,8 +15,7 @@ from gradsim_offline.encoders._mini_model import MiniConfig, MiniForMaskedLM
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import WORK
 from gradsim_offline.training.batching import Row, pad, plan, steps_per_epoch
-from gradsim_offline.training.loop import train
-from gradsim_offline.training.masked_language_modelling import masking_collate
+from gradsim_offline.training.masked_language_modelling import masking_collate, train_masked
 from gradsim_shared.errors import SettingsError
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -188,8 +187,7 @@ def _pretrain(
     progress: Progress,
     log: Callable[..., None],
 ) -> None:
-    """Train the transformer to predict hidden pieces; the n-grams, which would see them, take no part."""
-    encoder.mini.ngrams.requires_grad_(False)
+    """Train the transformer to predict hidden pieces."""
     collate = masking_collate(
         rows,
         pad_id=PAD,
@@ -200,22 +198,16 @@ def _pretrain(
         seed=seed,
     )
     lengths = [len(row.ids) for row in rows]
-    total = settings.epochs * steps_per_epoch(len(rows), settings.batch_size)
-    with progress.bar("masked language modelling", total) as advance:
-        train(
-            encoder,
-            lambda epoch: plan(lengths, settings.batch_size, seed=seed, epoch=epoch),
-            collate,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            warmup=0.06,
-            weight_decay=0.01,
-            clip=1.0,
-            seed=seed,
-            device=device,
-            evaluate=None,
-            checkpoints=directory / WORK,
-            advance=advance,
-            log=log,
-        )
-    encoder.mini.ngrams.requires_grad_(True)
+    train_masked(
+        encoder,
+        lambda epoch: plan(lengths, settings.batch_size, seed=seed, epoch=epoch),
+        collate,
+        epochs=settings.epochs,
+        steps=settings.epochs * steps_per_epoch(len(rows), settings.batch_size),
+        learning_rate=settings.learning_rate,
+        seed=seed,
+        device=device,
+        checkpoints=directory / WORK,
+        progress=progress,
+        log=log,
+    )

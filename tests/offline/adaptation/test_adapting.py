@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.adaptation import adapt as adapting
 from gradsim_offline.adaptation.adapt import ADAPTED, adapt, batches, read_perplexities
 from gradsim_offline.adaptation.masked_model import open_masked
 from gradsim_offline.adaptation.perplexity import perplexities
@@ -20,7 +19,7 @@ from gradsim_offline.adaptation.text_folders import Unlabelled, folder_texts
 from gradsim_offline.adaptation.text_stream import Listed
 from gradsim_offline.config import Adapting
 from gradsim_offline.progress import Progress
-from gradsim_offline.training import loop
+from gradsim_offline.training import loop, masked_language_modelling
 from gradsim_offline.training.batching import IGNORED
 from gradsim_shared.errors import ModelError
 
@@ -101,7 +100,7 @@ def test_an_interrupted_adaptation_ends_where_an_uninterrupted_one_does(
     listed, encoder, tmp_path, quiet, stop, often, monkeypatch
 ):
     if often:
-        monkeypatch.setattr(adapting, "train", functools.partial(loop.train, save_every_seconds=-1.0))
+        monkeypatch.setattr(masked_language_modelling, "train", functools.partial(loop.train, save_every_seconds=-1.0))
     run(listed, encoder, tmp_path / "whole", quiet)
     with pytest.raises(KeyboardInterrupt):
         run(listed, encoder, tmp_path / "broken", Impatient(stop))
