@@ -23,6 +23,9 @@ from pathlib import Path
 LOST = 0
 """Stands for the status of a request whose connection broke, or that nobody answered."""
 
+UNSENT = -1
+"""Stands for the status of a request for which no connection was ever free."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -38,6 +41,8 @@ class Settings:
         seconds: How long is measured.
         warm_up: Seconds of the same traffic before.
         patience: Seconds to wait for the last answers.
+        connections: Of an open loop, at most: what is due while all wait for answers is sent later, and its latency
+            counts from when it was due. Without a bound an overload would meet the limits of ports and files first.
         seed: Of the Poisson process.
     """
 
@@ -50,6 +55,7 @@ class Settings:
     seconds: float
     warm_up: float
     patience: float = 40.0
+    connections: int = 8192
     seed: int = 0
 
 
@@ -59,7 +65,7 @@ class Outcome:
 
     Attributes:
         texts_per_second: In answers of status 200.
-        statuses: Status -> requests; 0: lost.
+        statuses: Status -> requests; 0: lost; -1: never sent.
         p50, p99, longest: Milliseconds of answers of status 200; ``None`` without any.
         load_cores: Cores that this process used.
         late: Milliseconds: median by which requests of an open loop were sent too late.
@@ -134,6 +140,7 @@ class Load:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._overdue: collections.deque[float] = collections.deque()  # when they were due; no connection was free
         self._under_way = 0
         self._begin = self._end = 0.0
         self._found: list[tuple[float, float, int]] = []  # when answered, latency, status
@@ -154,9 +161,9 @@ class Load:
         await asyncio.sleep(max(0.0, self._end - loop.time()))
         used = _cpu_seconds() - self._used
         limit = loop.time() + self.settings.patience
-        while self._under_way and loop.time() < limit:
+        while (self._under_way or self._overdue) and loop.time() < limit:
             await asyncio.sleep(0.01)
-        self._found += [(limit, 0.0, LOST)] * self._under_way
+        self._found += [(limit, 0.0, LOST)] * self._under_way + [(limit, 0.0, UNSENT)] * len(self._overdue)
         for connection in list(self._open):
             connection.close()
         return self._outcome(used)
@@ -176,7 +183,12 @@ class Load:
                     self._spawn(now)
                 else:
                     self._send(connection, now)
-        elif not closes:
+        elif closes:
+            if self._overdue:
+                self._spawn(self._overdue.popleft())
+        elif self._overdue:
+            self._send(connection, self._overdue.popleft())
+        else:
             self._idle.append(connection)
 
     def forget(self, connection: Connection) -> None:
@@ -194,14 +206,18 @@ class Load:
                 return
             if (wait := due - loop.time()) > 0.0005:  # the loop's clock is no finer
                 await asyncio.sleep(wait)
+            elif wait < -0.002:  # behind: answers must be read all the same
+                await asyncio.sleep(0)
             if due >= self._begin:
                 self._late.append(loop.time() - due)
             while self._idle and self._idle[-1] not in self._open:
                 self._idle.pop()
             if self._idle:
                 self._send(self._idle.pop(), due)
-            else:
+            elif len(self._open) + len(self._tasks) < self.settings.connections:
                 self._spawn(due)
+            else:
+                self._overdue.append(due)
 
     def _spawn(self, due: float) -> None:
         task = asyncio.ensure_future(self._start(due))

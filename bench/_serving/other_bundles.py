@@ -143,7 +143,8 @@ def _write(source: Path, target: Path, manifest: dict[str, Any], groups: dict[st
         language |= {"group": group, "collective_similarity": {group: 0.0}, "assigned": None}
     manifest["fallback"]["group"] = next(iter(groups))
     manifest["assignment"] = None
-    for file in (manifest["identifier"]["file"], "similarity.json"):
+    profiles = manifest["identifier"]["profiles"]
+    for file in (manifest["identifier"]["file"], "similarity.json", *([profiles["file"]] if profiles else [])):
         shutil.copy(source / file, target / file)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     manifest["files"] = {str(path.relative_to(target)): file_entry(path).model_dump() for path in files}

@@ -15,7 +15,7 @@ from typing import Any
 import _report
 
 from _serving import systems, traffic
-from _serving.load import Outcome
+from _serving.load import UNSENT, Outcome
 from _serving.systems import Running, System
 
 CLIENTS = 32
@@ -79,8 +79,9 @@ def overload(system: System, texts: Sequence[str], factor: float, seconds: float
         most = capacity(up, bodies, seconds, seconds / 2)
         outcome = systems.send(up, bodies, 1, clients=0, rate=factor * most, seconds=seconds, warm_up=0.0)
         after = capacity(up, bodies, seconds, seconds / 2)
+    unsent = outcome.statuses.pop(UNSENT, 0)
     sent = sum(outcome.statuses.values())
-    print(f"\noverload: {factor:g} times {most:.0f} requests/s for {seconds:g} s: {sent} requests")
+    print(f"\noverload: {factor:g} times {most:.0f} requests/s for {seconds:g} s: {sent} requests, {unsent} never sent")
     named = {0: "lost", 200: "answered", 429: "told to come again", 503: "not ready", 504: "too late"}
     rows = [
         [f"{status} {named.get(status, '')}", count, f"{count / sent:.1%}"]
