@@ -8,7 +8,7 @@ of them is in the tables. A peer computes with `--peer-threads` threads; ours wi
 
     python bench/serving.py --run runs/afrisenti --litserve ENVIRONMENT/bin/python
     python bench/serving.py --run runs/afrisenti --soak 10
-    python bench/serving.py --run runs/afrisenti --overload 5
+    python bench/serving.py --run runs/afrisenti --overload 5 --systems door
     python bench/serving.py --run runs/afrisenti --routing
     python bench/serving.py --run runs/afrisenti --groups
     python bench/serving.py --run runs/afrisenti --large
@@ -58,7 +58,8 @@ def _measured(
     from _serving import other_bundles, trials
 
     options = tuple(chosen.option)
-    ours = systems.gradsim(bundle, options=options)
+    door = systems.gradsim_in_bentoml if list(chosen.systems) == ["door"] else systems.gradsim
+    ours = door(bundle, options=options)
     if chosen.soak is not None:
         return {"soak": trials.soak(ours, texts, chosen.soak, timing.seconds, scratch)}
     if chosen.overload is not None:
@@ -85,7 +86,7 @@ def _systems(chosen: argparse.Namespace, bundle: Path, options: tuple[str, ...])
         raise SettingsError(f"{chosen.run} has no train/: transformers needs the models that were trained there")
     found = {
         "gradsim": lambda: systems.gradsim(bundle, options=options),
-        "door": lambda: systems.gradsim_in_bentoml(bundle),
+        "door": lambda: systems.gradsim_in_bentoml(bundle, options=options),
         "fastapi": lambda: systems.fastapi(bundle, chosen.run / "train", threads),
         "litserve": lambda: systems.litserve(bundle, chosen.litserve.absolute(), threads),
         "bentoml": lambda: systems.bentoml(bundle, threads),
@@ -105,7 +106,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="another bundle than that of the run")
     parser.add_argument("--data", metavar="NAME", help="data set; none: the one the bundle was built from")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="its files; none: the data set's own rule")
-    parser.add_argument("--systems", nargs="+", choices=NAMES, default=NAMES, help="which to compare  [all]")
+    parser.add_argument(
+        "--systems",
+        nargs="+",
+        choices=NAMES,
+        default=NAMES,
+        help="which to compare  [all]; with door alone, --soak, --overload and --routing go to BentoML's door",
+    )
     parser.add_argument(
         "--litserve", type=Path, metavar="PYTHON", help="has litserve, onnxruntime, tokenizers, fasttext"
     )

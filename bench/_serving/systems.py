@@ -99,10 +99,26 @@ def gradsim(bundle: Path, name: str = "gradsim-serve", options: tuple[str, ...] 
     return System(name, command, "/readyz")
 
 
-def gradsim_in_bentoml(bundle: Path) -> System:
-    """Return our service behind BentoML's door."""
+def gradsim_in_bentoml(bundle: Path, options: tuple[str, ...] = ()) -> System:
+    """Return our service behind BentoML's door, with options of ``gradsim-serve`` as environment variables."""
     command = [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--host", "127.0.0.1"]
-    return System("gradsim in BentoML", [*command, "--port", "{port}"], "/readyz", {"GRADSIM_BUNDLES": str(bundle)})
+    environment = {"GRADSIM_BUNDLES": str(bundle)} | dict(_variable(option) for option in options)
+    return System("gradsim in BentoML", [*command, "--port", "{port}"], "/readyz", environment)
+
+
+def _variable(option: str) -> tuple[str, str]:
+    """Return an option as name and value of its environment variable: ``--queue-texts=64``, ``--no-arena``.
+
+    Raises:
+        SettingsError: It is of another form.
+    """
+    name, sign, value = option.removeprefix("--").partition("=")
+    if not option.startswith("--") or not name:
+        raise SettingsError(f"--option {option}: behind BentoML it must be of the form --name=value, or --name")
+    if not sign:
+        value = "0" if name.startswith("no-") else "1"
+        name = name.removeprefix("no-")
+    return f"GRADSIM_{name.upper().replace('-', '_')}", value
 
 
 def fastapi(bundle: Path, trained: Path, threads: int) -> System:

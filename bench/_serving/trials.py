@@ -63,13 +63,13 @@ def soak(system: System, texts: Sequence[str], minutes: float, seconds: float, s
             watching.join()
     each_minute = [mean(memory[first : first + 6]) for first in range(0, len(memory) - 5, 6)]
     rows = [[minute, f"{megabytes:.1f}"] for minute, megabytes in enumerate(each_minute, 1)] or [["-", "-"]]
-    print(f"\nsoak: {SOAK_SHARE:.0%} of {most:.0f} requests/s for {minutes:g} minutes")
+    print(f"\nsoak of {system.name}: {SOAK_SHARE:.0%} of {most:.0f} requests/s for {minutes:g} minutes")
     _report.table(["minute", "mean resident MB"], rows)
     growth = each_minute[-1] / each_minute[1] - 1 if len(each_minute) > 2 else float("nan")
     errors = sum(count for status, count in outcome.statuses.items() if status != 200)
     print(f"answers by status: {outcome.statuses}; {latencies(outcome)}")
     print(f"errors: {errors}; memory of the last minute against the second: {growth:+.2%} (at most +3 %)")
-    return {"capacity": most, "memory_mb": memory, "growth": growth, "outcome": asdict(outcome)}
+    return {"system": system.name, "capacity": most, "memory_mb": memory, "growth": growth, "outcome": asdict(outcome)}
 
 
 def overload(system: System, texts: Sequence[str], factor: float, seconds: float, scratch: Path) -> dict[str, Any]:
@@ -77,11 +77,16 @@ def overload(system: System, texts: Sequence[str], factor: float, seconds: float
     bodies = traffic.write_bodies(texts, 1, scratch / "bodies.jsonl")
     with systems.running(system) as up:
         most = capacity(up, bodies, seconds, seconds / 2)
-        outcome = systems.send(up, bodies, 1, clients=0, rate=factor * most, seconds=seconds, warm_up=0.0)
+        outcome = systems.send(
+            up, bodies, 1, clients=0, rate=factor * most, seconds=seconds, warm_up=0.0, patience=300.0
+        )
         after = capacity(up, bodies, seconds, seconds / 2)
     unsent = outcome.statuses.pop(UNSENT, 0)
     sent = sum(outcome.statuses.values())
-    print(f"\noverload: {factor:g} times {most:.0f} requests/s for {seconds:g} s: {sent} requests, {unsent} never sent")
+    print(
+        f"\noverload of {system.name}: {factor:g} times {most:.0f} requests/s for {seconds:g} s: {sent} requests, "
+        f"{unsent} never sent"
+    )
     named = {0: "lost", 200: "answered", 429: "told to come again", 503: "not ready", 504: "too late"}
     rows = [
         [f"{status} {named.get(status, '')}", count, f"{count / sent:.1%}"]
@@ -91,7 +96,7 @@ def overload(system: System, texts: Sequence[str], factor: float, seconds: float
     odd = sum(count for status, count in outcome.statuses.items() if status not in (200, 429, 503))
     print(f"neither 200, 429 nor 503: {odd}; answered texts/s during {outcome.texts_per_second:.0f}, after {after:.0f}")
     print(f"{latencies(outcome)}; load {outcome.load_cores:.2f} cores, late {outcome.late:.1f} ms")
-    return {"capacity": most, "after": after, "outcome": asdict(outcome)}
+    return {"system": system.name, "capacity": most, "after": after, "outcome": asdict(outcome)}
 
 
 def routing(system: System, texts: Sequence[str], seconds: float, scratch: Path) -> dict[str, Any]:
@@ -106,11 +111,12 @@ def routing(system: System, texts: Sequence[str], seconds: float, scratch: Path)
     spent = {key: after[key] - before.get(key, 0.0) for key in after}
     stages = sorted({stage for _, stage in spent})
     means = {stage: 1000 * spent["sum", stage] / max(1.0, spent["count", stage]) for stage in stages}
-    print(f"\nrouting: one client, one text a request, {outcome.texts_per_second:.0f} requests/s, {latencies(outcome)}")
+    print(f"\nrouting in {system.name}: one client, one text a request")
+    print(f"{outcome.texts_per_second:.0f} requests/s, {latencies(outcome)}")
     _report.table(["stage", "mean ms"], [[stage, f"{value:.3f}"] for stage, value in means.items()])
     total = sum(value for stage, value in means.items() if stage not in NOT_ROUTING)
     print(f"all but {' and '.join(sorted(NOT_ROUTING))}: {total:.3f} ms (at most 1 ms)")
-    return {"milliseconds": means, "routing_milliseconds": total, "outcome": asdict(outcome)}
+    return {"system": system.name, "milliseconds": means, "routing_milliseconds": total, "outcome": asdict(outcome)}
 
 
 def _stages(up: Running) -> Counter[tuple[str, str]]:

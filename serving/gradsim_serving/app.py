@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gradsim_serving.bundles.life import Life
-from gradsim_serving.bundles.sessions import SessionSettings, choose_provider
-from gradsim_serving.cores import cores
+from gradsim_serving.bundles.sessions import SessionSettings
 from gradsim_serving.defaults import DEFAULTS, Options
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.http.build import App, build
 from gradsim_serving.observing.log import Log
 from gradsim_serving.observing.metrics import Metrics
+from gradsim_serving.observing.notices import show_notices
 from gradsim_serving.observing.observer import Observer
-from gradsim_shared.bundle import read_manifest
+from gradsim_serving.runtime import Runtime, runtime_of
 from gradsim_shared.errors import GradsimError
-from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Manifest
 
-CPU_SPARE_TOKENS, GPU_SPARE_TOKENS = 64, 4096
-"""So much padding costs about as much as one more run of a model (docs/design/batching.md; the second is a guess)."""
-
-SINGLE_TEXT_MILLISECONDS = 5.0
+logger = logging.getLogger(__name__)
 
 Finished = Callable[[GradsimError | None], None]
 
@@ -47,11 +43,17 @@ def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished
     if log is not None:
         metrics.register(log)
         log.listen()
-    life, engine = create_engine(bundles, options, observer=metrics, serves=metrics.serves, finished=finished)
+    else:
+        show_notices()
+    runtime = runtime_of(bundles, options)
+    life, engine = create_engine(
+        bundles, options, observer=metrics, serves=metrics.serves, finished=finished, runtime=runtime
+    )
     metrics.ready_when(lambda: life.is_ready)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
+        logger.info("%s", runtime)
         life.start()
         yield
         await life.stop(options.stop_seconds)
@@ -70,6 +72,7 @@ def create_engine(
     observer: Observer | None = None,
     serves: Callable[[Mapping[str, Manifest]], None] | None = None,
     finished: Finished | None = None,
+    runtime: Runtime | None = None,
 ) -> tuple[Life, Engine]:
     """Return what answers texts, without HTTP: ``life.start()`` or ``life.load()`` loads the bundles.
 
@@ -79,29 +82,30 @@ def create_engine(
         observer: Told of everything that happens; ``None``: nobody is.
         serves: Told of the manifests whenever bundles begin to be served.
         finished: Called once when loading has ended, with the error when there was one; ``None``: it is logged.
+        runtime: What runs the models; ``None``: what the options and the machine lead to.
 
     Raises:
         BundleError: A bundle is not valid, or two are for one endpoint.
         SettingsError: The models cannot run as the options say.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would come on top of ours
-    provider = choose_provider(options.provider)
-    threads = options.threads or cores()
-    runners = min(options.runners or _runners(bundles, provider, threads), threads)
+    runtime = runtime or runtime_of(bundles, options)
     settings = SessionSettings(
-        provider=provider,
-        threads=threads // runners,
+        provider=runtime.provider,
+        threads=runtime.threads,
         arena=options.arena,
         optimisation=options.optimisation,
         strict=options.provider != "auto",
+        warm_tokens=options.batch_tokens if options.warm_up else 0,
+        engine_cache=options.engine_cache,
     )
     engine = Engine(
         observer,
-        runners=runners,
+        runners=runtime.runners,
         queue_texts=options.queue_texts,
         batch_tokens=options.batch_tokens,
         batch_wait_seconds=options.batch_wait_ms / 1000,
-        spare_tokens=CPU_SPARE_TOKENS if provider == "cpu" else GPU_SPARE_TOKENS,
+        spare_tokens=runtime.spare_tokens,
         check_given=options.check_given,
     )
     life = Life(
@@ -114,16 +118,3 @@ def create_engine(
         finished=finished,
     )
     return life, engine
-
-
-def _runners(bundles: Sequence[Path], provider: str, threads: int) -> int:
-    """Return how many batches should run at the same time.
-
-    Small models answer most texts in a second when each batch has one thread. A large one would make a lone request
-    wait long: its batches get as many threads as bring a text to about ``SINGLE_TEXT_MILLISECONDS``.
-    """
-    if provider != "cpu":
-        return 1
-    groups = [group for directory in bundles for group in read_manifest(directory).groups]
-    slowest = max((served_precision(group).latency_milliseconds for group in groups), default=0.0)
-    return threads // min(threads, math.ceil(max(slowest / SINGLE_TEXT_MILLISECONDS, 1.0)))

@@ -26,6 +26,8 @@ class Options:
         batch_wait_ms: Longest time, milliseconds, that a free runner waits for texts that are being read.
         check_given: Share of the texts with a given language that are identified as well, only to be counted.
         provider: What runs the models; ``auto``: a GPU where onnxruntime can use one, else the CPU.
+        engine_cache: Where TensorRT keeps what it compiles; ``None``: it compiles anew at each start.
+        warm_up: Whether each model runs its longest text, and a full batch of them, before the service is ready.
         arena: Whether onnxruntime keeps memory that a batch has used for later ones.
         optimisation: How far onnxruntime rewrites the graphs.
         memory_mb: Size of the model files that may be in memory, MB; groups that were not asked for longest are
@@ -44,6 +46,8 @@ class Options:
     batch_wait_ms: float = 2.0
     check_given: float = 0.1
     provider: Provider = "auto"
+    engine_cache: Path | None = None
+    warm_up: bool = True
     arena: bool = True
     optimisation: Optimisation = "all"
     memory_mb: int | None = None

@@ -6,17 +6,16 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
 
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # BentoML's: memory-mapped figures cost 2.4 times as much
 
 import bentoml
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradsim_serving.app import create_app
+from gradsim_serving.bento_door import Door
 from gradsim_serving.cli._serve_options import options_of_environment
 from gradsim_serving.cli.serve import command
-from gradsim_serving.observing.traces import tracing
+from gradsim_serving.observing.traces import OFF, tracing
 from gradsim_shared.errors import BundleError, GradsimError
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # bentoml sends usage data unless it is told not to,
@@ -54,24 +53,10 @@ try:
     _options = options_of_environment(command)  # those of gradsim-serve, as GRADSIM_...
     _tracing = tracing(os.environ)
     app = create_app(_directories, _options, finished=_finished)
+    _door = Door(app, traced=_tracing is not OFF, give_up=_finished)
 except GradsimError as _error:
     _say(_error)
     raise SystemExit(1) from None
-
-
-class OneFront:
-    """ASGI middleware: every request goes to our app.
-
-    BentoML answers ``/livez``, ``/readyz``, ``/healthz`` and unknown paths itself, in a form of its own, before it
-    looks at a mounted app; so that both doors answer the same, ours is asked first.
-    """
-
-    def __init__(self, bentoml_app: ASGIApp) -> None:
-        self.bentoml_app = bentoml_app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send requests to our app; start and stop stay with BentoML, which tells the mounted app."""
-        await (app if scope["type"] == "http" else self.bentoml_app)(scope, receive, send)
 
 
 @bentoml.service(
@@ -79,11 +64,14 @@ class OneFront:
     metrics={"enabled": False},  # ours are at /metrics; BentoML's label "endpoint" is unbounded
     tracing=_tracing,  # off unless asked for: spans cost a third of the throughput, even at sample rate 0
     logging={"access": {"enabled": False}},
-    traffic={"timeout": _options.http.timeout_seconds * 1.5},  # ours answers first, in our form
+    traffic={"timeout": _options.http.timeout_seconds * 1.5},  # nothing waits for it here: see bento_door.py
 )
 @bentoml.asgi_app(app, path="/")
 class Gradsim:
     """Identifies the language of a text and answers from the model of the group that serves it."""
+
+    def __init__(self) -> None:
+        _door.require_built()
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
@@ -95,4 +83,8 @@ class Gradsim:
             raise SystemExit(1)
 
 
-cast("Any", Gradsim).add_asgi_middleware(OneFront)  # type checkers do not see what a class decorator returns
+try:
+    _door.stand_before(Gradsim)
+except GradsimError as _error:
+    _say(_error)
+    raise SystemExit(1) from None

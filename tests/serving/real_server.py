@@ -55,10 +55,11 @@ def running(
     finally:
         process.terminate()
         try:
-            process.wait(15)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            raise AssertionError("the server did not end within 120 seconds of SIGTERM") from None
 
 
 def _wait(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -75,7 +75,7 @@ class Life:
 
     manifests: Mapping[str, Manifest]
     error: RequestError | None = None
-    refuses: str | None = None
+    refuses: str | Exception | None = None
 
     def require_ready(self) -> None:
         """Raise the error that it was told, if any."""
@@ -84,6 +84,8 @@ class Life:
 
     async def reload(self) -> Mapping[str, Any]:
         """Serve the next version, or refuse it."""
+        if isinstance(self.refuses, Exception):
+            raise self.refuses
         if self.refuses is not None:
             raise BundleError(self.refuses)
         before = self.manifests

@@ -10,13 +10,16 @@ from fuzzing import Sent, storm
 
 from gradsim_serving.http.codes import CODES
 
+PLAIN = b"Invalid HTTP request received."
+"""What uvicorn says behind BentoML to what is no HTTP (docs/http.md); everything else has our form."""
 
-def check(server, count: int, seed: int) -> Counter[int]:
+
+def check(server, count: int, seed: int, *, is_direct: bool) -> Counter[int]:
     """Send malformed requests, look at every answer, and return how many there were of each status."""
     port = server.client.base_url.port
     seen: Counter[int] = Counter()
     for sent in storm(port, count, seed):
-        for status in statuses(sent):
+        for status in statuses(sent, is_direct=is_direct):
             seen[status] += 1
     assert server.ask("Wannan fim yana da kyau").status_code == 200
     log = server.log.read_text(encoding="utf-8", errors="replace")
@@ -25,7 +28,7 @@ def check(server, count: int, seed: int) -> Counter[int]:
     return seen
 
 
-def statuses(sent: Sent) -> list[int]:
+def statuses(sent: Sent, *, is_direct: bool) -> list[int]:
     """Check the answer, or the answers: damaged bytes may make two requests of one."""
     found, rest = [], sent.answer
     while rest:
@@ -39,11 +42,15 @@ def statuses(sent: Sent) -> list[int]:
         lengths = [line[16:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length: ")]
         length = int(lengths[0]) if lengths else len(rest)
         content, left = rest[:length], rest[length:]
+        if status == 400 and content == PLAIN and not is_direct:
+            rest = left
+            continue
+        assert status < 400 or is_ours(head, length), sent
         if content.startswith(b"HTTP/1.1 ") or not content:  # of HEAD, without its body
             rest = content + left
             continue
         rest = left
-        if status >= 400 and head.lower().find(b"application/json") > 0:
+        if status >= 400:
             error = json.loads(content)["error"]
             assert list(error) == ["code", "message", "index"], sent
             assert CODES[error["code"]][0] == status, sent
@@ -51,11 +58,18 @@ def statuses(sent: Sent) -> list[int]:
     return found
 
 
+def is_ours(head: bytes, length: int) -> bool:
+    """Say whether an error has a body of JSON, which of HEAD is not sent, and the id of the request."""
+    lines = head.lower().split(b"\r\n")
+    return b"content-type: application/json" in lines and length > 0 and b"\r\nx-request-id: " in head.lower()
+
+
 def test_malformed_requests(direct):
-    seen = check(direct, 2000, seed=1)
+    seen = check(direct, 2000, seed=1, is_direct=True)
     assert {200, 204, 400, 404, 405, 415, 422} <= set(seen)
 
 
 @pytest.mark.slow
-def test_sixty_thousand_malformed_requests(server):
-    check(server, 30_000, seed=2)  # at each of the two doors
+def test_sixty_thousand_malformed_requests(server, request):
+    is_direct = request.node.callspec.params["server"] == "direct"
+    check(server, 30_000, seed=2, is_direct=is_direct)  # at each of the two doors

@@ -81,6 +81,10 @@ def test_a_reload_that_is_refused_says_why_and_the_pages_follow_a_reload(tiny):
         refused = service.client.post("/admin/reload")
         assert refused.status_code == 409
         assert refused.json()["error"] == {"code": "reload_refused", "message": service.life.refuses, "index": None}
+        service.life.refuses = PermissionError(13, "Permission denied", "runs/x/manifest.json")
+        refused = service.client.post("/admin/reload")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "reload_refused")
+        assert "runs/x/manifest.json cannot be read: Permission denied" in refused.json()["error"]["message"]
         service.life.refuses = None
         assert service.client.post("/admin/reload").status_code == 200
         assert service.client.get("/").json()["bundles"][0]["bundle"] == "tiny@1.0.1"

@@ -14,11 +14,10 @@ import pytest
 import tiny_bundle
 from engines import Gate, engine_of, living, unsure, watch
 
-from gradsim_serving import app as app_module
 from gradsim_serving.app import create_app, create_engine
 from gradsim_serving.bundles import sessions
 from gradsim_serving.bundles.loading import load_bundle, load_group_model
-from gradsim_serving.bundles.sessions import SessionSettings, choose_provider, open_session
+from gradsim_serving.bundles.sessions import SessionSettings, open_session
 from gradsim_serving.defaults import Options
 from gradsim_serving.http.options import HttpOptions
 from gradsim_shared.bundle import open_bundle
@@ -200,28 +199,6 @@ def test_logits_do_not_depend_on_the_batch(tiny):
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
-@pytest.mark.parametrize(
-    ("wanted", "available", "found"),
-    [
-        ("auto", [GPU, CPU], "cuda"),
-        ("auto", ["TensorrtExecutionProvider", CPU], "cpu"),
-        ("cuda", [GPU, CPU], "cuda"),
-        ("cpu", [GPU, CPU], "cpu"),
-        ("tensorrt", ["TensorrtExecutionProvider", GPU, CPU], "tensorrt"),
-    ],
-)
-def test_a_gpu_is_used_where_there_is_one_or_the_one_that_is_named(monkeypatch, wanted, available, found):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: available)
-    assert choose_provider(wanted) == found
-
-
-def test_a_provider_that_is_not_there_is_refused_with_the_reason(tiny, monkeypatch):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [CPU])
-    message = r"cuda cannot run the models: the installed onnxruntime .* has only CPUExecutionProvider"
-    with pytest.raises(SettingsError, match=message):
-        create_app([tiny], Options(provider="cuda"))
-
-
 @pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_provider_that_does_not_start_is_refused_if_named_and_said_if_not(tiny, caplog):
     model = tiny / "groups/g0/model.onnx"
@@ -238,19 +215,6 @@ def test_settings_of_the_runtime_change_no_answer(tiny, settings):
     with engine_of(tiny) as one, engine_of(tiny, **settings) as other:
         found = [engine.answer_here("/sentiment", [GOOD], None)[0].prediction.scores for engine in (one, other)]
     assert found[0] == pytest.approx(found[1], abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("milliseconds", "threads", "runners"), [(0.2, 8, 8), (5, 8, 8), (9, 8, 4), (60, 8, 1), (60, 32, 2), (1, 1, 1)]
-)
-def test_large_models_get_several_threads_for_a_batch(tiny, monkeypatch, milliseconds, threads, runners):
-    manifest = open_bundle(tiny).manifest
-    (precision,) = manifest.groups[0].precisions.values()
-    slow = precision.model_copy(update={"latency_milliseconds": milliseconds})
-    groups = [manifest.groups[0].model_copy(update={"precisions": {"fp32": slow}}), manifest.groups[1]]
-    monkeypatch.setattr(app_module, "read_manifest", lambda _: manifest.model_copy(update={"groups": groups}))
-    assert app_module._runners([tiny], "cpu", threads) == runners
-    assert app_module._runners([tiny], "cuda", threads) == 1
 
 
 def test_a_canary_that_hangs_is_found(tiny, monkeypatch):

@@ -44,6 +44,10 @@ class Loaded:
         found: T = self.parts[key]
         return found
 
+    def holds(self, key: Hashable) -> bool:
+        """Say whether something is in memory already, here or in the version before."""
+        return key in self.parts or (self.before is not None and key in self.before.parts)
+
     def count(self, kind: str) -> int:
         """Return how many parts of one kind are in memory: ``identifier``, ``tokenizer`` or ``model``."""
         return sum(1 for key in self.parts if isinstance(key, tuple) and key[0] == kind)
@@ -70,6 +74,22 @@ def load_bundle(
     identifier = load_identifier(bundle, loaded)
     models = {group.id: load_group_model(bundle, group, settings, loaded, shelf) for group in manifest.groups}
     return Served(endpoint_of(manifest), bundle, Router(manifest), identifier, models)
+
+
+def warm_up(model: GroupModel, length: int, tokens: int) -> None:
+    """Let a model run its longest text alone, then a whole batch of them.
+
+    The first runs of a size cost more than later ones: memory is taken, a GPU chooses its kernels, TensorRT compiles.
+
+    Args:
+        model: Of a group.
+        length: Tokens that it can read at once.
+        tokens: A batch is full at so many.
+    """
+    (reading,) = model.read(["123 abc " * length])
+    longest = max(reading.ids, key=len)
+    for texts in (1, max(1, tokens // model.padded(len(longest)))):
+        model.run_chunk([longest] * texts)
 
 
 def load_identifier(bundle: Bundle, loaded: Loaded | None = None) -> LanguageIdentifier:
@@ -100,20 +120,23 @@ def load_group_model(
     """Load the model of one group, and its tokenizer.
 
     Raises:
-        BundleError: A file cannot be read, or the model asks for inputs that this version does not know.
+        BundleError: A file cannot be read, the model asks for inputs that this version does not know, or it cannot
+            run its longest texts.
         SettingsError: The model cannot run as the settings say.
     """
     loaded = Loaded() if loaded is None else loaded
     manifest = bundle.manifest
     reads = ("tokenizer", manifest.files[group.tokenizer].sha256, manifest.task, manifest.maximum_length)
+    file = served_precision(group).file
+    is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
     try:
         tokenizer = loaded.get(reads, lambda: Tokenizer.from_file(str(bundle.path(group.tokenizer))))
-        session = _model(bundle, served_precision(group).file, settings, loaded, shelf or Shelf())
+        session = _model(bundle, file, settings, loaded, shelf or Shelf())
     except SettingsError:
         raise
     except Exception as error:  # both libraries raise bare Exception and classes of their own
         raise BundleError(f"bundle {bundle.directory}: group {group.id} cannot be loaded: {error}") from error
-    return GroupModel(
+    model = GroupModel(
         session,
         tokenizer,
         group,
@@ -122,6 +145,13 @@ def load_group_model(
         maximum_length=manifest.maximum_length,
         segmentation=manifest.segmentation,
     )
+    if is_new and settings.warm_tokens:
+        try:
+            warm_up(model, manifest.maximum_length, settings.warm_tokens)
+        except Exception as error:  # onnxruntime raises classes of its own
+            message = f"bundle {bundle.directory}: group {group.id} cannot run a batch of its longest texts: {error}"
+            raise BundleError(message) from error
+    return model
 
 
 def _model(bundle: Bundle, file: str, settings: SessionSettings, loaded: Loaded, shelf: Shelf) -> KeptModel:

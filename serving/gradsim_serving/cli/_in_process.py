@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_serving.app import create_engine
-from gradsim_serving.defaults import Options
+from gradsim_serving.defaults import DEFAULTS, Options, Provider
 from gradsim_serving.http.answers import plain, plain_route
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy
@@ -22,13 +22,18 @@ class InProcess:
         bundle: Its directory.
         threads: That compute; ``None``: one for each core that may be used.
         policy: For texts of uncertain language; ``None``: the bundle's.
+        provider: What runs the models.
 
     Raises:
         BundleError: It cannot be served.
+        SettingsError: The provider cannot run models here.
     """
 
-    def __init__(self, bundle: Path, threads: int | None, policy: Policy | None) -> None:
-        life, self._engine = create_engine([bundle], Options(threads=threads, check_given=0.0, canary_seconds=0.0))
+    def __init__(
+        self, bundle: Path, threads: int | None, policy: Policy | None, provider: Provider = DEFAULTS.provider
+    ) -> None:
+        options = Options(threads=threads, provider=provider, check_given=0.0, canary_seconds=0.0, warm_up=False)
+        life, self._engine = create_engine([bundle], options)
         self._engine.start()
         life.load()
         ((self._endpoint, self._served),) = self._engine.served.items()

@@ -68,6 +68,18 @@ _OPTIONS = (
         help="What runs the models; auto: a GPU where onnxruntime can use one, else the CPU.",
     ),
     _option(
+        "--engine-cache",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        show_default="none",
+        help="Where TensorRT keeps the engines that it compiles; without it, it compiles them at each start.",
+    ),
+    _option(
+        "--warm-up/--no-warm-up",
+        default=DEFAULTS.warm_up,
+        help="Whether each model runs its longest text, and a full batch of them, before the service is ready.",
+    ),
+    _option(
         "--arena/--no-arena",
         default=DEFAULTS.arena,
         help="Whether onnxruntime keeps memory that a batch has used for later batches.",

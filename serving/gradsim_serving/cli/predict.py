@@ -17,6 +17,7 @@ from gradsim_serving.cli._answered_lines import answered_lines
 from gradsim_serving.cli._lines import read_lines
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
 from gradsim_serving.cli._progress import Progress
+from gradsim_serving.defaults import DEFAULTS, Provider
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.manifest import Policy
@@ -44,6 +45,14 @@ BATCH = 512
     show_default="one for each core that may be used",
     help="Threads that compute.",
 )
+@click.option(
+    "--provider",
+    envvar="GRADSIM_PROVIDER",
+    show_envvar=True,
+    default=DEFAULTS.provider,
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
+    help="What runs the models; auto: a GPU where onnxruntime can use one, else the CPU.",
+)
 @click.option("--keep-going", is_flag=True, help="Exit with 0 although some lines could not be answered.")
 def command(
     bundle: Path,
@@ -55,6 +64,7 @@ def command(
     policy: Policy | None,
     batch: int,
     threads: int | None,
+    provider: Provider,
     keep_going: bool,
 ) -> None:
     """Answer the texts of a file, without a server: JSON lines in, JSON lines out.
@@ -71,7 +81,7 @@ def command(
         read_manifest(bundle)  # the common mistakes, before heavy imports
         from gradsim_serving.cli._in_process import InProcess
 
-        answer = InProcess(bundle, threads, policy)
+        answer = InProcess(bundle, threads, policy, provider)
         if language is not None:
             answer.require_language(language)  # a wrong code is one error, not one for each line
         out = opened.enter_context(_opened(target, "wb", "--output"))

@@ -22,7 +22,7 @@ from gradsim_serving.client.forms import (
     Words,
 )
 from gradsim_serving.client.parts import Languages, Part, content, parts, predictions
-from gradsim_serving.client.settings import BYTES_PER_REQUEST, Limits, headers, time_left
+from gradsim_serving.client.settings import BYTES_PER_REQUEST, Limits, headers, patience, time_left
 
 
 class AsyncClient:
@@ -31,7 +31,8 @@ class AsyncClient:
     Args:
         url: Where the service is, such as ``http://127.0.0.1:3000``.
         api_key: The key that the service asks for.
-        timeout_seconds: How long one call may take, all its requests, pauses and repeats together.
+        timeout_seconds: How long one call may take, all its requests, pauses and repeats together; ``None``: as long
+            as the service lets it.
         retries: How often a request is sent again when the service is busy (429), not ready (503) or not there.
         texts_per_request: Longer lists are split; order is kept.
         requests_at_once: Of one call.
@@ -43,7 +44,7 @@ class AsyncClient:
         url: str,
         *,
         api_key: str | None = None,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float | None = 60.0,
         retries: int = 5,
         texts_per_request: int = 64,
         requests_at_once: int = 4,
@@ -124,7 +125,7 @@ class AsyncClient:
     async def ready(self) -> bool:
         """Return whether the service answers texts now; it is asked once, without repeats."""
         try:
-            response = await self._http.get("/readyz", timeout=self._limits.timeout_seconds)
+            response = await self._http.get("/readyz", timeout=patience(self._limits.seconds))
         except httpx.TransportError:
             return False
         return response.status_code == httpx.codes.OK
@@ -151,7 +152,7 @@ class AsyncClient:
             failure: httpx.Response | httpx.TransportError
             try:
                 failure = await self._http.request(
-                    method, path, content=body, headers=time_left(seconds), timeout=seconds
+                    method, path, content=body, headers=time_left(seconds), timeout=patience(seconds)
                 )
             except httpx.TransportError as error:
                 failure = error

@@ -13,21 +13,24 @@ from gradsim_shared.errors import SettingsError
 BYTES_PER_REQUEST = 2**19
 """Half of what the service takes by default."""
 
+LONGEST_SECONDS = 999_999.0
+"""The most that the header can say, and half of what a socket can be told to wait; longer counts as no limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long to try, and how much to send at once.
+    """How long to try, and how much to send at once; ``timeout_seconds`` of ``None`` or infinity means no limit.
 
     Raises:
         SettingsError: One of them is not possible.
     """
 
-    timeout_seconds: float
+    timeout_seconds: float | None
     retries: int
     texts_per_request: int
 
     def __post_init__(self) -> None:
-        if not self.timeout_seconds > 0:
+        if self.timeout_seconds is not None and not self.timeout_seconds > 0:
             raise SettingsError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
         if self.retries < 0:
             raise SettingsError(f"retries is {self.retries}; it must be 0 or more")
@@ -36,7 +39,12 @@ class Limits:
 
     def deadline(self) -> float:
         """Return when a call that begins now must end, on the clock of ``time.monotonic``."""
-        return time.monotonic() + self.timeout_seconds
+        return time.monotonic() + self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long one call may take."""
+        return math.inf if self.timeout_seconds is None else self.timeout_seconds
 
     def attempts(self, deadline: float, offset: int = 0) -> Attempts:
         """Return the attempts at one request of that call."""
@@ -54,5 +62,10 @@ def headers(api_key: str | None) -> dict[str, str]:
 
 
 def time_left(seconds: float) -> dict[str, str]:
-    """Return the header that tells the service when nobody waits for the answer any more."""
-    return {"X-Request-Timeout-Ms": str(math.ceil(1000 * seconds))}
+    """Return the header that tells the service when nobody waits for the answer any more; none where that is never."""
+    return {"X-Request-Timeout-Ms": str(math.ceil(1000 * seconds))} if seconds <= LONGEST_SECONDS else {}
+
+
+def patience(seconds: float) -> float | None:
+    """Return how long httpx is to wait for one answer; ``None``: as long as it takes."""
+    return seconds if seconds <= LONGEST_SECONDS else None

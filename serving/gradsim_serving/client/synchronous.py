@@ -22,7 +22,7 @@ from gradsim_serving.client.forms import (
     Words,
 )
 from gradsim_serving.client.parts import Languages, content, parts, predictions
-from gradsim_serving.client.settings import BYTES_PER_REQUEST, Limits, headers, time_left
+from gradsim_serving.client.settings import BYTES_PER_REQUEST, Limits, headers, patience, time_left
 
 
 class Client:
@@ -31,7 +31,8 @@ class Client:
     Args:
         url: Where the service is, such as ``http://127.0.0.1:3000``.
         api_key: The key that the service asks for.
-        timeout_seconds: How long one call may take, all its requests, pauses and repeats together.
+        timeout_seconds: How long one call may take, all its requests, pauses and repeats together; ``None``: as long
+            as the service lets it.
         retries: How often a request is sent again when the service is busy (429), not ready (503) or not there.
         texts_per_request: Longer lists are split; order is kept.
         transport: Of httpx, for a proxy or certificates of your own.
@@ -42,7 +43,7 @@ class Client:
         url: str,
         *,
         api_key: str | None = None,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float | None = 60.0,
         retries: int = 5,
         texts_per_request: int = 64,
         transport: httpx.BaseTransport | None = None,
@@ -112,7 +113,7 @@ class Client:
     def ready(self) -> bool:
         """Return whether the service answers texts now; it is asked once, without repeats."""
         try:
-            return self._http.get("/readyz", timeout=self._limits.timeout_seconds).status_code == httpx.codes.OK
+            return self._http.get("/readyz", timeout=patience(self._limits.seconds)).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
@@ -137,7 +138,9 @@ class Client:
             seconds = attempts.seconds()
             failure: httpx.Response | httpx.TransportError
             try:
-                failure = self._http.request(method, path, content=body, headers=time_left(seconds), timeout=seconds)
+                failure = self._http.request(
+                    method, path, content=body, headers=time_left(seconds), timeout=patience(seconds)
+                )
             except httpx.TransportError as error:
                 failure = error
             else:

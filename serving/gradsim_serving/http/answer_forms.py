@@ -33,9 +33,10 @@ class RouteForm(BaseModel):
     group: str = Field(description="the group that answered; of two, the likelier")
     collective_similarity: float | None = Field(description="of the language in that group; null: it is no member")
     reason: Reason = Field(
-        description="given: the caller named the language; identified: it was sure; same_group: no language was sure, "
-        "but their group was; soft: no group was sure, the two likeliest answered together; too_short: to be sure; "
-        "unknown: of no language of the bundle; fallback: no group was sure, the bundle's fallback group answered"
+        description="given: the caller named the language; identified: the likeliest group answered, under the policy "
+        "best however probable it was, else because it was sure; same_group: no language was sure, but their group "
+        "was; soft: no group was sure, the two likeliest answered together; too_short: to be sure; unknown: of no "
+        "language of the bundle; fallback: no group was sure, the bundle's fallback group answered"
     )
     group_confidence: float | None = Field(description="of the group, the sum over its languages; null: as above")
     candidates: list[CandidateForm] = Field(description="the likeliest languages, the likeliest first")

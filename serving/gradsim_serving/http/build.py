@@ -24,19 +24,23 @@ class App(Starlette):
 
     Args:
         front: Answers requests.
+        first: Is asked, and asks the front.
         lifespan: Runs from start to stop.
     """
 
-    def __init__(self, front: ASGIApp, lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None) -> None:
+    def __init__(
+        self, front: Front, first: ASGIApp, lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None
+    ) -> None:
         super().__init__(lifespan=lifespan)
-        self.front = front
+        self.count_unheard = front.count_unheard  # connections find it here
+        self._first = first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on by the shortest way."""
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
-            await self.front(scope, receive, send)
+            await self._first(scope, receive, send)
 
 
 def build(
@@ -67,4 +71,4 @@ def build(
         path: {"POST": Endpoint(answering(path, engine, questions, options, patience), reads=True)} for path in answered
     }
     front = Front(table | information(life, figures, options, answered), options, figures, log, patience)
-    return App(allow_origins(front, options.cors_origins), lifespan)
+    return App(front, allow_origins(front, options.cors_origins), lifespan)

@@ -69,6 +69,11 @@ class Call:
         return self.headers.get(b"x-api-key")
 
 
+def new_id() -> bytes:
+    """Return an id for a request that brought none."""
+    return b"%016x" % random.getrandbits(64)
+
+
 def call_of(scope: Scope, receive: Receive) -> Call:
     """Return the request that a server hands over."""
     headers = dict(scope["headers"])
@@ -79,7 +84,7 @@ def call_of(scope: Scope, receive: Receive) -> Call:
         method=scope["method"],
         path=path.removeprefix(prefix) if prefix else path,
         headers=headers,
-        id=sent if sent is not None and _ID.fullmatch(sent) else b"%016x" % random.getrandbits(64),
+        id=sent if sent is not None and _ID.fullmatch(sent) else new_id(),
         begun=time.monotonic(),
         client=client[0] if client else None,
         receive=receive,

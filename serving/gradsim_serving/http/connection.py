@@ -7,7 +7,7 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gradsim_serving.http.replies import not_http
+from gradsim_serving.http.unheard import late_headers, no_http
 
 
 class Connection(H11Protocol):
@@ -41,16 +41,21 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in the form of all errors."""
-        reply = not_http(msg)
-        length = (b"content-length", b"%d" % len(reply.body))
-        response = h11.Response(status_code=reply.status, headers=[*reply.headers, length], reason=b"Bad Request")
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:  # else an answer is already on its way
+            reply = no_http(self.app, msg)
+            length = (b"content-length", b"%d" % len(reply.body))
+            response = h11.Response(status_code=reply.status, headers=[*reply.headers, length], reason=b"Bad Request")
             for event in (response, h11.Data(data=reply.body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
     def _wait_for_headers(self) -> None:
-        self._headers_due = self.loop.call_later(self.header_seconds, self.transport.close)
+        self._headers_due = self.loop.call_later(self.header_seconds, self._close_late)
+
+    def _close_late(self) -> None:
+        if self.conn.trailing_data[0]:  # else nothing was asked
+            late_headers(self.app, self.header_seconds)
+        self.transport.close()
 
     def _stop_waiting(self) -> None:
         if self._headers_due is not None:

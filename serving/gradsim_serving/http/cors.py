@@ -7,23 +7,25 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gradsim_serving.http.replies import error_reply
+from gradsim_serving.http.calls import call_of
+from gradsim_serving.http.front import Front
+from gradsim_serving.http.replies import Reply, error_reply
 
 REQUEST_HEADERS = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "X-Request-Timeout-Ms")
 ANSWER_HEADERS = ("Retry-After", "X-Request-Id")
 
 
-def allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Return an app that web pages of these origins may ask; without any, the app as it is.
+def allow_origins(front: Front, origins: Sequence[str]) -> ASGIApp:
+    """Return an app that web pages of these origins may ask; without any, the front as it is.
 
     Cookies are of no use here, so they are not allowed: ``*`` lets every page ask, and none in a user's name.
     """
     if not origins:
-        return app
+        return front
     return _Cors(
-        app,
+        front,
         allow_origins=origins,
         allow_methods=("GET", "POST"),
         allow_headers=REQUEST_HEADERS,
@@ -32,7 +34,21 @@ def allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 class _Cors(CORSMiddleware):
-    """Starlette's, with refusals in our form."""
+    """Starlette's, with refusals in our form; what a browser asks for itself is counted as the rest is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = Headers(scope=scope) if scope["type"] == "http" and scope["method"] == "OPTIONS" else {}
+        if not isinstance(headers, Headers) or not {"origin", "access-control-request-method"} <= set(headers):
+            await super().__call__(scope, receive, send)
+            return
+        call = call_of(scope, receive)
+        response = self.preflight_response(headers)
+        response.headers["x-request-id"] = call.id.decode("ascii")
+        await response(scope, receive, send)
+        assert isinstance(self.app, Front)
+        code = "forbidden" if response.status_code >= 400 else None
+        self.app.count(call, Reply(b"", response.status_code, (), code))
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a browser that asks whether a page may ask."""

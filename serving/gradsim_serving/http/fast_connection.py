@@ -10,7 +10,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gradsim_serving.http.exchange import Exchange
-from gradsim_serving.http.replies import not_http, reply_bytes
+from gradsim_serving.http.replies import reply_bytes
+from gradsim_serving.http.unheard import late_headers, no_http
 
 FOREVER = float("inf")
 
@@ -162,7 +163,7 @@ class FastConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str = "Invalid HTTP request received.") -> None:
         """Refuse what is no HTTP, in the form of all errors."""
-        self.transport.write(reply_bytes(not_http(msg)))
+        self.transport.write(reply_bytes(no_http(self.app, msg)))
         self.transport.close()
 
     @property
@@ -214,7 +215,12 @@ class FastConnection(HttpToolsProtocol):
 
     def _wait_for_headers(self) -> None:
         if self._headers_due is None:
-            self._headers_due = self.loop.call_later(self.header_seconds, self.transport.close)
+            self._headers_due = self.loop.call_later(self.header_seconds, self._close_late)
+
+    def _close_late(self) -> None:
+        if self._in_head:  # else nothing was asked
+            late_headers(self.app, self.header_seconds)
+        self.transport.close()
 
     def _stop_waiting(self) -> None:
         if self._headers_due is not None:

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 GONE = Reply(b"", 499, (), "client_gone")
 """Counted and logged, never sent."""
 
+OTHER = "other"
+"""Stands for every path that there is not: clients may make up as many as they like."""
+
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -85,7 +88,33 @@ class Front:
             reply = error_reply("internal_error", "the service failed to answer; its log says where")
         if reply is not GONE:
             await _send(call, reply, send)
-        self._count(call, reply)
+        self.count(call, reply)
+
+    def count(self, call: Call, reply: Reply) -> None:
+        """Count and log a request and its answer."""
+        path = call.path if call.path in self._endpoints else OTHER
+        seconds = time.monotonic() - call.begun
+        self._figures.request(path, reply.status, reply.code, seconds)
+        if self._log is not None:
+            self._log.request(
+                request_id=call.id.decode("ascii"),
+                endpoint=path,
+                status=reply.status,
+                code=reply.code,
+                texts=call.texts,
+                seconds=seconds,
+                stages=call.stages,
+                groups=call.groups,
+            )
+
+    def count_unheard(self, request_id: bytes, reply: Reply, seconds: float) -> None:
+        """Count and log what was refused before it was a request."""
+        self._figures.request(OTHER, reply.status, reply.code, seconds)
+        if self._log is not None:
+            name = request_id.decode("ascii")
+            self._log.request(
+                request_id=name, endpoint=OTHER, status=reply.status, code=reply.code, texts=0, seconds=seconds
+            )
 
     async def _answer(self, call: Call) -> Reply:
         """Find the endpoint, and let it answer if it may."""
@@ -132,22 +161,6 @@ class Front:
             return error_reply("unsupported_media_type", message)
         call.body = body
         return None
-
-    def _count(self, call: Call, reply: Reply) -> None:
-        path = call.path if call.path in self._endpoints else "other"
-        seconds = time.monotonic() - call.begun
-        self._figures.request(path, reply.status, reply.code, seconds)
-        if self._log is not None:
-            self._log.request(
-                request_id=call.id.decode("ascii"),
-                endpoint=path,
-                status=reply.status,
-                code=reply.code,
-                texts=call.texts,
-                seconds=seconds,
-                stages=call.stages,
-                groups=call.groups,
-            )
 
 
 async def _send(call: Call, reply: Reply, send: Send) -> None:

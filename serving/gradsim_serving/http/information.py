@@ -61,15 +61,22 @@ def information(
 
 
 def _written_once(life: Life, write: Write) -> Callable[[Call], Awaitable[Reply]]:
-    """Return what shows a page; it is written when it is first asked for, and again after a reload."""
+    """Return what shows a page; it is written when it is first asked for, and again after a reload.
+
+    It is written in a thread: the OpenAPI document takes a tenth of a second, in which nobody would be answered.
+    """
     written: tuple[Manifests, Reply] | None = None
+    writing = asyncio.Lock()  # who comes meanwhile waits for it, and has it written once
 
     async def show(_: Call) -> Reply:
         nonlocal written
-        manifests = life.manifests
-        if written is None or written[0] is not manifests:
-            written = manifests, write(manifests)
-        return written[1]
+        found = written
+        if found is None or found[0] is not life.manifests:
+            async with writing:
+                found, manifests = written, life.manifests
+                if found is None or found[0] is not manifests:
+                    found = written = manifests, await asyncio.to_thread(write, manifests)
+        return found[1]
 
     return show
 
@@ -82,6 +89,10 @@ def _reload(life: Life) -> Callable[[Call], Awaitable[Reply]]:
             return json_reply({"bundles": await life.reload()})
         except (BundleError, SettingsError) as error:
             return error_reply("reload_refused", str(error))
+        except OSError as error:  # files that may not be read, a disk that fails
+            where = f" {error.filename}" if error.filename else ""
+            message = f"the bundle's files{where} cannot be read: {error.strerror or type(error).__name__}; mend that"
+            return error_reply("reload_refused", f"{message}, and reload again")
 
     return reload
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -60,6 +61,17 @@ def test_fields_are_kept_and_answers_are_those_of_the_service(tiny, direct):
         assert one["prediction"]["score"] == pytest.approx(other["score"], abs=1e-5)
         assert one["prediction"]["route"]["language"] == other["route"]["language"]
         assert one["prediction"]["route"]["reason"] == other["route"]["reason"]
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_the_provider_can_be_named(tiny, monkeypatch, by):
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("there is a GPU")
+    monkeypatch.setenv("GRADSIM_PROVIDER", "cuda" if by == "environment" else "cpu")
+    named = ["--provider", "cuda"] if by == "option" else []
+    result, _ = predict(tiny, *named, lines=[{"text": "a b"}])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: cuda cannot run the models: the installed onnxruntime ")
 
 
 def test_bad_lines_become_errors_in_place(tiny):

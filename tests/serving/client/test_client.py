@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import time
@@ -270,7 +271,25 @@ def test_what_can_be_no_request_is_not_sent(kind, texts, language, code, index):
     assert (caught.value.code, caught.value.index, got) == (code, index, [])
 
 
-@pytest.mark.parametrize("setting", [{"timeout_seconds": 0}, {"retries": -1}, {"texts_per_request": 0}])
+@pytest.mark.parametrize("seconds", [None, math.inf, 1e6, 1e12])
+def test_without_a_limit_none_is_sent_or_set(kind, seconds):
+    transport, got = failing()
+    client = kind("http://h", transport=transport, timeout_seconds=seconds)
+    assert [one.label for one in client.answer(["a"])] == ["a"]
+    assert "X-Request-Timeout-Ms" not in got[0].headers
+    assert set(got[0].extensions["timeout"].values()) == {None}
+
+
+def test_a_real_service_takes_every_limit(kind, url):
+    for seconds in (None, math.inf, 1e12, 1e6, 999_999.0, 60):
+        client = kind(url, timeout_seconds=seconds)
+        assert client.ready() is True
+        assert len(client.answer(["Wannan fim yana da kyau"])) == 1
+
+
+@pytest.mark.parametrize(
+    "setting", [{"timeout_seconds": 0}, {"timeout_seconds": math.nan}, {"retries": -1}, {"texts_per_request": 0}]
+)
 def test_settings_that_cannot_be(setting):
     with pytest.raises(SettingsError, match=next(iter(setting))):
         Client("http://h", **setting)

@@ -117,14 +117,15 @@ def started(
         stop(process)
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    """End a server, with all of its processes."""
+def stop(process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Tell a server to end, with all of its processes; one that has to be killed fails the test."""
     process.terminate()
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        raise AssertionError(f"the server did not end within {seconds:g} seconds of SIGTERM") from None
 
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:

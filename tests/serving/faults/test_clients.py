@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import struct
 import time
 
+import doors
 import pytest
 from crowd import ask, read, request, statuses
 
@@ -75,6 +77,19 @@ def test_slow_senders_are_told_and_nobody_waits_for_them(strained):
     assert statuses(quick) == {200: 5}
     assert statuses(said for said, _ in slow) == {408: BAD_CLIENTS}
     assert {(said.code, rest) for said, rest in slow} == {("body_timeout", b"")}
+
+
+@pytest.mark.parametrize("door", doors.DOORS)
+def test_what_takes_longer_than_an_answer_may_is_refused_in_our_form(door, slow, tmp_path):
+    """A body may take longer than an answer: BentoML's own time was over before it, with an error of its own."""
+    with (
+        doors.started(door, slow, tmp_path / "log", timeout_seconds=0.2, body_seconds=2) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection,
+    ):
+        connection.sendall(request([TEXT])[:-30])
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "body_timeout"
 
 
 def test_those_who_send_and_never_read_harm_nobody(strained):

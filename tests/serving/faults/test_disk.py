@@ -66,6 +66,20 @@ def test_a_bundle_that_is_spoiled_while_it_is_served(door, how, slow, tmp_path):
         assert server.post("/admin/reload").status_code == 200
 
 
+@pytest.mark.parametrize("door", ["direct", BENTOML])
+def test_a_manifest_that_the_disk_does_not_give_is_a_refused_reload(door, tiny, tmp_path):
+    bundle = shutil.copytree(tiny, tmp_path / "bundle")
+    manifest = bundle / "manifest.json"
+    with doors.started(door, bundle, tmp_path / "log") as server:
+        manifest.unlink()
+        manifest.symlink_to("/proc/self/mem")  # a file whose first byte is an error, for root as well
+        reply = server.post("/admin/reload")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (409, "reload_refused")
+        assert "cannot be read" in reply.json()["error"]["message"]
+        assert server.ask(GOOD).status_code == 200
+        assert "Traceback" not in server.said()
+
+
 def test_a_group_whose_file_is_spoiled_while_it_is_out_of_memory(slow, tmp_path):
     """Two models of a little more than 1 MiB, of which one may be in memory."""
     bundle = shutil.copytree(slow, tmp_path / "bundle")

@@ -35,6 +35,8 @@ def test_ten_reloads_under_load_while_canaries_run(door, tiny, tmp_path):
         assert set(ready) == {200}
         assert list(dict.fromkeys(str(one.content["bundle"]) for one in said)) == titles
         assert "does not answer" not in server.said()
+        for title in titles[1:]:  # operators see each, with no option at all
+            assert server.said().count(f"reloaded: {title}\n") == 1
 
 
 def test_signals_faster_than_reloads(tiny, tmp_path):
@@ -54,3 +56,4 @@ def test_signals_faster_than_reloads(tiny, tmp_path):
         said = under_load(server.port, 4, DATA, during)
         assert statuses(said) == {200: len(said)}
         assert server.status("/readyz") == 200
+        assert f"reloaded: {title}\n" in server.said()

@@ -44,6 +44,20 @@ def test_sigterm_under_load(door, slow, tmp_path):
     assert "Traceback" not in server.said()
 
 
+@pytest.mark.parametrize("door", ["direct", pytest.param("bentoml", marks=pytest.mark.slow)])
+def test_clients_that_have_gone_do_not_hold_up_the_end(door, slow, tmp_path):
+    """Nothing that is left of them may wait for a timer, which here would ring after ten minutes."""
+    with doors.started(door, slow, tmp_path / "log", timeout_seconds=600) as server:
+        data = request([TEXT])
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as gone:
+                gone.sendall(data[:-40])
+        server.wait_for("gradsim_requests_total", 3, 'code="client_gone"')
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+    assert "Traceback" not in server.said()
+
+
 def test_a_client_that_never_reads_does_not_hold_up_the_end(slow, tmp_path):
     with doors.started("direct", slow, tmp_path / "log", stop_seconds=0.5) as server, socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
