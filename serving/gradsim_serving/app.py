@@ -114,6 +114,7 @@ def create_engine(
         settings,
         memory_mb=options.memory_mb,
         canary_seconds=options.canary_seconds,
+        request_seconds=options.http.timeout_seconds,
         loaded=serves,
         finished=finished,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +16,12 @@ from gradsim_shared.manifest import FORMAT, MANIFEST_FILE, OLDEST_FORMAT, FileEn
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose manifest was read and whose files were found whole."""
+    """A bundle whose manifest was read and whose files were found whole.
+
+    Attributes:
+        directory: Where its files lie, links resolved: a link that is pointed at another version changes nothing here.
+        manifest: What it says of itself.
+    """
 
     directory: Path
     manifest: Manifest
@@ -34,22 +40,25 @@ def file_entry(path: Path) -> FileEntry:
 def open_bundle(directory: Path) -> Bundle:
     """Read and verify the bundle in ``directory``.
 
+    Args:
+        directory: The bundle, or a symbolic link to it, which is followed once: all files are of one version.
+
     Raises:
         BundleError: There is no valid manifest, its format is not one that this version reads, a path leads outside
             the directory, or a file is missing or has other bytes than it had when the bundle was written.
     """
-    manifest = read_manifest(directory)
-    root = directory.resolve()
+    root = Path(os.path.realpath(directory))  # Path.resolve fails on a link that leads to itself
+    manifest = _manifest(root, directory)
     for file, entry in manifest.files.items():
         odd = PurePosixPath(file).is_absolute() or "\\" in file or "\0" in file
-        if odd or not (directory / file).resolve().is_relative_to(root):
+        if odd or not (root / file).resolve().is_relative_to(root):
             raise BundleError(f"bundle {directory}: the file {file!r} lies outside the bundle; it is not safe to read")
-        path = directory / file
+        path = root / file
         if not path.is_file():
             raise BundleError(f"bundle {directory}: {file} is missing; copy the bundle again, or build it again")
         if file_entry(path) != entry:
             raise BundleError(f"bundle {directory}: {file} has changed since it was written; copy or build it again")
-    return Bundle(directory, manifest)
+    return Bundle(root, manifest)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -58,7 +67,12 @@ def read_manifest(directory: Path) -> Manifest:
     Raises:
         BundleError: It is missing, no JSON, of another format, or says what cannot be.
     """
-    path = directory / MANIFEST_FILE
+    return _manifest(directory, directory)
+
+
+def _manifest(root: Path, directory: Path) -> Manifest:
+    """Read the manifest in ``root``, which people know as ``directory``."""
+    path = root / MANIFEST_FILE
     if not path.is_file():
         raise BundleError(
             f"{directory} is no bundle: it has no {MANIFEST_FILE}. "
@@ -67,7 +81,7 @@ def read_manifest(directory: Path) -> Manifest:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BundleError(f"{path} is not valid JSON: {error}") from error
+        raise BundleError(f"{directory / MANIFEST_FILE} is not valid JSON: {error}") from error
     found = content.get("format") if isinstance(content, dict) else None
     if not isinstance(found, int) or not OLDEST_FORMAT <= found <= FORMAT:
         raise BundleError(f"bundle {directory} has format {found}, this version reads {OLDEST_FORMAT} to {FORMAT}")
@@ -76,4 +90,4 @@ def read_manifest(directory: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "manifest"
-        raise BundleError(f"{path} is not a valid manifest: {where}: {first['msg']}") from error
+        raise BundleError(f"{directory / MANIFEST_FILE} is not a valid manifest: {where}: {first['msg']}") from error

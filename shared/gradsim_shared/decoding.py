@@ -34,7 +34,7 @@ class Reading:
     Attributes:
         ids: Token ids of every piece that a model runs on its own: a text, or a window of a long one.
         layout: How the pieces make up the texts, in the task's own form.
-        cut: Numbers of the texts that the model sees only the beginning of.
+        cut: Numbers of the texts that the model does not see all of.
     """
 
     ids: list[list[int]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,19 @@ def test_long_sentences_are_tagged_in_windows_beside_others(engine):
     for text, answer in zip(texts, engine.answer_here("/ner", texts, "hau"), strict=True):
         assert numbers(answer.prediction) == pytest.approx(numbers(alone(engine, text, "hau", None, "/ner")[1]))
         assert not answer.truncated
+    cut, whole = engine.answer_here("/ner", ["Musa yana " + "a" * 500, texts[-1]], "hau")
+    assert (cut.truncated, whole.truncated) == (True, False)
+
+
+@pytest.mark.parametrize("group", ["g0", "g1"])
+def test_an_answer_of_two_groups_is_truncated_if_either_has_cut_the_text(tiny, tmp_path, monkeypatch, group):
+    with engine_of(unsure(tiny, tmp_path / "unsure"), runners=1) as engine:  # one group runs after the other
+        model = engine.served["/sentiment"].models[group]
+        read = model.read
+        monkeypatch.setattr(model, "read", lambda texts: [replace(reading, cut=[0]) for reading in read(texts)])
+        (answer,) = engine.answer_here("/sentiment", [SENTENCES[0]], None, policy="soft")
+    assert len(answer.route.mixture) == 2
+    assert answer.truncated
 
 
 def test_the_time_of_each_stage_is_told(engine):
@@ -140,7 +154,7 @@ def test_languages_that_cannot_be_are_refused_at_once(engine):
 
 @pytest.mark.parametrize("runners", [1, 3])
 def test_no_request_is_forgotten_when_few_are_read_at_once(tiny, monkeypatch, runners):
-    monkeypatch.setattr("gradsim_serving.engine.engine.READ_AT_ONCE", 2)
+    monkeypatch.setattr("gradsim_serving.engine.coming.TEXTS_AT_ONCE", 2)
 
     async def caller(engine, first):
         texts = SENTENCES[first % len(SENTENCES) :][:3]

@@ -76,6 +76,23 @@ def test_a_link_that_leads_outside(bundle):
         open_bundle(bundle)
 
 
+def test_a_link_to_a_bundle_is_followed_once(bundle):
+    link = bundle.parent / "served"
+    link.symlink_to(bundle, target_is_directory=True)
+    opened = open_bundle(link)
+    link.unlink()
+    link.symlink_to(bundle.parent / "another", target_is_directory=True)
+    assert opened.path("g0/m.onnx").read_text(encoding="utf-8") == "g0/m.onnx"
+    with pytest.raises(BundleError, match="served is no bundle"):  # people know it by the name that they gave
+        open_bundle(link)
+
+
+def test_a_link_that_leads_to_itself(tmp_path):
+    (tmp_path / "served").symlink_to(tmp_path / "served")
+    with pytest.raises(BundleError, match="is no bundle"):
+        open_bundle(tmp_path / "served")
+
+
 def test_a_name_that_no_file_can_have(bundle, edit):
     edit(lambda content: content["files"].update({"a\0b": {"sha256": "0" * 64, "size": 1}}))
     with pytest.raises(BundleError):

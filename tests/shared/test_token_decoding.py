@@ -97,7 +97,9 @@ def test_every_word_is_judged_once_at_its_first_token_in_a_window_that_fits(name
     (layout,) = reading.layout
     assert (layout.count, layout.spans) == (len(words), segment(text, "words"))
     assert [piece.number for piece in layout.pieces] == list(range(len(reading.ids)))
-    tokens = [alone(tokenizer, word)[: maximum - 2] for word in words]  # a word longer than a window is cut
+    whole = [alone(tokenizer, word) for word in words]
+    tokens = [mine[: maximum - 2] for mine in whole]  # a word longer than a window is cut
+    assert reading.cut == ([0] if tokens != whole else [])
     judged = [word for piece in layout.pieces for word in piece.words]
     assert judged == [i for i, mine in enumerate(tokens) if mine]
     flat, starts = list(chain.from_iterable(tokens)), np.cumsum([0, *map(len, tokens)])
@@ -116,6 +118,13 @@ def test_a_text_that_fits_is_read_as_the_tokenizer_does(name):
     reading = task.Reader(MADE[name], 500, "words").read([text, text])
     assert reading.ids == [MADE[name].encode(words_of(text), is_pretokenized=True).ids] * 2
     assert [piece.number for layout in reading.layout for piece in layout.pieces] == [0, 1]
+
+
+def test_a_text_says_that_a_word_of_it_was_cut_when_it_runs_apart_too():
+    long_sentence, long_word = "Kano a Kano a Kano", "Kano" + "o" * 20
+    reading = task.Reader(MADE["bytes"], 12, "words").read([long_sentence, long_word, "Kano", f"Kano {long_word}"])
+    assert reading.cut == [1, 3]
+    assert [one.cut for one in task.apart(reading)] == [[], [0], [], [0]]
 
 
 @settings(max_examples=60)

@@ -23,7 +23,10 @@ from gradsim_shared.manifest import Manifest
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 60.0
-"""A group that has not answered a canary by then does not answer."""
+"""A group that has not answered a canary by then does not answer, unless requests may wait longer themselves."""
+
+MARGIN_SECONDS = 30.0
+"""For batches that run, and the canary itself, once all requests in front of it have been answered or dropped."""
 
 
 class Life:
@@ -35,6 +38,7 @@ class Life:
         settings: How models run.
         memory_mb: Size of the model files that may be in memory, MB; ``None`` means all.
         canary_seconds: Every group answers a canary so often; 0 means only when it is loaded.
+        request_seconds: How long requests may wait in the same queue, in front of a canary.
         loaded: Told of the manifests whenever bundles begin to be served.
         finished: Called once when the first loading has ended, with the error if there was one; ``None``: log it.
 
@@ -50,6 +54,7 @@ class Life:
         *,
         memory_mb: int | None = None,
         canary_seconds: float = 0.0,
+        request_seconds: float = 0.0,
         loaded: Callable[[Mapping[str, Manifest]], None] | None = None,
         finished: Callable[[GradsimError | None], None] | None = None,
     ) -> None:
@@ -58,6 +63,7 @@ class Life:
         self._settings = settings or SessionSettings()
         self._shelf = Shelf(memory_mb)
         self._canary_seconds = canary_seconds
+        self._check_seconds = max(CHECK_SECONDS, request_seconds + MARGIN_SECONDS)
         self._told = loaded
         self._finished = finished
         self._opened: Mapping[str, Bundle] = open_bundles(self._directories)
@@ -68,6 +74,7 @@ class Life:
         self._ready = False
         self._stopping = threading.Event()
         self._loading = threading.Lock()
+        self._exchanging = threading.Lock()  # what is served, and whether it is ill, change together
 
     @property
     def manifests(self) -> Mapping[str, Manifest]:
@@ -139,6 +146,8 @@ class Life:
                 self.reload_now()
             except GradsimError as error:
                 logger.error("not reloaded, what was served stays: %s", error)
+            except BaseException as error:  # a fault of ours, or a panic in Rust: the log must say so, in one line
+                logger.error("not reloaded, what was served stays: %s", describe(error))
 
         threading.Thread(target=run, name="gradsim-reloading", daemon=True).start()
 
@@ -154,19 +163,21 @@ class Life:
 
     def _begin(self) -> None:
         """Load, say how it went, and go on with canaries."""
+        failed: GradsimError | None = None
         try:
             self.load()
         except GradsimError as error:
-            self._error = error
-        except Exception as error:  # a fault of ours: still nothing may be served
-            self._error = BundleError(f"loading failed: {describe(error)}")
+            failed = error
+        except BaseException as error:  # a fault of ours, or a panic in Rust: still nothing may be served
+            failed = BundleError(f"loading failed: {describe(error)}")
+        with self._exchanging:
+            self._error = None if self._ready else failed  # a reload may have come in between
         if self._finished is not None:
             self._finished(self._error)
         elif self._error is not None:
             logger.error("%s", self._error)
-        if self._error is None and self._canary_seconds > 0:
-            while not self._stopping.wait(self._canary_seconds):
-                self._watch()
+        while self._canary_seconds > 0 and not self._stopping.wait(self._canary_seconds):
+            self._watch()
 
     def _serve(self, opened: Mapping[str, Bundle]) -> None:
         """Load bundles, let every group answer, and only then serve them."""
@@ -179,10 +190,11 @@ class Life:
         manifests = _manifests(opened)
         if self._told is not None:
             self._told(manifests)
-        self._engine.serve(served)
-        self._loaded = Loaded(loaded.parts)  # without what was before: it is freed when its last request is answered
-        self._opened, self._manifests = opened, manifests
-        self._ready, self._ill = True, None
+        with self._exchanging:
+            self._engine.serve(served)
+            self._loaded = Loaded(loaded.parts)  # without what was before: it is freed with its last request
+            self._opened, self._manifests = opened, manifests
+            self._ready, self._ill, self._error = True, None, None
 
     def _check(self, served: Served) -> None:
         """Let the identifier and every group answer.
@@ -190,33 +202,40 @@ class Life:
         Raises:
             BundleError: One does not.
         """
-        failed = self._failed(served, list(served.models))
+        failed = self._failed(served)
         if failed is not None:
             group, error = failed
             raise BundleError(f"bundle {served.bundle.directory}: {group} does not answer: {error}") from error
 
     def _watch(self) -> None:
         """Let every group that is in memory answer again; while one does not the service is not ready."""
-        for endpoint, served in self._engine.served.items():
-            groups = [group for group, model in served.models.items() if model.in_memory]
-            failed = self._failed(served, groups)
+        bundles = self._engine.served
+        ill, error = None, None
+        for endpoint, served in bundles.items():
+            failed = self._failed(served, only_in_memory=True)
             if failed is not None:
-                self._ill = f"{failed[0]} of {endpoint}"
-                logger.error("%s does not answer a canary: %s", self._ill, describe(failed[1]))
-                return
-        if self._ill is not None:
-            logger.warning("%s answers again", self._ill)
-        self._ill = None
+                ill, error = f"{failed[0]} of {endpoint}", failed[1]
+                break
+        with self._exchanging:
+            if self._engine.served is not bundles or self._stopping.is_set():
+                return  # these are served no more; those that are have just answered
+            before, self._ill = self._ill, ill
+        if error is not None:
+            logger.error("%s does not answer a canary: %s", ill, describe(error))
+        elif before is not None:
+            logger.warning("%s answers again", before)
 
-    def _failed(self, served: Served, groups: Sequence[str]) -> tuple[str, Exception] | None:
-        """Return what does not answer and why; ``None``: all do."""
+    def _failed(self, served: Served, *, only_in_memory: bool = False) -> tuple[str, Exception] | None:
+        """Return what does not answer and why; ``None``: all do, or all that are in memory."""
         try:
             served.identifier.identify(["123 abc"])
         except Exception as error:  # whatever a library can do wrong
             return "the identifier", error
-        for group in groups:
+        for group, model in served.models.items():
+            if only_in_memory and not model.in_memory:
+                continue
             try:
-                self._engine.check(served, group, CHECK_SECONDS)
+                self._engine.check(served, group, self._check_seconds, only_in_memory=only_in_memory)
             except Exception as error:  # the same
                 return f"group {group}", error
         return None

@@ -162,6 +162,6 @@ def _model(bundle: Bundle, file: str, settings: SessionSettings, loaded: Loaded,
         return open_session(path, settings)
 
     model = loaded.get(("model", entry.sha256, settings), lambda: shelf.keep(bundle.path(file), entry, load))
-    model.path = bundle.path(file)
+    model.lies_at(bundle.path(file))
     model.session()
     return model

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ class Shelf:
     """
 
     def __init__(self, memory_mb: int | None = None) -> None:
-        self._limit = None if memory_mb is None else memory_mb * MEGABYTE
+        self._limit = float("inf") if memory_mb is None else memory_mb * MEGABYTE
+        self._changed = threading.Condition()
+        # guarded by the condition:
         self._models: weakref.WeakSet[KeptModel] = weakref.WeakSet()  # those of an old bundle go with it
-        self._lock = threading.RLock()
+        self._loading: set[KeptModel] = set()  # of these models; they cannot make room yet
 
     def keep(self, path: Path, entry: FileEntry, load: Callable[[Path], Session]) -> KeptModel:
         """Return a model that is loaded when it is asked for, and may be unloaded after.
@@ -43,37 +46,47 @@ class Shelf:
         """
         return KeptModel(self, path, entry, load)
 
-    def room(self, model: KeptModel) -> None:
-        """Make room for a model that is about to be loaded."""
-        if self._limit is None:
-            return
-        with self._lock:
-            others = sorted((other for other in self._models if other is not model), key=lambda other: other.used)
-            size = model.entry.size + sum(other.entry.size for other in others)
-            for other in others:
-                if size <= self._limit:
+    @contextmanager
+    def room(self, model: KeptModel) -> Iterator[None]:
+        """Keep room for a model, which is loaded inside; if that fails, the room is given back.
+
+        Where only models that are being loaded themselves could make room, this waits until one of them is in memory.
+        """
+        with self._changed:
+            while model.entry.size + sum(other.entry.size for other in self._models) > self._limit:
+                idle = set(self._models) - self._loading
+                if idle:
+                    longest = min(idle, key=lambda other: other.used)
+                    longest.unload()
+                    self._models.discard(longest)
+                elif self._loading:
+                    self._changed.wait()
+                else:
                     break
-                other.unload()
-                size -= other.entry.size
-
-    def put(self, model: KeptModel) -> None:
-        """Note that a model is in memory."""
-        with self._lock:
             self._models.add(model)
-
-    def remove(self, model: KeptModel) -> None:
-        """Note that a model is in memory no more."""
-        with self._lock:
-            self._models.discard(model)
+            self._loading.add(model)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._loading.discard(model)
+                if not model.in_memory:
+                    self._models.discard(model)
+                self._changed.notify_all()
 
 
 class KeptModel:
-    """A session that is in memory when it runs; it may be used from several threads."""
+    """A session that is in memory when it runs; it may be used from several threads.
+
+    Attributes:
+        entry: Size and SHA-256 of its file.
+        used: When a request last asked for it, or when it was loaded; on the clock of ``time.monotonic``.
+    """
 
     def __init__(self, shelf: Shelf, path: Path, entry: FileEntry, load: Callable[[Path], Session]) -> None:
         self.entry = entry
-        self.path = path  # may move: another version of the bundle may hold the same file
         self.used = 0.0
+        self._paths = [path]
         self._shelf, self._load = shelf, load
         self._session: Session | None = None
         self._loading = threading.Lock()
@@ -82,6 +95,15 @@ class KeptModel:
     def in_memory(self) -> bool:
         """Whether it runs without being loaded first."""
         return self._session is not None
+
+    def lies_at(self, path: Path) -> None:
+        """Note that another version of the bundle holds the same file: either version may go, or never be served."""
+        with self._loading:
+            self._paths = [path, *(other for other in self._paths if other != path and other.is_file())]
+
+    def asked(self) -> None:
+        """Note that a request asks for it: others make room first."""
+        self.used = time.monotonic()
 
     def run(self, output_names: None, input_feed: dict[str, NDArray[np.int64]]) -> list[Any]:
         """Return the model's outputs."""
@@ -93,7 +115,6 @@ class KeptModel:
         Raises:
             BundleError: The file has changed since the bundle was verified.
         """
-        self.used = time.monotonic()
         session = self._session
         if session is None:
             with self._loading:
@@ -103,12 +124,12 @@ class KeptModel:
     def unload(self) -> None:
         """Let go of the memory; a batch that runs right now keeps it until it is done."""
         self._session = None
-        self._shelf.remove(self)
 
     def _loaded(self) -> Session:
-        self._shelf.room(self)
-        if not self.path.is_file() or file_entry(self.path) != self.entry:
-            raise BundleError(f"{self.path} has changed since the bundle was verified; copy the bundle again")
-        session = self._session = self._load(self.path)
-        self._shelf.put(self)
+        with self._shelf.room(self):
+            path = next((path for path in self._paths if path.is_file() and file_entry(path) == self.entry), None)
+            if path is None:
+                raise BundleError(f"{self._paths[0]} has changed since the bundle was verified; copy the bundle again")
+            session = self._session = self._load(path)
+            self.used = time.monotonic()
         return session

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import math
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 from gradsim_serving.bundles.endpoints import named_elsewhere
 from gradsim_serving.bundles.served import Served
+from gradsim_serving.engine.coming import Coming
 from gradsim_serving.engine.desk import Desk
-from gradsim_serving.engine.job import Answers, Job, Waiting
+from gradsim_serving.engine.job import Answers, Job, Part, Waiting
 from gradsim_serving.engine.outcome import deliver, fail
+from gradsim_serving.engine.pace import Pace
 from gradsim_serving.engine.queues import Batch, Queues
 from gradsim_serving.engine.reading import Reading, given_routes
 from gradsim_serving.engine.running import Running
@@ -27,9 +27,6 @@ from gradsim_serving.observing.observer import Observer, Silent
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy
 from gradsim_shared.routing import Route
-
-READ_AT_ONCE = 128
-"""Texts that are identified and tokenised in one go: more would keep the models waiting."""
 
 FOREVER = float("inf")
 
@@ -68,12 +65,11 @@ class Engine:
         self._running = Running(self._observer, fail, batch_tokens, spare_tokens)
         self._changed = threading.Condition()
         # guarded by the condition:
-        self._coming: deque[Job] = deque()
-        self._coming_texts = 0
+        self._coming = Coming()
         self._queues = Queues(batch_tokens)
         self._is_reading = False
         self._free_runners = runners
-        self._texts_per_second = 0.0
+        self._pace = Pace(runners)
         self._ended = False
         # of the event loop:
         self._desk: Desk | None = None
@@ -151,21 +147,24 @@ class Engine:
         self._enter(Job(served, texts, given_routes(served, texts, language), policy, FOREVER, future))
         return future.result()
 
-    def check(self, served: Served, group: str, seconds: float) -> None:
+    def check(self, served: Served, group: str, seconds: float, *, only_in_memory: bool = False) -> None:
         """Let a group answer a canary as it answers requests: through queue, threads and model.
 
         Args:
             served: A bundle; it need not be served yet.
             group: Of that bundle.
             seconds: How long it may take.
+            only_in_memory: A group whose model is not in memory when its turn comes need not answer.
 
         Raises:
             Exception: What the model did wrong.
+            RequestError: ``shutting_down``: the engine has ended.
             TimeoutError: There was no answer in time.
         """
         future: concurrent.futures.Future[Answers] = concurrent.futures.Future()
         route = Route(None, None, group, None, "given")
-        job = Job(served, [CANARY], [route], None, time.monotonic() + seconds, future, canary=True)
+        deadline = time.monotonic() + seconds
+        job = Job(served, [CANARY], [route], None, deadline, future, canary=True, only_in_memory=only_in_memory)
         self._enter(job)
         try:
             future.result(seconds)
@@ -198,50 +197,51 @@ class Engine:
         if job.deadline <= time.monotonic():
             self._observer.dropped(job.served.endpoint, "timeout")
             raise RequestError("the answer took too long; send fewer texts in a request", code="timeout")
-        waiting = self._coming_texts + self._queues.texts
+        waiting = self._coming.texts + self._queues.texts
         if waiting and waiting + len(job.texts) > self._queue_texts:
-            seconds = math.ceil(waiting / self._texts_per_second) if self._texts_per_second else 1
-            raise RequestError(
-                f"{waiting} texts are waiting; try again",
-                code="overloaded",
-                retry_after=min(max(seconds, 1), 30),
-            )
+            message, seconds = f"{waiting} texts are waiting; try again", self._pace.seconds(waiting)
+            raise RequestError(message, code="overloaded", retry_after=seconds)
         self._enter(job)
 
     def _enter(self, job: Job) -> None:
         with self._changed:
-            self._coming.append(job)
-            self._coming_texts += len(job.texts)
+            if self._ended:  # no thread would ever look at it
+                raise RequestError("the service is being stopped", code="shutting_down")
+            self._coming.add(job)
             if len(self._coming) == 1 and not self._is_reading:  # else somebody has been told, or looks when it is done
                 self._changed.notify()
 
     def _work(self) -> None:
         """Read or run, whatever is to be done, until the end."""
-        while True:
-            jobs, batch = self._next()
-            if jobs:
-                self._read(jobs)
-            elif batch is not None:
-                self._run(batch)
-            else:
-                return
+        while self._step():
+            pass  # a call for each step: a thread that waits holds no request, and so no bundle that is served no more
 
-    def _next(self) -> tuple[list[Job], Batch | None]:
+    def _step(self) -> bool:
+        parts, batch = self._next()
+        if parts:
+            self._read(parts)
+        elif batch is not None:
+            self._run(batch)
+        return bool(parts) or batch is not None
+
+    def _next(self) -> tuple[list[Part], Batch | None]:
         """Wait for something to do; both empty means the end."""
         with self._changed:
             while True:
                 runs = self._free_runners > 0
                 if self._coming and not self._is_reading and not (runs and self._queues.full):
-                    self._is_reading = True
-                    return self._take_jobs(), None
+                    parts = self._coming.take(time.monotonic())
+                    if parts:
+                        self._is_reading = True
+                        return parts, None
                 patience = self._patience() if runs and self._queues.texts else None
                 if patience is not None and patience <= 0:
-                    batch, left = self._queues.take(time.monotonic())
+                    batch = self._queues.take(time.monotonic())
+                    self._tell()
                     if batch is not None:
                         self._free_runners -= 1
                         if self._coming and not self._is_reading:
                             self._changed.notify()
-                        self._observer.queued(batch.served.endpoint, batch.group, left)
                         return [], batch
                     continue
                 if self._ended:
@@ -255,33 +255,39 @@ class Engine:
         oldest = self._queues.oldest()
         return 0.0 if oldest is None else oldest + self._wait - time.monotonic()
 
-    def _take_jobs(self) -> list[Job]:
-        """Take the requests that came first."""
-        jobs: list[Job] = []
-        texts = 0
-        while self._coming and (not jobs or texts + len(self._coming[0].texts) <= READ_AT_ONCE):
-            job = self._coming.popleft()
-            jobs.append(job)
-            texts += len(job.texts)
-        self._coming_texts -= texts
-        return jobs
+    def _tell(self) -> None:
+        """Tell how many texts wait; while the lock is held, so that what is told last is true."""
+        for endpoint, group, texts in self._queues.changes():
+            self._observer.queued(endpoint, group, texts)
 
-    def _read(self, jobs: Sequence[Job]) -> None:
-        now = time.monotonic()
-        found: list[Waiting] = self._reading.read([job for job in jobs if job.wanted(now)])
-        with self._changed:
-            self._is_reading = False
-            counts = self._queues.add(found)
-            if self._coming or (self._free_runners > 1 and self._queues.more_than_one):
-                self._changed.notify()  # this thread does one thing next; there is work for another
-        for served, group, texts in counts:
-            self._observer.queued(served.endpoint, group, texts)
+    def _read(self, parts: Sequence[Part]) -> None:
+        found: list[Waiting] = []
+        try:
+            found = self._reading.read(parts)
+        except BaseException as error:  # a fault of ours; a thread that ends would leave everybody waiting
+            for part in parts:
+                fail(part.job, error, None)
+        finally:
+            with self._changed:
+                self._is_reading = False
+                self._queues.add(found)
+                self._tell()
+                if self._coming or (self._free_runners > 1 and self._queues.more_than_one):
+                    self._changed.notify()  # this thread does one thing next; there is work for another
 
     def _run(self, batch: Batch) -> None:
         begin = time.monotonic()
-        finished = self._running.run(batch)
-        seconds = time.monotonic() - begin
-        with self._changed:
-            self._free_runners += 1
-            self._texts_per_second = 0.9 * self._texts_per_second + 0.1 * len(batch.texts) / max(seconds, 1e-6)
+        finished: list[Job] = []
+        try:
+            finished = self._running.run(batch)
+        except BaseException as error:  # the same
+            for job in dict.fromkeys(waiting.job for waiting in batch.texts):
+                fail(job, error, None)
+        finally:
+            seconds = time.monotonic() - begin
+            texts = sum(not waiting.job.canary for waiting in batch.texts)
+            with self._changed:
+                self._free_runners += 1
+                if texts:
+                    self._pace.ran(texts, seconds)
         deliver(finished)

@@ -27,7 +27,7 @@ class Answer:
     Attributes:
         prediction: An instance of the task's ``prediction_type``.
         route: Which language the text was taken for, which group answered, and why.
-        truncated: Whether the model read only the beginning of the text.
+        truncated: Whether a model that answered did not read all of the text.
         bundle: ``name@version`` of the bundle that answered.
     """
 
@@ -63,6 +63,7 @@ class Job:
         seconds: Time that each stage took.
         complete: There is an answer for each text.
         canary: It is no request of a client: nothing is counted.
+        only_in_memory: A group that has been unloaded need not answer; no model is loaded for this.
         over: There is an outcome, or nobody wants one any more: what waits of it is thrown away, not run.
     """
 
@@ -76,6 +77,7 @@ class Job:
     answers: dict[int, Answer] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     canary: bool = False
+    only_in_memory: bool = False
     complete: bool = False
     over: bool = False
 
@@ -92,16 +94,33 @@ class Job:
         return Answers([self.answers[index] for index in range(len(self.texts))], self.seconds)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Texts of a request that are read together: all of a usual one, a slice of a large one.
+
+    Attributes:
+        job: The request.
+        first: Its first text that is meant.
+        last: Behind its last one.
+    """
+
+    job: Job
+    first: int
+    last: int
+
+
 @dataclass(slots=True, eq=False)
 class Mixing:
     """A text that several groups answer: what they have said so far.
 
     Attributes:
         groups: How many there are.
+        cut: Whether any of them did not read all of the text.
         said: Group to its weight times its probabilities, ``[units, labels]``.
     """
 
     groups: int
+    cut: bool = False
     said: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 

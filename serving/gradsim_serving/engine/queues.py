@@ -12,7 +12,7 @@ from gradsim_serving.engine.job import Waiting
 
 @dataclass(slots=True, eq=False)
 class Queue:
-    """The texts that wait for one group's model, oldest first."""
+    """The texts that wait for one group's model, in the order in which they were read."""
 
     served: Served
     group: str
@@ -39,12 +39,12 @@ class Queues:
     def __init__(self, batch_tokens: int) -> None:
         self._batch_tokens = batch_tokens
         self._queues: dict[tuple[int, str], Queue] = {}
+        self._changed: dict[Queue, None] = {}  # since somebody asked
         self.texts = 0
         self.full = 0  # queues that hold a whole batch
 
-    def add(self, texts: Iterable[Waiting]) -> list[tuple[Served, str, int]]:
-        """Let texts wait for their groups; return these groups, and how many texts wait for each."""
-        changed: dict[Queue, None] = {}
+    def add(self, texts: Iterable[Waiting]) -> None:
+        """Let texts wait for their groups."""
         for waiting in texts:
             served = waiting.job.served
             key = (id(served), waiting.group)
@@ -53,8 +53,18 @@ class Queues:
                 queue = self._queues[key] = Queue(served, waiting.group)
             queue.texts.append(waiting)
             self._count(queue, 1, waiting.tokens)
-            changed[queue] = None
-        return [(queue.served, queue.group, len(queue.texts)) for queue in changed]
+
+    def changes(self) -> list[tuple[str, str, int]]:
+        """Return the endpoints and groups whose queues have changed since the last call, and how many texts wait there.
+
+        While a bundle is exchanged, the old and the new one may have texts for a group of the same name: their sum.
+        """
+        counts = dict.fromkeys(((queue.served.endpoint, queue.group) for queue in self._changed), 0)
+        self._changed.clear()
+        for queue in self._queues.values():
+            if (queue.served.endpoint, queue.group) in counts:
+                counts[queue.served.endpoint, queue.group] += len(queue.texts)
+        return [(endpoint, group, texts) for (endpoint, group), texts in counts.items()]
 
     @property
     def more_than_one(self) -> bool:
@@ -65,17 +75,17 @@ class Queues:
         """Return when the text that has waited longest arrived; ``None``: none waits."""
         return min((queue.texts[0].job.arrived for queue in self._queues.values()), default=None)
 
-    def take(self, now: float) -> tuple[Batch | None, int]:
+    def take(self, now: float) -> Batch | None:
         """Take a batch from the queue whose oldest text is oldest; texts that nobody wants any more are dropped.
 
         Returns:
-            The batch, ``None`` if there was nothing to run, and how many texts wait for that group still.
+            The batch; ``None`` if there was nothing to run.
         """
         for queue in list(self._queues.values()):
             while queue.texts and not queue.texts[0].job.wanted(now):
                 self._pop(queue)
         if not self._queues:
-            return None, 0
+            return None
         queue = min(self._queues.values(), key=lambda queue: queue.texts[0].job.arrived)
         texts: list[Waiting] = []
         tokens = 0
@@ -84,7 +94,7 @@ class Queues:
             if waiting.job.wanted(now):
                 texts.append(waiting)
                 tokens += waiting.tokens
-        return Batch(queue.served, queue.group, texts), len(queue.texts)
+        return Batch(queue.served, queue.group, texts)
 
     def _pop(self, queue: Queue) -> Waiting:
         """Take the oldest text of a queue; an empty queue goes, and with it the hold on a bundle served no more."""
@@ -97,5 +107,6 @@ class Queues:
     def _count(self, queue: Queue, texts: int, tokens: int) -> None:
         was_full = queue.tokens >= self._batch_tokens
         queue.tokens += tokens
+        self._changed[queue] = None
         self.texts += texts
         self.full += (queue.tokens >= self._batch_tokens) - was_full

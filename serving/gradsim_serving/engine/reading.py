@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import count
 
 from gradsim_serving.bundles.served import Served
-from gradsim_serving.engine.job import Job, Mixing, Waiting
+from gradsim_serving.engine.job import Job, Mixing, Part, Waiting
 from gradsim_serving.engine.outcome import Fail
 from gradsim_serving.observing.observer import Observer
 from gradsim_shared.errors import RequestError
 from gradsim_shared.routing import Route
+
+GOLDEN = (5**0.5 - 1) / 2
+"""Steps of this size around a circle of 1 fall evenly: of any share of it, and whatever rhythm the texts come in."""
 
 
 class Reading:
@@ -26,66 +28,90 @@ class Reading:
     def __init__(self, observer: Observer, fail: Fail, check_given: float) -> None:
         self._observer = observer
         self._fail = fail
-        self._given_texts = count()
-        self._every = round(1 / check_given) if check_given > 0 else 0
+        self._check_given = check_given
+        self._turn = 0.0
 
-    def read(self, jobs: Sequence[Job]) -> list[Waiting]:
+    def read(self, parts: Sequence[Part]) -> list[Waiting]:
         """Return what is to run for these requests; one that cannot be read fails alone."""
         found: list[Waiting] = []
-        for served in dict.fromkeys(job.served for job in jobs):
-            mine = [job for job in jobs if job.served is served]
+        for served in dict.fromkeys(part.job.served for part in parts):
+            mine = [part for part in parts if part.job.served is served and not part.job.over]
             try:
                 found += self._read(served, mine)
-            except Exception as error:  # whatever a tokenizer can do wrong: only the request that it comes from fails
+            except BaseException as error:  # whatever a tokenizer can do wrong: only the request it comes from fails
                 if len(mine) == 1:
-                    self._fail(mine[0], error, None)
+                    self._fail(mine[0].job, error, None)
                 else:
-                    found += [waiting for job in mine for waiting in self.read([job])]
+                    found += [waiting for part in mine for waiting in self.read([part])]
         return found
 
-    def _read(self, served: Served, jobs: Sequence[Job]) -> list[Waiting]:
+    def _read(self, served: Served, parts: Sequence[Part]) -> list[Waiting]:
+        """Read parts together; what is counted is counted at the end, so never twice if they must be read again."""
         begin = time.perf_counter()
-        self._identify(served, jobs)
+        checked = self._identify(served, parts)
         identified = time.perf_counter()
-        found = self._tokenise(served, [job for job in jobs if not job.over])
+        found = self._tokenise(served, [part for part in parts if not part.job.over])
         done = time.perf_counter()
-        for job in jobs:
-            job.spent("identify", identified - begin)
-            job.spent("tokenise", done - identified)
+        for language, agrees in checked:
+            self._observer.given_checked(served.endpoint, language, agrees)
+        for part in parts:
+            self._count(part)
+            part.job.spent("identify", identified - begin)
+            part.job.spent("tokenise", done - identified)
             self._observer.stage(served.endpoint, "identify", identified - begin)
             self._observer.stage(served.endpoint, "tokenise", done - identified)
         return found
 
-    def _identify(self, served: Served, jobs: Sequence[Job]) -> None:
-        """Fill in the routes of the texts whose language is not given; one call for all of them."""
-        asked = [(job, i) for job in jobs for i, route in enumerate(job.routes) if route is None or self._check(job)]
+    def _identify(self, served: Served, parts: Sequence[Part]) -> list[tuple[str, bool]]:
+        """Fill in the routes of the texts whose language is not given; one call for all of them.
+
+        Returns:
+            Of the given languages that were looked at as well: each, and whether the identifier agrees.
+        """
+        asked = [(part.job, i) for part in parts for i in range(part.first, part.last) if self._is_asked(part.job, i)]
         if not asked:
-            return
+            return []
         found = served.identifier.identify([job.texts[i] for job, i in asked])
+        checked: list[tuple[str, bool]] = []
         for (job, i), identification in zip(asked, found, strict=True):
             route = job.routes[i]
             if route is not None:
                 probabilities = identification.probabilities
                 likeliest = max(probabilities, key=probabilities.__getitem__)
-                self._observer.given_checked(served.endpoint, str(route.language), likeliest == route.language)
+                checked.append((str(route.language), likeliest == route.language))
                 continue
             try:
                 job.routes[i] = served.router.identified(job.texts[i], identification, job.policy, i)
             except RequestError as error:
                 self._fail(job, error, i)
+        return checked
 
-    def _check(self, job: Job) -> bool:
-        """Whether it is the turn of a text with a given language to be identified as well."""
-        return bool(self._every) and not job.canary and next(self._given_texts) % self._every == 0
+    def _is_asked(self, job: Job, index: int) -> bool:
+        """Whether a text is to be identified: its language is not given, or it is its turn to be identified as well."""
+        route = job.routes[index]
+        if route is None:
+            return True
+        if not self._check_given or job.canary or route.reason != "given":  # those found before are not asked again
+            return False
+        self._turn = (self._turn + GOLDEN) % 1.0
+        return self._turn < self._check_given
 
-    def _tokenise(self, served: Served, jobs: Sequence[Job]) -> list[Waiting]:
+    def _count(self, part: Part) -> None:
+        """Tell where the texts of a request were sent."""
+        if part.job.canary or part.job.over:
+            return
+        for route in part.job.routes[part.first : part.last]:
+            assert route is not None
+            self._observer.routed(part.job.served.endpoint, route)
+
+    def _tokenise(self, served: Served, parts: Sequence[Part]) -> list[Waiting]:
         """Read each text as the models of its groups do; one call for each group."""
         by_group: dict[str, list[tuple[Job, int, Route, float, Mixing | None]]] = {}
-        for job in jobs:
-            for i, route in enumerate(job.routes):
+        for part in parts:
+            job = part.job
+            for i in range(part.first, part.last):
+                route = job.routes[i]
                 assert route is not None
-                if not job.canary:
-                    self._observer.routed(served.endpoint, route)
                 mixing = Mixing(len(route.mixture)) if len(route.mixture) > 1 else None
                 for group, weight in route.mixture:
                     by_group.setdefault(group, []).append((job, i, route, weight, mixing))

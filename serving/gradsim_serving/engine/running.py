@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_serving.engine.job import Answer, Job, Waiting
-from gradsim_serving.engine.outcome import Fail
+from gradsim_serving.engine.outcome import Fail, skip
 from gradsim_serving.engine.queues import Batch
 from gradsim_serving.observing.observer import Observer
 from gradsim_shared.decoding import Decoded, Logits, probabilities, said
@@ -40,7 +40,13 @@ class Running:
 
     def run(self, batch: Batch) -> list[Job]:
         """Run a batch and return the requests that it was the last missing piece of."""
-        served = batch.served
+        served, model = batch.served, batch.served.models[batch.group]
+        if not model.in_memory and all(waiting.job.only_in_memory for waiting in batch.texts):
+            for waiting in batch.texts:
+                skip(waiting.job)
+            return []
+        if not all(waiting.job.canary for waiting in batch.texts):  # canaries must not say which group is needed most
+            model.asked()
         begin = time.monotonic()
         for job in dict.fromkeys(waiting.job for waiting in batch.texts):
             if "queue" not in job.seconds:  # of a request in several batches the first counts
@@ -57,12 +63,16 @@ class Running:
         begin = time.perf_counter()
         try:
             logits = self._logits(endpoint, batch.group, model, texts)
+            if logits is None:
+                return
             ran = time.perf_counter()
             ready, mixed = self._mixed(texts, logits, batch.served.manifest.labels)
             decoded = model.decode(
                 mixed, [waiting.job.texts[waiting.index] for waiting in ready], [waiting.reading for waiting in ready]
             )
-        except Exception as error:  # whatever a graph can do wrong
+            answers = [_answer(*pair, batch.served.title) for pair in zip(ready, decoded, strict=True)]
+            labels = [said(one) for one in decoded]
+        except BaseException as error:  # whatever a graph can do wrong, panics in Rust too: nobody else may suffer
             if len(texts) == 1:
                 self._fail(texts[0].job, error, texts[0].index)
                 return
@@ -70,19 +80,21 @@ class Running:
             for part in (texts[:half], texts[half:]):
                 self._run(batch, part, finished)
             return
-        self._finish(batch, ready, decoded, finished)
+        self._finish(batch, ready, answers, labels, finished)
         done = time.perf_counter()
         for stage, seconds in (("run", ran - begin), ("decode", done - ran)):
             self._observer.stage(endpoint, stage, seconds)
             for job in dict.fromkeys(waiting.job for waiting in texts):
                 job.spent(stage, seconds)
 
-    def _logits(self, endpoint: str, group: str, model: GroupModel, texts: Sequence[Waiting]) -> list[Logits]:
-        """Return each text's logits, ``[units, labels]``."""
+    def _logits(self, endpoint: str, group: str, model: GroupModel, texts: Sequence[Waiting]) -> list[Logits] | None:
+        """Return each text's logits, ``[units, labels]``; ``None``: nobody wants them any more, some have not run."""
         pieces = [ids for waiting in texts for ids in waiting.reading.ids]
         lengths = [len(ids) for ids in pieces]
         outputs: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(pieces)
-        for rows in model.chunks(lengths, self._chunk_tokens, self._spare_tokens):
+        for number, rows in enumerate(model.chunks(lengths, self._chunk_tokens, self._spare_tokens)):
+            if number and not _wanted(texts):  # the first is begun anyway; a long text has many
+                return None
             for row, output in zip(rows, model.run_chunk([pieces[row] for row in rows]), strict=True):
                 outputs[row] = output
             padded = len(rows) * model.padded(lengths[rows[-1]])
@@ -112,6 +124,7 @@ class Running:
                 continue
             chances = probabilities(mine, labels)
             with self._counting:
+                mixing.cut |= bool(waiting.reading.cut)
                 mixing.said[waiting.group] = waiting.weight * chances
                 if len(mixing.said) < mixing.groups:
                     continue
@@ -119,20 +132,36 @@ class Running:
             found.append(np.log(np.maximum(sum(mixing.said.values()), SMALLEST)))
         return ready, found
 
-    def _finish(self, batch: Batch, ready: Sequence[Waiting], decoded: Sequence[Decoded], finished: list[Job]) -> None:
-        """Note the answers."""
-        title, endpoint = batch.served.title, batch.served.endpoint
-        for waiting, found in zip(ready, decoded, strict=True):
-            job, route = waiting.job, waiting.route
-            job.answers[waiting.index] = Answer(found.prediction, route, bool(waiting.reading.cut), title)
-            if job.canary:
+    def _finish(
+        self,
+        batch: Batch,
+        ready: Sequence[Waiting],
+        answers: Sequence[Answer],
+        labels: Sequence[Sequence[str]],
+        finished: list[Job],
+    ) -> None:
+        """Note the answers, and count the labels of each."""
+        for waiting, answer, mine in zip(ready, answers, labels, strict=True):
+            waiting.job.answers[waiting.index] = answer
+            if waiting.job.canary:
                 continue
-            labels = said(found)
-            counts = Counter(labels).items() if len(labels) > 1 else [(label, 1) for label in labels]
+            counts = Counter(mine).items() if len(mine) > 1 else [(label, 1) for label in mine]
             for label, count in counts:
-                self._observer.predicted(endpoint, route.language, label, count)
+                self._observer.predicted(batch.served.endpoint, waiting.route.language, label, count)
         with self._counting:
             for job in dict.fromkeys(waiting.job for waiting in ready):
                 if len(job.answers) == len(job.texts) and not job.complete:
                     job.complete = True
                     finished.append(job)
+
+
+def _wanted(texts: Sequence[Waiting]) -> bool:
+    """Whether anybody still waits for any of these texts."""
+    now = time.monotonic()
+    return any(waiting.job.wanted(now) for waiting in texts)
+
+
+def _answer(waiting: Waiting, decoded: Decoded, title: str) -> Answer:
+    """Return the answer for one text; it was cut if any of its groups' models did not read all of it."""
+    cut = bool(waiting.reading.cut) if waiting.mixing is None else waiting.mixing.cut
+    return Answer(decoded.prediction, waiting.route, cut, title)

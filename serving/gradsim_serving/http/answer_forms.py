@@ -57,7 +57,10 @@ def answer_form(name: str, prediction: type[Any]) -> type[BaseModel]:
         f"{name.capitalize()}Prediction",
         __doc__=f"The {name} answer for one text, and its route.",
         **parts,
-        truncated=(bool, Field(description="only the beginning of the text was read: it is longer than is possible")),
+        truncated=(
+            bool,
+            Field(description="not all of the text was read: it, or a word of it, is longer than is possible"),
+        ),
         route=(RouteForm, ...),
     )
     return create_model(

@@ -22,7 +22,7 @@ class Answer(Protocol):
 
     @property
     def truncated(self) -> bool:
-        """Whether the model read only the beginning of the text."""
+        """Whether the model did not read all of the text."""
 
     @property
     def bundle(self) -> str:

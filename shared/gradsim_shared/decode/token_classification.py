@@ -1,7 +1,8 @@
 """A tag for each word: named entities where the tags are IOB2, else parts of speech.
 
 Words are read by their first subword. Raw text is split into words by the bundle's segmentation rule, so that they are
-as those of the training data. A sentence that is too long for the model is read in overlapping windows, not cut.
+as those of the training data. A sentence that is too long for the model is read in overlapping windows, not cut; only
+a single word that no window can hold is.
 """
 
 from __future__ import annotations
@@ -117,12 +118,13 @@ class Reader:
         encodings = self._tokenizer.encode_batch(words, is_pretokenized=True)
         reading = Reading([])
         for mine, found, encoding in zip(words, spans, encodings, strict=True):
-            pieces = list(self._pieces(encoding.ids, encoding.word_ids, len(mine), reading.ids)) if mine else []
+            pieces = list(self._pieces(encoding.ids, encoding.word_ids, len(mine), reading)) if mine else []
             reading.layout.append(Layout(len(mine), found, pieces))
         return reading
 
-    def _pieces(self, ids: list[int], owners: list[int | None], count: int, pieces: list[list[int]]) -> Iterator[Piece]:
-        """Add a text's windows to ``pieces``, and yield what is judged in each."""
+    def _pieces(self, ids: list[int], owners: list[int | None], count: int, reading: Reading) -> Iterator[Piece]:
+        """Add the next text's windows to a reading, and yield what is judged in each."""
+        pieces = reading.ids
         if len(ids) <= self._maximum:  # nearly every text: one window
             firsts: dict[int, int] = {}
             for place, owner in enumerate(owners):
@@ -135,11 +137,14 @@ class Reader:
         inside = [place for place, owner in enumerate(owners) if owner is not None]
         first, last = (inside[0], inside[-1] + 1) if inside else (len(ids) // 2, len(ids) // 2)
         before, after = ids[:first], ids[last:]  # what the tokenizer puts at the ends
-        room = max(1, self._maximum - len(before) - len(after))
         for place in inside:
             owner = owners[place]
-            if owner is not None and len(tokens[owner]) < room:  # a word that no window can hold is cut
+            if owner is not None:
                 tokens[owner].append(ids[place])
+        room = max(1, self._maximum - len(before) - len(after))
+        if any(len(token) > room for token in tokens):  # a word that no window can hold is cut
+            tokens = [token[:room] for token in tokens]
+            reading.cut.append(len(reading.layout))
         for window in windows([len(token) for token in tokens], room):
             starts: list[int] = []
             piece = list(before)
@@ -156,11 +161,12 @@ class Reader:
 def apart(reading: Reading) -> list[Reading]:
     """Return a reading of its own for each text, with its windows."""
     found = []
-    for layout in reading.layout:
+    for row, layout in enumerate(reading.layout):
         first = layout.pieces[0].number if layout.pieces else 0  # a text's windows stand side by side
         pieces = [Piece(piece.number - first, piece.words, piece.positions) for piece in layout.pieces]
         ids = reading.ids[first : first + len(pieces)]
-        found.append(Reading(ids, [Layout(layout.count, layout.spans, pieces)]))
+        cut = [0] if row in reading.cut else []
+        found.append(Reading(ids, [Layout(layout.count, layout.spans, pieces)], cut))
     return found
 
 

@@ -57,3 +57,26 @@ def test_signals_faster_than_reloads(tiny, tmp_path):
         assert statuses(said) == {200: len(said)}
         assert server.status("/readyz") == 200
         assert f"reloaded: {title}\n" in server.said()
+
+
+def test_groups_that_were_unloaded_come_back_while_another_version_is_behind_the_link(slow, tmp_path):
+    """Two models of a little more than 1 MiB, of which one may be in memory."""
+    link = tmp_path / "served"
+    old = release(slow, link, "old")
+    with doors.started("direct", link, tmp_path / "log", memory_mb=1, canary_seconds=0.1) as server:
+
+        def titles() -> set[str]:
+            asked = [("Wannan fim yana da kyau sosai", "hau"), ("Dis food sweet well well", "pcm")] * 2
+            return {server.ask(text, language=code).json().get("bundle") for text, code in asked}
+
+        release(slow, link, "broken")
+        spoilt = tmp_path / "broken" / "groups" / "g1" / "model.onnx"
+        spoilt.write_bytes(b"\x00" * spoilt.stat().st_size)
+        assert titles() == {old}
+        assert server.post("/admin/reload").status_code == 409
+        assert titles() == {old}
+        new = release(slow, link, "new")
+        assert titles() == {old}
+        assert server.post("/admin/reload").status_code == 200
+        assert titles() == {new}
+        assert server.status("/readyz") == 200
