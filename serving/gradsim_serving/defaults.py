@@ -34,6 +34,8 @@ class Options:
             unloaded. ``None``: all.
         canary_seconds: Every group answers a canary so often; while one fails the service is not ready. 0: only once.
         stop_seconds: How long requests in flight may take when the service is told to stop.
+        keep_alive_seconds: How long a connection may be idle between two requests; longer than a load balancer keeps
+            its own (60 s is usual), else it may send a request just when we close.
         log_requests: Whether a line is logged for each request; never a text.
         log_file: Where those lines go; ``None``: to stderr.
     """
@@ -53,6 +55,7 @@ class Options:
     memory_mb: int | None = None
     canary_seconds: float = 30.0
     stop_seconds: float = 30.0
+    keep_alive_seconds: float = 75.0
     log_requests: bool = False
     log_file: Path | None = None
 

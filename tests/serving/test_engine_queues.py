@@ -1,4 +1,4 @@
-"""Queues: whoever has waited longest goes first, batches stay within their tokens, nothing is lost or run twice.
+"""Queues: the fullest goes first, nobody is passed over for long, batches stay within their tokens, nothing is lost.
 
 How many texts wait is told right after every change.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import math
 from collections import Counter
 
 import pytest
@@ -37,7 +38,7 @@ def waiting(arrived, group, tokens, over=False, late=False, served=SERVED):
 @given(texts=TEXTS, limit=st.integers(1, 120))
 @settings(deadline=None)
 def test_batches_hold_what_is_wanted_oldest_first_within_their_tokens(texts, limit):
-    queues = Queues(limit)
+    queues = Queues(limit, passed_over_seconds=-math.inf)
     added = [waiting(float(number), *entry) for number, entry in enumerate(texts)]
     queues.add(added)
     assert queues.texts == len(added)
@@ -63,8 +64,28 @@ def test_batches_hold_what_is_wanted_oldest_first_within_their_tokens(texts, lim
     assert (queues.texts, queues.full, queues.oldest()) == (0, 0, None)
 
 
+@given(texts=TEXTS, limit=st.integers(1, 120), patience=st.integers(0, 70))
+@settings(deadline=None)
+def test_the_fullest_queue_goes_first_unless_a_text_was_passed_over_for_long(texts, limit, patience):
+    queues = Queues(limit, passed_over_seconds=patience)
+    left = [waiting(float(number), group, tokens) for number, (group, tokens, *_) in enumerate(texts)]
+    queues.add(left)
+    while (batch := queues.take(60.0)) is not None:
+        tokens = Counter()
+        for one in left:
+            tokens[one.group] += one.tokens
+        if 60.0 - left[0].job.arrived > patience:
+            assert batch.texts[0] is left[0]
+        else:
+            assert tokens[batch.group] == max(tokens.values())
+        own = [one for one in left if one.group == batch.group]
+        assert batch.texts == own[: len(batch.texts)]
+        left = [one for one in left if one not in batch.texts]
+    assert not left
+
+
 def test_the_texts_of_an_old_and_a_new_bundle_are_told_as_one_sum():
-    queues = Queues(10)
+    queues = Queues(10, passed_over_seconds=-math.inf)
     new = Served("/sentiment", None, None, None, {})
     queues.add([waiting(0.0, "g0", 5), waiting(1.0, "g0", 5, served=new), waiting(2.0, "g0", 5, served=new)])
     assert queues.changes() == [("/sentiment", "g0", 3)]

@@ -70,6 +70,7 @@ def test_limits_reach_the_app(tiny, monkeypatch, by):
 
     monkeypatch.setattr("gradsim_serving.app.create_app", create_app)
     limits = {"threads": 3, "max_body_bytes": 4, "queue_texts": 5, "timeout_seconds": 6, "runners": 7, "memory_mb": 8}
+    limits["keep_alive_seconds"] = 9
     if by == "option":
         arguments = [part for name, value in limits.items() for part in (f"--{name.replace('_', '-')}", value)]
     else:
@@ -78,6 +79,18 @@ def test_limits_reach_the_app(tiny, monkeypatch, by):
             monkeypatch.setenv(f"GRADSIM_{name.upper()}", str(value))
     assert run(tiny, *arguments).output == "Error: stop here\n"
     assert {name: found[name] for name in limits} == limits
+
+
+def test_an_idle_connection_is_closed_after_the_time_that_was_asked_for(tiny, tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "gradsim_serving", str(tiny), "--port", str(port), "--keep-alive-seconds", "0.2"]
+    at = ("127.0.0.1", port)
+    with running(command, port, tmp_path / "log", {"PYTHONPATH": SOURCES}), socket.create_connection(at, 30) as peer:
+        peer.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        received = b""
+        while part := peer.recv(4096):
+            received += part
+        assert received.startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,12 @@ _OPTIONS = (
         type=SECONDS,
         help="How long requests in flight may take when the service is told to stop.",
     ),
+    _option(
+        "--keep-alive-seconds",
+        default=DEFAULTS.keep_alive_seconds,
+        type=SECONDS,
+        help="How long a connection may be idle between requests: longer than a load balancer keeps its own.",
+    ),
     _option("--max-body-bytes", default=HTTP.max_body_bytes, type=COUNT, help="Refuse larger request bodies, bytes."),
     _option("--max-texts", default=HTTP.max_texts, type=COUNT, help="Refuse requests of more texts."),
     _option("--max-characters", default=HTTP.max_characters, type=COUNT, help="Refuse longer texts."),

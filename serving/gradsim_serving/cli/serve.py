@@ -73,7 +73,8 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     app = create_app(bundles, options, finished=finished)
     listening = _listen(host, port)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    server = Server(configuration(app, log_level=log_level), app.state.life, options.stop_seconds)
+    how = configuration(app, log_level=log_level, timeout_keep_alive=options.keep_alive_seconds)
+    server = Server(how, app.state.life, options.stop_seconds)
 
     def stop(*_: object) -> None:  # uvicorn sends the signal to us again once it has stopped: that is no failure
         app.state.life.close()  # on connections that are open, too

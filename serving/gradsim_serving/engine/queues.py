@@ -1,4 +1,4 @@
-"""Texts that wait, one queue per group of each bundle; a runner takes from the queue whose oldest text is oldest."""
+"""Texts that wait, one queue per group of each bundle: the fullest goes first, but nobody is passed over for long."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from gradsim_serving.bundles.served import Served
 from gradsim_serving.engine.job import Waiting
+
+PASSED_OVER_SECONDS = 0.02
+"""No text waits longer than this for fuller queues: a few batches of a small model, less than one of a large one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,10 +37,12 @@ class Queues:
 
     Args:
         batch_tokens: A batch is full at so many tokens.
+        passed_over_seconds: After so long a text's queue comes before fuller ones.
     """
 
-    def __init__(self, batch_tokens: int) -> None:
+    def __init__(self, batch_tokens: int, passed_over_seconds: float = PASSED_OVER_SECONDS) -> None:
         self._batch_tokens = batch_tokens
+        self._passed_over_seconds = passed_over_seconds
         self._queues: dict[tuple[int, str], Queue] = {}
         self._changed: dict[Queue, None] = {}  # since somebody asked
         self.texts = 0
@@ -76,7 +81,7 @@ class Queues:
         return min((queue.texts[0].job.arrived for queue in self._queues.values()), default=None)
 
     def take(self, now: float) -> Batch | None:
-        """Take a batch from the queue whose oldest text is oldest; texts that nobody wants any more are dropped.
+        """Take a batch from the fullest queue, unless a text was passed over for long; unwanted texts are dropped.
 
         Returns:
             The batch; ``None`` if there was nothing to run.
@@ -86,7 +91,7 @@ class Queues:
                 self._pop(queue)
         if not self._queues:
             return None
-        queue = min(self._queues.values(), key=lambda queue: queue.texts[0].job.arrived)
+        queue = self._next(now)
         texts: list[Waiting] = []
         tokens = 0
         while queue.texts and (not texts or tokens + queue.texts[0].tokens <= self._batch_tokens):
@@ -95,6 +100,13 @@ class Queues:
                 texts.append(waiting)
                 tokens += waiting.tokens
         return Batch(queue.served, queue.group, texts)
+
+    def _next(self, now: float) -> Queue:
+        """Return the queue to take from: where many groups share the traffic, the fullest makes the best batch."""
+        oldest = min(self._queues.values(), key=lambda queue: queue.texts[0].job.arrived)
+        if now - oldest.texts[0].job.arrived > self._passed_over_seconds:
+            return oldest
+        return max(self._queues.values(), key=lambda queue: queue.tokens)
 
     def _pop(self, queue: Queue) -> Waiting:
         """Take the oldest text of a queue; an empty queue goes, and with it the hold on a bundle served no more."""
