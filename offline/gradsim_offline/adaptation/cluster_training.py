@@ -1,42 +1,40 @@
 """Fine-tune from each sprachbund's encoder: on all its languages, on its pivot, or on a language such as English.
 
 The three settings of Fan et al. 2021; every model is scored on the test texts of all languages of its sprachbund, and
-stands beside one that starts from the encoder before it was adapted.
+stands beside one that starts from the encoder before it was adapted, with a test of the difference.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from gradsim_offline import plugins
+from gradsim_offline.adaptation.cluster_results import PLAIN, STARTS, summarise
 from gradsim_offline.adaptation.encoders import read_members
 from gradsim_offline.adaptation.masked_model import check_there
-from gradsim_offline.analysis.tables import Table, figure
 from gradsim_offline.build import load_data
 from gradsim_offline.config import Settings
-from gradsim_offline.dataset import Dataset, Split
+from gradsim_offline.dataset import Dataset, Gold, Split
+from gradsim_offline.evaluation.significance import PERMUTATIONS
 from gradsim_offline.grouping._result import folder_name
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import Run, write_json
 from gradsim_offline.trainer import Encoder, Trainer
+from gradsim_offline.training.answering import as_labels
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.nearest import unknown
 
 RESULT = "sprachbund-train.json"
 ALL, PIVOT = "all", "pivot"  # what to train on; any other word is a language
-STARTS = ("plain", "adapted")
-_SCORES = "scores.json"
+_ANSWERS = "answers.json"
 
-Scores = dict[str, dict[str, dict[str, list[float]]]]  # start -> trained on -> language -> one score per seed
+Answers = dict[str, dict[str, dict[str, list[list[Gold]]]]]  # start -> trained on -> language -> by seed, of each text
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,7 @@ def train_clusters(
     *,
     on: Sequence[str],
     seeds: int,
+    permutations: int = PERMUTATIONS,
     keep_models: bool = False,
 ) -> dict[str, Any]:
     """Train a model per sprachbund, start, setting and seed; write sprachbund-train.json.
@@ -84,10 +83,11 @@ def train_clusters(
         progress: Shows how far it is.
         on: ``all``, ``pivot``, or codes of languages of the data set.
         seeds: How many.
+        permutations: Of each test; with one seed there are no tests.
         keep_models: Leave the trained models there.
 
     Returns:
-        What sprachbund-train.json holds: ``scores[start][on][language]``, one per seed, 0 to 1.
+        What sprachbund-train.json holds: ``scores[start][on][language]``, one per seed, 0 to 1, and ``tests``.
 
     Raises:
         GradsimError: Something is wrong with data, groups or models.
@@ -107,22 +107,25 @@ def train_clusters(
             _check_pivots(clusters, dataset)
     run = Run(out, progress)
     with run.locked():
-        scores = _all_scores(settings, dataset, clusters, run, split, on=on, seeds=seeds, keep_models=keep_models)
+        answers = _all_answers(settings, dataset, clusters, run, split, on=on, seeds=seeds, keep_models=keep_models)
+        task = plugins.load("tasks", dataset.task)
+        tested = permutations if seeds > 1 else 0
+        summary = summarise(answers, dataset, task, split, permutations=tested, progress=progress)
     content = {
         "data": dataset.name,
-        "metric": plugins.load("tasks", dataset.task).metric(dataset.labels),
+        "metric": task.metric(dataset.labels),
         "split": split,
         "seeds": list(range(settings.seed, settings.seed + seeds)),
         "sprachbunds": {cluster.id: [*cluster.languages] for cluster in clusters},
         "pivots": {cluster.id: cluster.pivot for cluster in clusters},
-        "scores": scores,
+        **summary,
         "settings": settings.model_dump(mode="json"),
     }
     write_json(out / RESULT, content)
     return content
 
 
-def _all_scores(
+def _all_answers(
     settings: Settings,
     dataset: Dataset,
     clusters: Sequence[Cluster],
@@ -132,26 +135,26 @@ def _all_scores(
     on: Sequence[str],
     seeds: int,
     keep_models: bool,
-) -> Scores:
-    """Return the score of each language, by start and by what was trained on."""
+) -> Answers:
+    """Return what each language's texts were answered, by start and by what was trained on."""
     task = plugins.load("tasks", dataset.task)
-    scores: Scores = {start: {word: {} for word in on} for start in STARTS}
+    answers: Answers = {start: {word: {} for word in on} for start in STARTS}
     everything = sorted(code for cluster in clusters for code in cluster.languages)
     for seed, start, cluster in product(range(settings.seed, settings.seed + seeds), STARTS, clusters):
-        plain = start == "plain"
+        plain = start == PLAIN
         path = settings.model if plain else str(cluster.encoder)
         encoder = Encoder(path, plugins.load("encoders", "pretrained").find(path))
         seeded = settings.model_copy(update={"seed": seed})
-        place = Run(run.directory / f"seed-{seed}" / ("plain" if plain else cluster.id), run.progress)
+        place = Run(run.directory / f"seed-{seed}" / (PLAIN if plain else cluster.id), run.progress)
         trainer = Trainer(seeded, dataset, task, place)
         scored = everything if plain else cluster.languages  # a plain model on one language is that of all clusters
         for word in on:
             members = cluster.training_languages(word)
             title = f"seed {seed}, {start}{'' if plain else f' {cluster.id}'}, on {' '.join(members)}"
-            found = _scores(trainer, encoder, members, scored, split, title, keep_models=keep_models)
+            found = _answers(trainer, encoder, members, scored, split, title, keep_models=keep_models)
             for code in cluster.languages:
-                scores[start][word].setdefault(code, []).append(found[code])
-    return scores
+                answers[start][word].setdefault(code, []).append(found[code])
+    return answers
 
 
 def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluster, ...]:
@@ -179,34 +182,7 @@ def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluste
     return tuple(found)
 
 
-def table(content: Mapping[str, Any]) -> Table:
-    """Lay out the scores, in per cent: the mean over seeds, and its standard deviation."""
-    columns = [(start, word) for start in STARTS for word in content["scores"][start]]
-    rows: list[tuple[str, ...]] = []
-    of: dict[tuple[str, str], Mapping[str, list[float]]] = {
-        (start, word): content["scores"][start][word] for start, word in columns
-    }
-    for name, languages in content["sprachbunds"].items():
-        for code in languages:
-            known = "*" if code == content["pivots"][name] else ""
-            rows.append((f"{name} {code}{known}", *(_cell(of[column][code]) for column in columns)))
-    means = [np.mean([*of[column].values()], axis=0).tolist() for column in columns]
-    rows.append(("mean", *map(_cell, means)))
-    return Table(
-        f"{content['metric']} on {content['split']}, %",
-        ("language", *(f"{start}, {word}" for start, word in columns)),
-        tuple(rows),
-        "plain: starts from the encoder as it was; adapted: from its sprachbund's. all, pivot or a language: what the "
-        "model was trained on. A star marks the pivot. The mean is over languages.",
-    )
-
-
-def _cell(values: Sequence[float]) -> str:
-    spread = f" ± {100 * float(np.std(values, ddof=1)):.2f}" if len(values) > 1 else ""
-    return figure(100 * float(np.mean(values)), ".2f") + spread
-
-
-def _scores(
+def _answers(
     trainer: Trainer,
     encoder: Encoder,
     members: Sequence[str],
@@ -215,12 +191,14 @@ def _scores(
     title: str,
     *,
     keep_models: bool,
-) -> dict[str, float]:
-    """Train one model, score it; the model goes, the scores stay."""
+) -> dict[str, list[Gold]]:
+    """Train one model, ask it; the model goes, the answers stay."""
 
     def work(directory: Path) -> None:
+        from gradsim_offline.training.answering import answers
+
         model = trainer.train(encoder, members, members, title).directory
-        write_json(directory / _SCORES, _judge(model, trainer, scored, split))
+        write_json(directory / _ANSWERS, answers(model, trainer.dataset, dict.fromkeys(scored, split), trainer))
         if not keep_models:
             shutil.rmtree(model)
 
@@ -228,26 +206,11 @@ def _scores(
         **trainer.training_inputs(encoder, members, members),
         "scored": list(scored),
         "judged_on": trainer.dataset.fingerprint(split),
+        "kept": "answers",  # a run of before kept scores alone, which no test can be made of: it is run again
     }
     done = trainer.run.stage(f"scores/{folder_name(members, members)}", inputs, work, title=f"scores: {title}")
-    found: dict[str, float] = json.loads((done.directory / _SCORES).read_text(encoding="utf-8"))
-    return found
-
-
-def _judge(model: Path, trainer: Trainer, languages: Sequence[str], split: Split) -> dict[str, float]:
-    from gradsim_offline.training.trained import open_trained
-
-    task: ModuleType = trainer.task
-    labels = trainer.dataset.labels
-    opened = open_trained(
-        model, labels, task=task, maximum_length=trainer.settings.maximum_length, device=trainer.device
-    )
-    found = {}
-    for code in languages:
-        examples = trainer.dataset.split(code, split)
-        answers = opened.answers([example.input for example in examples])
-        found[code] = float(task.scores([example.gold for example in examples], answers, labels)[task.metric(labels)])
-    return found
+    kept = json.loads((done.directory / _ANSWERS).read_text(encoding="utf-8"))
+    return {code: as_labels(mine, trainer.dataset.labels) for code, mine in kept.items()}
 
 
 def _judging_split(dataset: Dataset) -> Split:

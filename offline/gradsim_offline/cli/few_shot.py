@@ -61,7 +61,7 @@ def _run(
         keep_models=keep_models,
     )
     show_tables(content)
-    click.echo(f"Also as {run / NAME}.json, .md and .tex; figures in {run / NAME}-figures")
+    click.echo(f"Also as {run / NAME}.json, .md, .tex and .html; figures in {run / NAME}-figures")
 
 
 def _words(text: str) -> list[str]:

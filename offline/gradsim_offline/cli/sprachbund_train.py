@@ -20,6 +20,7 @@ def _run(
     adapted: Path,
     on: str,
     seeds: int,
+    permutations: int,
     keep_models: bool,
     out: Path | None,
     quiet: bool,
@@ -27,22 +28,24 @@ def _run(
 ) -> None:
     settings = settings_from(**options, singleton_score=None)
     words = list(dict.fromkeys(on.replace(",", " ").split()))
-    from gradsim_offline.adaptation.cluster_training import RESULT, table, train_clusters
+    from gradsim_offline.adaptation.cluster_results import tables
+    from gradsim_offline.adaptation.cluster_training import RESULT, train_clusters
     from gradsim_offline.analysis.tables import show
     from gradsim_offline.progress import Progress
 
     run = out or Path("runs") / f"sprachbund-{settings.data}"
-    how: dict[str, Any] = {"on": words, "seeds": seeds, "keep_models": keep_models}
+    how: dict[str, Any] = {"on": words, "seeds": seeds, "permutations": permutations, "keep_models": keep_models}
     content = train_clusters(settings, sprachbunds, adapted, run, Progress(quiet=quiet), **how)
     if not quiet:
-        show([table(content)])
+        show(tables(content))
     click.echo(str(run / RESULT))
 
 
 command = click.Command(
     "sprachbund-train",
     callback=_run,
-    help="Fine-tune from each sprachbund's encoder, and from the encoder as it was (--model); score all its languages."
+    help="Fine-tune from each sprachbund's encoder, and from the encoder as it was (--model); score all its languages, "
+    "and test the difference."
     "\n\nA model is chosen by dev texts of the languages that it was trained on, so that others are zero-shot.",
     params=[
         click.Option(
@@ -62,6 +65,13 @@ command = click.Command(
         ),
         click.Option(
             ["--seeds"], type=click.IntRange(min=1), default=1, show_default=True, help="How many, from --seed on."
+        ),
+        click.Option(
+            ["--permutations"],
+            type=click.IntRange(min=1),
+            default=10_000,
+            show_default=True,
+            help="Of each test; one seed is not tested.",
         ),
         click.Option(["--keep-models"], is_flag=True, help="Leave all trained models there; they are large."),
         click.Option(

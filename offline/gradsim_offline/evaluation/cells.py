@@ -28,10 +28,11 @@ from gradsim_offline.dataset import Dataset, Gold, Split
 from gradsim_offline.evaluation.method import Method
 from gradsim_offline.grouping._result import Groups, LanguageGroup
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
-from gradsim_offline.stages import RECORD, Run, write_json
+from gradsim_offline.stages import Run, write_json
 from gradsim_offline.trainer import Encoder
-from gradsim_offline.training.batching import steps_per_epoch
-from gradsim_offline.training.fine_tune import RESULT, epochs_for
+from gradsim_offline.training.answering import as_labels
+from gradsim_offline.training.costs import cost
+from gradsim_offline.training.fine_tune import epochs_for
 from gradsim_offline.training.trained import open_trained
 from gradsim_offline.workshop import Workshop
 
@@ -53,7 +54,8 @@ class Cell:
         measured: S.
         groups: The groups, and how good the choice is known to be.
         answers: What the serving group's model answers to each text, by split and language.
-        cost: ``steps``, ``texts_seen`` and ``train_seconds`` of training all its groups, and ``measure_seconds``.
+        cost: ``steps``, ``texts_seen`` and ``train_seconds`` of training all its groups, ``measure_seconds``, and
+            ``compared``, ``conflicts`` and ``cosines`` (``training.costs``) unless a group was trained before that.
     """
 
     method: str
@@ -166,7 +168,10 @@ class SeedCells:
 
         def predict(directory: Path) -> None:
             model = work.train(self.encoder, group.members, group.served).directory
-            content = {"answers": self._answers(model, group.served, work), "cost": self._cost(model, work)}
+            content = {
+                "answers": self._answers(model, group.served, work),
+                "cost": cost(model, work.settings.training.batch_size),
+            }
             write_json(directory / PREDICTIONS_FILE, content)
 
         name = f"predictions/{group.folder}"
@@ -198,17 +203,6 @@ class SeedCells:
                     ]
         return found
 
-    def _cost(self, model: Path, work: Workshop) -> dict[str, float]:
-        trained = json.loads((model / RESULT).read_text(encoding="utf-8"))
-        steps = steps_per_epoch(trained["rows"], work.settings.training.batch_size)
-        record = json.loads((model / RECORD).read_text(encoding="utf-8"))
-        many = trained.get("trainings", 1)  # of an ensemble
-        return {
-            "steps": many * trained["epochs"] * steps,
-            "texts_seen": many * trained["epochs"] * trained["texts"],
-            "train_seconds": record["seconds"],
-        }
-
     def _seconds(self, groups: Mapping[str, LanguageGroup], predicted: Mapping[str, Any]) -> tuple[float, float]:
         """Estimate the seconds of the trainings that are left and of all, from those that are done."""
         seen = sum(found["cost"]["texts_seen"] for found in predicted.values())
@@ -235,9 +229,8 @@ class SeedCells:
             for split, found in predicted[group.folder]["answers"].items():
                 for code in group.served:
                     if code in found:
-                        answers.setdefault(split, {})[code] = [
-                            labels[i] if isinstance(i, int) else tuple(labels[tag] for tag in i) for i in found[code]
-                        ]
+                        answers.setdefault(split, {})[code] = as_labels(found[code], labels)
         costs = [predicted[group.folder]["cost"] for group in groups.groups]
-        cost = {key: sum(found[key] for found in costs) for key in costs[0]}
-        return Cell(name, self.seed, measured, groups, answers, {**cost, "measure_seconds": measured.seconds})
+        told = [key for key in costs[0] if all(key in found for found in costs)]  # before, conflicts were not kept
+        total = {key: sum(found[key] for found in costs) for key in told}
+        return Cell(name, self.seed, measured, groups, answers, {**total, "measure_seconds": measured.seconds})

@@ -16,6 +16,7 @@ from gradsim_offline.evaluation.cells import Cell, SeedCells
 from gradsim_offline.evaluation.comparison import summarise
 from gradsim_offline.evaluation.equal import held_equal
 from gradsim_offline.evaluation.method import Method, check, read_methods
+from gradsim_offline.evaluation.significance import PERMUTATIONS
 from gradsim_offline.evaluation.tables import write_tables
 from gradsim_offline.progress import Progress, duration
 from gradsim_offline.report.comparison import comparison_drawings, render_comparison
@@ -24,8 +25,6 @@ from gradsim_offline.stages import Run, write_json
 from gradsim_offline.versions import library_versions
 from gradsim_offline.workshop import Workshop
 from gradsim_shared.errors import DataError, SettingsError
-
-PERMUTATIONS = 10_000
 
 
 def compare(

@@ -15,6 +15,7 @@ from gradsim_offline.dataset import Dataset, Split
 from gradsim_offline.evaluation.cells import PREDICTED, Cell
 from gradsim_offline.evaluation.method import Method
 from gradsim_offline.evaluation.significance import CHUNK, permutation_tests
+from gradsim_offline.training.costs import conflicts
 
 Statistics = dict[str, dict[str, NDArray[np.int64]]]  # method -> language -> [seeds, texts, S]
 
@@ -116,6 +117,7 @@ def summarise(
         "averages": averages,
         "tests": tests,
         "cost": _by_cell(cells, lambda cell: cell.cost),
+        "conflicts": _conflicts(cells),
     }
 
 
@@ -167,6 +169,12 @@ def _averages(
     return found
 
 
+def _conflicts(cells: Sequence[Cell]) -> dict[str, dict[str, float]]:
+    """Return each method's share of conflicts and mean cosine, all seeds together; without those that compared none."""
+    found = {name: conflicts(by_seed.values()) for name, by_seed in _by_cell(cells, lambda cell: cell.cost).items()}
+    return {name: each for name, each in found.items() if each}
+
+
 def _by_cell(cells: Sequence[Cell], content: Callable[[Cell], Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
@@ -187,6 +195,7 @@ def _grouping(cell: Cell) -> dict[str, Any]:
         "bound": found.bound,
         "proven": found.proven,
         "singleton_score": found.singleton_score,
+        **({"curve": list(found.curve)} if found.curve else {}),
     }
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PERMUTATIONS = 10_000
 CHUNK = 250  # permutations at once
 SIGNIFICANT = 0.05
 _SAME = 1e-12  # differences closer than this are equal: they differ by the order of a sum only

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from gradsim_offline.evaluation.cost_table import cost_table
 from gradsim_offline.evaluation.significance import SIGNIFICANT
 
 TITLES = {
@@ -29,7 +31,7 @@ class Entry:
 
     Attributes:
         mean: Over seeds.
-        spread: Standard deviation over seeds; ``None``: not shown.
+        spread: Standard deviation over seeds; ``None``: there is one seed.
         best: It is the best of its column, oracles aside.
         star: It is better than the second best at p < 0.05.
     """
@@ -53,11 +55,13 @@ def rows(result: Result, split: str) -> list[Row]:
     """Return a table's lines: the methods in their order, oracles last."""
     methods = sorted(result["methods"], key=lambda method: method["oracle"])
     scores, averages = result["scores"][split], result["averages"][split]
-    columns: dict[str, dict[str, float]] = {
-        code: {m["name"]: _mean(found[code] for found in scores[m["name"]].values()) for m in methods}
+    columns: dict[str, dict[str, tuple[float, float | None]]] = {
+        code: {m["name"]: _over_seeds([found[code] for found in scores[m["name"]].values()]) for m in methods}
         for code in result["counts"][split]
-    }
-    columns |= {name: {m["name"]: averages[m["name"]][name]["mean"] for m in methods} for name in AVERAGES}
+    }  # mean and standard deviation
+    for name in AVERAGES:
+        found = {m["name"]: averages[m["name"]][name] for m in methods}
+        columns[name] = {method: (average["mean"], average["sd"]) for method, average in found.items()}
     rivals = [method["name"] for method in methods if not method["oracle"]]
     stars = {name: starred(result, split, name) for name in AVERAGES}
     lines = []
@@ -65,10 +69,10 @@ def rows(result: Result, split: str) -> list[Row]:
         own = method["name"]
         entries = []
         for column, values in columns.items():
-            best = own in rivals and values[own] >= max(values[name] for name in rivals)
-            spread = averages[own][column]["sd"] if column in AVERAGES else None
+            mean, spread = values[own]
+            best = own in rivals and mean >= max(values[name][0] for name in rivals)
             star = stars.get(column) == own
-            entries.append(Entry(100 * values[own], None if spread is None else 100 * spread, best, star))
+            entries.append(Entry(100 * mean, None if spread is None else 100 * spread, best, star))
         lines.append(Row(own, method["oracle"], entries))
     return lines
 
@@ -124,7 +128,8 @@ def markdown(result: Result) -> str:
         lines += ["", f"Texts: {', '.join(f'{code} {count}' for code, count in counts.items())}.", ""]
         lines += _markdown_tests(result, split)
     lines += [legend(result), "", "## Cost, mean over seeds", ""]
-    lines += _markdown_table(["method", *_COSTS.values()], [[name, *values] for name, values in _costs(result)])
+    titles, costs = cost_table(result)
+    lines += _markdown_table(["method", *titles], [[name, *cells] for name, cells in costs])
     lines += ["", f"## Groups with seed {result['seeds'][0]}", ""]
     for name, by_seed in result["groups"].items():
         lines.append(f"- {name}: {' '.join(_braced(group) for group in by_seed[str(result['seeds'][0])])}")
@@ -172,25 +177,38 @@ def latex(result: Result) -> str:
 
 
 def show(result: Result, console: Console | None = None) -> None:
-    """Print the tables of the test set, or of dev where there is none."""
+    """Print the tables of the test set, or of dev where there is none.
+
+    The deviations of single languages are left out where they would not fit into a line.
+    """
     out = console or Console(highlight=False, soft_wrap=True)
     shown = [name for name in splits(result) if name != "dev"] or ["dev"]
     for split in shown:
-        counts = result["counts"][split]
-        title = f"{result['data']}: {result['metric']} on {TITLES.get(split, split)}, in percent"
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-        table.add_column("method", no_wrap=True)
-        for name in (*counts, *AVERAGES.values()):
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in rows(result, split):
-            table.add_row(
-                row.name + (" (oracle)" if row.oracle else ""),
-                *(_plain_entry(e) for e in row.entries),
-            )
-        out.width = max(out.width, out.measure(table, options=out.options.update(width=_WIDEST)).maximum)
+        table, needed = _measured(result, split, out, every_spread=True)
+        if needed > out.width:
+            table, needed = _measured(result, split, out, every_spread=False)
+        width, out.width = out.width, max(out.width, needed)
         out.print(table)
         out.print()
+        out.width = width
     out.print(legend(result), markup=False, soft_wrap=True)
+
+
+def _measured(result: Result, split: str, out: Console, *, every_spread: bool) -> tuple[Table, int]:
+    """Return a table for the terminal, with the columns that it takes."""
+    counts = result["counts"][split]
+    title = f"{result['data']}: {result['metric']} on {TITLES.get(split, split)}, in percent"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("method", no_wrap=True)
+    for name in (*counts, *AVERAGES.values()):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows(result, split):
+        entries = [
+            entry if every_spread or position >= len(counts) else replace(entry, spread=None)
+            for position, entry in enumerate(row.entries)
+        ]
+        table.add_row(row.name + (" (oracle)" if row.oracle else ""), *map(_plain_entry, entries))
+    return table, out.measure(table, options=out.options.update(width=_WIDEST)).maximum
 
 
 def _plain_entry(entry: Entry) -> str:
@@ -228,26 +246,15 @@ def _markdown_tests(result: Result, split: str) -> list[str]:
     return [*_markdown_table([f"{best} against", "plain mean", "p", "p (Holm, all pairs)"], body), ""]
 
 
-_COSTS = {
-    "steps": "training steps",
-    "texts_seen": "texts seen",
-    "train_seconds": "training seconds",
-    "measure_seconds": "measuring seconds",
-}
-
-
-def _costs(result: Result) -> list[tuple[str, list[str]]]:
-    """Return each method's costs: of all its groups, also those that it shares with other methods."""
-    return [
-        (name, [f"{_mean(found[key] for found in by_seed.values()):.0f}" for key in _COSTS])
-        for name, by_seed in result["cost"].items()
-    ]
-
-
 def _braced(group: Mapping[str, Any]) -> str:
     """Write a group's languages; source-only ones in brackets."""
     names = [code if code in group["served"] else f"({code})" for code in group["members"]]
     return "{" + " ".join(names) + "}"
+
+
+def _over_seeds(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return mean and sample standard deviation; ``None``: of one seed."""
+    return _mean(values), stdev(values) if len(values) > 1 else None
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gradsim_offline.config import Settings, Training
 from gradsim_offline.dataset import Dataset
@@ -34,7 +36,7 @@ class SecondStep:
 
     def training(self, settings: Settings) -> Training:
         """Return the training settings of the second step: all but these three as in the first."""
-        rate = settings.training.learning_rate * (MINI_RATE if settings.model == "mini" else 1.0)
+        rate = settings.training.learning_rate * (MINI_RATE if _is_mini(settings.model) else 1.0)
         changed = {
             "epochs": self.epochs,
             "batch_size": self.batch_size,
@@ -130,8 +132,24 @@ def _check_settings(settings: Settings) -> None:
         raise SettingsError(f"training.strategy = {training.strategy}: the regimes choose it; leave it out")
     if training.fraction != 1:
         raise SettingsError(f"training.fraction = {training.fraction:g}: few-shot trains on all of the source's texts")
+    if training.ensemble != 1:
+        given = f"training.ensemble = {training.ensemble}" + (", training.distil" if training.distil else "")
+        raise SettingsError(f"{given}: few-shot trains single models, and no student of several; leave it out")
     if settings.adapting.mode == "tapt-group":
         raise SettingsError("adapting.mode = tapt-group: all regimes start from one encoder; use none or tapt")
+
+
+def _is_mini(model: str) -> bool:
+    """Say whether an encoder is mini: by its name, or by what its directory says of itself."""
+    if model == "mini":
+        return True
+    try:
+        config = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a Hub name, or found to be broken later
+        return False
+    from gradsim_offline.encoders._mini_model import MiniConfig
+
+    return isinstance(config, dict) and config.get("model_type") == MiniConfig.model_type
 
 
 def _languages(dataset: Dataset, source: str, targets: Sequence[str]) -> tuple[str, tuple[str, ...]]:

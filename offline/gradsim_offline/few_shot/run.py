@@ -10,8 +10,9 @@ from gradsim_offline import plugins
 from gradsim_offline.build import load_data
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
-from gradsim_offline.evaluation.compare import PERMUTATIONS
+from gradsim_offline.evaluation.significance import PERMUTATIONS
 from gradsim_offline.few_shot.drawings import FIGURES, drawings
+from gradsim_offline.few_shot.page import page
 from gradsim_offline.few_shot.plan import Plan, SecondStep, make_plan
 from gradsim_offline.few_shot.regimes import choose
 from gradsim_offline.few_shot.results import summarise
@@ -44,7 +45,7 @@ def few_shot(
     permutations: int = PERMUTATIONS,
     keep_models: bool = False,
 ) -> dict[str, Any]:
-    """Train and score every regime; write few-shot.json, .md, .tex and the figures.
+    """Train and score every regime; write few-shot.json, .md, .tex, .html and the figures.
 
     Args:
         settings: How to train; ``seed`` is the first of the seeds, and the encoder's.
@@ -92,6 +93,7 @@ def few_shot(
         content = _run(plan, settings, dataset, run, permutations if seeds > 1 else 0, keep_models=keep_models)
         write_json(out / f"{NAME}.json", content)
         write_tables(content, out / f"{NAME}.md", out / f"{NAME}.tex")
+        (out / f"{NAME}.html").write_text(page(content), encoding="utf-8")
         write_figures(out / FIGURES, drawings(content))
     return content
 

@@ -25,6 +25,7 @@ from gradsim_offline.few_shot.shots import Shots, draw, scored, visible
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.stages import RECORD, Run, write_json
 from gradsim_offline.trainer import Encoder, Trainer
+from gradsim_offline.training.answering import answers, as_labels
 
 ANSWERS_FILE = "answers.json"
 Say = Callable[[str, float, float], None]
@@ -37,8 +38,8 @@ class Asked:
 
     Attributes:
         answers: Language to the answer to each of its texts.
-        cost: ``steps``, ``texts_seen``, ``train_seconds``, ``seconds`` with those of asking; with surgery
-            ``compared`` and ``conflicts``, summed over all steps.
+        cost: ``steps``, ``texts_seen``, ``train_seconds``, ``seconds`` with those of asking, and what
+            surgery found: ``compared``, ``conflicts`` and ``cosines``, summed over all steps.
     """
 
     answers: dict[str, list[Gold]]
@@ -150,7 +151,7 @@ class SeedModels:
         labels = self.dataset.labels
 
         def ask(directory: Path) -> None:
-            from gradsim_offline.few_shot.asking import answers, cost
+            from gradsim_offline.training.costs import cost
 
             trained = self._train(model)
             write_json(directory / ANSWERS_FILE, {"answers": answers(trained, texts, splits, self._trainer(model))})
@@ -159,10 +160,7 @@ class SeedModels:
         inputs = {**self._inputs(model), "judged_on": texts.fingerprint(), "splits": splits}
         directory = self.run.stage(f"answers/{model.name}", inputs, ask, title=f"answers of {model.name}").directory
         content = json.loads((directory / ANSWERS_FILE).read_text(encoding="utf-8"))["answers"]
-        found: dict[str, list[Gold]] = {
-            code: [labels[i] if isinstance(i, int) else tuple(labels[tag] for tag in i) for i in mine]
-            for code, mine in content.items()
-        }
+        found = {code: as_labels(mine, labels) for code, mine in content.items()}
         figures = json.loads((directory / "cost.json").read_text(encoding="utf-8"))
         seconds = json.loads((directory / RECORD).read_text(encoding="utf-8"))["seconds"]
         return Asked(found, {**figures, "seconds": seconds})

@@ -72,7 +72,7 @@ def differences(result: Result, split: str) -> Drawing | None:
 
 def together(result: Result) -> Drawing | None:
     """Draw the share of seeds in which two languages share a group of gradient similarity; needs two seeds."""
-    method = _gradient(result)
+    method = gradient_method(result)
     if method is None or len(result["seeds"]) < 2 or len(result["languages"]) < 2:
         return None
     codes = list(result["languages"])
@@ -144,7 +144,7 @@ def _one_model(result: Result) -> str | None:
     return "multilingual" if "multilingual" in names else None
 
 
-def _gradient(result: Result) -> str | None:
+def gradient_method(result: Result) -> str | None:
     """Return the method of gradient similarity that makes groups; the one of that name before others."""
     found = [method["name"] for method in result["methods"] if method["measure"] == "gradient"]
     found = [name for name in found if any(len(groups) > 1 for groups in result["groups"][name].values())]

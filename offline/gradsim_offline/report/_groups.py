@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.report._numbers import decimal
+from gradsim_offline.report._similarity_drawings import Grouped, blocks, label, similarity_map, similarity_tree
 from gradsim_offline.report.charts import curve
-from gradsim_offline.report.dendrogram import dendrogram
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.heatmap import Aside, Block, heatmap
+from gradsim_offline.report.heatmap import Block
 from gradsim_offline.similarity._measured import Measured
 from gradsim_shared.manifest import Language, Manifest
 
-_LONGEST_NAME = 22
 _SINGLETON_RULES = {
     "self": "its similarity with itself, the diagonal of S",
     "split-half": "the similarity of two halves of its own data",
@@ -73,8 +72,7 @@ def by_group(manifest: Manifest) -> list[Language]:
 
 def row_label(language: Language) -> str:
     """Name a language beside a heat map's row; a long name is cut, its code never."""
-    name = language.name if len(language.name) <= _LONGEST_NAME else language.name[: _LONGEST_NAME - 1] + "\u2026"
-    return f"{name} \u00b7 {language.code}"
+    return label(language.name, language.code)
 
 
 def group_rows(manifest: Manifest) -> list[GroupRow]:
@@ -110,31 +108,21 @@ def heatmaps(manifest: Manifest, measured: Measured) -> list[Heatmap]:
     """Draw S once per tracked layer, the one that decides first; rows and columns in the order of the groups."""
     names = list(measured.layers) or [measured.measure]
     layers = {**measured.layers, names[0]: measured.matrix}  # what the groups were chosen from
+    grouped = _grouped(manifest)
     plots = []
     for position, (layer, matrix) in enumerate(layers.items()):
         halves = measured.split_half if position == 0 else None
         name = f"similarity-{position + 1}"
-        plot = _heatmap(manifest, measured.languages, matrix, halves, layer=layer, name=name)
+        title = f"Similarity S, {layer}"
+        plot = similarity_map(matrix, measured.languages, grouped, name=name, title=title, halves=halves)
         plots += [Heatmap(layer, plot)] if plot else []
     return plots
 
 
 def tree(manifest: Manifest, measured: Measured) -> Drawing | None:
     """Draw which languages are near each other by S, with the groups beside; ``None``: there is nothing to join."""
-    names = {language.code: row_label(language) for language in manifest.languages}
-    served = {language.code: language.group for language in manifest.languages}
-    rows = {code: i for i, code in enumerate(measured.languages)}
-    groups = {
-        group.id: [(rows[code], served.get(code) == group.id) for code in group.members if code in rows]
-        for group in manifest.groups
-    }
-    return dendrogram(
-        measured.matrix,
-        [names.get(code, code) for code in measured.languages],
-        groups,
-        name="tree",
-        title="Languages by similarity, and their groups",
-    )
+    title = "Languages by similarity, and their groups"
+    return similarity_tree(measured.matrix, measured.languages, _grouped(manifest), name="tree", title=title)
 
 
 def changes(measured: Measured) -> list[Change]:
@@ -163,51 +151,14 @@ def convergence(found: Sequence[Change]) -> Drawing | None:
 
 def group_blocks(manifest: Manifest, order: Sequence[Language], *, source_only: bool) -> list[Block]:
     """Outline, for each group, the languages it serves against its members (or against those it serves)."""
-    blocks = []
-    for group in manifest.groups:
-        rows = [i for i, language in enumerate(order) if language.group == group.id]
-        columns = [
-            i for i, language in enumerate(order) if i in rows or (source_only and language.code in group.members)
-        ]
-        if rows:
-            blocks.append(Block(group.id, (rows[0], rows[-1] + 1), tuple(columns)))
-    return blocks
+    return blocks(_grouped(manifest), [language.code for language in order], source_only=source_only)
 
 
-def _heatmap(
-    manifest: Manifest,
-    languages: Sequence[str],
-    matrix: NDArray[np.float64],
-    halves: NDArray[np.float64] | None,
-    *,
-    layer: str,
-    name: str,
-) -> Drawing | None:
-    place = {code: i for i, code in enumerate(languages)}
-    order = [language for language in by_group(manifest) if language.code in place]
-    if not order:
-        return None
-    chosen = [place[language.code] for language in order]
-    values = matrix[np.ix_(chosen, chosen)]  # [N, N], by group
-    aside = None if halves is None else Aside("halves", halves[chosen])
-
-    def tip(i: int, j: int) -> str:
-        if j == len(order):
-            return f"{order[i].name}, two halves of its data: {decimal(float(aside.values[i]) if aside else None)}"
-        return f"{order[i].name} from {order[j].name}: {decimal(float(values[i, j]))}"
-
-    return heatmap(
-        values,
-        [row_label(language) for language in order],
-        [language.code for language in order],
-        name=name,
-        title=f"Similarity S, {layer}",
-        description="A row is the language that is helped, a column the language that helps; outlined are the pairs "
-        "whose mean is a served language's collective similarity.",
-        muted=np.eye(len(order), dtype=bool),
-        tip=tip,
-        blocks=group_blocks(manifest, order, source_only=True),
-        aside=aside,
+def _grouped(manifest: Manifest) -> Grouped:
+    return Grouped(
+        {language.code: language.name for language in manifest.languages},
+        {language.code: language.group for language in manifest.languages},
+        {group.id: group.members for group in manifest.groups},
     )
 
 

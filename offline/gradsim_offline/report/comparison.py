@@ -7,20 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gradsim_offline.evaluation.cost_table import cost_table
 from gradsim_offline.evaluation.tables import AVERAGES, TITLES, legend, rows, splits
 from gradsim_offline.report import _comparison_drawings as draw
+from gradsim_offline.report._comparison_groups import curves, why
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.environment import environment
 from gradsim_offline.report.verdict import main_split, verdict
 
 TEMPLATE = "comparison.html.j2"
-COSTS = {
-    "steps": "Training steps",
-    "texts_seen": "Texts seen",
-    "train_seconds": "Training seconds",
-    "measure_seconds": "Measuring seconds",
-}
-
 Result = Mapping[str, Any]
 Members = tuple[tuple[str, bool], ...]  # of a group: language, and whether the group serves it
 
@@ -53,25 +48,29 @@ def render_comparison(content: Result) -> str:
         content: What compare.json or the JSON of a sweep holds (docs/comparing.md).
     """
     names = splits(content)
+    split = main_split(content)
+    cost_titles, costs = cost_table(content)
     return (
         environment()
         .get_template(TEMPLATE)
         .render(
             result=content,
             verdict=verdict(content),
-            split=main_split(content),
+            split=split,
             tables=[(name, TITLES.get(name, name), rows(content, name)) for name in names],
             averages=AVERAGES,
             legend=legend(content),
-            drawings={drawing.name: drawing for drawing in comparison_drawings(content)},
+            drawings={drawing.name: drawing for drawing in _drawings(content, split)},
             tests=[
                 (name, average, title, _tests(content, name, average))
                 for name in names
                 for average, title in AVERAGES.items()
             ],
             chosen=_chosen(content),
-            costs=[(name, [_mean(by_seed, key) for key in COSTS]) for name, by_seed in content.get("cost", {}).items()],
-            cost_titles=list(COSTS.values()),
+            why=why(content),
+            curves=curves(content, split),
+            costs=costs,
+            cost_titles=cost_titles,
             provenance=json.dumps(content.get("provenance", {}), indent=2, ensure_ascii=False, default=str),
         )
     )
@@ -80,6 +79,12 @@ def render_comparison(content: Result) -> str:
 def comparison_drawings(content: Result) -> list[Drawing]:
     """Return the figures of the page, for files beside it."""
     split = main_split(content)
+    decided = [drawing for each in why(content) for drawing in each.drawings]
+    return [*_drawings(content, split), *curves(content, split), *decided]
+
+
+def _drawings(content: Result, split: str) -> list[Drawing]:
+    """Return the figures that stand at a place of their own."""
     found = [draw.means(content, split), draw.differences(content, split), draw.together(content)]
     return [drawing for drawing in found if drawing]
 
@@ -116,9 +121,3 @@ def _chosen(content: Result) -> list[Chosen]:
                 )
             )
     return found
-
-
-def _mean(by_seed: Mapping[str, Mapping[str, float]], key: str) -> float | None:
-    """Return a cost's mean over seeds; ``None``: not told."""
-    found = [costs[key] for costs in by_seed.values() if key in costs]
-    return sum(found) / len(found) if found else None

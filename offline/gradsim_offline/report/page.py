@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradsim_offline.report import _conflicts, _groups, _identifier, _reliability, _score_drawings, _scores
-from gradsim_offline.report._numbers import percent
-from gradsim_offline.report.charts import curve as draw_curve
+from gradsim_offline.report._k_curve import chosen, k_curve
 from gradsim_offline.report.costs import costs as summed
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.environment import environment, metric_name
@@ -70,8 +69,8 @@ def render(
             tree=_groups.tree(manifest, measured),
             score_drawings=_score_drawings.drawings(scores, metric_name(manifest.metric)),
             curve=curve,
-            chosen=_chosen(curve),
-            curve_drawing=_draw_curve(curve),
+            chosen=chosen(curve),
+            curve_drawing=k_curve(curve),
             changes=changes,
             epochs_used=_epochs_used(manifest),
             convergence=_groups.convergence(changes),
@@ -105,7 +104,7 @@ def drawings(
     found = [
         *(heatmap.plot for heatmap in _groups.heatmaps(manifest, measured)),
         _groups.tree(manifest, measured),
-        _draw_curve(curve),
+        k_curve(curve),
         *_score_drawings.drawings(scores, metric_name(manifest.metric)),
         *_conflicts.drawings(trainings),
         _reliability.reliability(manifest),
@@ -120,29 +119,6 @@ def _epochs_used(manifest: Manifest) -> int | None:
     measuring = manifest.provenance.settings.get("measuring")
     epochs = measuring.get("averaged_epochs") if isinstance(measuring, Mapping) else None
     return epochs if isinstance(epochs, int) else None
-
-
-def _chosen(curve: Curve) -> Mapping[str, float] | None:
-    """Return the K of the best score; ties go to the smaller one, as where it was chosen."""
-    best = max((candidate["score"] for candidate in curve), default=0.0)
-    return next((candidate for candidate in curve if candidate["score"] >= best - 1e-9), None)
-
-
-def _draw_curve(curve: Curve) -> Drawing | None:
-    chosen = _chosen(curve)
-    if chosen is None:
-        return None
-    return draw_curve(
-        [candidate["score"] for candidate in curve],
-        [f"{candidate['groups']:.0f}" for candidate in curve],
-        name="curve",
-        title="Dev score of every K that was tried",
-        description="; ".join(f"K = {each['groups']:.0f}: {percent(each['score'])}" for each in curve)
-        + f". Chosen: K = {chosen['groups']:.0f}.",
-        write=percent,
-        axis="K, the number of groups at most",
-        marked=list(curve).index(chosen),
-    )
 
 
 def _models(manifest: Manifest) -> list[Model]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
 from gradsim_offline.adaptation import cluster_training
-from gradsim_offline.adaptation.cluster_training import RESULT, read_clusters, table, train_clusters
+from gradsim_offline.adaptation.cluster_results import summarise, tables
+from gradsim_offline.adaptation.cluster_training import RESULT, read_clusters, train_clusters
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
 from gradsim_offline.tasks import text_classification
@@ -39,11 +41,12 @@ def run(gathered, small, tiny_mini, quiet, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_training, "load_data", lambda _: small)
     schedule = {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "minimum_steps": 0}
 
-    def call(on, seeds=1, keep_models=False, **changes):
+    def call(on, seeds=1, keep_models=False, permutations=99, **changes):
         chosen = {"model": str(tiny_mini), "maximum_length": 64, "device": "cpu", "training": schedule, **changes}
         settings = Settings.model_validate(chosen)
         out = tmp_path / "out"
-        return train_clusters(settings, *gathered, out, quiet, on=on, seeds=seeds, keep_models=keep_models)
+        how = {"on": on, "seeds": seeds, "keep_models": keep_models, "permutations": permutations}
+        return train_clusters(settings, *gathered, out, quiet, **how)
 
     return call
 
@@ -76,11 +79,59 @@ def test_every_sprachbund_in_every_setting_with_two_seeds(run, small, tmp_path, 
     assert not list((tmp_path / "out").rglob("*.safetensors"))
     before = len(trained)
     assert run(["all", "pivot", "eng"], seeds=2)["scores"] == found["scores"] and len(trained) == before
-    shown = table(found)
+    shown, tested = tables(found)
     assert shown.columns == ("language", *(f"{a}, {b}" for a in ("plain", "adapted") for b in ("all", "pivot", "eng")))
     assert [row[0] for row in shown.rows] == ["g1 eng", "g1 hau*", "g2 tur*", "mean"]
     values = [sum(own[seed] for own in found["scores"]["plain"]["all"].values()) / 3 for seed in (0, 1)]
     assert shown.rows[-1][1].startswith(f"{50 * sum(values):.2f} ± ")
+    starts = {start: np.array([*found["scores"][start]["eng"].values()]).mean(axis=1) for start in ("plain", "adapted")}
+    gain = starts["adapted"] - starts["plain"]  # [languages]
+    texts = np.array([found["counts"][code] for code in ("eng", "hau", "tur")])
+    assert [(test["on"], test["average"]) for test in found["tests"]] == [
+        (word, average) for word in ("all", "pivot", "eng") for average in ("plain", "weighted")
+    ]
+    plain, weighted = found["tests"][-2:]
+    assert (plain["method"], plain["against"]) == ("adapted", "plain")
+    assert plain["difference"] == pytest.approx(gain.mean())
+    assert weighted["difference"] == pytest.approx(gain @ texts / texts.sum())
+    assert [row[:2] for row in tested.rows][-2] == ("eng, plain mean", f"{100 * plain['difference']:+.2f}")
+    assert len(tested.rows) == 6 and "99 permutations" in tested.remark
+    old = {name: value for name, value in found.items() if name not in ("tests", "permutations")}
+    assert len(tables(old)) == 1  # written before there were tests
+
+
+def test_the_adapted_start_is_tested_against_the_plain_one_and_nothing_else_is(small, quiet):
+    gold = {code: [example.gold for example in small.split(code, "test")] for code in small.languages}
+    other = dict(zip(small.labels, [*small.labels[1:], small.labels[0]], strict=True))
+    wrong = {code: [other[label] for label in labels] for code, labels in gold.items()}
+
+    def of(*seeds):
+        return {code: [found[code] for found in seeds] for code in small.languages}
+
+    answers = {
+        "plain": {"all": of(wrong, wrong), "pivot": of(gold, wrong), "eng": of(gold, gold)},
+        "adapted": {"all": of(gold, gold), "pivot": of(gold, wrong), "eng": of(gold, gold)},
+    }
+    found = summarise(answers, small, text_classification, "test", permutations=999, progress=quiet)
+    sure, same, none = (test for test in found["tests"] if test["average"] == "plain")
+    assert (sure["difference"], same["difference"], none["difference"]) == (1.0, 0.0, 0.0)
+    assert sure["p"] == pytest.approx(1 / 1000) and same["p"] == none["p"] == 1
+    assert sure["p_holm"] == pytest.approx(3 / 1000)  # three things trained on: three tests
+    assert found["scores"]["plain"]["pivot"]["hau"] == [1.0, 0.0]
+    assert summarise(answers, small, text_classification, "test", permutations=0, progress=quiet)["tests"] == []
+
+
+def test_a_run_of_before_that_kept_no_answers_is_run_again(run, tmp_path):
+    found = run(["all"])
+    assert found["tests"] == []  # one seed
+    for record in (tmp_path / "out").glob("seed-*/*/scores/*/stage.json"):
+        (record.parent / "answers.json").rename(record.parent / "scores.json")
+        content = json.loads(record.read_text())
+        content["files"]["scores.json"] = content["files"].pop("answers.json")
+        del content["inputs"]["kept"]
+        record.write_text(json.dumps(content))
+    assert run(["all"])["scores"] == found["scores"]
+    assert not list((tmp_path / "out").rglob("scores.json"))
 
 
 def test_scores_are_those_of_the_model(run, small, tmp_path):

@@ -36,6 +36,42 @@ def test_variants_stand_in_one_table_and_are_tested_against_each_other(compared,
     assert "sweep-training-strategy.json" in shown
 
 
+def test_conflicts_stand_beside_the_costs(swept):
+    run, _, _, _ = swept
+    result = json.loads((run / "sweep-training-strategy.json").read_text())
+    assert set(result["conflicts"]) == {"together+pcgrad", "pairs+pcgrad"}  # plain training compares none
+    for method, found in result["conflicts"].items():
+        costs = result["cost"][method].values()
+        compared, conflicts = (sum(cost[name] for cost in costs) for name in ("compared", "conflicts"))
+        assert compared > 0 and found["share"] == pytest.approx(conflicts / compared)
+        assert 0 < found["share"] < 1 and -1 < found["cosine"] < 1
+    assert all(cost["compared"] == 0 for cost in result["cost"]["pairs+mixed"].values())
+    page = (run / "sweep-training-strategy.md").read_text()
+    share, cosine = result["conflicts"]["pairs+pcgrad"].values()
+    (line,) = [row for row in page.splitlines() if row.startswith("| pairs+pcgrad |")][-1:]
+    assert "| gradients in conflict, % | mean cosine |" in page
+    assert line.endswith(f"| {100 * share:.1f} | {cosine:.3f} |")
+    shown = (run / "sweep-training-strategy.html").read_text()
+    assert "Gradients in conflict, %" in shown and f'<td class="n">{cosine:.3f}</td>' in shown
+
+
+def test_what_was_trained_before_conflicts_were_kept_is_read(swept, tmp_path):
+    run, asked, _, _ = swept
+    shutil.copytree(run, tmp_path / "run", copy_function=shutil.copy2)
+    for path in (tmp_path / "run").rglob("predictions.json"):
+        content = json.loads(path.read_text())
+        for name in ("compared", "conflicts", "cosines"):
+            del content["cost"][name]
+        path.write_text(json.dumps(content))
+        record = json.loads((path.parent / "stage.json").read_text())
+        record["files"]["predictions.json"] = path.stat().st_size
+        (path.parent / "stage.json").write_text(json.dumps(record))
+    words = [str(tmp_path / "run") if word == str(run) else word for word in asked]
+    code, _, said = gradsim(*words, "--set", "grouping.groups=2")
+    assert code == 0 and "● train" not in said, said
+    assert json.loads((tmp_path / "run" / "sweep-training-strategy.json").read_text())["conflicts"] == {}
+
+
 def test_what_others_measured_is_used_and_models_go(swept):
     run, _, _, said = swept
     assert "● measure" not in said and "● mini encoder" not in said

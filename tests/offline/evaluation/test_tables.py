@@ -79,7 +79,7 @@ def test_rows_and_marks(result):
     assert [(row.name, row.oracle) for row in rows] == [("poor", False), ("good", False), ("top", True)]
     good = rows[1].entries  # hau, yor, plain, weighted
     assert [entry.mean for entry in good] == pytest.approx([65, 32, 48.5, 56.75])
-    assert [entry.spread for entry in good][:2] == [None, None]
+    assert [entry.spread for entry in good][:2] == [pytest.approx(10 / 2**0.5), pytest.approx(4 / 2**0.5)]
     assert good[2].spread == pytest.approx(7 / 2**0.5)
     assert [entry.best for entry in good] == [True, False, True, True]
     assert [entry.star for entry in good] == [False, False, False, True]  # only the weighted mean is sure
@@ -98,8 +98,8 @@ def test_a_pair_is_found_from_either_side(result):
 def test_markdown(result):
     page = tables.markdown(result)
     assert "| method | hau | yor | plain mean | weighted by texts |" in page
-    assert "| good | **65.00** | 32.00 | **48.50** ± 4.95 | **56.75\\*** ± 6.01 |" in page
-    assert "| *top* (oracle) | 90.00 | 80.00 | 85.00 ± 0.00 | 87.50 ± 0.00 |" in page
+    assert "| good | **65.00** ± 7.07 | 32.00 ± 2.83 | **48.50** ± 4.95 | **56.75\\*** ± 6.01 |" in page
+    assert "| *top* (oracle) | 90.00 ± 0.00 | 80.00 ± 0.00 | 85.00 ± 0.00 | 87.50 ± 0.00 |" in page
     assert page.index("| good |") < page.index("| *top* (oracle)")
     assert "| poor | +2.00 | 0.2000 | 0.6000 |" in page and "| top | -36.50 | 0.2000 | 0.6000 |" in page
     assert "Texts: hau 30, yor 10." in page and "All is equal." in page
@@ -112,8 +112,8 @@ def test_latex(result):
     page = tables.latex(result)
     (good,) = lines_of(page, "good")[:1]
     assert good == (
-        r"good & \textbf{65.00} & 32.00 & \textbf{48.50} {\footnotesize$\pm$4.95} & "
-        r"\textbf{56.75*} {\footnotesize$\pm$6.01} \\"
+        r"good & \textbf{65.00} {\footnotesize$\pm$7.07} & 32.00 {\footnotesize$\pm$2.83} & "
+        r"\textbf{48.50} {\footnotesize$\pm$4.95} & \textbf{56.75*} {\footnotesize$\pm$6.01} \\"
     )
     assert r"\begin{tabular}{lrrrr}" in page and page.count(r"\begin{table}") == 2
     assert r"afri\_senti" in page and "weighted\\_f1 on test" in page and "±" not in page
@@ -131,6 +131,18 @@ def test_terminal(result):
     assert good.split() == ["good", "65.00", "32.00", "48.50", "±", "4.95", "56.75*", "±", "6.01"]
     assert "top (oracle)" in shown and "…" not in shown and "dev" not in shown.split("Means")[0]
     assert "p < 0.05" in shown and "100 permutations" in shown
+
+
+def test_a_wide_terminal_shows_the_deviation_of_each_language(result):
+    out = io.StringIO()
+    tables.show(result, Console(file=out, width=200, highlight=False))
+    (good,) = lines_of(out.getvalue(), "good")
+    assert good.split()[:7] == ["good", "65.00", "±", "7.07", "32.00", "±", "2.83"]
+
+
+def test_one_seed_has_no_deviation(result):
+    result["scores"]["test"] = {name: {"0": own["0"]} for name, own in SCORES.items()}
+    assert [entry.spread for entry in tables.rows(result, "test")[0].entries][:2] == [None, None]
 
 
 def test_ties_are_both_best_and_none_is_sure(result):

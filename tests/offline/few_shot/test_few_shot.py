@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from gradsim_offline import plugins
+from gradsim_offline.config import Settings
 from gradsim_offline.few_shot.gradients import texts_for
+from gradsim_offline.few_shot.plan import SecondStep
 from gradsim_offline.few_shot.shots import draw, scored
 from gradsim_offline.tasks import text_classification as task
 from gradsim_offline.training import fine_tune as fine_tuning
@@ -204,3 +206,25 @@ def test_tagged_sentences(words, tmp_path):
     assert content["texts"]["target"] == {"2": 2}
     assert "sentences of each target" in shown
     assert "One seed" in shown
+
+
+def test_the_page_holds_the_tables_and_the_heat_maps(finished):
+    out, shown, content = finished
+    page = (out / "few-shot.html").read_text(encoding="utf-8")
+    assert "and .html" in shown
+    for cell in content["averages"]["1"].values():
+        assert f"{100 * cell['plain']['mean']:.2f}" in page
+    drawn = {name.partition("/")[2].removesuffix(".svg") for name in content["figures"] if name.endswith(".svg")}
+    assert drawn and all(f'aria-labelledby="{name}-title' in page for name in drawn)
+    assert "<script" not in page and "<img" not in page and "<b>" in page
+
+
+def test_a_directory_of_mini_gets_minis_rate_and_another_does_not(tiny_mini, tiny_xlmr, tmp_path):
+    def rate(model):
+        settings = Settings.model_validate({"model": str(model), "training": {"learning_rate": 2e-3}})
+        return SecondStep().training(settings).learning_rate
+
+    assert rate("mini") == rate(tiny_mini) == pytest.approx(2e-4)
+    assert rate(tiny_xlmr) == rate("a-name-on-the-hub") == 2e-3
+    (tmp_path / "config.json").write_text("[")
+    assert rate(tmp_path) == 2e-3  # found to be broken where it is opened

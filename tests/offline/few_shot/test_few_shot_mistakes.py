@@ -43,6 +43,15 @@ def test_what_a_regime_decides_cannot_be_set(words, tmp_path, setting):
     assert setting.partition("=")[0] in said
 
 
+@pytest.mark.parametrize("settings", [("training.ensemble=3",), ("training.ensemble=2", "training.distil=true")])
+def test_ensembles_are_refused_and_not_passed_over(words, tmp_path, settings):
+    flags = [word for setting in settings for word in ("--set", setting)]
+    code, _, said = gradsim(*words(tmp_path / "run"), *flags)
+    assert code == 1 and len(said.strip().splitlines()) == 1
+    assert settings[0].replace("=", " = ") in said and ("training.distil" in said) == (len(settings) == 2)
+    assert "few-shot trains single models" in said
+
+
 def test_the_source_may_be_named_by_another_code_of_it(words, copied):
     code, _, said = gradsim(*words(copied, source="en", targets="ha,tr"))
     assert code == 0, said

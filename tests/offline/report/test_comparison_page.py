@@ -123,8 +123,8 @@ def test_scores_are_those_of_the_json(content, read):
                 mean, spread = cell.replace("*", "").split(" \u00b1 ")
                 assert (mean, spread) == (f"{100 * own[kind]['mean']:.2f}", f"{100 * own[kind]['sd']:.2f}")
             for cell, code in zip(row[3:], LANGUAGES, strict=True):
-                mean = np.mean([seed[code] for seed in content["scores"][split][name].values()])
-                assert cell == f"{100 * mean:.2f}"
+                values = [seed[code] for seed in content["scores"][split][name].values()]
+                assert cell == f"{100 * np.mean(values):.2f} \u00b1 {100 * np.std(values, ddof=1):.2f}"
     assert page.rows_of("Texts") == [["Texts", "", "60", "30", "20", "10"]] * 3
     starred = next(row for row in page.rows_of("gradient") if len(row) == 6)
     assert "*" in starred[1]  # better than the runner-up at p = 0.03
@@ -196,6 +196,57 @@ def test_differences_and_co_membership_are_drawn(content, read):
     assert "hau with ibo: 1 of 2 seeds" in page.text and "yor with hau: 1 of 2 seeds" in page.text
     assert "gradient: 64.07 \u00b1 " in page.text
     assert [drawing.name for drawing in comparison_drawings(content)] == ["means", "differences", "together"]
+
+
+SIMILARITY = [[1.0, 0.2, 0.5], [0.2, 1.0, 0.7], [-0.1, 0.7, 1.0]]
+
+
+def measured(*names):
+    return {name: {"0": {"languages": LANGUAGES, "matrix": SIMILARITY}, "1": {}} for name in names}
+
+
+def test_s_is_drawn_by_group_and_as_a_tree(content, read):
+    content["similarity"] = measured(*LEVELS)
+    page = read(render_comparison(content))
+    # multilingual: one group; family, transfer: every language alone
+    assert [d.name for d in comparison_drawings(content)][3:] == ["similarity-gradient", "tree-gradient"]
+    assert "Hausa from Igbo: 0.200" in page.text and "Yoruba from Hausa: \u22120.100" in page.text
+    assert "Nearest to each other are" in page.text and ", with similarity 0.700." in page.text
+    assert "Hausa \u00b7 hau: source-only in g2" in page.text and "Yoruba \u00b7 yor: served by g2" in page.text
+
+
+def test_further_methods_are_folded_and_the_same_groups_are_drawn_once(content):
+    content["similarity"] = measured("family", "gradient")
+    content["groups"]["family"] = {"0": content["groups"]["gradient"]["1"]}
+    page = render_comparison(content)
+    assert page.index('aria-labelledby="similarity-gradient-title') < page.index("Why the groups of family")
+    assert page.index("Why the groups of family") < page.index('aria-labelledby="similarity-family-title')
+    content["groups"]["family"] = content["groups"]["gradient"]
+    assert "Why the groups of family" not in render_comparison(content)
+
+
+def test_the_curve_of_a_sweep_marks_the_k_that_dev_would_choose(content, read):
+    content["sweep"] = {"over": "groups", "values": [1, 2, 3, 4]}
+    content["averages"]["dev"]["family"]["plain"]["mean"] = 0.9
+    (curve,) = [drawing for drawing in comparison_drawings(content) if drawing.name == "curve"]
+    assert curve.title == "Plain mean of weighted F1 on test for every K"
+    assert "K = 1: 60.07; K = 2: 64.07; K = 3: 62.07; K = 4: 70.07." in curve.description
+    assert "With a ring: K = 3, the best on dev (90.00)." in curve.description
+    assert curve.title in read(render_comparison(content)).text
+
+
+def test_the_curves_of_a_method_that_chose_k_on_dev(content):
+    for seed, scores in (("0", (0.5, 0.7)), ("1", (0.6, 0.6))):
+        curve = [
+            {"groups": k, "distinct": k, "grouping_score": 1.0, "score": own}
+            for k, own in zip((1, 2), scores, strict=True)
+        ]
+        content["grouping"]["gradient"][seed]["curve"] = curve
+    (drawing,) = [drawing for drawing in comparison_drawings(content) if drawing.name == "curve-gradient"]
+    assert drawing.description == (
+        "K = 1: 55.00; K = 2: 65.00. Mean over 2 seeds, the best with a ring. "
+        "Chosen: K = 1 with seed 1; K = 2 with seed 0."
+    )
 
 
 def test_co_membership_counts_seeds():

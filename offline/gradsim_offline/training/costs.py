@@ -1,0 +1,56 @@
+"""What a training cost, and how often its strategy met a conflict, as it wrote it down itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gradsim_offline.stages import RECORD
+from gradsim_offline.training.batching import steps_per_epoch
+from gradsim_offline.training.fine_tune import RESULT
+
+CONFLICTS = ("compared", "conflicts", "cosines")
+
+
+def cost(model: Path, batch_size: int) -> dict[str, float]:
+    """Return the steps, texts and seconds of a training, and what its strategy found.
+
+    Args:
+        model: Its directory.
+        batch_size: Texts per step.
+
+    Returns:
+        ``steps``, ``texts_seen`` and ``train_seconds``, of an ensemble those of all its trainings; over all epochs
+        ``compared`` (pairs of gradients, 0 in plain training), ``conflicts`` and ``cosines`` (summed), of an ensemble
+        those of the first model.
+    """
+    trained = json.loads((model / RESULT).read_text(encoding="utf-8"))
+    seconds = json.loads((model / RECORD).read_text(encoding="utf-8"))["seconds"]
+    many = trained.get("trainings", 1)  # of an ensemble
+    found: dict[str, float] = {
+        "steps": many * trained["epochs"] * steps_per_epoch(trained["rows"], batch_size),
+        "texts_seen": many * trained["epochs"] * trained["texts"],
+        "train_seconds": seconds,
+    }
+    history = trained["history"]
+    found["compared"] = sum(epoch.get("compared", 0) for epoch in history)
+    found["conflicts"] = sum(epoch.get("conflicts", 0) for epoch in history)
+    found["cosines"] = sum(epoch.get("compared", 0) * epoch.get("cosine", 0.0) for epoch in history)
+    return found
+
+
+def conflicts(costs: Iterable[Mapping[str, float]]) -> dict[str, float] | None:
+    """Return the ``share`` of compared pairs in conflict and their mean ``cosine``, each pair weighing alike.
+
+    Args:
+        costs: Of trainings, as ``cost`` returns them.
+
+    Returns:
+        ``None`` where no pair was compared, as in plain training, or where a cost was kept before these were.
+    """
+    found = list(costs)
+    if not all(name in each for each in found for name in CONFLICTS):
+        return None
+    compared, against, cosines = (sum(each[name] for each in found) for name in CONFLICTS)
+    return {"share": against / compared, "cosine": cosines / compared} if compared else None
