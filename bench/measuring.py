@@ -161,8 +161,9 @@ class Passes:
     def found(self, name: str, batch: Sequence[int]) -> Tensor:
         """Return the languages' gradients of the last layer, summed over the one batch so far, and forget them."""
         if name in TRACKED:
+            means = next(iter(self.observers[name].half_means().values()))  # head.out, or head, where it comes last
             self.observers[name].end_epoch()
-            means = next(iter(self.observers[name].epochs.pop().values()))  # head.out, or head, where it comes last
+            self.observers[name].epochs.clear()
             counts = torch.zeros(means.shape[:2])
             for index in batch:
                 counts[self._rows[index].half, self._rows[index].language] += 1

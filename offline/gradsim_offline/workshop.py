@@ -16,7 +16,7 @@ import numpy as np
 from gradsim_offline import plugins
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
-from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver
+from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver, solver_to_try
 from gradsim_offline.grouping._constraints import check_constraints
 from gradsim_offline.grouping._problem import Problem, read_constraints
 from gradsim_offline.grouping._result import GROUPS_FILE, Groups, read_groups
@@ -62,7 +62,9 @@ class Workshop:
         if chosen.groups == "auto":
             return
         check_constraints(Problem(np.eye(count), chosen.groups, np.zeros(count), languages, constraints))
-        if chosen.groups > count:
+        if (
+            chosen.groups > count
+        ):  # no error: K is a largest number, and more than N where few languages meet the default
             self.run.progress.note(f"K = {chosen.groups} groups of {count} languages: there will be {count} at most")
 
     def check_strategy(self) -> None:
@@ -174,23 +176,27 @@ class Workshop:
     def group(self, measured: Measured, encoder: Encoder | None = None, name: str = "group") -> Groups:
         """Choose the groups; ``name`` is the stage's folder; only auto K, which trains, needs the encoder."""
         chosen, sizes, seed = self.settings.grouping, self.dataset.counts("train"), self.settings.seed
+        tried = solver_to_try(chosen)
 
         def choose(directory: Path) -> None:
             if chosen.groups != "auto":
                 groups = ask_solver(measured, chosen, chosen.groups, sizes, seed)
-            elif encoder is None:
-                raise SettingsError("auto K trains the groups that it chooses from; it needs an encoder to start from")
             else:
 
                 def train(members: Sequence[str], served: Sequence[str]) -> Path:
+                    if encoder is None:
+                        raise SettingsError(
+                            "auto K trains the groups that it chooses from; it needs an encoder to start from"
+                        )
                     return self.train(encoder, members, served).directory
 
                 groups = ask_dev_texts(measured, chosen, sizes, seed, train, self.run.progress.note)
             groups.save(directory / GROUPS_FILE)
 
-        evidence = self.trainer.training_inputs(encoder, (), ()) if chosen.groups == "auto" and encoder else {}
+        evidence = self.trainer.training_inputs(encoder, (), ()) if tried and encoder else {}
         inputs = {
             **evidence,
+            **({"tried": tried} if tried not in ("", chosen.solver) else {}),
             "versions": library_versions(),
             "seed": seed,
             "sizes": dict(sizes),

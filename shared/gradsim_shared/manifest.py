@@ -40,7 +40,7 @@ class Assigned(Entry):
     by: Literal["gradient", "score", "user"] = Field(description="what chose the group")
     examples: Annotated[int, Field(gt=0)] = Field(description="labelled examples that its gradient was measured on")
     wins: Annotated[float, Field(ge=0, le=1)] = Field(
-        description="share of bootstrap draws in which no group was more similar than this one"
+        description="share of bootstrap draws in which no group was better: by score, or by gradient if that chose"
     )
     split_half: float = Field(description="cosine between the gradients of two halves of the examples: its noise")
     data_fingerprint: Sha256

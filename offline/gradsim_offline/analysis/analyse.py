@@ -13,7 +13,7 @@ from gradsim_offline.analysis.correlations import FEWEST_LANGUAGES, correlate
 from gradsim_offline.analysis.findings import Agreement, Findings, Matrix, Pairing, Seeds, Stability
 from gradsim_offline.analysis.materials import Request, Work, find_keywords, load_data, measured_here, topics
 from gradsim_offline.analysis.regrouping import Regrouped, regroup
-from gradsim_offline.analysis.stability import Halves, Interval, bootstrap, over_epochs, over_halves
+from gradsim_offline.analysis.stability import Halves, Interval, averaged_epochs, bootstrap, over_epochs, over_halves
 from gradsim_offline.analysis.untrained import check_untrained
 from gradsim_offline.progress import Progress
 from gradsim_shared.errors import DataError, GradsimError
@@ -104,7 +104,8 @@ def _stabilities(work: Work) -> list[Stability]:
 
 def _interval(work: Work, similarity: found.Similarity, halves: Halves | None) -> Interval | None:
     size = len(similarity.measured.languages)
-    drawn = np.array(similarity.measured.epochs) if halves is None else halves.matrices.reshape(-1, size, size)
+    epochs = similarity.measured.epochs[: averaged_epochs(similarity.measured)]
+    drawn = np.array(epochs) if halves is None else halves.matrices.reshape(-1, size, size)
     enough = len(drawn) > 1 and bool(np.isfinite(drawn).all())
     return bootstrap(drawn, draws=work.request.draws, seed=work.request.seed) if enough else None
 
@@ -113,7 +114,7 @@ def _regrouped(work: Work, similarity: found.Similarity, halves: Halves | None) 
     """Group the halves and the epochs anew, where the run has groups of this S."""
     measured = similarity.measured
     name, origin = similarity.name, similarity.origin
-    its_own = (name, measured.measure)
+    its_own = (name,) if similarity.variant else (name, measured.measure)
     groups = [g.groups for g in work.sources.groupings if g.origin == origin and g.name in its_own]
     parts = {} if halves is None else {f"half {i + 1}": m for i, m in enumerate(halves.matrices.mean(axis=1))}
     parts |= {f"epoch {i + 1}": m for i, m in enumerate(measured.epochs)} if len(measured.epochs) > 1 else {}

@@ -96,12 +96,14 @@ def _stability(found: Sequence[Stability]) -> Table:
         )
     drawn = ", ".join(sorted({f"{one.interval.drawn_from} matrices" for one in found if one.interval}))
     remark = (
-        "epochs: Pearson r of each epoch's S with the final one, their mean. halves: r of the S of two halves of the "
-        "data. whole: reliability of the S of all data, by Spearman-Brown. noise: standard deviation of an entry of S "
-        "from the choice of texts. own: mean split-half similarity of a language with itself.\n"
-        f"interval: mean width of the 95 % bootstrap intervals of the entries, drawn from {drawn or 'nothing'} (epochs "
-        "x halves where gradients were kept, else epochs) of one training; it knows nothing of other seeds, and the "
-        "epochs share their texts, so take it for a lower limit. not 0: share of the pairs whose interval leaves 0 out."
+        "epochs: Pearson r of every epoch's S with the final one, the mean of the first measuring.averaged_epochs, or "
+        "of all; the rest is about the final S. halves: r of the S of two halves of the data. whole: reliability of "
+        "the S of all data, by Spearman-Brown. noise: standard deviation of an entry of S from the choice of texts. "
+        "own: mean split-half similarity of a language with itself.\n"
+        f"interval: mean width of the 95 % bootstrap intervals of the entries, drawn from {drawn or 'nothing'} (its "
+        "epochs x halves where gradients were kept, else its epochs) of one training; it knows nothing of other seeds, "
+        "and epochs share their texts, so take it for a lower limit. not 0: share of the pairs whose interval leaves 0 "
+        "out."
     )
     columns = ("measure", "run", "epochs", "halves", "whole", "noise", "own", "interval", "not 0")
     return Table("Stability of S", columns, tuple(rows), remark)
@@ -145,7 +147,7 @@ def _by_language(languages: Sequence[str], halves: Halves, where: str) -> Table:
     rows.append(("row of S", *(figure(value, ".2f") for value in halves.rows), figure(halves.agreement.pearson, ".2f")))
     remark = (
         "epochs: cosine of the gradients of a language's two halves; last, r of the S of the halves. Near 0 or below, "
-        "the epoch says little about the language. row of S: r of its row in the S of either half, mean over epochs."
+        "the epoch says little about the language. row of S: r of its row in the final S of either half."
     )
     return Table(f"Two halves of the data: {where}", ("", *languages, "S"), tuple(rows), remark)
 

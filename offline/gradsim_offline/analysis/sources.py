@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from gradsim_shared.errors import DataError
 MANIFEST = "manifest.json"  # beside it lies a bundle's copy, not a measurement
 MEASURING = "measuring"  # where a comparison measures, next to measure/, where the result is kept
 _MEASURED = {"split_half", "epochs", "layers", "settings", "seconds"}
+_SEED = re.compile(r"seed-\d+")  # a seed's folder in a comparison; a variant's is one in it
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError)
 
 
@@ -28,23 +30,29 @@ class Similarity:
     """A similarity matrix and where it was found.
 
     Attributes:
-        name: The measure; with the settings that tell it from others of that measure: ``embedding (model=finetuned)``.
+        name: The measure; with the settings that tell it from others of that measure: ``embedding (model=finetuned)``,
+            ``gradient (adapting.mode=tapt)``.
         origin: The run, with the seed if it holds several: ``compare/seed-1``; two origins of one name are two seeds.
         measured: The matrix.
         gradients: The gradient vectors that were kept with it; ``None``: none were.
-        variant: Folder of a comparison that tells settings of one measure apart; empty in a build.
+        folder: Of a comparison, which tells settings of one measure apart; empty in a build.
+        variant: What a sweep trained differently for it: ``adapting.mode=tapt``; empty where there was no such thing.
     """
 
     name: str
     origin: str
     measured: Measured
     gradients: Path | None = None
+    folder: str = ""
     variant: str = ""
 
 
 @dataclass(frozen=True)
 class FoundGroups:
-    """A grouping and where it was found; its name is the method's in a comparison, the measure's in a build."""
+    """A grouping and where it was found; its name is the method's in a comparison, the measure's in a build.
+
+    With what a sweep trained differently for it: ``gradient (adapting.mode=tapt)``.
+    """
 
     name: str
     origin: str
@@ -81,8 +89,9 @@ def find_sources(runs: Sequence[Path]) -> Sources:
         measures = {found.origin: found.measured.measure for found in reversed(here)}
         similarities += here
         for path in sorted(run.rglob(GROUPS_FILE)):
-            name, origin = _place(path, run, "group", title)
-            groupings.append(FoundGroups(name or measures.get(origin, "groups"), origin, _read_groups(path)))
+            name, origin, variant = _place(path, run, "group", title)
+            name = name.removesuffix(f"+{variant.partition('=')[2]}") or measures.get(origin, "groups")
+            groupings.append(FoundGroups(_told(name, variant), origin, _read_groups(path)))
     similarities = [layer for found in _with_settings(similarities) for layer in _by_layer(found)]
     return Sources(tuple(similarities), tuple(groupings), _settings(runs[0]), _encoder(runs[0]))
 
@@ -134,14 +143,14 @@ def _similarity_files(run: Path) -> list[Path]:
 
 def _similarity(path: Path, run: Path, title: str) -> Similarity:
     measured = _read(path)
-    variant, origin = _place(path, run, "measure", title)
-    places = [path.parent, path.parent.parent.parent / MEASURING / variant] if variant else [path.parent]
+    folder, origin, variant = _place(path, run, "measure", title)
+    places = [path.parent, path.parent.parent.parent / MEASURING / folder] if folder else [path.parent]
     gradients = next((place / GRADIENTS_FILE for place in places if (place / GRADIENTS_FILE).is_file()), None)
-    return Similarity(measured.measure, origin, measured, gradients, variant)
+    return Similarity(measured.measure, origin, measured, gradients, folder, variant)
 
 
 def _with_settings(similarities: Sequence[Similarity]) -> list[Similarity]:
-    """Tell variants of one measure apart by the settings in which they differ."""
+    """Tell variants of one measure apart by the settings in which they differ, its own and those of a sweep."""
     named = []
     for one in similarities:
         alike = [other for other in similarities if other.name == one.name]
@@ -149,10 +158,17 @@ def _with_settings(similarities: Sequence[Similarity]) -> list[Similarity]:
         keys = sorted({key for other in alike for key in other.measured.settings})
         differing = [key for key in keys if any(other.measured.settings.get(key) != own.get(key) for other in alike)]
         told = ", ".join(f"{key}={own.get(key)}" for key in differing)
-        if not told and any(other.origin == one.origin and other is not one for other in alike):
-            told = one.variant  # the same settings of its own, but others that it depends on
-        named.append(replace(one, name=f"{one.name} ({told})") if told else one)
+        here = [other for other in alike if (other.origin, other.variant) == (one.origin, one.variant)]
+        if not told and len(here) > 1:
+            told = one.folder  # the same settings of its own, but others that it depends on
+        named.append(replace(one, name=_told(one.name, told, one.variant)))
     return named
+
+
+def _told(name: str, *apart: str) -> str:
+    """Add to a name what tells it from others of that name, if anything does: ``embedding (model=finetuned)``."""
+    given = ", ".join(part for part in apart if part)
+    return f"{name} ({given})" if given else name
 
 
 def _titles(runs: Sequence[Path]) -> list[str]:
@@ -161,11 +177,13 @@ def _titles(runs: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(run) for run in runs]
 
 
-def _place(path: Path, run: Path, stage: str, title: str) -> tuple[str, str]:
-    """Split ``seed-1/group/random/groups.json``: name ``random``, origin ``<run>/seed-1``."""
+def _place(path: Path, run: Path, stage: str, title: str) -> tuple[str, str, str]:
+    """Split ``seed-1/tapt/group/random/groups.json``: name ``random``, origin ``<run>/seed-1``, variant ``tapt``."""
     parts = path.parent.relative_to(run).parts
     at = parts.index(stage) if stage in parts else len(parts)
-    return "/".join(parts[at + 1 :]), "/".join((title, *parts[:at]))
+    folders = (run.resolve().name, *parts[:at])
+    seeded = next((i for i, folder in enumerate(folders) if _SEED.fullmatch(folder)), at)
+    return "/".join(parts[at + 1 :]), "/".join((title, *parts[:seeded])), "/".join(parts[seeded:at])
 
 
 def _by_layer(found: Similarity) -> list[Similarity]:

@@ -1,4 +1,7 @@
-"""How far S can be relied on: over epochs, over halves of the data, over seeds, and what bootstrap says of an entry."""
+"""How far S can be relied on: over epochs, over halves of the data, over seeds, and what bootstrap says of an entry.
+
+What is said of S is said of the S that was used: the mean over the first ``measuring.averaged_epochs``, or over all.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ from safetensors.torch import load_file
 from gradsim_offline.analysis.correlations import Correlation, correlate, pairs
 from gradsim_offline.bootstrap import drawn_means, interval
 from gradsim_offline.similarity._measured import Measured
-from gradsim_offline.similarity.gradient import cosines
+from gradsim_offline.similarity._products import of_half, own_cosines, products, to_cosines
 from gradsim_shared.errors import DataError
 
 Matrix = NDArray[np.float64]
 _ROUNDING = 1e-12
+_OF_PRODUCTS = 4  # dimensions
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,10 @@ class Halves:
     """S measured twice in one training, each time from one half of every language's examples.
 
     Attributes:
-        matrices: ``[2 halves, epochs, N, N]``.
-        own: Cosine of each language's gradients of the two halves, ``[epochs, N]``.
-        agreement: Of the two halves' S, each the mean over epochs.
-        by_epoch: The same of each epoch's S.
+        matrices: ``[2 halves, epochs of S, N, N]``.
+        own: Cosine of each language's gradients of the two halves, ``[all epochs, N]``.
+        agreement: Of the two halves' S, each the mean over the epochs of S.
+        by_epoch: The same of each epoch's S, for all epochs.
         rows: The same of each language's row of S, Pearson's r; ``None`` where it is undefined.
         reliability: Of the S from all examples, by Spearman and Brown: 2 r / (1 + r). ``None``: r is undefined or
             not above -1.
@@ -64,20 +68,30 @@ class Interval:
     clear: float
 
 
+def averaged_epochs(measured: Measured) -> int | None:
+    """Return over how many epochs, from the first, S is the mean; ``None``: all.
+
+    Only measures with tracked layers average so; ``lookahead`` has the setting in its schedule, and takes all.
+    """
+    number = measured.settings.get("averaged_epochs") if measured.layers else None
+    return None if number is None else int(number)
+
+
 def over_epochs(measured: Measured) -> tuple[Correlation, ...]:
-    """Correlate each epoch's S with the final one, which is their mean; none when nothing was kept per epoch."""
+    """Correlate every epoch's S with the final one, the mean of some or all; none when nothing was kept per epoch."""
     return tuple(correlate(matrix, measured.matrix) for matrix in measured.epochs)
 
 
 def over_halves(gradients: Path, measured: Measured) -> Halves | None:
-    """Measure S from each half of the data, out of the gradient vectors that the measure kept.
+    """Measure S from each half of the data, out of the products of gradients that the measure kept.
 
     Args:
-        gradients: ``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, parameters]``.
+        gradients: ``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, 2 halves, languages]``; from
+            an earlier version the gradients themselves, ``[2 halves, languages, parameters]``.
         measured: The similarity that came from them; its first layer counts.
 
     Returns:
-        ``None`` if there are no vectors for its first layer.
+        ``None`` if there are none for its first layer.
 
     Raises:
         DataError: The file cannot be read, or is about other languages.
@@ -92,15 +106,17 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
         return None
     if any(halves.shape[:2] != (2, len(measured.languages)) for halves in found):
         raise DataError(f"{gradients} is not about the {len(measured.languages)} languages beside it; measure again")
-    matrices = np.array([[cosines(epoch[half], epoch[half]) for epoch in found] for half in range(2)])
+    found = [halves if halves.dim() == _OF_PRODUCTS else products(halves) for halves in found]
+    every = np.array([[to_cosines(of_half(epoch, half)) for epoch in found] for half in range(2)])
+    matrices = every[:, : averaged_epochs(measured)]
     first, second = matrices.mean(axis=1)
     agreement = correlate(first, second)
     differences = pairs(first, ordered=False) - pairs(second, ordered=False)
     return Halves(
         matrices,
-        np.array([cosines(epoch[0], epoch[1]).diagonal() for epoch in found]),
+        np.array([own_cosines(epoch) for epoch in found]),
         agreement,
-        tuple(correlate(*of_epoch) for of_epoch in zip(*matrices, strict=True)),
+        tuple(correlate(*of_epoch) for of_epoch in zip(*every, strict=True)),
         tuple(_row_agreement(first, second, i) for i in range(len(first))),
         spearman_brown(agreement.pearson),
         float(np.sqrt(np.mean(differences**2)) / 2),

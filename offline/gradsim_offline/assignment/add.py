@@ -162,7 +162,7 @@ def _language(
             bundle=manifest.title,
             by=by,
             examples=evidence.examples,
-            wins=found.wins,
+            wins=evidence.wins(found),
             split_half=evidence.split_half,
             data_fingerprint=new.fingerprint(),
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 
@@ -12,7 +11,7 @@ from gradsim_offline import plugins
 from gradsim_offline.assignment._examples import check_enough, new_language, read_examples
 from gradsim_offline.assignment._known import known_texts
 from gradsim_offline.assignment.add import add_language, check_group, check_target, new_version
-from gradsim_offline.assignment.evidence import assignment_of, find_evidence
+from gradsim_offline.assignment.evidence import By, assignment_of, find_evidence
 from gradsim_offline.assignment.show import show_added, show_evidence
 from gradsim_offline.devices import resolve_device
 from gradsim_offline.progress import Progress
@@ -29,7 +28,7 @@ def assign(
     add: bool = False,
     out: Path | None = None,
     in_place: bool = False,
-    by: Literal["gradient", "score"] = "gradient",
+    by: By = "score",
     group: str | None = None,
     version: str | None = None,
     known_data: str | None = None,
@@ -50,7 +49,7 @@ def assign(
         add: Write a bundle that serves it.
         out: Where to.
         in_place: Into the bundle's own directory.
-        by: What chooses the group that is to serve it.
+        by: What chooses the group that is to serve it: the score of its model on the examples, or the gradient.
         group: Serve it from this group; ``None``: let ``by`` choose.
         version: Of the new bundle; ``None``: the old one's with the language behind it.
         known_data: The data set that the bundle was built from; ``None``: as its manifest says.
@@ -79,11 +78,11 @@ def assign(
     known = known_texts(manifest, data, data=known_data, directory=known_directory, force=force) if add else None
     task, where = plugins.load("tasks", manifest.task), resolve_device(device)
     progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
-    evidence = find_evidence(bundle, new, code, task=task, seed=seed, device=where)
+    evidence = find_evidence(bundle, new, code, task=task, seed=seed, device=where, by=by)
     show_evidence(evidence, console)
     content = evidence.content()
     if target is not None and known is not None:
-        chosen = group or (evidence.best if by == "gradient" else evidence.best_scored).id
+        chosen = group or evidence.best.id
         progress.note(f"adding {code} to {chosen}", heading=True)
         added = add_language(
             bundle,

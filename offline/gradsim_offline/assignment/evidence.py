@@ -1,16 +1,16 @@
 """Which group would serve a new language best, and how sure that is.
 
-The gradient decides, as it decided the groups: the group whose members' gradients are most like the new language's
-(GradSim, section 3.2, for a language that came too late). Beside it stands what each group's model scores on the very
-same examples, none of which it has seen.
+The score decides, unless the gradient is to: what each group's model scores on the examples, none of which it has seen,
+says most about how it will do (docs/new-language.md has figures). Beside it stands the gradient, which decided the
+groups: whose members' gradients are most like the new language's (GradSim, section 3.2, for a language too late).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from gradsim_offline.export.sessions import open_model
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.group_model import GroupModel, served_precision
-from gradsim_shared.manifest import Assignment
+from gradsim_shared.manifest import Assignment, Manifest
 
 DRAWS = 1000
 SCORE_DRAWS = 100  # a score takes milliseconds; its spread is known to a tenth by then
@@ -36,6 +36,7 @@ NOISY = 0.5  # two halves of the examples that agree less say little
 _CERTAIN = 1.96  # standard errors: 95 % of a normal distribution
 
 Array = NDArray[np.float64]
+By = Literal["score", "gradient"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class GroupEvidence:
         wins: Share of the draws in which no group is more similar.
         score: The task's metric of its model on the examples, 0 to 1.
         score_error: Its standard error over draws.
+        score_wins: Share of the draws in which no group's model scores higher.
     """
 
     id: str
@@ -59,6 +61,7 @@ class GroupEvidence:
     wins: float
     score: float
     score_error: float
+    score_wins: float
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,10 @@ class Evidence:
         examples: How many labelled texts were measured.
         metric: The task's.
         similarities: Cosine with each known language's gradient, greatest first.
-        groups: The groups, most similar first.
+        groups: The groups, best first by what decides.
         split_half: Cosine between the gradients of two halves of the examples, mean over random halves.
         notes: What a reader should know before trusting the first group.
+        by: What decides: the score of the groups' models, or the gradient.
     """
 
     bundle: str
@@ -86,29 +90,48 @@ class Evidence:
     groups: tuple[GroupEvidence, ...]
     split_half: float
     notes: tuple[str, ...]
+    by: By
 
     @property
     def best(self) -> GroupEvidence:
-        """The group that the gradient names."""
+        """The group that is named."""
         return self.groups[0]
 
-    @property
-    def best_scored(self) -> GroupEvidence:
-        """The group whose model answers the examples best; of equal ones the more similar."""
-        return max(self.groups, key=lambda group: group.score)
+    def best_by(self, by: By) -> GroupEvidence:
+        """Return the group that the score, or the gradient, names."""
+        return max(self.groups, key=_rank(by))
+
+    def wins(self, group: GroupEvidence) -> float:
+        """Return the share of the draws in which no group is better, by what decides."""
+        return group.score_wins if self.by == "score" else group.wins
 
     @property
     def decided(self) -> bool:
         """Whether it is the best in most draws of the examples."""
-        return self.best.wins >= DECIDED
+        return self.wins(self.best) >= DECIDED
 
     def content(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
-        return {"group": self.best.id, "by_score": self.best_scored.id, "decided": self.decided, **asdict(self)}
+        named = {f"by_{by}": self.best_by(by).id for by in ("score", "gradient")}
+        return {"group": self.best.id, **named, "decided": self.decided, **asdict(self)}
+
+
+def _rank(by: By) -> Callable[[GroupEvidence], tuple[float, float]]:
+    """Return the order of groups, the best highest; of equal scores the more similar."""
+    if by == "score":
+        return lambda group: (group.score, group.similarity)
+    return lambda group: (group.similarity, group.score)
 
 
 def find_evidence(
-    bundle: Bundle, examples: Dataset, code: str, *, task: ModuleType, seed: int, device: torch.device
+    bundle: Bundle,
+    examples: Dataset,
+    code: str,
+    *,
+    task: ModuleType,
+    seed: int,
+    device: torch.device,
+    by: By = "score",
 ) -> Evidence:
     """Measure the gradient of a new language at the bundle's joint model, and rank the groups.
 
@@ -119,6 +142,7 @@ def find_evidence(
         task: The torch half of the bundle's task.
         seed: Of the bootstrap.
         device: Where to compute.
+        by: What decides.
 
     Raises:
         BundleError: The bundle does not hold what assigning needs.
@@ -136,22 +160,25 @@ def find_evidence(
     half = bootstrap.split_half(gradients, 100, random)
     single = bootstrap.group_similarities(mean, known, [[i] for i in range(len(known))])[0]
     scores, drawn_scores = _scores(bundle, mine, task=task, random=random)
-    won, similarity_error, score_error = bootstrap.wins(draws), draws.std(axis=0), drawn_scores.std(axis=0)
-    order = sorted(range(len(members)), key=lambda k: -similarity[k])
-    groups = tuple(
-        GroupEvidence(
-            manifest.groups[k].id,
-            tuple(manifest.groups[k].members),
-            *(float(column[k]) for column in (similarity, similarity_error, won, scores, score_error)),
-        )
-        for k in order
+    columns = (
+        *(similarity, draws.std(axis=0), bootstrap.wins(draws)),
+        *(scores, drawn_scores.std(axis=0), bootstrap.wins(drawn_scores)),
     )
+    found = [
+        GroupEvidence(group.id, tuple(group.members), *(float(column[k]) for column in columns))
+        for k, group in enumerate(manifest.groups)
+    ]
+    rank = _rank(by)
+    order = sorted(range(len(found)), key=lambda k: rank(found[k]), reverse=True)
+    groups = tuple(found[k] for k in order)
     cosines = {entry.languages[i]: float(single[i]) for i in np.argsort(-single)}
-    notes = _notes(groups, half, scores[order], drawn_scores[:, order], manifest.metric)
+    notes = _notes_on_score(groups) if by == "score" else _notes_on_gradient(groups, drawn_scores[:, order], manifest)
+    if half < NOISY:
+        notes.append(f"noisy: the gradients of two halves of the examples agree to {half:.2f} only")
     if entry.split == "train":
         notes.append(f"{manifest.title} had few dev texts: its gradients are of texts that its joint model has learnt")
     name = codes.name(code)
-    return Evidence(manifest.title, code, name, len(mine), manifest.metric, cosines, groups, half, tuple(notes))
+    return Evidence(manifest.title, code, name, len(mine), manifest.metric, cosines, groups, half, tuple(notes), by)
 
 
 def assignment_of(bundle: Bundle) -> Assignment:
@@ -227,22 +254,40 @@ def _scores(
     return np.array(score(range(len(gold)))), np.array([score(chosen) for chosen in draws])
 
 
-def _notes(groups: Sequence[GroupEvidence], half: float, scores: Array, draws: Array, metric: str) -> list[str]:
-    """Say what speaks against the first group: ``scores`` ``[groups]``, ``draws`` ``[draws, groups]``."""
+def _notes_on_score(groups: Sequence[GroupEvidence]) -> list[str]:
+    """Say what speaks against the group of the best score, the first."""
+    best, similar = groups[0], max(groups, key=_rank("gradient"))
+    notes = []
+    if best.score_wins < DECIDED:
+        notes.append(
+            f"undecided: {best.id} scores highest in {best.score_wins:.0%} of the draws, less than {DECIDED:.0%}; "
+            "more examples would help"
+        )
+    equal = [group.id for group in groups if group.score == best.score]
+    if len(equal) > 1:
+        notes.append(f"{', '.join(equal)} score the same; of them the gradient names {best.id}")
+    if similar is not best and similar.wins >= DECIDED:
+        notes.append(
+            f"the gradient disagrees: {similar.id} is the most similar in {similar.wins:.0%} of the draws; "
+            "--by gradient chooses it"
+        )
+    return notes
+
+
+def _notes_on_gradient(groups: Sequence[GroupEvidence], draws: Array, manifest: Manifest) -> list[str]:
+    """Say what speaks against the most similar group, the first: ``draws`` of scores, ``[draws, groups]``."""
     notes = []
     if groups[0].wins < DECIDED:
         notes.append(
             f"undecided: {groups[0].id} is the most similar in {groups[0].wins:.0%} of the draws, less than "
             f"{DECIDED:.0%}; more examples would help"
         )
-    if half < NOISY:
-        notes.append(f"noisy: the gradients of two halves of the examples agree to {half:.2f} only")
-    rival = int(scores.argmax())
-    ahead, spread = scores[rival] - scores[0], (draws[:, rival] - draws[:, 0]).std()
+    rival = int(np.argmax([group.score for group in groups]))
+    ahead, spread = groups[rival].score - groups[0].score, (draws[:, rival] - draws[:, 0]).std()
     if ahead > _CERTAIN * spread:
         notes.append(
             f"the scores disagree: the model of {groups[rival].id} answers these examples better than that of "
-            f"{groups[0].id}, by {100 * ahead:.1f} points of {metric} (standard error {100 * spread:.1f}); "
+            f"{groups[0].id}, by {100 * ahead:.1f} points of {manifest.metric} (standard error {100 * spread:.1f}); "
             f"--by score chooses it"
         )
     return notes

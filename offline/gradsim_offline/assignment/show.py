@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gradsim_offline.assignment.add import Added
-from gradsim_offline.assignment.evidence import Evidence
+from gradsim_offline.assignment.evidence import By, Evidence
 
 _NEAREST = 5
 
@@ -22,9 +22,10 @@ def show_evidence(evidence: Evidence, console: Console) -> None:
     for note in evidence.notes:
         console.print(f"Note: {note}", markup=False)
     best, sure = evidence.best, "decided" if evidence.decided else "undecided"
+    other: By = "gradient" if evidence.by == "score" else "score"
     console.print(
         f"{evidence.language} ({evidence.name}) belongs to [bold]{best.id}[/bold]: {' '.join(best.members)} "
-        f"({sure}); by score to {evidence.best_scored.id}"
+        f"({sure}, by {evidence.by}); by {other} to {evidence.best_by(other).id}"
     )
 
 
@@ -53,7 +54,7 @@ def _table(evidence: Evidence) -> Table:
     table = Table(title=f"{evidence.examples} examples of {evidence.language} against {evidence.bundle}")
     for column in ("group", "trained on"):
         table.add_column(column)
-    for column in ("collective similarity", "wins", f"{evidence.metric} %"):
+    for column in ("collective similarity", "wins", f"{evidence.metric} %", "wins"):
         table.add_column(column, justify="right")
     for group in evidence.groups:
         table.add_row(
@@ -62,8 +63,9 @@ def _table(evidence: Evidence) -> Table:
             f"{group.similarity:.3f} ± {group.similarity_error:.3f}",
             f"{group.wins:.0%}",
             f"{100 * group.score:.1f} ± {100 * group.score_error:.1f}",
+            f"{group.score_wins:.0%}",
         )
-    table.caption = "± one standard error; wins: share of bootstrap draws of the examples"
+    table.caption = "± one standard error; wins: share of bootstrap draws of the examples, by the column before it"
     return table
 
 

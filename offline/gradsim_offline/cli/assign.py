@@ -23,7 +23,10 @@ bundle was built from are read again.
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the new bundle goes.")
 @click.option("--in-place", is_flag=True, help="Change the bundle itself.")
 @click.option(
-    "--by", type=click.Choice(["gradient", "score"]), default="gradient", help="What chooses.  [default: gradient]"
+    "--by",
+    type=click.Choice(["score", "gradient"]),
+    default="score",
+    help="What chooses: the groups' models on the examples, or their gradients.  [default: score]",
 )
 @click.option("--group", metavar="ID", help="Serve it from this group.  [default: let --by choose]")
 @click.option(

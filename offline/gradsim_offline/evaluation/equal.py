@@ -14,7 +14,7 @@ def held_equal(settings: Settings, methods: Sequence[Method], seeds: Sequence[in
     numbers = list(dict.fromkeys(method.settings.grouping.groups for method in methods))
     most = f"at most {', '.join(map(str, numbers))}" + (", which is what differs" if len(numbers) > 1 else "")
     if numbers == ["auto"]:
-        most = "the K of the best dev score, each its own"
+        most = "the K of the best dev score, each its own (random groups: the K of the best ones)"
     part = f" (of each language {100 * training.fraction:g} %)" if training.fraction < 1 else ""
     minimum = (
         f" A group for which that is fewer than {training.minimum_steps} steps gets more epochs, until it has as many: "

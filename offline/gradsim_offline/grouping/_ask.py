@@ -1,4 +1,8 @@
-"""From a measured S and the settings to groups: put the question to a solver, or to several K and the dev texts."""
+"""From a measured S and the settings to groups: put the question to a solver, or to several K and the dev texts.
+
+A solver's file may say how it takes K: ``READS_K = False``, it finds its groups whatever K is, so that there is none to
+choose; ``K_FROM = "exact"``, groups of the sizes that another solver finds, so that K is chosen for that one.
+"""
 
 from __future__ import annotations
 
@@ -49,25 +53,36 @@ def ask_solver(
     )
 
 
+def solver_to_try(chosen: Grouping) -> str:
+    """Return the solver whose groups are trained to choose K; empty: K is a number, or the solver does not read it."""
+    solver = plugins.load("grouping", chosen.solver)
+    if chosen.groups != "auto" or not getattr(solver, "READS_K", True):
+        return ""
+    return str(getattr(solver, "K_FROM", chosen.solver))
+
+
 def ask_dev_texts(
     measured: Measured, chosen: Grouping, sizes: Mapping[str, int], seed: int, train: Train, say: Callable[[str], None]
 ) -> Groups:
     """Solve for several K, train the groups of each, and return those of the best K with the curve.
 
     K = N stands for every language alone, whatever a group of one scores, unless a constraint or ``forbid`` may rule it
-    out. A K that the constraints make impossible is no candidate.
+    out. A K that the constraints make impossible is no candidate. A solver that does not read K is asked once, and
+    nothing is trained; so is one that takes its sizes from another solver, with the K that is best for that one.
 
     Raises:
         SettingsError: No K is possible.
     """
-    count = len(measured.languages)
+    count, solver = len(measured.languages), solver_to_try(chosen)
+    if not solver:
+        return ask_solver(measured, chosen, count, sizes, seed)
     limited = chosen.must_link or chosen.cannot_link or chosen.largest_group or chosen.budget
     free = not limited and chosen.singleton_score != "forbid"
     tried: dict[int, Groups] = {}
     impossible: SettingsError | None = None
     for k in candidates(count, chosen.candidates):
         try:
-            tried[k] = ask_solver(measured, chosen, k, sizes, seed, "each" if k == count > 1 and free else "")
+            tried[k] = ask_solver(measured, chosen, k, sizes, seed, "each" if k == count > 1 and free else solver)
         except SettingsError as error:
             impossible = error
     if not tried and impossible is not None:
@@ -76,4 +91,7 @@ def ask_dev_texts(
     for found in curve:
         kept = "  <- chosen" if found.groups == best else ""
         say(f"  K = {found.groups}: {found.distinct} groups, dev score {100 * found.score:.2f}{kept}")
-    return replace(tried[best], curve=tuple(vars(found) for found in curve))
+    groups = tried[best]
+    if groups.solver == solver != chosen.solver:  # every language alone is the same for both
+        groups = ask_solver(measured, chosen, best, sizes, seed)
+    return replace(groups, curve=tuple(vars(found) for found in curve))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from gradsim_offline.grouping._constraints import refuse_broken
 from gradsim_offline.grouping._objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping._problem import Problem
 
+_ROUNDING = 1e-6
+
 
 def solve(problem: Problem) -> Grouping:
     """Return exactly K clusters, at most N; S is made symmetric, for a distance has no direction.
 
-    The bound holds for groupings with overlap, too: what clustering leaves on the table.
+    An S that is not symmetric, as that of ``transfer``, is averaged with its transpose, and a warning says so; the
+    grouping's score is that of S as it was. The bound holds for groupings with overlap, too: what clustering leaves on
+    the table.
 
     Raises:
         SettingsError: A constraint is broken, or a language is alone where that is forbidden.
     """
+    _warn_of_directions(problem.similarity)
     bound = simple_bound(problem.similarity, problem.singletons)
     labels = _labels(problem)
     blocks = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
@@ -34,6 +41,17 @@ def _labels(problem: Problem) -> np.ndarray:
     clusters = min(problem.groups, problem.count)
     clustering = AgglomerativeClustering(n_clusters=clusters, metric="precomputed", linkage="average")
     return np.asarray(clustering.fit_predict(1.0 - symmetric))
+
+
+def _warn_of_directions(similarity: np.ndarray) -> None:
+    """Say that S has directions, which clustering cannot see."""
+    largest = float(np.abs(similarity - similarity.T).max())
+    if largest > _ROUNDING:
+        warnings.warn(
+            f"S is not symmetric: S[i, j] and S[j, i] differ by up to {largest:.2g}. agglomerative clusters the mean "
+            "of both; the solvers exact, search and partition look at both",
+            stacklevel=3,
+        )
 
 
 def check(languages: int) -> None:

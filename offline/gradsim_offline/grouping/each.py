@@ -6,6 +6,8 @@ from gradsim_offline.grouping._constraints import refuse_broken
 from gradsim_offline.grouping._objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping._problem import Problem
 
+READS_K = False
+
 
 def solve(problem: Problem) -> Grouping:
     """Return N groups of one; K does not matter.

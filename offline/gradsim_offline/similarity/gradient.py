@@ -17,6 +17,7 @@ from gradsim_offline.config import Measuring
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._joint_run import train_jointly
 from gradsim_offline.similarity._measured import Measured
+from gradsim_offline.similarity._products import of_wholes, own_cosines, products, to_cosines
 from gradsim_offline.similarity._tracking import GradientTracker, tracked_layers
 from gradsim_offline.training.batching import Row
 
@@ -29,8 +30,9 @@ def measure(context: Context) -> Measured:
 
     Per epoch, a language's gradient is the mean over its examples (over its words, for tagging); ``S_epoch[i, j]`` is
     the cosine of two of them, and S the mean over epochs (the first few, if so set). The joint model (its best dev
-    epoch) and the gradient vectors (``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages,
-    parameters]``) are left in the context's directory.
+    epoch) and ``gradients.safetensors`` are left in the context's directory: by ``<layer>`` the gradient vectors, mean
+    over these epochs, ``[2 halves, languages, parameters]``; by ``<layer>.<epoch>`` their inner products, ``[2 halves,
+    languages, 2 halves, languages]``.
 
     Raises:
         SettingsError: A tracked layer is not known.
@@ -40,29 +42,32 @@ def measure(context: Context) -> Measured:
 
     def observe(model: nn.Module, rows: Sequence[Row]) -> GradientObserver:
         return GradientObserver(
-            model, rows, settings.layers, len(languages), projection=settings.projection, seed=context.seed
+            model,
+            rows,
+            settings.layers,
+            len(languages),
+            projection=settings.projection,
+            seed=context.seed,
+            averaged=settings.averaged_epochs,
         )
 
     observer = train_jointly(context, observe)
-    gradients = observer.epochs
-    save_file(
-        {f"{layer}.{epoch}": halves for epoch, found in enumerate(gradients) for layer, halves in found.items()},
-        context.directory / GRADIENTS_FILE,
-    )
-    return compare(gradients, observer.shares, languages, settings, time.monotonic() - started)
+    by_epoch = {f"{layer}.{i}": found for i, epoch in enumerate(observer.epochs) for layer, found in epoch.items()}
+    save_file({**observer.means(), **by_epoch}, context.directory / GRADIENTS_FILE)
+    return compare(observer.epochs, observer.shares, languages, settings, time.monotonic() - started)
 
 
 def compare(
-    gradients: Sequence[dict[str, Tensor]],
+    epochs: Sequence[dict[str, Tensor]],
     shares: Tensor,
     languages: Sequence[str],
     settings: Measuring,
     seconds: float,
 ) -> Measured:
-    """Turn gradient vectors into similarities.
+    """Turn the products of gradients into similarities.
 
     Args:
-        gradients: Per epoch, ``{layer: [2 halves, languages, parameters]}``, means over examples.
+        epochs: Per epoch, ``{layer: [2 halves, languages, 2 halves, languages]}``, products of means over examples.
         shares: Share of each language's examples (words) that is in each half, ``[2, languages]``.
         languages: Their codes.
         settings: What to remember of how it was measured.
@@ -70,13 +75,13 @@ def compare(
     """
     by_epoch: dict[str, list[Matrix]] = {}
     for name in settings.layers:
-        whole = [(found[name].double() * shares.double()[..., None]).sum(0) for found in gradients]
+        whole = [of_wholes(found[name], shares) for found in epochs]
         _warn_of_silence(whole, languages, name)
-        by_epoch[name] = [cosines(vectors, vectors) for vectors in whole]
+        by_epoch[name] = [to_cosines(found) for found in whole]
     averaged = slice(settings.averaged_epochs)
     layers = {name: np.mean(matrices[averaged], axis=0) for name, matrices in by_epoch.items()}
     first = settings.layers[0]
-    own = np.mean([cosines(found[first][0], found[first][1]).diagonal() for found in gradients[averaged]], axis=0)
+    own = np.mean([own_cosines(found[first]) for found in epochs[averaged]], axis=0)
     return Measured(
         "gradient",
         tuple(languages),
@@ -99,13 +104,16 @@ def cosines(first: Tensor, second: Tensor) -> Matrix:
 
 
 def _warn_of_silence(epochs: Sequence[Tensor], languages: Sequence[str], layer: str) -> None:
-    silent = [code for i, code in enumerate(languages) if all(not vectors[i].any() for vectors in epochs)]
+    silent = [code for i, code in enumerate(languages) if all(not found[i, i] for found in epochs)]
     if silent:
         warnings.warn(f"no gradient at {layer} for {', '.join(silent)}: similarity 0", stacklevel=3)
 
 
 class GradientObserver:
     """Feeds the training loop's batches to a gradient tracker, epoch by epoch.
+
+    Of an epoch the products of its gradients stay (``epochs``), and what it adds to their mean: what is kept does not
+    grow by the parameters with every epoch.
 
     Args:
         model: The model in training.
@@ -114,6 +122,7 @@ class GradientObserver:
         languages: How many languages there are.
         projection: How many numbers to keep of a layer's weight gradient, at most; ``None``: all.
         seed: Seeds the projection.
+        averaged: Over how many epochs, from the first, the mean gradients are taken; ``None``: all.
     """
 
     def __init__(
@@ -125,7 +134,9 @@ class GradientObserver:
         *,
         projection: int | None = None,
         seed: int = 0,
+        averaged: int | None = None,
     ) -> None:
+        self._averaged = averaged
         self._names = tracked_layers(model, layers)
         self._tracker = GradientTracker(
             {path: layer for found in self._names.values() for path, layer in found.items()},
@@ -140,7 +151,8 @@ class GradientObserver:
         for row in rows:
             counts[row.half, row.language] += row.units
         self.shares = counts / counts.sum(0).clamp(min=1)
-        self.epochs: list[dict[str, Tensor]] = []
+        self.epochs: list[dict[str, Tensor]] = []  # {name: [2, languages, 2, languages]}
+        self._totals: dict[str, Tensor] = {}  # {name: [2, languages, parameters]}, over the averaged epochs
 
     @contextmanager
     def watch(self, indices: Sequence[int]) -> Iterator[None]:
@@ -149,21 +161,42 @@ class GradientObserver:
         with self._tracker.batch(self._language[chosen], self._half[chosen], self._units[chosen]):
             yield
 
-    def end_epoch(self) -> None:
-        """Keep the epoch's mean gradients, ``{name: [2, languages, parameters]}``, and start the next."""
+    def half_means(self) -> dict[str, Tensor]:
+        """Return the running epoch's mean gradients, ``{name: [2, languages, parameters]}``, on the CPU."""
         found = self._tracker.half_means()
-        self.epochs.append(
-            {name: torch.cat([found[path].cpu() for path in paths], dim=-1) for name, paths in self._names.items()}
-        )
+        return {name: torch.cat([found[path].cpu() for path in paths], dim=-1) for name, paths in self._names.items()}
+
+    def means(self) -> dict[str, Tensor]:
+        """Return the mean over the averaged epochs, ``{name: [2, languages, parameters]}``."""
+        many = len(self.epochs[: self._averaged])
+        return {name: total / many for name, total in self._totals.items()}
+
+    def end_epoch(self) -> None:
+        """Take what stays of the epoch, and start the next."""
+        self._take(self.half_means())
         self._tracker.reset()
 
+    def _take(self, found: dict[str, Tensor]) -> None:
+        self.epochs.append({name: products(halves) for name, halves in found.items()})
+        if self._averaged is None or len(self.epochs) <= self._averaged:
+            for name, halves in found.items():
+                self._totals[name] = self._totals[name].add_(halves) if name in self._totals else halves.clone()
+
     def state(self) -> dict[str, Tensor]:
-        """Return the running sums and the finished epochs."""
+        """Return the running sums and what stayed of the finished epochs."""
         kept = {f"epoch.{i}.{name}": t for i, found in enumerate(self.epochs) for name, t in found.items()}
-        return {**self._tracker.state(), **kept}
+        totals = {f"total.{name}": total for name, total in self._totals.items()}
+        return {**self._tracker.state(), **kept, **totals}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint; one of an earlier version has the gradients themselves, of every epoch."""
         self._tracker.restore(state)
         numbers = sorted({int(key.split(".")[1]) for key in state if key.startswith("epoch.")})
-        self.epochs = [{name: state[f"epoch.{i}.{name}"] for name in self._names} for i in numbers]
+        finished = [{name: state[f"epoch.{i}.{name}"] for name in self._names} for i in numbers]
+        self.epochs, self._totals = [], {}
+        if numbers and not any(key.startswith("total.") for key in state):
+            for found in finished:
+                self._take(found)
+        elif numbers:
+            self.epochs = finished
+            self._totals = {name: state[f"total.{name}"] for name in self._names}

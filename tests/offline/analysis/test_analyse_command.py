@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -27,6 +28,7 @@ TINY = {
     "pretraining.epochs": 1,
     "measuring.minimum_steps": 0,
     "measuring.epochs": 2,
+    "measuring.averaged_epochs": 2,
     "measuring.batch_size": 8,
     "measuring.layers": ["head.out", "head"],
     "grouping.groups": 2,
@@ -123,6 +125,26 @@ def test_stability_covers_each_run_and_layer(analysed):
     assert seeds["gradient"]["origins"] == ["seed0", "seed1"]
     assert np.array(seeds["gradient"]["together"]).shape == (4, 4)
     assert found["agreement"][0]["pairs"] == 1
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_stability_is_that_of_the_epochs_that_were_averaged(runs, tmp_path, gradients):
+    """The same run, had it taken S from its first epoch alone."""
+    shutil.copytree(runs[0], tmp_path / "run")
+    path = tmp_path / "run" / "measure" / "similarity.json"
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    saved["settings"]["averaged_epochs"] = 1
+    path.write_text(json.dumps({**saved, "similarity": saved["epochs"][0]}), encoding="utf-8")
+    if not gradients:
+        (tmp_path / "run" / "measure" / "gradients.safetensors").unlink()
+    assert run(tmp_path / "run", "--out", tmp_path / "found").exit_code == 0
+    first = strict(tmp_path / "found" / "analysis.json")["stability"][0]
+    assert [epoch["pearson"] for epoch in first["epochs"]] == [pytest.approx(1), pytest.approx(1, abs=0.999)]
+    if not gradients:
+        assert first["halves"] is None and first["interval"] is None  # one matrix has no spread
+        return
+    assert np.array(first["halves"]["matrices"]).shape == (2, 1, 4, 4) and first["interval"]["drawn_from"] == 2
+    assert first["regrouped"]["parts"] == ["half 1", "half 2", "epoch 1", "epoch 2"]
 
 
 def test_keywords_are_ranked(analysed):

@@ -78,6 +78,35 @@ def test_a_comparison_holds_seeds_and_variants_of_a_measure(compared):
     np.testing.assert_allclose(by_name(found.similarities, CODES)["gradient"], 0.05)
 
 
+def test_what_a_sweep_trained_differently_is_no_other_seed(compared):
+    """A start of its own has an S of its own, in a folder inside the seed's; its settings of measuring are the same."""
+    for seed in (0, 1):
+        variant = compared / f"seed-{seed}" / "adapting.mode=tapt"
+        save(variant / "measure" / "gradient-0123abcd", measured(value=0.7))
+        save(variant / "measuring" / "gradient-0123abcd", measured(value=0.9))
+        (variant / "measuring" / "gradient-0123abcd" / "gradients.safetensors").touch()
+        settings = {"model": "finetuned", "pooling": "mean"}
+        save(variant / "measure" / "embedding-finetuned", measured("embedding", settings=settings))
+        save_groups(variant / "group" / "gradient+tapt")
+    found = find_sources([compared])
+    origins = {f"compare/seed-{seed}" for seed in (0, 1)}
+    for name in ("gradient", "gradient (adapting.mode=tapt)"):
+        mine = [s for s in found.similarities if s.name == name]
+        assert len(mine) == 2 and {s.origin for s in mine} == origins and all(s.gradients for s in mine)
+        assert {g.origin for g in found.groupings if g.name == name} == origins
+        assert {("adapting.mode=tapt" in str(s.gradients)) for s in mine} == {"tapt" in name}
+    means = by_name(found.similarities, CODES)
+    assert [name for name in means if "tapt" in name] == [
+        "embedding (model=finetuned, adapting.mode=tapt)",
+        "gradient (adapting.mode=tapt)",
+    ]
+    np.testing.assert_allclose(means["gradient"], 0.05)
+    np.testing.assert_allclose(means["gradient (adapting.mode=tapt)"], 0.7)
+    alone = find_sources([compared / "seed-1"])
+    assert {s.origin for s in alone.similarities} == {"seed-1"}
+    assert {s.name for s in alone.similarities} == {s.name for s in found.similarities}
+
+
 def test_runs_of_other_settings_are_no_seeds_of_each_other(tmp_path):
     for name, epochs in (("a", 3), ("b", 5), ("c", 5)):
         save(tmp_path / name / "measure", measured(settings={"epochs": epochs}))

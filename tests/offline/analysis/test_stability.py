@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from gradsim_offline.analysis.regrouping import group_names, regroup
-from gradsim_offline.analysis.stability import bootstrap, over_epochs, over_halves, spearman_brown
+from gradsim_offline.analysis.stability import averaged_epochs, bootstrap, over_epochs, over_halves, spearman_brown
 from gradsim_offline.grouping._objective import evaluate_grouping
 from gradsim_offline.grouping._result import name_groups
 from gradsim_offline.similarity._measured import Measured
@@ -19,9 +19,10 @@ from gradsim_shared.errors import DataError
 LANGUAGES = ("aaa", "bbb", "ccc", "ddd", "eee")
 
 
-def measured_from(epochs, layers=("head.out",)):
-    matrix = np.mean(epochs, axis=0)
-    return Measured("gradient", LANGUAGES, matrix, None, tuple(epochs), dict.fromkeys(layers, matrix), {}, 1.0)
+def measured_from(epochs, layers=("head.out",), averaged=None):
+    matrix = np.mean(epochs[:averaged], axis=0)
+    settings = {"averaged_epochs": averaged}
+    return Measured("gradient", LANGUAGES, matrix, None, tuple(epochs), dict.fromkeys(layers, matrix), settings, 1.0)
 
 
 @pytest.fixture
@@ -32,8 +33,12 @@ def vectors():
     return [common + 0.5 * torch.randn(2, 5, 7) for _ in range(2)]
 
 
-@pytest.fixture
-def kept(tmp_path, vectors):
+@pytest.fixture(params=["products", "vectors"])
+def kept(tmp_path, vectors, request):
+    """What a measurement keeps: products; before, it kept the vectors themselves."""
+    if request.param == "products":
+        unfolded = [halves.double().flatten(0, 1) for halves in vectors]
+        vectors = [(rows @ rows.T).view(2, 5, 2, 5) for rows in unfolded]
     path = tmp_path / "gradients.safetensors"
     other = {"head.0": torch.randn(2, 5, 3)}
     save_file({f"head.out.{epoch}": found for epoch, found in enumerate(vectors)} | other, path)
@@ -63,6 +68,24 @@ def test_halves_are_the_cosines_of_each_half(kept, vectors):
     assert found.rows[2] == pytest.approx(np.corrcoef(by_half[0][2, others], by_half[1][2, others])[0, 1])
     assert found.reliability == pytest.approx(2 * r / (1 + r))
     assert found.noise == pytest.approx(np.sqrt(np.mean((by_half[0][upper] - by_half[1][upper]) ** 2)) / 2)
+
+
+def test_halves_are_those_of_the_epochs_that_s_is_the_mean_of(kept, vectors):
+    found = over_halves(kept, measured_from([np.eye(5), np.ones((5, 5))], averaged=1))
+    first, second = (numpy_cosines(vectors[0][half].double().numpy()) for half in (0, 1))
+    assert found.matrices.shape == (2, 1, 5, 5)
+    upper = np.triu_indices(5, 1)
+    r = np.corrcoef(first[upper], second[upper])[0, 1]
+    assert found.agreement.pearson == pytest.approx(r) == found.by_epoch[0].pearson
+    assert found.reliability == pytest.approx(2 * r / (1 + r))
+    assert found.noise == pytest.approx(np.sqrt(np.mean((first[upper] - second[upper]) ** 2)) / 2)
+    assert found.rows[0] == pytest.approx(np.corrcoef(first[0, 1:], second[0, 1:])[0, 1])
+    assert len(found.by_epoch) == 2 and found.own.shape == (2, 5)  # the view by epoch is one of all of them
+
+
+def test_lookahead_has_the_setting_and_averages_all_epochs():
+    assert averaged_epochs(measured_from([np.eye(5)] * 3, averaged=2)) == 2
+    assert averaged_epochs(measured_from([np.eye(5)] * 3, layers=(), averaged=2)) is None
 
 
 def test_the_noise_is_that_of_the_mean_of_two_noisy_halves(tmp_path):

@@ -60,8 +60,8 @@ def test_the_new_bundle_says_what_it_is(bundle, added):
     assert (language.name, language.aliases, language.scripts) == ("Russian", ["ru"], ["CYRILLIC", "LATIN"])
     assert language.counts == {"train": 30, "dev": 0, "test": 20}
     assert set(language.scores) == {"test"} and set(language.collective_similarity) == {g.id for g in old.groups}
-    assert language.assigned.bundle == old.title and language.assigned.by == "gradient"
-    assert language.group == max(language.collective_similarity, key=language.collective_similarity.get)
+    assert language.assigned.bundle == old.title and language.assigned.by == "score"
+    assert f"belongs to {language.group}" in shown
     assert manifest.groups == old.groups and manifest.assignment == old.assignment
     assert set(manifest.identifier.labels.values()) == {"eng", "hau", "hin", "rus", "tur"}
     assert manifest.identifier.accuracy["dev"] > 0.9
@@ -123,7 +123,7 @@ def test_a_second_language_needs_the_texts_of_the_first(added, write_texts, russ
         CliRunner().invoke(command, [*map(str, given)], catch_exceptions=False)
 
 
-def test_the_user_or_the_score_may_choose(bundle, added, write_texts, russian, tmp_path, monkeypatch):
+def test_the_user_or_the_gradient_may_choose(bundle, added, write_texts, russian, tmp_path, monkeypatch):
     import gradsim_offline.assignment.assign as module
 
     data = write_texts("rus", russian.split("rus", "train")[:12])
@@ -136,9 +136,9 @@ def test_the_user_or_the_score_may_choose(bundle, added, write_texts, russian, t
     monkeypatch.setattr(module, "add_language", record)
     shown = add(bundle.directory, data, "--out", tmp_path / "new", "--group", "g2")
     assert "50.0% of the rus texts known" in shown and "100.00% before, 50.00% with rus" in shown
-    shown = add(bundle.directory, data, "--out", tmp_path / "new", "--by", "score")
-    assert asked[0] == ("g2", "user") and asked[1][1] == "score"
-    assert f"by score to {asked[1][0]}" in shown
+    shown = add(bundle.directory, data, "--out", tmp_path / "new", "--by", "gradient")
+    assert asked[0] == ("g2", "user") and asked[1][1] == "gradient"
+    assert f"belongs to {asked[1][0]}" in shown
 
 
 def test_versions():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import cosine_similarity
 
-from gradsim_offline.assignment import _bootstrap
+from gradsim_offline.assignment import _bootstrap, evidence
 from gradsim_offline.cli.assign import command
 from gradsim_offline.datasets import demo
 from gradsim_shared.bundle import open_bundle
@@ -42,9 +43,10 @@ def test_copies_of_a_language_go_to_its_group(bundle, write_texts, tmp_path, cop
     assert found["similarities"][copied] == pytest.approx(1, abs=1e-5)
     assert found["group"] == server and f"spa (Spanish) belongs to {server}" in shown
     assert (found["language"], found["examples"], found["metric"]) == ("spa", 40, "weighted_f1")
-    assert sum(group["wins"] for group in found["groups"]) == pytest.approx(1)
-    similarities = [group["similarity"] for group in found["groups"]]
-    assert similarities == sorted(similarities, reverse=True)
+    for wins in ("wins", "score_wins"):
+        assert sum(group[wins] for group in found["groups"]) == pytest.approx(1)
+    scores = [group["score"] for group in found["groups"]]
+    assert scores == sorted(scores, reverse=True)
     for group in found["groups"]:
         mean = np.mean([found["similarities"][member] for member in group["members"]])
         assert group["similarity"] == pytest.approx(mean)
@@ -52,6 +54,47 @@ def test_copies_of_a_language_go_to_its_group(bundle, write_texts, tmp_path, cop
         assert 0 <= group["score"] <= 1 and group["score_error"] > 0
     best = next(group for group in found["groups"] if group["id"] == server)
     assert best["score"] == max(group["score"] for group in found["groups"])
+
+
+@pytest.fixture
+def found_by(bundle, write_texts, tmp_path, monkeypatch):
+    """What is found for copies of Hausa, and shown, where the groups' models have the scores that are given."""
+    data = write_texts("spa", sentences("hau", "dev"))
+    server = next(language.group for language in bundle.manifest.languages if language.code == "hau")
+
+    def find(of_server, of_other, *words):
+        scores = np.array([of_server if group.id == server else of_other for group in bundle.manifest.groups])
+        monkeypatch.setattr(evidence, "_scores", lambda *_, **__: (scores, np.stack([scores] * 20)))
+        shown = assign(*options(bundle, data, json=tmp_path / "found.json"), *words)
+        return json.loads((tmp_path / "found.json").read_text(encoding="utf-8")), shown, server
+
+    return find
+
+
+def test_the_score_chooses_unless_the_gradient_is_asked_to(found_by):
+    found, shown, server = found_by(0.4, 0.6)
+    assert found["group"] == found["by_score"] == found["groups"][0]["id"] != server
+    assert (found["by"], found["by_gradient"], found["decided"]) == ("score", server, True)
+    assert f"belongs to {found['group']}" in shown and f"(decided, by score); by gradient to {server}" in shown
+    turned, shown, _ = found_by(0.4, 0.6, "--by", "gradient")
+    assert turned["group"] == turned["by_gradient"] == turned["groups"][0]["id"] == server
+    assert (turned["by"], turned["by_score"]) == ("gradient", found["group"])
+    assert f"(decided, by gradient); by score to {found['group']}" in shown and "--by score chooses it" in shown
+
+
+def test_a_gradient_that_is_sure_of_another_group_is_a_note():
+    by_score = evidence.GroupEvidence("g1", ("eng",), 0.2, 0.1, 0.05, 0.6, 0.01, 1.0)
+    by_gradient = evidence.GroupEvidence("g2", ("hau",), 0.7, 0.1, 0.95, 0.5, 0.01, 0.0)
+    (note,) = evidence._notes_on_score((by_score, by_gradient))
+    assert note == "the gradient disagrees: g2 is the most similar in 95% of the draws; --by gradient chooses it"
+    unsure = replace(by_gradient, wins=0.7)
+    assert evidence._notes_on_score((by_score, unsure)) == []
+
+
+def test_where_scores_are_the_same_the_gradient_names_the_group(found_by):
+    found, shown, server = found_by(0.5, 0.5)
+    assert (found["group"], found["decided"]) == (server, False)
+    assert "score the same; of them the gradient names" in shown and "50% of the draws, less than 80%" in shown
 
 
 def test_the_same_examples_give_the_same_evidence(bundle, write_texts, tmp_path):

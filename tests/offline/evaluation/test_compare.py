@@ -234,3 +234,20 @@ def test_what_is_printed(compared):
         for number in numbers:
             assert f"{100 * number['mean']:.2f}" in line and f"± {100 * number['sd']:.2f}" in line
     assert "compare.json" in shown and "test without the texts that also stand in train or dev" in shown
+
+
+def test_auto_k_leaves_the_baselines_what_they_are(words, tmp_path):
+    run = tmp_path / "run"
+    given = words("compare", run, groups="auto", seeds=1)
+    code, _, said = gradsim(*given, "--methods", "multilingual,family,gradient,random", "--no-test")
+    assert code == 0, said
+    found = {name: result_of(run / "seed-0" / "group" / name, "groups") for name in result_of(run)["groups"]}
+    assert [group["members"] for group in found["multilingual"]["groups"]] == [list(LANGUAGES)]
+    assert [group["members"] for group in found["family"]["groups"]] == [[code] for code in LANGUAGES]
+    assert [(found[name]["solver"], found[name]["curve"]) for name in ("multilingual", "family")] == [
+        ("single", []),
+        ("family", []),
+    ]
+    sizes = [sorted(len(group["members"]) for group in found[name]["groups"]) for name in ("gradient", "random")]
+    assert sizes[0] == sizes[1] and len(found["gradient"]["curve"]) == 3
+    assert found["random"]["curve"] == found["gradient"]["curve"]

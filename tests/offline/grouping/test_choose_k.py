@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradsim_offline import plugins
+from gradsim_offline.config import Grouping
+from gradsim_offline.grouping._ask import ask_dev_texts
 from gradsim_offline.grouping._choose_k import candidates, choose, cross_fitted
+from gradsim_offline.grouping._problem import Problem
 from gradsim_offline.grouping._result import Groups, LanguageGroup
+from gradsim_offline.similarity._measured import Measured
 from gradsim_offline.training.fine_tune import RESULT
 from gradsim_shared.errors import DataError
 
@@ -82,3 +87,58 @@ def test_languages_without_dev_texts_cannot_be_judged(tmp_path):
     (tmp_path / RESULT).write_text(json.dumps({"judged": [], "history": []}))
     with pytest.raises(DataError, match="auto K needs dev texts, and a b c have none"):
         choose(TRIED, lambda *_: tmp_path)
+
+
+CODES = ("amh", "hau", "ibo", "kin", "swa", "yor")
+SIMILARITY = np.random.default_rng(5).uniform(-1, 1, (6, 6))
+
+
+@pytest.fixture
+def auto(tmp_path):
+    """Choose K for a solver, where a group of ``best`` members answers dev texts best."""
+
+    def choose_groups(solver, best, **more):
+        asked = []
+
+        def train(members, served):
+            asked.append(tuple(members))
+            folder = tmp_path / f"{solver}-{'-'.join(members)}-{'-'.join(served)}"
+            folder.mkdir(exist_ok=True)
+            score = 1 / (1 + abs(len(members) - best))
+            content = {"judged": list(served), "history": [{"half_0": score, "half_1": score}]}
+            (folder / RESULT).write_text(json.dumps(content))
+            return folder
+
+        measured = Measured("gradient", CODES, SIMILARITY, None, (), {}, {}, 0.0)
+        chosen = Grouping(solver=solver, groups="auto", **more)
+        return ask_dev_texts(measured, chosen, dict.fromkeys(CODES, 1), 0, train, lambda _: None), asked
+
+    return choose_groups
+
+
+@pytest.mark.parametrize("best", [1, 6])
+@pytest.mark.parametrize(
+    ("solver", "sizes"), [("single", [6]), ("each", [1] * 6), ("family", [2, 4])]
+)  # amh and hau are Afro-Asiatic, the others Atlantic-Congo
+def test_a_baseline_stays_what_it_is(auto, solver, sizes, best):
+    groups, trained = auto(solver, best)
+    assert sorted(len(group.members) for group in groups.groups) == sizes
+    assert (groups.solver, groups.curve, trained) == (solver, (), [])
+
+
+@pytest.mark.parametrize("best", [1, 2, 6])
+def test_random_groups_have_the_sizes_of_the_chosen_ones(auto, best):
+    """Random groups that dev texts chose among would be no groups by chance."""
+    (chosen, asked), (random, trained) = auto("exact", best), auto("random", best)
+    assert sorted(len(group.members) for group in random.groups) == sorted(len(g.members) for g in chosen.groups)
+    assert trained == asked and random.curve == chosen.curve
+    if best == 2:
+        assert random.solver == "random" and {g.members for g in random.groups} != {g.members for g in chosen.groups}
+
+
+@pytest.mark.filterwarnings("ignore:S is not symmetric")
+@pytest.mark.parametrize("solver", plugins.names("grouping"))
+def test_a_solver_says_when_it_does_not_read_k(solver):
+    module = plugins.load("grouping", solver)
+    found = {module.solve(Problem(SIMILARITY, k, np.zeros(6), CODES)).groups for k in (1, 2, 4, 6)}
+    assert getattr(module, "READS_K", True) == (len(found) > 1)

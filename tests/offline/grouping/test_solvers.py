@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from gradsim_offline.grouping._problem import Problem
 from gradsim_offline.grouping._result import name_groups, read_groups
 from gradsim_shared.errors import SettingsError
 
+pytestmark = pytest.mark.filterwarnings("ignore:S is not symmetric")
 CODES = ("amh", "hau", "ibo", "kin", "swa", "yor")
 FREE = ("single", "each", "family")  # of K
 matrices = st.integers(1, 5).flatmap(
@@ -99,6 +101,16 @@ def test_agglomerative_gives_the_clusters_of_scikit_learn(clusters):
     expected = AgglomerativeClustering(clusters, metric="precomputed", linkage="average").fit_predict(distance)
     assert adjusted_rand_score(expected, found.serving) == 1
     assert len(found.groups) == clusters
+
+
+def test_agglomerative_says_that_it_cannot_see_directions():
+    similarity = np.eye(3)
+    similarity[0, 2], similarity[2, 0] = 0.7, 0.2
+    with pytest.warns(UserWarning, match=r"differ by up to 0\.5\. agglomerative clusters the mean of both"):
+        agglomerative.solve(Problem(similarity, 2, np.zeros(3)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        agglomerative.solve(Problem((similarity + similarity.T) / 2, 2, np.zeros(3)))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -17,6 +17,7 @@ from gradsim_offline.config import Measuring
 from gradsim_offline.similarity import gradient
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._measured import SIMILARITY_FILE, read_measured
+from gradsim_offline.similarity._products import products
 from gradsim_offline.similarity.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
@@ -46,12 +47,18 @@ def test_cosines_equal_numpy(vectors):
     np.testing.assert_allclose(found, found.T, atol=1e-15)
 
 
+def compared(epochs, shares, languages, settings):
+    """Compare gradient vectors as an observer does."""
+    kept = [{name: products(halves) for name, halves in found.items()} for found in epochs]
+    return compare(kept, shares, languages, settings, 1.0)
+
+
 def test_similarity_is_the_mean_over_epochs_of_the_whole_gradients():
     torch.manual_seed(0)
     counts = torch.tensor([[1.0, 2, 5], [3, 2, 4]])
     shares = counts / counts.sum(0)
     epochs = [{name: torch.randn(2, 3, 7) for name in SETTINGS.layers} for _ in range(3)]
-    measured = compare(epochs, shares, ["amh", "hau", "yor"], SETTINGS, 1.0)
+    measured = compared(epochs, shares, ["amh", "hau", "yor"], SETTINGS)
     for name in SETTINGS.layers:
         whole = [
             (found[name].double() * counts.double()[..., None]).sum(0) / counts.double().sum(0)[:, None]
@@ -71,7 +78,7 @@ def test_a_silent_language_has_similarity_0_and_a_warning():
         found["head.out"][:, 1] = 0
     settings = SETTINGS.model_copy(update={"layers": ["head.out"]})
     with pytest.warns(UserWarning, match=r"no gradient at head\.out for hau: similarity 0"):
-        measured = compare(epochs, torch.full((2, 3), 0.5), ["amh", "hau", "yor"], settings, 0.0)
+        measured = compared(epochs, torch.full((2, 3), 0.5), ["amh", "hau", "yor"], settings)
     assert not measured.matrix[1].any() and not measured.matrix[:, 1].any()
     assert np.isfinite(measured.matrix).all() and np.isfinite(measured.split_half).all()
     assert measured.split_half[1] == 0
@@ -82,7 +89,7 @@ def test_a_language_of_one_text_has_split_half_0_not_nan():
     epochs[0]["head.out"][1, 0] = 0
     shares = torch.tensor([[1.0, 0.5], [0.0, 0.5]])
     settings = SETTINGS.model_copy(update={"layers": ["head.out"]})
-    measured = compare(epochs, shares, ["amh", "hau"], settings, 0.0)
+    measured = compared(epochs, shares, ["amh", "hau"], settings)
     assert measured.split_half[0] == 0
     assert measured.matrix[0, 0] == pytest.approx(1)
 
@@ -92,6 +99,47 @@ def test_shares_of_the_halves_add_up(tiny_mini, small):
     rows = [Row((1, 2), (0,), language, half) for language, half in [(0, 0), (0, 1), (0, 1), (2, 1)]]
     observer = GradientObserver(model, rows, ["head.out"], 3)
     np.testing.assert_allclose(observer.shares.T, [[1 / 3, 2 / 3], [0, 0], [0, 1]])
+
+
+def observed(tiny_mini, small, epochs, averaged=None):
+    """Watch the same few texts so many times, each an epoch; return the observer and the vectors of each epoch."""
+    model = text_classification.load_model(tiny_mini, small.labels).double()
+    rows = [Row((1, 2 + i), (i % 3,), i % 3, i // 3 % 2) for i in range(9)]
+    observer = GradientObserver(model, rows, ["head.out"], 3, averaged=averaged)
+    vectors = []
+    for epoch in range(epochs):
+        with observer.watch(range(9)):
+            inputs = torch.tensor([row.ids for row in rows]) + epoch
+            labels = torch.tensor([row.labels[0] for row in rows])
+            model(input_ids=inputs, attention_mask=torch.ones_like(inputs), labels=labels).loss.backward()
+        vectors.append(observer.half_means()["head.out"])
+        observer.end_epoch()
+    return observer, vectors
+
+
+def test_what_is_kept_does_not_grow_with_epochs_times_parameters(tiny_mini, small):
+    sizes = [sum(t.numel() for t in observed(tiny_mini, small, epochs)[0].state().values()) for epochs in (1, 2, 5)]
+    assert sizes[1] - sizes[0] == 6 * 6 and sizes[2] - sizes[0] == 4 * 6 * 6  # products of 2 halves x 3 languages
+
+
+@pytest.mark.parametrize("averaged", [None, 2])
+def test_of_an_epoch_stay_its_products_and_its_part_of_the_mean(tiny_mini, small, averaged):
+    observer, vectors = observed(tiny_mini, small, 3, averaged)
+    for found, halves in zip(observer.epochs, vectors, strict=True):
+        rows = halves.flatten(0, 1).numpy()
+        np.testing.assert_allclose(found["head.out"].flatten(2).flatten(0, 1), rows @ rows.T, rtol=1e-12)
+    torch.testing.assert_close(observer.means()["head.out"], torch.stack(vectors[:averaged]).mean(0))
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on(tiny_mini, small):
+    """It kept the vectors of every epoch."""
+    whole, vectors = observed(tiny_mini, small, 2)
+    old = {key: value for key, value in whole.state().items() if not key.startswith(("epoch.", "total."))}
+    old |= {f"epoch.{i}.head.out": halves for i, halves in enumerate(vectors)}
+    again = observed(tiny_mini, small, 0)[0]
+    again.restore(old)
+    assert all(torch.equal(whole.epochs[i]["head.out"], again.epochs[i]["head.out"]) for i in range(2))
+    assert torch.equal(whole.means()["head.out"], again.means()["head.out"])
 
 
 def train_on(small, encoder, directory, quiet, layers, **options):
@@ -167,12 +215,14 @@ def test_what_a_measurement_leaves_behind(small, tiny_mini, quiet, tmp_path):
     assert measured.matrix.shape == (3, 3) and len(measured.epochs) == 2
     np.testing.assert_allclose(measured.matrix.diagonal(), 1)
     kept = load_file(tmp_path / GRADIENTS_FILE)
-    assert set(kept) == {f"{layer}.{epoch}" for layer in SETTINGS.layers for epoch in range(2)}
-    assert kept["head.out.0"].shape[:2] == (2, 3)
+    assert set(kept) == {*SETTINGS.layers} | {f"{layer}.{epoch}" for layer in SETTINGS.layers for epoch in range(2)}
+    assert kept["head.out"].shape[:2] == (2, 3) and kept["head.out.0"].shape == (2, 3, 2, 3)
     counts = {code: len(small.split(code, "train")) for code in small.languages}
     halves = np.array([[n - n // 2, n // 2] for n in counts.values()]).T  # permutation % 2
-    vectors = (kept["head.out.1"].double().numpy() * (halves / halves.sum(0))[..., None]).sum(0)
-    np.testing.assert_allclose(measured.epochs[1], numpy_cosines(vectors), atol=1e-6)
+    weights = halves / halves.sum(0)
+    found = np.einsum("ai,aibj,bj->ij", weights, kept["head.out.1"].numpy(), weights)
+    lengths = np.sqrt(found.diagonal())
+    np.testing.assert_allclose(measured.epochs[1], found / np.outer(lengths, lengths), atol=1e-6)
     again = read_measured(tmp_path / SIMILARITY_FILE)
     assert again.languages == small.languages and again.settings["layers"] == SETTINGS.layers
     np.testing.assert_array_equal(again.matrix, measured.matrix)

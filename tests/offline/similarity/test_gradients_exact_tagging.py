@@ -180,7 +180,7 @@ def test_an_observed_epoch_is_the_mean_over_a_languages_words(tagger):
     for name, layers in tracked_layers(model, ["head.out", "encoder.1"]).items():
         parts = by_autograd(lambda ids, mask: model(ids, mask).logits, whole, layers, 3)
         expected = torch.cat([parts[path][0] for path in layers], dim=-1)
-        found = (observer.epochs[0][name] * torch.tensor(shares)[..., None]).sum(0)
+        found = (observer.means()[name] * torch.tensor(shares)[..., None]).sum(0)
         assert_equal(found[None], expected[None], 1e-9)
 
 

@@ -19,7 +19,7 @@ from gradsim_offline.similarity._measured import SIMILARITY_FILE
 from gradsim_offline.similarity.gradient import GRADIENTS_FILE
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
-from gradsim_offline.training import loop
+from gradsim_offline.training import loop, masked_language_modelling
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=3, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
@@ -53,7 +53,7 @@ def checkpoint_after_every_step(request, monkeypatch):
     if getattr(request, "param", True):
         eager = functools.partial(loop.train, save_every_seconds=-1.0)
         monkeypatch.setattr(fine_tuning, "train", eager)
-        monkeypatch.setattr(mini, "train", eager)
+        monkeypatch.setattr(masked_language_modelling, "train", eager)
 
 
 def tune(small, encoder, directory, progress):
