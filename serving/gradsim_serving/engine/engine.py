@@ -30,6 +30,9 @@ from gradsim_shared.routing import Route
 
 FOREVER = float("inf")
 
+LAST_BATCH_SECONDS = 20.0
+"""How long the end waits for batches that have begun: a large one on few cores takes some seconds."""
+
 CANARY = "123 abc"
 
 
@@ -183,6 +186,14 @@ class Engine:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+        await asyncio.to_thread(self._join)
+
+    def _join(self) -> None:
+        """Wait for the batches that still run: Python ends with an abort while one of its threads is inside a model."""
+        limit = time.monotonic() + LAST_BATCH_SECONDS
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, limit - time.monotonic()))
 
     def _ready(self, endpoint: str) -> Served:
         if self._closing:
