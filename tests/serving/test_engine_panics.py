@@ -118,5 +118,5 @@ def test_a_panic_at_a_canary_is_told_by_the_life_of_the_service(tiny, monkeypatc
         life._watch()
         life.require_ready()
     ill.append(True)
-    with pytest.raises(BundleError, match="group g0 does not answer: Panic: no memory"), living(tiny):
+    with pytest.raises(BundleError, match="group g0 cannot run a batch of its longest texts: no memory"), living(tiny):
         pass

@@ -148,7 +148,9 @@ def load_group_model(
     if is_new and settings.warm_tokens:
         try:
             warm_up(model, manifest.maximum_length, settings.warm_tokens)
-        except Exception as error:  # onnxruntime raises classes of its own
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # onnxruntime raises classes of its own; a panic in Rust is no Exception
             message = f"bundle {bundle.directory}: group {group.id} cannot run a batch of its longest texts: {error}"
             raise BundleError(message) from error
     return model

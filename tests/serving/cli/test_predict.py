@@ -166,6 +166,7 @@ def test_an_interrupt_leaves_whole_lines(tiny):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - background jobs ignore it
     )
     assert process.stdin is not None
     assert process.stdout is not None
