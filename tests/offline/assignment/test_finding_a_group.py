@@ -79,7 +79,7 @@ def test_the_score_chooses_unless_the_gradient_is_asked_to(found_by):
     turned, shown, _ = found_by(0.4, 0.6, "--by", "gradient")
     assert turned["group"] == turned["by_gradient"] == turned["groups"][0]["id"] == server
     assert (turned["by"], turned["by_score"]) == ("gradient", found["group"])
-    assert f"by gradient); by score to {found['group']}" in shown
+    assert f"by gradient); by score to {found['group']}" in shown and "--by score chooses it" in shown
 
 
 def test_a_gradient_that_is_sure_of_another_group_is_a_note():
