@@ -7,7 +7,7 @@ says what it gains. Interrupted, it goes on.
 
 The share thins what measuring and training see, text and label together. What needs no label sees all training texts
 at every share: the tokenizer, the IDF of the n-grams, and masked language modelling. So a small share is that of a task
-with few labels and plenty of text, not that of a language with little text.
+with few labels and plenty of text, not that of a language with little text. One encoder serves all shares, for the same reason.
 
     python bench/when_grouping_pays.py --out runs/map
     python bench/when_grouping_pays.py --encoders bag --shares 0.1 --groups 1,4,12
@@ -15,6 +15,7 @@ with few labels and plenty of text, not that of a language with little text.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def point(encoder: str, share: float, groups: list[int], seeds: int, data: str, 
         ENCODERS[encoder],
     )
     folder = out / f"{encoder}-{share:g}"
+    _share_start(folder, sorted(out.glob(f"{encoder}-*")))
     result = sweep_groups(
         settings, groups, folder, Progress(quiet=True), seeds=seeds, permutations=0, keep_models=False
     )
@@ -50,6 +52,17 @@ def point(encoder: str, share: float, groups: list[int], seeds: int, data: str, 
         for split in ("dev", "test")
     }
     return {"encoder": encoder, "share": share, "groups": scores["test"], "dev": scores["dev"]}
+
+
+def _share_start(folder: Path, others: list[Path]) -> None:
+    """Take the encoder, and its tokenizer, that another share made; the build's own records say whether it fits."""
+    made = next((other / "encoder" for other in others if (other / "encoder").is_dir()), None)
+    if made is None or (folder / "encoder").exists():
+        return
+    draft = folder / "encoder.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(made, draft)
+    draft.rename(folder / "encoder")
 
 
 def main() -> None:

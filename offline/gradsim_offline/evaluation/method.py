@@ -21,6 +21,7 @@ DEFAULT = (
     "typology",
     "embedding-plm",
     "embedding-ft",
+    "sprachbund",
     "gradient",
     "transfer",
     "random",
