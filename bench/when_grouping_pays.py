@@ -7,7 +7,8 @@ says what it gains. Interrupted, it goes on.
 
 The share thins what measuring and training see, text and label together. What needs no label sees all training texts
 at every share: the tokenizer, the IDF of the n-grams, and masked language modelling. So a small share is that of a task
-with few labels and plenty of text, not that of a language with little text. One encoder serves all shares, for the same reason.
+with few labels and plenty of text, not that of a language with little text. One encoder serves all shares, for the
+same reason.
 
     python bench/when_grouping_pays.py --out runs/map
     python bench/when_grouping_pays.py --encoders bag --shares 0.1 --groups 1,4,12
