@@ -77,8 +77,11 @@ class Measuring(Schedule):
         ["head.out"], description="tracked layers: head.out, head, encoder.<n>; the first decides"
     )
 
+    skipped_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="so many epochs, from the first, do not count in S: measuring after a warm start"
+    )
     averaged_epochs: Positive | None = Field(
-        None, description="S is the mean over so many epochs, from the first; none: over all"
+        None, description="S is the mean over so many epochs, from the first that counts; none: over all of these"
     )
     projection: Positive | None = Field(
         None, description="numbers kept of a tracked layer's weight gradient, at most (65536 for big layers); none: all"
@@ -86,8 +89,9 @@ class Measuring(Schedule):
 
     @model_validator(mode="after")
     def _no_more_than_there_are(self) -> Measuring:
-        if self.averaged_epochs is not None and self.averaged_epochs > self.epochs:
-            raise ValueError(f"averaged_epochs = {self.averaged_epochs}, and epochs = {self.epochs}")
+        if self.skipped_epochs + (self.averaged_epochs or 1) > self.epochs:
+            skipped = f"skipped_epochs = {self.skipped_epochs}, " if self.skipped_epochs else ""
+            raise ValueError(f"{skipped}averaged_epochs = {self.averaged_epochs}, and epochs = {self.epochs}")
         return self
 
     @field_validator("layers")

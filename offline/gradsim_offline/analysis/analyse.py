@@ -13,7 +13,7 @@ from gradsim_offline.analysis.correlations import FEWEST_LANGUAGES, correlate
 from gradsim_offline.analysis.findings import Agreement, Findings, Matrix, Pairing, Seeds, Stability
 from gradsim_offline.analysis.materials import Request, Work, find_keywords, load_data, measured_here, topics
 from gradsim_offline.analysis.regrouping import Regrouped, regroup
-from gradsim_offline.analysis.stability import Halves, Interval, averaged_epochs, bootstrap, over_epochs, over_halves
+from gradsim_offline.analysis.stability import Halves, Interval, bootstrap, over_epochs, over_halves
 from gradsim_offline.analysis.untrained import check_untrained
 from gradsim_offline.progress import Progress
 from gradsim_shared.errors import DataError, GradsimError
@@ -104,7 +104,7 @@ def _stabilities(work: Work) -> list[Stability]:
 
 def _interval(work: Work, similarity: found.Similarity, halves: Halves | None) -> Interval | None:
     size = len(similarity.measured.languages)
-    epochs = similarity.measured.epochs[: averaged_epochs(similarity.measured)]
+    epochs = similarity.measured.epochs[similarity.measured.counted]
     drawn = np.array(epochs) if halves is None else halves.matrices.reshape(-1, size, size)
     enough = len(drawn) > 1 and bool(np.isfinite(drawn).all())
     return bootstrap(drawn, draws=work.request.draws, seed=work.request.seed) if enough else None

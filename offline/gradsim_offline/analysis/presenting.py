@@ -96,8 +96,9 @@ def _stability(found: Sequence[Stability]) -> Table:
         )
     drawn = ", ".join(sorted({f"{one.interval.drawn_from} matrices" for one in found if one.interval}))
     remark = (
-        "epochs: Pearson r of every epoch's S with the final one, the mean of the first measuring.averaged_epochs, or "
-        "of all; the rest is about the final S. halves: r of the S of two halves of the data. whole: reliability of "
+        "epochs: Pearson r of every epoch's S with the final one, the mean of those that measuring.skipped_epochs and "
+        "averaged_epochs leave; the rest is about the final S. halves: r of the S of two halves of the data. whole: "
+        "reliability of "
         "the S of all data, by Spearman-Brown. noise: standard deviation of an entry of S from the choice of texts. "
         "own: mean split-half similarity of a language with itself.\n"
         f"interval: mean width of the 95 % bootstrap intervals of the entries, drawn from {drawn or 'nothing'} (its "

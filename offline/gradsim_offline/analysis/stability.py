@@ -1,6 +1,6 @@
 """How far S can be relied on: over epochs, over halves of the data, over seeds, and what bootstrap says of an entry.
 
-What is said of S is said of the S that was used: the mean over the first ``measuring.averaged_epochs``, or over all.
+What is said of S is said of the S that was used: the mean over some epochs, or over all (``Measured.counted``).
 """
 
 from __future__ import annotations
@@ -68,15 +68,6 @@ class Interval:
     clear: float
 
 
-def averaged_epochs(measured: Measured) -> int | None:
-    """Return over how many epochs, from the first, S is the mean; ``None``: all.
-
-    Only measures with tracked layers average so; ``lookahead`` has the setting in its schedule, and takes all.
-    """
-    number = measured.settings.get("averaged_epochs") if measured.layers else None
-    return None if number is None else int(number)
-
-
 def over_epochs(measured: Measured) -> tuple[Correlation, ...]:
     """Correlate every epoch's S with the final one, the mean of some or all; none when nothing was kept per epoch."""
     return tuple(correlate(matrix, measured.matrix) for matrix in measured.epochs)
@@ -108,7 +99,7 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
         raise DataError(f"{gradients} is not about the {len(measured.languages)} languages beside it; measure again")
     found = [halves if halves.dim() == _OF_PRODUCTS else products(halves) for halves in found]
     every = np.array([[to_cosines(of_half(epoch, half)) for epoch in found] for half in range(2)])
-    matrices = every[:, : averaged_epochs(measured)]
+    matrices = every[:, measured.counted]
     first, second = matrices.mean(axis=1)
     agreement = correlate(first, second)
     differences = pairs(first, ordered=False) - pairs(second, ordered=False)

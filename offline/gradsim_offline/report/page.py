@@ -72,7 +72,7 @@ def render(
             chosen=chosen(curve),
             curve_drawing=k_curve(curve),
             changes=changes,
-            epochs_used=_epochs_used(manifest),
+            epochs_used=_epochs_used(measured),
             convergence=_groups.convergence(changes),
             conflicts=_conflicts.conflicts(trainings),
             identifier_splits=splits,
@@ -114,11 +114,13 @@ def drawings(
     return [drawing for drawing in found if drawing]
 
 
-def _epochs_used(manifest: Manifest) -> int | None:
-    """Return over how many epochs S was averaged; ``None``: over all."""
-    measuring = manifest.provenance.settings.get("measuring")
-    epochs = measuring.get("averaged_epochs") if isinstance(measuring, Mapping) else None
-    return epochs if isinstance(epochs, int) else None
+def _epochs_used(measured: Measured) -> str:
+    """Say over which epochs S was averaged."""
+    of = len(measured.epochs)
+    used = range(1, of + 1)[measured.counted]
+    if len(used) == of:
+        return f"all {of} epochs"
+    return f"{f'epochs {used[0]} to {used[-1]}' if len(used) > 1 else f'epoch {used[0]}'} of {of}"
 
 
 def _models(manifest: Manifest) -> list[Model]:

@@ -41,6 +41,14 @@ class Measured:
     settings: Mapping[str, Any]
     seconds: float
 
+    @property
+    def counted(self) -> slice:
+        """The epochs that S is the mean of.
+
+        Only measures with tracked layers average so; ``lookahead`` has the settings in its schedule, and takes all.
+        """
+        return counted_epochs(self.settings) if self.layers else slice(None)
+
     def save(self, path: Path) -> None:
         """Write it as JSON."""
         write_json(
@@ -56,6 +64,12 @@ class Measured:
                 "seconds": round(self.seconds, 1),
             },
         )
+
+
+def counted_epochs(settings: Mapping[str, Any]) -> slice:
+    """Return the epochs that ``skipped_epochs`` and ``averaged_epochs`` leave; settings of before may lack either."""
+    first, number = settings.get("skipped_epochs") or 0, settings.get("averaged_epochs")
+    return slice(first, None if number is None else first + number)
 
 
 def read_measured(path: Path) -> Measured:

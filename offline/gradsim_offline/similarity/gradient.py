@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gradsim_offline.config import Measuring
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._joint_run import train_jointly
-from gradsim_offline.similarity._measured import Measured
+from gradsim_offline.similarity._measured import Measured, counted_epochs
 from gradsim_offline.similarity._products import of_wholes, own_cosines, products, to_cosines
 from gradsim_offline.similarity._tracking import GradientTracker, tracked_layers
 from gradsim_offline.training.batching import Row
@@ -29,7 +29,7 @@ def measure(context: Context) -> Measured:
     """Train one joint model on mixed batches and compare the languages' gradients on the way.
 
     Per epoch, a language's gradient is the mean over its examples (over its words, for tagging); ``S_epoch[i, j]`` is
-    the cosine of two of them, and S the mean over epochs (the first few, if so set). The joint model (its best dev
+    the cosine of two of them, and S the mean over epochs (some of them, if so set). The joint model (its best dev
     epoch) and ``gradients.safetensors`` are left in the context's directory: by ``<layer>`` the gradient vectors, mean
     over these epochs, ``[2 halves, languages, parameters]``; by ``<layer>.<epoch>`` their inner products, ``[2 halves,
     languages, 2 halves, languages]``.
@@ -48,7 +48,7 @@ def measure(context: Context) -> Measured:
             len(languages),
             projection=settings.projection,
             seed=context.seed,
-            averaged=settings.averaged_epochs,
+            counted=counted_epochs(settings.model_dump()),
         )
 
     observer = train_jointly(context, observe)
@@ -78,10 +78,10 @@ def compare(
         whole = [of_wholes(found[name], shares) for found in epochs]
         _warn_of_silence(whole, languages, name)
         by_epoch[name] = [to_cosines(found) for found in whole]
-    averaged = slice(settings.averaged_epochs)
-    layers = {name: np.mean(matrices[averaged], axis=0) for name, matrices in by_epoch.items()}
+    counted = counted_epochs(settings.model_dump())
+    layers = {name: np.mean(matrices[counted], axis=0) for name, matrices in by_epoch.items()}
     first = settings.layers[0]
-    own = np.mean([own_cosines(found[first]) for found in epochs[averaged]], axis=0)
+    own = np.mean([own_cosines(found[first]) for found in epochs[counted]], axis=0)
     return Measured(
         "gradient",
         tuple(languages),
@@ -122,7 +122,7 @@ class GradientObserver:
         languages: How many languages there are.
         projection: How many numbers to keep of a layer's weight gradient, at most; ``None``: all.
         seed: Seeds the projection.
-        averaged: Over how many epochs, from the first, the mean gradients are taken; ``None``: all.
+        counted: The epochs over which the mean gradients are taken.
     """
 
     def __init__(
@@ -134,9 +134,9 @@ class GradientObserver:
         *,
         projection: int | None = None,
         seed: int = 0,
-        averaged: int | None = None,
+        counted: slice = slice(None),
     ) -> None:
-        self._averaged = averaged
+        self._counted = counted
         self._names = tracked_layers(model, layers)
         self._tracker = GradientTracker(
             {path: layer for found in self._names.values() for path, layer in found.items()},
@@ -152,7 +152,7 @@ class GradientObserver:
             counts[row.half, row.language] += row.units
         self.shares = counts / counts.sum(0).clamp(min=1)
         self.epochs: list[dict[str, Tensor]] = []  # {name: [2, languages, 2, languages]}
-        self._totals: dict[str, Tensor] = {}  # {name: [2, languages, parameters]}, over the averaged epochs
+        self._totals: dict[str, Tensor] = {}  # {name: [2, languages, parameters]}, over the epochs that count
 
     @contextmanager
     def watch(self, indices: Sequence[int]) -> Iterator[None]:
@@ -167,8 +167,8 @@ class GradientObserver:
         return {name: torch.cat([found[path].cpu() for path in paths], dim=-1) for name, paths in self._names.items()}
 
     def means(self) -> dict[str, Tensor]:
-        """Return the mean over the averaged epochs, ``{name: [2, languages, parameters]}``."""
-        many = len(self.epochs[: self._averaged])
+        """Return the mean over the epochs that count, ``{name: [2, languages, parameters]}``."""
+        many = len(self.epochs[self._counted])
         return {name: total / many for name, total in self._totals.items()}
 
     def end_epoch(self) -> None:
@@ -178,7 +178,7 @@ class GradientObserver:
 
     def _take(self, found: dict[str, Tensor]) -> None:
         self.epochs.append({name: products(halves) for name, halves in found.items()})
-        if self._averaged is None or len(self.epochs) <= self._averaged:
+        if len(self.epochs) in range(1, len(self.epochs) + 1)[self._counted]:
             for name, halves in found.items():
                 self._totals[name] = self._totals[name].add_(halves) if name in self._totals else halves.clone()
 

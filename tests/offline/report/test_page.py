@@ -215,11 +215,20 @@ def test_convergence(read):
     assert page.rows_of("2 to 3") == [["2 to 3", "0.000", "0.000"]]
 
 
-def test_mean_over_the_first_epochs_only(read):
-    provenance = make_manifest().provenance.model_copy(update={"settings": {"measuring": {"averaged_epochs": 2}}})
-    measured = make_measured(matrix=np.full((4, 4), 0.125), layers={"head.out": np.full((4, 4), 0.75)})
-    page = read(render(make_manifest(provenance=provenance), measured, make_evaluated(), COUNTS))
-    assert "from the mean of the first 2 of 3 epochs" in page.text
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "all 3 epochs"),
+        ({"averaged_epochs": 2}, "epochs 1 to 2 of 3"),
+        ({"skipped_epochs": 1}, "epochs 2 to 3 of 3"),
+        ({"skipped_epochs": 1, "averaged_epochs": 1}, "epoch 2 of 3"),
+    ],
+)
+def test_mean_over_some_epochs_only(read, settings, said):
+    layers = {"head.out": np.full((4, 4), 0.75)}
+    measured = make_measured(matrix=np.full((4, 4), 0.125), layers=layers, settings=settings)
+    page = read(render(make_manifest(), measured, make_evaluated(), COUNTS))
+    assert f"from the mean of {said}." in page.text
     assert "Hausa from Amharic: 0.125" in page.text  # what the groups were chosen from
 
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from gradsim_offline.config import Measuring
@@ -72,6 +73,25 @@ def test_similarity_is_the_mean_over_epochs_of_the_whole_gradients():
     np.testing.assert_allclose(measured.split_half, np.mean(own, axis=0), atol=1e-12)
 
 
+def test_s_after_a_warm_start_is_that_of_the_later_epochs():
+    epochs = [{name: torch.randn(2, 3, 7) for name in SETTINGS.layers} for _ in range(3)]
+    shares = torch.full((2, 3), 0.5)
+
+    def measured(chosen, **changes):
+        return compared(chosen, shares, ["amh", "hau", "yor"], SETTINGS.model_copy(update=changes))
+
+    warm, later = measured(epochs, skipped_epochs=1, averaged_epochs=1), measured(epochs[1:2])
+    np.testing.assert_array_equal(warm.matrix, later.matrix)
+    np.testing.assert_array_equal(warm.split_half, later.split_half)
+    assert len(warm.epochs) == 3 and warm.counted == slice(1, 2)
+
+
+@pytest.mark.parametrize("chosen", [{"skipped_epochs": 3}, {"skipped_epochs": 2, "averaged_epochs": 2}])
+def test_epochs_that_there_are_not(chosen):
+    with pytest.raises(ValidationError, match="and epochs = 3"):
+        Measuring(epochs=3, **chosen)
+
+
 def test_a_silent_language_has_similarity_0_and_a_warning():
     epochs = [{"head.out": torch.randn(2, 3, 5)} for _ in range(2)]
     for found in epochs:
@@ -101,11 +121,11 @@ def test_shares_of_the_halves_add_up(tiny_mini, small):
     np.testing.assert_allclose(observer.shares.T, [[1 / 3, 2 / 3], [0, 0], [0, 1]])
 
 
-def observed(tiny_mini, small, epochs, averaged=None):
+def observed(tiny_mini, small, epochs, counted=slice(None)):
     """Watch the same few texts so many times, each an epoch; return the observer and the vectors of each epoch."""
     model = text_classification.load_model(tiny_mini, small.labels).double()
     rows = [Row((1, 2 + i), (i % 3,), i % 3, i // 3 % 2) for i in range(9)]
-    observer = GradientObserver(model, rows, ["head.out"], 3, averaged=averaged)
+    observer = GradientObserver(model, rows, ["head.out"], 3, counted=counted)
     vectors = []
     for epoch in range(epochs):
         with observer.watch(range(9)):
@@ -122,13 +142,13 @@ def test_what_is_kept_does_not_grow_with_epochs_times_parameters(tiny_mini, smal
     assert sizes[1] - sizes[0] == 6 * 6 and sizes[2] - sizes[0] == 4 * 6 * 6  # products of 2 halves x 3 languages
 
 
-@pytest.mark.parametrize("averaged", [None, 2])
-def test_of_an_epoch_stay_its_products_and_its_part_of_the_mean(tiny_mini, small, averaged):
-    observer, vectors = observed(tiny_mini, small, 3, averaged)
+@pytest.mark.parametrize("counted", [slice(None), slice(0, 2), slice(1, 2), slice(1, None)])
+def test_of_an_epoch_stay_its_products_and_its_part_of_the_mean(tiny_mini, small, counted):
+    observer, vectors = observed(tiny_mini, small, 3, counted)
     for found, halves in zip(observer.epochs, vectors, strict=True):
         rows = halves.flatten(0, 1).numpy()
         np.testing.assert_allclose(found["head.out"].flatten(2).flatten(0, 1), rows @ rows.T, rtol=1e-12)
-    torch.testing.assert_close(observer.means()["head.out"], torch.stack(vectors[:averaged]).mean(0))
+    torch.testing.assert_close(observer.means()["head.out"], torch.stack(vectors[counted]).mean(0))
 
 
 def test_a_checkpoint_of_an_earlier_version_goes_on(tiny_mini, small):
