@@ -19,7 +19,6 @@ from gradsim_offline.adaptation.perplexity import Perplexity, mean, perplexities
 from gradsim_offline.adaptation.text_folders import Unlabelled
 from gradsim_offline.adaptation.text_stream import Texts
 from gradsim_offline.config import Adapting
-from gradsim_offline.devices import keep_memory
 from gradsim_offline.encoders._loading import copy_tokenizer
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import WORK, write_json
@@ -62,7 +61,6 @@ def adapt(
     Raises:
         ModelError: The encoder cannot be loaded, has no masked-language-modelling head or no mask token.
     """
-    keep_memory()
     masked = open_masked(encoder, maximum_length=maximum_length, seed=seed)
     if masked.new_head:
         progress.note(f"  {encoder} was saved without its masked-language-modelling head: a new one starts at random")

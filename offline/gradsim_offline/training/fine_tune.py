@@ -15,7 +15,6 @@ from torch import nn
 from gradsim_offline import plugins
 from gradsim_offline.config import Schedule, Training
 from gradsim_offline.dataset import AnyExample, Dataset
-from gradsim_offline.devices import keep_memory
 from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.progress import Progress
 from gradsim_offline.stages import WORK, write_json
@@ -74,7 +73,6 @@ def fine_tune(
     Raises:
         SettingsError: The strategy is not possible with these data, or not while gradients are watched.
     """
-    keep_memory()
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
     torch.manual_seed(seed)  # the new head
     model = task.load_model(encoder, dataset.labels, new_head=new_head)

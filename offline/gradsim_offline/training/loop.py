@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from gradsim_offline.devices import keep_memory
 from gradsim_offline.progress import Advance
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
@@ -90,6 +91,7 @@ def train(
     Raises:
         ModelError: The loss is no longer a number.
     """
+    keep_memory()
     seed_everything(seed)
     model.to(device)
     optimizer = Optimizer(model, weight_decay=weight_decay, device=device, sparse_rate=sparse_rate)
