@@ -22,6 +22,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling, MaskedLMOutput, SequenceClassifierOutput
 
+from gradsim_offline.encoders._masked_loss import summed_cross_entropy
+
 _PRIME = 2_147_483_647  # 2^31 - 1: products with _MULTIPLIER stay below 2^63
 _MULTIPLIER = 1_000_003
 
@@ -261,11 +263,19 @@ class MiniForMaskedLM(MiniPreTrainedModel):
         labels: Tensor | None = None,
         **_: Any,  # noqa: ANN401
     ) -> MaskedLMOutput:
-        """Predict pieces; with ``labels`` (``-100``: not asked) only the asked positions are computed."""
+        """Predict pieces; with ``labels`` (``-100``: not asked) only the asked positions are computed.
+
+        In training on a CPU there are no logits: the loss is taken slice by slice.
+        """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         hidden = self.mini.encoder(input_ids, mask)
         asked = hidden if labels is None else hidden[labels != -100]  # [asked, width]
-        logits = F.linear(self.norm(F.gelu(self.dense(asked))), self.mini.encoder.word_embeddings.weight, self.bias)
+        predicted = self.norm(F.gelu(self.dense(asked)))
+        weight = self.mini.encoder.word_embeddings.weight
+        if labels is not None and self.training and hidden.device.type == "cpu":
+            total = summed_cross_entropy(predicted, weight, self.bias, labels[labels != -100])
+            return MaskedLMOutput(loss=total / max(1, len(asked)))
+        logits = F.linear(predicted, weight, self.bias)
         loss = None
         if labels is not None:  # a batch in which nothing is asked has the loss 0
             loss = F.cross_entropy(logits, labels[labels != -100], reduction="sum") / max(1, len(asked))
