@@ -78,10 +78,10 @@ class Measuring(Schedule):
     )
 
     skipped_epochs: Annotated[int, Field(ge=0)] = Field(
-        0, description="so many epochs, from the first, do not count in S: measuring after a warm start"
+        0, description="gradient only: so many epochs, from the first, do not count in S: a warm start"
     )
     averaged_epochs: Positive | None = Field(
-        None, description="S is the mean over so many epochs, from the first that counts; none: over all of these"
+        None, description="gradient only: S is the mean over so many epochs, from the first that counts; none: all"
     )
     projection: Positive | None = Field(
         None, description="numbers kept of a tracked layer's weight gradient, at most (65536 for big layers); none: all"

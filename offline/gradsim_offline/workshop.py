@@ -137,11 +137,11 @@ class Workshop:
         settings = self.settings
         options = plugins.options("similarity", settings.measure, settings.similarity)
         measure = plugins.load("similarity", settings.measure)
-        fingerprint, trains = getattr(measure, "fingerprint", None), getattr(measure, "trains", None)
+        reads, fingerprint, trains = (getattr(measure, name, None) for name in ("reads", "fingerprint", "trains"))
         return {
             **self.trainer.common,
             "measure": settings.measure,
-            "measuring": settings.measuring.model_dump(),
+            **({"measuring": reads(settings.measuring)} if reads else {}),
             "encoder": encoder.digest,
             **({"options": options.model_dump(mode="json")} if options else {}),
             **(self.trainer.schedule if trains and trains(options) else {}),

@@ -171,7 +171,8 @@ def _cells(
             if variant:
                 run.progress.note(f"{of_seeds}, {variant}", heading=True)
             start, folder = starts[variant], variants.folder(run, seed, variant)
-            measured_in = variants.folder(run, seed, "") if start == encoder else None
+            shared = variants.shares_start(found[0].settings, start, settings, encoder)
+            measured_in = variants.folder(run, seed, "") if shared else None
             cells += SeedCells(found, seed, dataset, task, start, folder, keep_models, measured_in).compute(say)
     return cells
 

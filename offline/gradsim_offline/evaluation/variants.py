@@ -122,6 +122,11 @@ def prepare_encoder(work: Workshop, base: Settings, variant: str) -> Encoder:
     return work.prepare_encoder()
 
 
+def shares_start(settings: Settings, encoder: Encoder, base: Settings, start: Encoder) -> bool:
+    """Say whether what was measured for the comparison holds for a variant, too: they start from the same."""
+    return encoder == start and all(getattr(settings, name) == getattr(base, name) for name in STARTS)
+
+
 def folder(run: Run, seed: int, variant: str) -> Run:
     """Return where a seed's cells of a variant lie."""
     return _inside(_inside(run, f"seed-{seed}"), variant)

@@ -45,7 +45,7 @@ class Measured:
     def counted(self) -> slice:
         """The epochs that S is the mean of.
 
-        Only measures with tracked layers average so; ``lookahead`` has the settings in its schedule, and takes all.
+        Only measures with tracked layers average so; of ``lookahead``, earlier versions wrote the settings down, too.
         """
         return counted_epochs(self.settings) if self.layers else slice(None)
 

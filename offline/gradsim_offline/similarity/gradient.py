@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,13 @@ from gradsim_offline.similarity._tracking import GradientTracker, tracked_layers
 from gradsim_offline.training.batching import Row
 
 GRADIENTS_FILE = "gradients.safetensors"
+_OF_PRODUCTS = 4  # dimensions: halves and languages, twice
 Matrix = NDArray[np.float64]
+
+
+def reads(measuring: Measuring) -> dict[str, Any]:
+    """Return what of the section ``measuring`` this measure depends on: all."""
+    return measuring.model_dump()
 
 
 def measure(context: Context) -> Measured:
@@ -48,7 +55,7 @@ def measure(context: Context) -> Measured:
             len(languages),
             projection=settings.projection,
             seed=context.seed,
-            counted=counted_epochs(settings.model_dump()),
+            counted=counted_epochs(reads(settings)),
         )
 
     observer = train_jointly(context, observe)
@@ -78,7 +85,7 @@ def compare(
         whole = [of_wholes(found[name], shares) for found in epochs]
         _warn_of_silence(whole, languages, name)
         by_epoch[name] = [to_cosines(found) for found in whole]
-    counted = counted_epochs(settings.model_dump())
+    counted = counted_epochs(reads(settings))
     layers = {name: np.mean(matrices[counted], axis=0) for name, matrices in by_epoch.items()}
     first = settings.layers[0]
     own = np.mean([own_cosines(found[first]) for found in epochs[counted]], axis=0)
@@ -89,7 +96,7 @@ def compare(
         own,
         tuple(by_epoch[first]),
         layers,
-        settings.model_dump(),
+        reads(settings),
         seconds,
     )
 
@@ -194,9 +201,9 @@ class GradientObserver:
         numbers = sorted({int(key.split(".")[1]) for key in state if key.startswith("epoch.")})
         finished = [{name: state[f"epoch.{i}.{name}"] for name in self._names} for i in numbers]
         self.epochs, self._totals = [], {}
-        if numbers and not any(key.startswith("total.") for key in state):
-            for found in finished:
+        for found in finished:
+            if all(kept.dim() == _OF_PRODUCTS for kept in found.values()):
+                self.epochs.append(found)
+            else:
                 self._take(found)
-        elif numbers:
-            self.epochs = finished
-            self._totals = {name: state[f"total.{name}"] for name in self._names}
+        self._totals |= {name: state[key] for name in self._names if (key := f"total.{name}") in state}

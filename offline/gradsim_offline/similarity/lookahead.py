@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from gradsim_offline.config import Positive, Section, Share
+from gradsim_offline.config import Measuring, Positive, Section, Share
 from gradsim_offline.encoders._loading import load_tokenizer
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._joint_run import train_jointly
@@ -33,6 +33,11 @@ class Options(Section):
         32, description="training texts per language to step on, and as many to judge on; 0: the training batch, as TAG"
     )
     gain: Share = Field(0.01, description="share of its own loss that a language's step is to take away, on average")
+
+
+def reads(measuring: Measuring) -> dict[str, Any]:
+    """Return what of the section ``measuring`` this measure depends on: the schedule of the joint run."""
+    return measuring.model_dump(exclude={"layers", "projection", "skipped_epochs", "averaged_epochs"})
 
 
 def measure(context: Context) -> Measured:
@@ -70,7 +75,7 @@ def measure(context: Context) -> Measured:
         )
 
     observer = train_jointly(context, observe)
-    settings = {**context.measuring.model_dump(exclude={"layers"}), **options.model_dump()}
+    settings = {**reads(context.measuring), **options.model_dump()}
     return summarise(*observer.epochs, languages, settings, time.monotonic() - started)
 
 

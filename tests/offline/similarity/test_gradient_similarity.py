@@ -162,6 +162,17 @@ def test_a_checkpoint_of_an_earlier_version_goes_on(tiny_mini, small):
     assert torch.equal(whole.means()["head.out"], again.means()["head.out"])
 
 
+@pytest.mark.parametrize("finished", [1, 2, 3])
+def test_a_checkpoint_of_before_the_epochs_that_count_goes_on(tiny_mini, small, finished):
+    part, vectors = observed(tiny_mini, small, finished, slice(2, None))
+    again = observed(tiny_mini, small, 0, slice(2, None))[0]
+    again.restore(part.state())
+    assert [kept["head.out"].shape for kept in again.epochs] == [(2, 3, 2, 3)] * finished
+    assert all(torch.equal(a["head.out"], b["head.out"]) for a, b in zip(part.epochs, again.epochs, strict=True))
+    if finished > 2:
+        assert torch.equal(again.means()["head.out"], vectors[2])
+
+
 def train_on(small, encoder, directory, quiet, layers, **options):
     made = []
 
