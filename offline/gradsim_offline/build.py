@@ -63,6 +63,7 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
         progress.note(note)
     with run.locked():
         work = Workshop(settings, dataset, plugins.load("tasks", dataset.task), run)
+        work.check()
         work.save_settings()
         for stage in stages(work):
             if stage == until:

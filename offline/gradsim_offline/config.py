@@ -91,7 +91,10 @@ class Measuring(Schedule):
     def _no_more_than_there_are(self) -> Measuring:
         if self.skipped_epochs + (self.averaged_epochs or 1) > self.epochs:
             skipped = f"skipped_epochs = {self.skipped_epochs}, " if self.skipped_epochs else ""
-            raise ValueError(f"{skipped}averaged_epochs = {self.averaged_epochs}, and epochs = {self.epochs}")
+            raise ValueError(
+                f"{skipped}averaged_epochs = {self.averaged_epochs}, and epochs = {self.epochs}: "
+                "skipped and averaged must be no more than there are"
+            )
         return self
 
     @field_validator("layers")
@@ -138,6 +141,9 @@ class Adapting(Section):
         None, description="texts of a language in an epoch, at most, drawn anew for each; none: no limit"
     )
     held_out: Positive = Field(500, description="texts of a language that perplexity is measured on, at most")
+
+
+CONSTRAINTS = ("must_link", "cannot_link", "largest_group", "budget")
 
 
 class Grouping(Section):

@@ -69,10 +69,7 @@ def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequenc
     """
     given = {name: value for name, value in options.items() if value is not None}
     given.update(_assignment(text) for text in assignments)
-    data_dir = given.get("data_dir")
-    values = _recipe(
-        recipe, str(given.get("data", "demo")), str(given.get("model", "mini")), Path(data_dir) if data_dir else None
-    )
+    values = _recipe(recipe, given)
     for name, value in given.items():
         _put(values, name, value)
     try:
@@ -100,13 +97,18 @@ def changed(settings: Settings, name: str, value: object) -> Settings:
         raise SettingsError(_first_problem(error)) from error
 
 
-def _recipe(name: str | None, data: str, model: str, data_dir: Path | None) -> dict[str, Any]:
-    """Return a recipe's values; one of the user's own lies over the default for its data set and model."""
-    if name is None or not name.endswith(".toml"):
-        return read_recipe(name or default_recipe(data, model, data_dir))
-    own = read_recipe(name)
-    folder = Path(own["data_dir"]) if "data_dir" in own else data_dir
-    values = read_recipe(default_recipe(str(own.get("data", data)), str(own.get("model", model)), folder))
+def _recipe(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's values; one of the user's own lies over the default for the data set and model that are used.
+
+    Args:
+        name: As for ``resolve``.
+        given: What options and assignments say; it goes before the user's own recipe.
+    """
+    file = name is not None and name.endswith(".toml")
+    own = read_recipe(str(name)) if file else {}
+    used = {"data": "demo", "model": "mini", "data_dir": None} | own | dict(given)
+    folder = Path(str(used["data_dir"])) if used["data_dir"] else None
+    values = read_recipe(name if name and not file else default_recipe(str(used["data"]), str(used["model"]), folder))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             values[key] |= value
@@ -141,7 +143,10 @@ def _first_problem(error: ValidationError) -> str:
         guesses = nearest(name, setting_names()) or nearest(name.rpartition(".")[2], setting_names())
         meant = f" Did you mean {' or '.join(guesses)}?" if guesses else ""
         return f"unknown setting {name!r}.{meant} `gradsim-offline settings` shows all of them"
-    return f"{name} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+    problem = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict):  # about several settings of a section
+        return f"{name}: {problem}"
+    return f"{name} = {first['input']!r}: {problem}"
 
 
 def setting_names() -> list[str]:

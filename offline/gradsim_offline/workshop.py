@@ -16,7 +16,7 @@ import numpy as np
 from gradsim_offline import plugins
 from gradsim_offline.config import Settings
 from gradsim_offline.dataset import Dataset
-from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver, solver_to_try
+from gradsim_offline.grouping._ask import ask_dev_texts, ask_solver, reads_k, solver_to_try
 from gradsim_offline.grouping._constraints import check_constraints
 from gradsim_offline.grouping._problem import Problem, read_constraints
 from gradsim_offline.grouping._result import GROUPS_FILE, Groups, read_groups
@@ -59,13 +59,17 @@ class Workshop:
         sizes = self.dataset.counts("train")
         languages = self.dataset.languages
         constraints = read_constraints(chosen, languages, [sizes[code] for code in languages])
-        if chosen.groups == "auto":
-            return
-        check_constraints(Problem(np.eye(count), chosen.groups, np.zeros(count), languages, constraints))
-        if (
-            chosen.groups > count
-        ):  # no error: K is a largest number, and more than N where few languages meet the default
-            self.run.progress.note(f"K = {chosen.groups} groups of {count} languages: there will be {count} at most")
+        given = chosen.groups != "auto" and reads_k(chosen)
+        groups = int(chosen.groups) if given else count  # auto tries every language alone, too
+        check_constraints(Problem(np.eye(count), groups, np.zeros(count), languages, constraints))
+        without = [code for code in languages if not self.dataset.split(code, "dev")]
+        if solver_to_try(chosen) and without:
+            raise DataError(
+                f"{self.dataset.name}: {', '.join(without)} has no dev split, and auto K chooses by dev texts; add "
+                "one, leave the language out (--languages), or give K as a number"
+            )
+        if groups > count:  # no error: K is a largest number, and more than N where few languages meet the default
+            self.run.progress.note(f"K = {groups} groups of {count} languages: there will be {count} at most")
 
     def check_strategy(self) -> None:
         """Find before anything is trained what the training strategy cannot do with these data, if it can tell.
@@ -89,15 +93,26 @@ class Workshop:
         """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked."""
         return self.trainer.prepare_encoder()
 
-    def save_settings(self) -> None:
-        """Write the resolved settings to the run directory; check that each language can be trained."""
+    def check(self) -> None:
+        """Find before anything is trained what cannot work with these settings and data.
+
+        Raises:
+            DataError: A language has no training texts, or lacks what the measure or auto K needs.
+            SettingsError: Measure, solver, constraints or strategy are not possible.
+        """
         for language in self.dataset.languages:
             if not self.dataset.split(language, "train"):
                 raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
         plugins.load("grouping", self.settings.grouping.solver).check(len(self.dataset.languages))
-        plugins.options("similarity", self.settings.measure, self.settings.similarity)
+        options = plugins.options("similarity", self.settings.measure, self.settings.similarity)
+        possible = getattr(plugins.load("similarity", self.settings.measure), "check", None)
+        if possible:
+            possible(self.dataset, options)
         self._check_grouping()
         self.check_strategy()
+
+    def save_settings(self) -> None:
+        """Write the resolved settings to the run directory, and say what they are about."""
         write_json(self.run.directory / "settings.json", self.settings.model_dump(mode="json"))
         counts = {split: sum(self.dataset.counts(split).values()) for split in ("train", "dev", "test")}
         self.run.progress.note(

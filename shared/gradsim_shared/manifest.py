@@ -109,7 +109,7 @@ class Grouping(Entry):
     solver: Name
     singleton_score: str | float
     score: float = Field(description="the grouping score that was reached")
-    bound: float = Field(description="no grouping scores higher")
+    bound: float = Field(description="no grouping that the solver may choose scores higher")
     proven: bool
 
 

@@ -352,6 +352,16 @@ def test_the_recipe_that_is_used_when_none_is_named(data, model, recipe):
     assert resolve(None, {"data": data, "model": model}) == resolve(recipe, {"data": data, "model": model})
 
 
+def test_the_command_line_goes_before_a_recipe_of_ones_own(tmp_path):
+    (tmp_path / "mine.toml").write_text('model = "mini"\ndata = "afrisenti"\n[grouping]\ngroups = 6\n')
+    own = resolve(str(tmp_path / "mine.toml"), {})
+    assert (own.model, own.data, own.training.learning_rate) == ("mini", "afrisenti", 2e-3)
+    other = resolve(str(tmp_path / "mine.toml"), {"model": "xlm-roberta-base"})
+    usual = resolve(None, {"model": "xlm-roberta-base", "data": "afrisenti"})
+    assert other == usual.model_copy(update={"grouping": other.grouping}) and other.grouping.groups == 6
+    assert resolve(str(tmp_path / "mine.toml"), {}, ["model=xlm-roberta-base"]) == other
+
+
 def test_assignments_win_over_options_and_options_over_the_recipe():
     found = resolve(
         "demo", {"training.epochs": 5, "seed": 3}, ["training.epochs=6", "model=x/y", "grouping.groups = 2"]

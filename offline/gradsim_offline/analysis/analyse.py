@@ -7,6 +7,7 @@ from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
+from gradsim_offline import plugins
 from gradsim_offline.analysis import sources as found
 from gradsim_offline.analysis.agreement import adjusted_rand, serving, together
 from gradsim_offline.analysis.correlations import FEWEST_LANGUAGES, correlate
@@ -120,6 +121,10 @@ def _regrouped(work: Work, similarity: found.Similarity, halves: Halves | None) 
     parts |= {f"epoch {i + 1}": m for i, m in enumerate(measured.epochs)} if len(measured.epochs) > 1 else {}
     if not groups or not parts:
         return None
+    solver = groups[0].solver
+    if not getattr(plugins.load("grouping", solver), "READS_S", True):
+        work.notes.append(f"{name} of {origin} was not grouped anew: the solver {solver} does not look at S")
+        return None
     try:
         return regroup(parts, measured, groups[0], seed=work.request.seed)
     except (GradsimError, ImportError) as error:
@@ -143,7 +148,7 @@ def _seeds(work: Work, similarities: Sequence[found.Similarity]) -> list[Seeds]:
         shared = tuple(sorted(set.intersection(*map(set, served)))) if served else ()
         origins = tuple(dict.fromkeys([*(s.origin for s in of_it), *(g.origin for g in groups)]))
         share = together(served, shared) if len(served) > 1 and shared else None
-        repeated.append(Seeds(name, origins, tuple(correlate(a, b) for a, b in pairs), share, shared))
+        repeated.append(Seeds(name, origins, tuple(correlate(a, b) for a, b in pairs), share, shared, len(served)))
     return repeated
 
 

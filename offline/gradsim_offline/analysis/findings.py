@@ -62,6 +62,7 @@ class Seeds:
         together: Share of their groupings in which one group serves both languages, ``[N, N]``; ``None``: fewer than
             two groupings.
         languages: Of ``together``.
+        grouped: How many groupings ``together`` is about; a run that only measured has none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Seeds:
     correlations: tuple[Correlation, ...]
     together: Matrix | None
     languages: tuple[str, ...]
+    grouped: int
 
 
 @dataclass(frozen=True)

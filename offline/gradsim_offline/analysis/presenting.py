@@ -163,7 +163,7 @@ def _over_seeds(seeds: Seeds) -> list[Table]:
         remark = f"Every two of {', '.join(seeds.origins)}.{_first_reason(seeds.correlations)}"
         found.append(Table(f"S over runs: {seeds.name}", ("", "mean", "lowest", "highest"), rows, remark))
     if seeds.together is not None:
-        title = f"Served together, percent of {len(seeds.origins)} runs: {seeds.name}"
+        title = f"Served together, percent of {seeds.grouped} groupings: {seeds.name}"
         found.append(square(title, seeds.languages, 100 * seeds.together, "", ".0f"))
     return found
 

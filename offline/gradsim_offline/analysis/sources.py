@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ MANIFEST = "manifest.json"  # beside it lies a bundle's copy, not a measurement
 MEASURING = "measuring"  # where a comparison measures, next to measure/, where the result is kept
 _MEASURED = {"split_half", "epochs", "layers", "settings", "seconds"}
 _SEED = re.compile(r"seed-\d+")  # a seed's folder in a comparison; a variant's is one in it
+_STARTS = ("data", "data_dir", "languages", "model", "maximum_length", "pretraining", "adapting")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError)
 
 
@@ -37,6 +38,7 @@ class Similarity:
         gradients: The gradient vectors that were kept with it; ``None``: none were.
         folder: Of a comparison, which tells settings of one measure apart; empty in a build.
         variant: What a sweep trained differently for it: ``adapting.mode=tapt``; empty where there was no such thing.
+        start: Settings of its run that decide from what, and on which texts, it was measured; empty if not known.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Similarity:
     gradients: Path | None = None
     folder: str = ""
     variant: str = ""
+    start: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def find_sources(runs: Sequence[Path]) -> Sources:
     similarities: list[Similarity] = []
     groupings: list[FoundGroups] = []
     for run, title in zip(runs, _titles(runs), strict=True):
-        here = [_similarity(path, run, title) for path in _similarity_files(run)]
+        start = _start(run)
+        here = [replace(_similarity(path, run, title), start=start) for path in _similarity_files(run)]
         measures = {found.origin: found.measured.measure for found in reversed(here)}
         similarities += here
         for path in sorted(run.rglob(GROUPS_FILE)):
@@ -150,19 +154,40 @@ def _similarity(path: Path, run: Path, title: str) -> Similarity:
 
 
 def _with_settings(similarities: Sequence[Similarity]) -> list[Similarity]:
-    """Tell variants of one measure apart by the settings in which they differ, its own and those of a sweep."""
+    """Tell variants of one measure apart by what differs: its own settings, its run's start, those of a sweep."""
     named = []
     for one in similarities:
         alike = [other for other in similarities if other.name == one.name]
-        own = one.measured.settings
-        keys = sorted({key for other in alike for key in other.measured.settings})
-        differing = [key for key in keys if any(other.measured.settings.get(key) != own.get(key) for other in alike)]
-        told = ", ".join(f"{key}={own.get(key)}" for key in differing)
+        told = ", ".join(
+            part
+            for own, others in (
+                (one.measured.settings, [other.measured.settings for other in alike]),
+                (one.start, [other.start for other in alike if other.start] if one.start else []),
+            )
+            for part in _differing(own, others)
+        )
         here = [other for other in alike if (other.origin, other.variant) == (one.origin, one.variant)]
         if not told and len(here) > 1:
             told = one.folder  # the same settings of its own, but others that it depends on
         named.append(replace(one, name=_told(one.name, told, one.variant)))
     return named
+
+
+def _differing(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write those settings out in which not all are alike."""
+    keys = sorted({key for other in others for key in other})
+    return [f"{key}={own.get(key)}" for key in keys if any(other.get(key) != own.get(key) for other in others)]
+
+
+def _start(run: Path) -> dict[str, Any]:
+    """Return what decides from what a run measures, by dotted names."""
+    settings = _settings(run)
+    sections = _STARTS if settings.get("model") == "mini" else [name for name in _STARTS if name != "pretraining"]
+    found: dict[str, Any] = {}
+    for name in sections:
+        value = settings.get(name)
+        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return found if settings else {}
 
 
 def _told(name: str, *apart: str) -> str:

@@ -8,13 +8,15 @@ from types import ModuleType
 import torch
 
 from gradsim_offline.dataset import AnyExample, Dataset, Gold
+from gradsim_offline.evaluation.baseline import baseline
 from gradsim_offline.evaluation.scoring import SCORED
 from gradsim_offline.evaluation.service_path import ServicePath
 from gradsim_offline.progress import Progress
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import Bundle
-from gradsim_shared.decoding import Text
-from gradsim_shared.manifest import Language, Manifest, Scores
+from gradsim_shared.decoding import Decoded, Text
+from gradsim_shared.manifest import Baseline, Language, Manifest, Scores
+from gradsim_shared.routing import Route
 
 
 def score_again(
@@ -28,7 +30,7 @@ def score_again(
     device: torch.device,
     progress: Progress,
 ) -> Manifest:
-    """Return the manifest with the scores of its languages and the accuracy of its identifier, on dev and test.
+    """Return the manifest with scores, accuracy of the identifier, and what answers look like on dev, for drift.
 
     A known language keeps its scores of the multilingual and the group model, which are the same models; the new
     one's multilingual model is the bundle's joint model, which was trained on all languages but this one.
@@ -45,6 +47,7 @@ def score_again(
     """
     languages: list[Language] = []
     right, total = dict.fromkeys(SCORED, 0), dict.fromkeys(SCORED, 0)
+    watched: list[tuple[Route, Decoded]] = []  # on dev
     with progress.bar("evaluating", len(manifest.languages)) as advance:
         for language in manifest.languages:
             scores = dict(language.scores)
@@ -54,22 +57,33 @@ def score_again(
                     continue
                 texts, inputs = [example.text for example in examples], [example.input for example in examples]
                 routes = path.routes(texts)
+                served = path.decoded(inputs, routes)
+                if split == "dev":
+                    watched += zip(routes, served, strict=True)
+                answers = [decoded.answer for decoded in served]
                 right[split] += sum(route.language == language.code for route in routes)
                 total[split] += len(routes)
                 if language.code == code:
                     joint = _joint_answers(bundle, inputs, task=task, device=device)
                     given = path.answers(inputs, path.routes(texts, code))
-                    columns = {"multilingual": joint, "group": given, "service": path.answers(inputs, routes)}
-                    found = {name: _score(task, examples, answers, manifest) for name, answers in columns.items()}
+                    columns = {"multilingual": joint, "group": given, "service": answers}
+                    found = {name: _score(task, examples, one, manifest) for name, one in columns.items()}
                     scores[split] = Scores.model_validate(found)
                 elif split in scores:
-                    service = _score(task, examples, path.answers(inputs, routes), manifest)
+                    service = _score(task, examples, answers, manifest)
                     scores[split] = scores[split].model_copy(update={"service": service})
             languages.append(language.model_copy(update={"scores": scores}))
             advance(language.code)
     accuracy = {split: right[split] / total[split] for split in SCORED if total[split]}
     identifier = manifest.identifier.model_copy(update={"accuracy": accuracy})
-    return manifest.model_copy(update={"languages": languages, "identifier": identifier})
+    drift = baseline(watched)
+    return manifest.model_copy(
+        update={
+            "languages": languages,
+            "identifier": identifier,
+            "baseline": drift and Baseline.model_validate(drift),
+        }
+    )
 
 
 def _score(

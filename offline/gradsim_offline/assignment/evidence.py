@@ -48,10 +48,10 @@ class GroupEvidence:
         members: Languages that its model was trained on.
         similarity: Collective similarity of the new language in it.
         similarity_error: Its standard error over bootstrap draws of the examples.
-        wins: Share of the draws in which no group is more similar.
+        wins: Share of the draws in which no group is more similar; those that tie share a draw.
         score: The task's metric of its model on the examples, 0 to 1.
         score_error: Its standard error over draws.
-        score_wins: Share of the draws in which no group's model scores higher.
+        score_wins: Share of the draws in which no group's model scores higher; those that tie share a draw.
     """
 
     id: str

@@ -30,6 +30,8 @@ def _run(
             "Give one of --groups, as in 1..8, --layers, as in head.out,encoder.0, and --over, as in "
             "training.strategy=mixed,surgery."
         )
+    if layers is not None and method != "gradient":
+        raise click.UsageError(f"--layers is about the method gradient; {method} tracks no layers. Leave out --method.")
     settings = settings_from(**options)
     from gradsim_offline.evaluation.compare import wants_test
     from gradsim_offline.evaluation.sweep import read_numbers, sweep_groups, sweep_layers, sweep_over

@@ -14,7 +14,7 @@ from gradsim_offline.dataset import Dataset
 from gradsim_offline.evaluation import variants
 from gradsim_offline.evaluation.cells import Cell, SeedCells
 from gradsim_offline.evaluation.comparison import summarise
-from gradsim_offline.evaluation.equal import held_equal
+from gradsim_offline.evaluation.equal import held_equal, numbers_of_groups
 from gradsim_offline.evaluation.method import Method, check, read_methods
 from gradsim_offline.evaluation.significance import PERMUTATIONS
 from gradsim_offline.evaluation.tables import write_tables
@@ -148,9 +148,9 @@ def _cells(
 ) -> list[Cell]:
     task = plugins.load("tasks", dataset.task)
     work = Workshop(settings, dataset, task, run)
+    for method in methods:
+        replace(work, settings=method.settings).check()
     work.save_settings()
-    for found in variants.by_variant(methods).values():
-        replace(work, settings=found[0].settings).check_strategy()
     encoder = work.prepare_encoder()
     starts = {
         variant: variants.prepare_encoder(replace(work, settings=found[0].settings), settings, variant)
@@ -186,6 +186,8 @@ def _heading(
     permutations: int,
     over: variants.Over | None,
 ) -> dict[str, Any]:
+    numbers = numbers_of_groups(methods)
+    judged = any(dataset.counts("dev").values())
     return {
         "data": dataset.name,
         "metric": metric,
@@ -201,8 +203,8 @@ def _heading(
             for method in methods
         ],
         "seeds": list(seeds),
-        "groups_setting": settings.grouping.groups,
-        "equal": held_equal(settings, methods, seeds) + (over.differs if over else ""),
+        "groups_setting": numbers[0] if len(numbers) == 1 else numbers,
+        "equal": held_equal(settings, methods, seeds, judged=judged) + (over.differs if over else ""),
         "permutations": permutations,
         "provenance": {
             "settings": settings.model_dump(mode="json"),

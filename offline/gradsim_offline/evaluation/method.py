@@ -131,11 +131,10 @@ def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
 
 
 def check(methods: Sequence[Method], languages: Sequence[str]) -> None:
-    """Find what cannot work before anything is trained.
+    """Find what methods cannot have in one comparison, whatever the data.
 
     Raises:
-        SettingsError: Two methods have one name; a measure, its settings or a solver is unknown or cannot take so many
-            languages; K > N.
+        SettingsError: Two methods have one name, or K > N.
     """
     for position, method in enumerate(methods):
         chosen = method.settings
@@ -147,5 +146,3 @@ def check(methods: Sequence[Method], languages: Sequence[str]) -> None:
                 f"K = {most} groups of {len(languages)} languages: at most one group per language; "
                 f"set --groups {len(languages)} or fewer"
             )
-        plugins.options("similarity", chosen.measure, chosen.similarity)
-        plugins.load("grouping", chosen.grouping.solver).check(len(languages))

@@ -139,9 +139,11 @@ def markdown(result: Result) -> str:
 def legend(result: Result) -> str:
     """Say what the marks mean, and how it was tested."""
     count = len(result["seeds"])
+    lonely = len(result["methods"]) < 2
     seeds = f"Means over {count} seeds, ± standard deviation. " if count > 1 else "One seed. "
     if not result["tests"]:
-        return seeds + "Differences were not tested; that needs at least two seeds."
+        why = "that needs at least two seeds" if count < 2 else "that needs two methods" if lonely else "as was asked"
+        return f"{seeds}Differences were not tested; {why}."
     return seeds + (
         f"* better than the second best method, oracles aside, at p < {SIGNIFICANT}: two-sided paired permutation test "
         f"over texts, {result['permutations']} permutations, the answers of all seeds to a text swapped together. "

@@ -85,8 +85,9 @@ def spread(methods: Sequence[Method], over: Over) -> list[Method]:
     """
     found = []
     for method in methods:
-        for value, name in zip(over.values, over.names, strict=True):
-            settings = changed(method.settings, over.setting, value)
+        every = [changed(method.settings, over.setting, value) for value in over.values]
+        _refuse_alike(over, method, every)
+        for settings, name in zip(every, over.names, strict=True):
             found.append(
                 replace(
                     method,
@@ -97,6 +98,19 @@ def spread(methods: Sequence[Method], over: Over) -> list[Method]:
                 )
             )
     return found
+
+
+def _refuse_alike(over: Over, method: Method, settings: Sequence[Settings]) -> None:
+    """Refuse a sweep that would compare a method with itself.
+
+    Raises:
+        SettingsError: Two values are one, or the setting has no effect.
+    """
+    if any(one == other for position, one in enumerate(settings) for other in settings[:position]):
+        raise SettingsError(f"{over.setting}: two of the values {', '.join(over.names)} are the same")
+    model = method.settings.model
+    if over.setting.startswith("pretraining.") and model != "mini":
+        raise SettingsError(f"{over.setting} has no effect on {model}; only mini is made by the build")
 
 
 def by_variant(methods: Sequence[Method]) -> dict[str, list[Method]]:

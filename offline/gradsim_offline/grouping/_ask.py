@@ -1,7 +1,8 @@
 """From a measured S and the settings to groups: put the question to a solver, or to several K and the dev texts.
 
 A solver's file may say how it takes K: ``READS_K = False``, it finds its groups whatever K is, so that there is none to
-choose; ``K_FROM = "exact"``, groups of the sizes that another solver finds, so that K is chosen for that one.
+choose; ``K_FROM = "exact"``, groups of the sizes that another solver finds, so that K is chosen for that one. And
+``READS_S = False``: similarities do not change its groups, so that these say nothing of how stable S is.
 """
 
 from __future__ import annotations
@@ -53,12 +54,16 @@ def ask_solver(
     )
 
 
+def reads_k(chosen: Grouping) -> bool:
+    """Say whether the groups that the solver finds depend on K."""
+    return bool(getattr(plugins.load("grouping", chosen.solver), "READS_K", True))
+
+
 def solver_to_try(chosen: Grouping) -> str:
     """Return the solver whose groups are trained to choose K; empty: K is a number, or the solver does not read it."""
-    solver = plugins.load("grouping", chosen.solver)
-    if chosen.groups != "auto" or not getattr(solver, "READS_K", True):
+    if chosen.groups != "auto" or not reads_k(chosen):
         return ""
-    return str(getattr(solver, "K_FROM", chosen.solver))
+    return str(getattr(plugins.load("grouping", chosen.solver), "K_FROM", chosen.solver))
 
 
 def ask_dev_texts(

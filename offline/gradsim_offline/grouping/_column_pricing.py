@@ -101,6 +101,8 @@ def _climb(search: ColumnSearch, prices: Prices, threshold: float, relaxed: Rela
     used = [] if relaxed is None else [columns[i] for i in np.flatnonzero(relaxed.weights > 1e-9)]
     for room in search.rooms:
         count = len(room.languages)
+        if search.late:
+            break
         if not room.units or count < 2:
             continue
         starts = np.zeros((len(used) + _STARTS, count), dtype=bool)
@@ -127,6 +129,8 @@ def add_near(search: ColumnSearch, prices: Prices, blocks: Iterable[tuple[int, .
     """Add the blocks that differ in one unit from those given."""
     for room in search.rooms:
         own = room.prices(prices)
+        if search.late:
+            break
         for block in blocks:
             if not set(block) <= set(room.languages):
                 continue
@@ -156,6 +160,9 @@ def price_exactly(search: ColumnSearch, relaxed: Relaxed, threshold: float, most
     complete = True
     for room in search.rooms:
         prices = room.prices(relaxed.prices)
+        if search.late:
+            complete = False
+            break
         for members in range(2, min(len(room.languages), search.most_members) + 1):
             found = find_blocks(
                 room.similarity,

@@ -46,6 +46,8 @@ def solve_columns(problem: Problem, *, overlap: bool = True) -> Grouping:
     bound, started = simple_bound(problem.similarity, problem.singletons), time.monotonic()
     search = ColumnSearch(problem, master, started + (1 - _BOUND_SHARE) * problem.time_limit, bound)
     start_columns(search)
+    if not search.columns:
+        raise impossible(problem)
     _prove(search)
     if not search.chosen:
         raise SettingsError(

@@ -8,6 +8,7 @@ from gradsim_offline.grouping._objective import Grouping
 from gradsim_offline.grouping._problem import Problem
 from gradsim_shared.errors import SettingsError
 
+MOST_ALLOWED_SETS = 2000  # 18 languages have 729 at most
 SLACK = 1e-9  # relative; sums of training examples are exact to far less
 
 
@@ -25,6 +26,9 @@ def allowed_sets(problem: Problem) -> list[tuple[int, ...]]:
 
     Without cannot-links that is one set, all languages. These are the maximal independent sets of the graph of
     forbidden pairs, found by taking or leaving one language of a pair (Bron & Kerbosch 1973 list them likewise).
+
+    Raises:
+        SettingsError: There are very many: their number can double with every pair.
     """
     enemies: list[set[int]] = [set() for _ in range(problem.count)]
     for first, second in problem.constraints.cannot_link:
@@ -33,6 +37,11 @@ def allowed_sets(problem: Problem) -> list[tuple[int, ...]]:
     found: set[tuple[int, ...]] = set()
 
     def split(inside: frozenset[int], left: tuple[int, ...]) -> None:
+        if len(found) > MOST_ALLOWED_SETS:
+            raise SettingsError(
+                f"cannot_link leaves more than {MOST_ALLOWED_SETS} sets of languages that could be in one group, too "
+                "many to prove anything about; choose the solver search, or name fewer pairs"
+            )
         if not left:
             if all(enemies[i] & inside for i in range(problem.count) if i not in inside):
                 found.add(tuple(sorted(inside)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradsim_offline.config import SINGLETON_RULES
 from gradsim_shared.errors import SettingsError
 
-TIE = 1e-9  # scores closer than this are equal: they differ by the order of a sum only
+TIE = 1e-9  # scores closer than this, of similarities of about 1, are equal: they differ by the order of a sum only
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Grouping:
     def served(self, group: int) -> tuple[int, ...]:
         """Return the languages that a group serves; its other members are source-only."""
         return tuple(i for i, server in enumerate(self.serving) if server == group)
+
+    def times(self, unit: float) -> Grouping:
+        """Return it with score and bound in units of 1, when they are in another."""
+        return replace(self, score=unit * self.score, bound=unit * self.bound)
 
     @property
     def gap(self) -> float:
@@ -123,15 +127,16 @@ def evaluate_grouping(
     """
     ordered = sorted({tuple(sorted(group)) for group in groups}, key=lambda group: (len(group), group))
     best: dict[int, tuple[float, tuple[int, ...]]] = {}
+    tie = _tie(similarity)
     for group in ordered:
         for i, value in zip(group, collective_similarity(similarity, group, singletons), strict=True):
-            if i not in best or value > best[i][0] + TIE:
+            if i not in best or value > best[i][0] + tie:
                 best[i] = (float(value), group)
     used = sorted({group for _, group in best.values()}, key=lambda group: min(i for i in best if best[i][1] == group))
     serving = tuple(used.index(best[i][1]) for i in range(len(similarity)))
     score = float(sum(value for value, _ in best.values()))
     limit = score if bound is None else max(bound, score)
-    return Grouping(tuple(used), serving, score, limit, proven=limit - score <= TIE * max(1.0, abs(score)))
+    return Grouping(tuple(used), serving, score, limit, proven=limit - score <= _tie(similarity, score))
 
 
 def serve_blocks(
@@ -166,8 +171,13 @@ def serve_blocks(
             "a language would be alone in its group, which singleton_score forbids; choose another rule"
         )
     limit = score if bound is None else max(bound, score)
-    proven = limit - score <= TIE * max(1.0, abs(score))
+    proven = limit - score <= _tie(similarity, score)
     return Grouping(tuple(ordered), tuple(serving[i] for i in range(len(similarity))), score, limit, proven)
+
+
+def _tie(similarity: NDArray[np.float64], score: float = 0.0) -> float:
+    """Return how far apart two scores of this S may be and still be equal."""
+    return TIE * max(float(np.abs(similarity).max()), abs(score))
 
 
 def simple_bound(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -78,6 +78,18 @@ class Problem:
     def count(self) -> int:
         """N, the number of languages."""
         return len(self.similarity)
+
+    def in_units(self) -> tuple[Problem, float]:
+        """Return the problem with similarities of about 1, and what they were divided by, a power of two.
+
+        Solvers take scores for equal that differ by less than a fixed number; among very small similarities all would
+        be. Powers of two are divided out without rounding.
+        """
+        finite = self.singletons[np.isfinite(self.singletons)]
+        others = self.similarity[~np.eye(self.count, dtype=bool)]
+        largest = float(np.abs(np.concatenate([others, finite, [0.0]])).max())
+        unit = float(2.0 ** np.round(np.log2(largest))) if largest else 1.0
+        return replace(self, similarity=self.similarity / unit, singletons=self.singletons / unit), unit
 
 
 def read_constraints(chosen: GroupingSettings, languages: Sequence[str], sizes: Sequence[int]) -> Constraints:

@@ -56,7 +56,8 @@ class Groups:
         solver: What chose them.
         singleton_score: What a group of one was worth.
         score: The grouping score.
-        bound: No choice of as many groups scores higher.
+        bound: No choice of as many groups scores higher that the solver may make: ``partition`` none with overlap, and
+            none may break the constraints.
         proven: The score is the bound.
         groups: Each of them.
         curve: What each K that was tried came to, if K was chosen on evidence (``choose_k.Candidate``).

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gradsim_offline.grouping._constraints import refuse_broken
 from gradsim_offline.grouping._objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping._problem import Problem
 
 READS_K = False
+READS_S = False
 
 
 def solve(problem: Problem) -> Grouping:
@@ -17,7 +20,8 @@ def solve(problem: Problem) -> Grouping:
     """
     alone = [((i,), (i,)) for i in range(problem.count)]
     bound = simple_bound(problem.similarity, problem.singletons)
-    return refuse_broken(problem, serve_blocks(problem.similarity, alone, problem.singletons, bound=bound), "each")
+    found = serve_blocks(problem.similarity, alone, problem.singletons, bound=bound)
+    return refuse_broken(replace(problem, groups=problem.count), found, "each")
 
 
 def check(languages: int) -> None:

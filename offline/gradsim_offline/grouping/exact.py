@@ -34,11 +34,12 @@ def solve_exactly(problem: Problem, *, overlap: bool) -> Grouping:
     """Do the same, with or without overlap."""
     check(problem.count)
     check_constraints(problem)
+    scaled, unit = problem.in_units()
     if problem.count <= MOST_AT_ONCE:
-        found = solve_small(problem, [problem.groups], overlap=overlap)[0]
+        found = solve_small(scaled, [problem.groups], overlap=overlap)[0]
         if _within_budget(problem, found):
-            return found
-    return solve_columns(problem, overlap=overlap)
+            return found.times(unit)
+    return solve_columns(scaled, overlap=overlap).times(unit)
 
 
 def solve_every(problem: Problem) -> list[Grouping]:
@@ -55,7 +56,8 @@ def solve_every(problem: Problem) -> list[Grouping]:
     counts += [problem.count] * (problem.groups - len(counts))
     if problem.count <= MOST_AT_ONCE and problem.constraints.budget is None:
         check_constraints(problem)
-        return solve_small(problem, counts)
+        scaled, unit = problem.in_units()
+        return [found.times(unit) for found in solve_small(scaled, counts)]
     found = []
     for most in counts:
         try:

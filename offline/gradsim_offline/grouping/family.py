@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gradsim_offline.families import families
 from gradsim_offline.grouping._constraints import refuse_broken
 from gradsim_offline.grouping._objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping._problem import Problem
 
 READS_K = False
+READS_S = False
 
 
 def solve(problem: Problem) -> Grouping:
@@ -20,7 +23,7 @@ def solve(problem: Problem) -> Grouping:
     blocks = [[i for i, name in enumerate(names) if name == family] for family in dict.fromkeys(names)]
     bound = simple_bound(problem.similarity, problem.singletons)
     found = serve_blocks(problem.similarity, [(block, block) for block in blocks], problem.singletons, bound=bound)
-    return refuse_broken(problem, found, "family")
+    return refuse_broken(replace(problem, groups=problem.count), found, "family")
 
 
 def check(languages: int) -> None:

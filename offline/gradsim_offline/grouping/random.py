@@ -10,6 +10,7 @@ from gradsim_offline.grouping._objective import Grouping, serve_blocks
 from gradsim_offline.grouping._problem import Problem
 
 K_FROM = "exact"  # where K is chosen on dev texts: not the luckiest of several draws
+READS_S = False  # but for the sizes
 _DRAW = 23  # keeps this random stream apart from others of the same seed
 _DRAWS = 1000  # until the constraints are kept
 

@@ -43,11 +43,12 @@ def solve(problem: Problem) -> Grouping:
     check_constraints(problem)
     if problem.count == 1 and not np.isfinite(problem.singletons[0]):
         raise impossible(problem)
-    blocks = Blocks.of(problem)
-    chosen = search(problem, blocks, started + _SEARCH_SHARE * problem.time_limit)
-    found = grouping_of(problem, blocks, chosen, np.inf)
-    bound = upper_bound(problem, found, deadline=started + problem.time_limit)
-    return grouping_of(problem, blocks, chosen, bound)
+    scaled, unit = problem.in_units()
+    blocks = Blocks.of(scaled)
+    chosen = search(scaled, blocks, started + _SEARCH_SHARE * problem.time_limit)
+    found = grouping_of(scaled, blocks, chosen, np.inf)
+    bound = upper_bound(scaled, found, deadline=started + problem.time_limit)
+    return grouping_of(scaled, blocks, chosen, bound).times(unit)
 
 
 def check(languages: int) -> None:

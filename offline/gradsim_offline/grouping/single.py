@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gradsim_offline.grouping._constraints import refuse_broken
 from gradsim_offline.grouping._objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping._problem import Problem
 
 READS_K = False
+READS_S = False
 
 
 def solve(problem: Problem) -> Grouping:
@@ -18,7 +21,7 @@ def solve(problem: Problem) -> Grouping:
     everything = range(problem.count)
     bound = None if problem.groups == 1 else simple_bound(problem.similarity, problem.singletons)
     found = serve_blocks(problem.similarity, [(everything, everything)], problem.singletons, bound=bound)
-    return refuse_broken(problem, found, "single")
+    return refuse_broken(replace(problem, groups=problem.count), found, "single")
 
 
 def check(languages: int) -> None:

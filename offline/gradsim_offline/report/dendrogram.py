@@ -17,7 +17,9 @@ _LONGEST_LABEL = 28  # characters before it is cut
 
 
 def linkage(similarity: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return scipy's linkage of ``1 - (S + S') / 2`` by average, ``[N - 1, 4]``; ``None``: there is nothing to link.
+    """Return scipy's linkage of ``top - (S + S') / 2`` by average, ``[N - 1, 4]``; ``None``: there is nothing to link.
+
+    The top is 1, the largest cosine; where a measure exceeds it, the largest similarity of two languages.
 
     Args:
         similarity: ``[N, N]``; the diagonal does not count.
@@ -27,12 +29,17 @@ def linkage(similarity: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
     if len(similarity) < 2 or not np.isfinite(similarity).all():
         return None
-    distance = np.maximum(1 - (similarity + similarity.T) / 2, 0)  # a measure may exceed 1
+    distance = _top(similarity) - (similarity + similarity.T) / 2
     np.fill_diagonal(distance, 0)
     linked: NDArray[np.float64] = hierarchy.linkage(
         squareform(distance, checks=False), "average", optimal_ordering=True
     )
     return linked
+
+
+def _top(similarity: NDArray[np.float64]) -> float:
+    both = (similarity + similarity.T) / 2
+    return max(1.0, float(both[~np.eye(len(both), dtype=bool)].max()))
 
 
 def leaves(linked: NDArray[np.float64]) -> list[int]:
@@ -68,14 +75,15 @@ def dendrogram(
     order = leaves(linked)
     place = {leaf: 34 + _ROW * i for i, leaf in enumerate(order)}  # row to its height on the page
     top, bottom = 34 - _ROW / 2, 34 + _ROW * (len(order) - 0.5)
-    highest = max(float(linked[:, 2].max()), 1e-9)
+    most = _top(similarity)
+    highest = max(float(linked[:, 2].max()), 1e-6 * most)
 
     def at(distance: float) -> float:
         return 30 + _TREE * (1 - distance / highest)
 
-    ticks = [1 - value for value in around(1 - highest, 1) if 1 - value <= highest + 1e-9]  # distances
+    ticks = [most - value for value in around(most - highest, most) if most - value <= highest + 1e-9]  # distances
     shapes: list[Shape] = [Line(((at(tick), top), (at(tick), bottom)), "grid") for tick in ticks]
-    shapes += [Text(at(tick), bottom + 16, decimal(1 - tick, 2)) for tick in ticks]
+    shapes += [Text(at(tick), bottom + 16, decimal(most - tick, 2)) for tick in ticks]
     shapes.append(Text(at(highest / 2), bottom + 34, "mean similarity at which branches join"))
     shapes += _branches(linked, place, at)
     right = at(0) + 10
@@ -93,7 +101,7 @@ def dendrogram(
             words = f"{names[row]}: {'served by' if served else 'source-only in'} {group}"
             shapes.append(Box(*corner, _SQUARE, _SQUARE, "full" if served else "hollow", tip=words))
     width = right + _COLUMN * len(groups) + 10
-    return Drawing(shapes, width, bottom + 46, name, title, _in_words(linked, names, order))
+    return Drawing(shapes, width, bottom + 46, name, title, _in_words(linked, names, order, most))
 
 
 def _branches(linked: NDArray[np.float64], place: Mapping[int, float], at: Callable[[float], float]) -> list[Shape]:
@@ -110,11 +118,11 @@ def _branches(linked: NDArray[np.float64], place: Mapping[int, float], at: Calla
     return [*shapes, Line(((x - 12, y), (x, y)), "tree")]
 
 
-def _in_words(linked: NDArray[np.float64], names: Sequence[str], order: Sequence[int]) -> str:
+def _in_words(linked: NDArray[np.float64], names: Sequence[str], order: Sequence[int], most: float) -> str:
     """Say the nearest pair, and the order of the leaves."""
     single = [(float(row[2]), int(row[0]), int(row[1])) for row in linked if max(row[0], row[1]) < len(names)]
     distance, one, other = min(single)
     return (
-        f"Nearest to each other are {names[one]} and {names[other]}, with similarity {decimal(1 - distance)}. "
+        f"Nearest to each other are {names[one]} and {names[other]}, with similarity {decimal(most - distance)}. "
         f"From above: {', '.join(names[leaf] for leaf in order)}."
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradsim_offline.config import CONSTRAINTS
 from gradsim_offline.report import _conflicts, _groups, _identifier, _reliability, _score_drawings, _scores
 from gradsim_offline.report._k_curve import chosen, k_curve
 from gradsim_offline.report.costs import costs as summed
@@ -73,6 +74,7 @@ def render(
             curve_drawing=k_curve(curve),
             changes=changes,
             epochs_used=_epochs_used(measured),
+            constrained=_constrained(manifest),
             convergence=_groups.convergence(changes),
             conflicts=_conflicts.conflicts(trainings),
             identifier_splits=splits,
@@ -121,6 +123,12 @@ def _epochs_used(measured: Measured) -> str:
     if len(used) == of:
         return f"all {of} epochs"
     return f"{f'epochs {used[0]} to {used[-1]}' if len(used) > 1 else f'epoch {used[0]}'} of {of}"
+
+
+def _constrained(manifest: Manifest) -> bool:
+    """Say whether constraints were set on the groups."""
+    grouping = manifest.provenance.settings.get("grouping")
+    return isinstance(grouping, Mapping) and any(grouping.get(name) for name in CONSTRAINTS)
 
 
 def _models(manifest: Manifest) -> list[Model]:

@@ -33,7 +33,7 @@ def show_bundle(directory: Path, console: Console | None = None) -> None:
 
 
 def _groups(manifest: Manifest) -> Table:
-    proven = "proven optimal" if manifest.grouping.proven else f"at most {manifest.grouping.bound:.3f} possible"
+    proven = "proven" if manifest.grouping.proven else f"at most {manifest.grouping.bound:.3f} possible"
     table = Table(title=f"Groups: score {manifest.grouping.score:.3f}, {proven}", title_justify="left")
     for column in ("group", "serves", "source-only", "parity", "ms per text"):
         table.add_column(column)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from gradsim_offline.config import Section
+from gradsim_offline.dataset import Dataset
 from gradsim_offline.families import lineage, uriel_version
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._measured import Measured
@@ -23,6 +24,16 @@ class Options(Section):
 def fingerprint(_: Options) -> str:
     """Return which tables of families are installed."""
     return uriel_version()
+
+
+def check(dataset: Dataset, _: Section) -> None:
+    """Say before anything is trained that the measure is not possible.
+
+    Raises:
+        DataError: The family of a language is not known.
+    """
+    for code in dataset.languages:
+        lineage(code)
 
 
 def measure(context: Context) -> Measured:

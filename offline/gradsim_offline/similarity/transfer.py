@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gradsim_offline.config import Section
+from gradsim_offline.dataset import Dataset
 from gradsim_offline.encoders._loading import load_tokenizer
 from gradsim_offline.progress import Progress
 from gradsim_offline.similarity._context import Context
@@ -59,13 +60,8 @@ def measure(context: Context) -> Measured:
     Raises:
         DataError: A language has no dev split.
     """
+    check(context.dataset, context.options)
     languages = context.dataset.languages
-    without = [code for code in languages if not context.dataset.split(code, "dev")]
-    if without:
-        raise DataError(
-            f"{context.dataset.name}: {', '.join(without)} has no dev split, and the transfer measure scores on it; "
-            "add one, leave the language out (--languages), or choose another --measure"
-        )
     dev, metric = _dev_texts(context), context.task.metric(context.dataset.labels)
     (context.directory / SCORES).mkdir(parents=True, exist_ok=True)
     matrix, seconds = np.zeros((len(languages), len(languages))), []
@@ -110,6 +106,20 @@ def normalised(scores: Matrix, rule: str, languages: tuple[str, ...]) -> Matrix:
         divided: Matrix = np.divide(scores, own, out=np.zeros_like(scores), where=own > 0)
         return divided
     return scores
+
+
+def check(dataset: Dataset, _: Section) -> None:
+    """Say before anything is trained that the measure is not possible.
+
+    Raises:
+        DataError: A language has no dev split.
+    """
+    without = [code for code in dataset.languages if not dataset.split(code, "dev")]
+    if without:
+        raise DataError(
+            f"{dataset.name}: {', '.join(without)} has no dev split, and the measure transfer scores on it; add one, "
+            "leave the language out (--languages), or do without this measure (--measure, --methods)"
+        )
 
 
 def _dev_texts(context: Context) -> DevTexts:

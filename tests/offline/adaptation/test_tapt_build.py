@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from gradsim_offline.adaptation.adapt import ADAPTED
 from gradsim_offline.config import Settings
 from gradsim_offline.progress import Progress
-from gradsim_offline.resolving import resolve
+from gradsim_offline.resolving import changed, resolve
 from gradsim_offline.stages import Run
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
@@ -65,6 +66,11 @@ def test_the_whole_set_is_read_once_before_everything(work, tiny_mini, tmp_path)
     plain = work("none", folder="plain").prepare_encoder()
     assert plain.path == str(tiny_mini)
     assert mine.measuring_inputs(encoder)["encoder"] == encoder.digest != plain.digest
+    other = replace(mine, settings=changed(mine.settings, "measuring.averaged_epochs", 1))
+    assert mine.measuring_inputs(encoder) != other.measuring_inputs(encoder)
+    for measure in ("transfer", "embedding", "typology", "family", "identity"):  # they read nothing of that section
+        one, two = (replace(w, settings=changed(w.settings, "measure", measure)) for w in (mine, other))
+        assert one.measuring_inputs(encoder) == two.measuring_inputs(encoder)
     mine.measure(encoder)
     assert mine.train_multilingual(encoder).directory == tmp_path / "run" / "measure"  # both start from it
     again = Notes()

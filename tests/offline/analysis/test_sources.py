@@ -107,6 +107,26 @@ def test_what_a_sweep_trained_differently_is_no_other_seed(compared):
     assert {s.name for s in alone.similarities} == {s.name for s in found.similarities}
 
 
+@pytest.mark.parametrize(
+    ("differs", "told"),
+    [
+        ({"model": "xlm-roberta-base"}, ["model=xlm-roberta-base"]),
+        ({"adapting": {"mode": "tapt", "epochs": 10}}, ["adapting.mode=none", "adapting.mode=tapt"]),
+        ({"pretraining": {"epochs": 2}}, ["pretraining.epochs=12", "pretraining.epochs=2"]),
+        ({"seed": 1, "device": "cuda"}, []),
+    ],
+)
+def test_runs_from_another_start_are_no_seeds_of_each_other(tmp_path, differs, told):
+    usual = {"data": "demo", "model": "mini", "seed": 0, "pretraining": {"epochs": 12}}
+    usual["adapting"] = {"mode": "none", "epochs": 10}
+    for name, settings in (("one", usual), ("two", usual | differs)):
+        save(tmp_path / name / "measure", measured())
+        (tmp_path / name / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    names = [s.name for s in find_sources([tmp_path / "one", tmp_path / "two"]).similarities]
+    assert (len(set(names)) == 2) == bool(told)
+    assert all(any(part in name for name in names) for part in told)
+
+
 def test_runs_of_other_settings_are_no_seeds_of_each_other(tmp_path):
     for name, epochs in (("a", 3), ("b", 5), ("c", 5)):
         save(tmp_path / name / "measure", measured(settings={"epochs": epochs}))

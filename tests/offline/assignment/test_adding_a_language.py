@@ -14,10 +14,12 @@ from gradsim_offline.assignment.add import Added, new_version
 from gradsim_offline.assignment.evidence import open_models
 from gradsim_offline.cli.assign import command
 from gradsim_offline.datasets import demo
+from gradsim_offline.evaluation.baseline import baseline
 from gradsim_offline.evaluation.service_path import ServicePath
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import GradsimError
-from gradsim_shared.identification import LanguageIdentifier
+from gradsim_shared.identification import open_identifier
+from gradsim_shared.manifest import Baseline
 
 
 def add(bundle, data, *words):
@@ -28,8 +30,8 @@ def add(bundle, data, *words):
 
 def service_path(bundle):
     entry = bundle.manifest.identifier
-    model = fasttext.load_model(str(bundle.path(entry.file)))
-    return ServicePath(bundle.manifest, LanguageIdentifier(model, entry.labels, entry.temperature), open_models(bundle))
+    identifier = open_identifier(entry, lambda file: fasttext.load_model(str(bundle.path(file))), bundle.path)
+    return ServicePath(bundle.manifest, identifier, open_models(bundle))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,17 @@ def test_answers_in_known_languages_are_as_before(bundle, added):
     for code in ("eng", "hau", "hin", "tur"):
         texts = [example.text for example in demo.load(languages=[code]).split(code, "test")]
         assert before.answers(texts, before.routes(texts, code)) == after.answers(texts, after.routes(texts, code))
+
+
+def test_drift_is_measured_against_the_new_identifier(added):
+    path, watched = service_path(added[0]), []
+    for code in ("eng", "hau", "hin", "tur"):
+        texts = [example.text for example in demo.load(languages=[code]).split(code, "dev")]
+        routes = path.routes(texts)
+        watched += zip(routes, path.decoded(texts, routes), strict=True)
+    kept, expected = added[0].manifest.baseline, Baseline.model_validate(baseline(watched))
+    assert kept.predictions == expected.predictions
+    assert {code: pytest.approx(bins) for code, bins in expected.confidence.items()} == kept.confidence
 
 
 def refused(match, *words):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from gradsim_offline.evaluation.compare import wants_test
@@ -71,6 +73,43 @@ def test_more_groups_than_languages(words, tmp_path):
 def test_one_language(words, tmp_path):
     answer = gradsim(*words("compare", tmp_path / "run", languages="hau", groups=1), "--methods", "gradient")
     refused(answer, "at least two languages")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--cannot-link", "eng+hau", "--must-link", "eng+hau"], "must_link wants one group for eng hau"),
+        (["--groups", "auto", "--largest-group", "1", "--must-link", "eng+hau"], "largest_group is 1"),
+    ],
+)
+def test_constraints_that_contradict_each_other(words, tmp_path, given, message):
+    refused(gradsim(*words("compare", tmp_path / "run"), "--methods", "multilingual,gradient", *given), message)
+
+
+def test_a_language_without_dev_texts(words, inputs, tmp_path):
+    shutil.copytree(inputs / "data", tmp_path / "data")
+    (tmp_path / "data" / "tur" / "dev.tsv").unlink()
+    start = [*words("compare", tmp_path / "run"), "--data-dir", tmp_path / "data"]
+    for method in ("gradient-auto", "transfer"):
+        refused(gradsim(*start, "--methods", f"multilingual,{method}"), "tur has no dev split", "--languages")
+
+
+def test_only_the_settings_of_methods_are_checked(words, inputs, tmp_path):
+    """Two groups, as --groups says, would not hold three languages in groups of one; no method asks for two."""
+    (tmp_path / "mine.toml").write_text(
+        'measure = "typology"\n[grouping]\nsolver = "exact"\ngroups = 3\nlargest_group = 1\n'
+    )
+    code, _, said = gradsim(*words("compare", tmp_path / "run", seeds=1), "--methods", tmp_path / "mine.toml")
+    assert code == 0, said
+
+
+def test_a_sweep_without_an_effect(words, tmp_path):
+    alike = gradsim(*words("sweep", tmp_path / "run", over="training.clip=1,1.0"))
+    refused(alike, "two of the values 1, 1.0 are the same")
+    made = gradsim(*words("sweep", tmp_path / "run", over="pretraining.epochs=1,2", model="xlm-roberta-base"))
+    refused(made, "pretraining.epochs has no effect on xlm-roberta-base")
+    code, _, said = gradsim(*words("sweep", tmp_path / "run", layers="head", method="embedding-ft"))
+    assert code == 2 and "--layers is about the method gradient" in said
 
 
 def test_a_sweep_over_nothing_or_everything(words, tmp_path):

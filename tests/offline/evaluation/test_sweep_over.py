@@ -103,6 +103,15 @@ def test_a_variant_with_another_start_measures_from_it(words, inputs, tmp_path):
     assert matrices[0] != matrices[1]
 
 
+def test_lengths_of_a_named_encoder_do_not_share_what_was_measured(words, inputs, tiny_xlmr, tmp_path):
+    methods = {"method": inputs / "pairs.toml", "model": tiny_xlmr, "seeds": 1}
+    asked = [*words("sweep", tmp_path / "run", over="maximum_length=8,16", **methods), "--set", "grouping.groups=2"]
+    code, _, said = gradsim(*asked)
+    assert code == 0 and said.count("● measure") == 2, said
+    code, _, said = gradsim(*asked)
+    assert code == 0 and "● measure" not in said and "● train" not in said, said
+
+
 @pytest.mark.parametrize(
     ("over", "message"),
     [

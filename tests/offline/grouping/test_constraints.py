@@ -161,6 +161,36 @@ def test_solvers_that_know_no_constraints_refuse_rather_than_break_them(solver):
         plugins.load("grouping", solver).solve(Problem(clustered, 2, np.zeros(4), CODES[:4], asked))
 
 
+def test_many_forbidden_pairs_end_in_time():
+    """Every pair may double the sets that could be one group; the limit holds for the climbing in them, too."""
+    asked = Constraints(cannot_link=tuple((i, i + 1) for i in range(0, 18, 2)))
+    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, time_limit=2.0)
+    honest(question, exact.solve(question))
+
+
+def test_too_many_forbidden_pairs_to_prove_anything():
+    asked = Constraints(cannot_link=tuple((i, i + 1) for i in range(0, 24, 2)))
+    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, time_limit=2.0)
+    with pytest.raises(SettingsError, match=r"cannot_link leaves more than 2000 sets.*choose the solver search"):
+        exact.solve(question)
+    honest(question, plugins.load("grouping", "search").solve(question))
+
+
+@pytest.mark.parametrize("count", [4, 19])
+def test_only_groups_of_one_and_none_of_those(count):
+    question = Problem(matrix(count), count, np.full(count, -np.inf), constraints=Constraints(largest_group=1))
+    with pytest.raises(SettingsError, match=r"no grouping is possible .* groups of one are forbidden"):
+        exact.solve(question)
+
+
+@pytest.mark.parametrize("solver", ["each", "family"])
+def test_solvers_that_do_not_read_k_are_not_held_to_it(solver):
+    languages = ("amh", "hau", "ibo", "tur")  # two of one family
+    asked = Constraints(largest_group=1 if solver == "each" else 2)
+    found = plugins.load("grouping", solver).solve(Problem(matrix(4), 1, np.zeros(4), languages, asked))
+    assert len(found.groups) == {"each": 4, "family": 3}[solver]
+
+
 def test_random_groups_keep_the_constraints():
     for seed in range(5):
         question = Problem(matrix(6), 3, np.zeros(6), CODES, Constraints(((0, 1),), ((2, 3),), 4), seed)

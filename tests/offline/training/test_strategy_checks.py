@@ -47,8 +47,7 @@ def surgery(**options):
 def test_what_the_data_cannot_give_is_told_first(workshop, assignments, problem):
     work = workshop(*assignments)
     with pytest.raises(SettingsError, match=f"^strategy surgery: {problem}"):
-        work.save_settings()
-    assert not (work.run.directory / "settings.json").exists()  # nothing was begun
+        work.check()
 
 
 @pytest.mark.parametrize(
@@ -63,9 +62,7 @@ def test_what_the_data_cannot_give_is_told_first(workshop, assignments, problem)
     ],
 )
 def test_what_they_can_give_passes(workshop, assignments):
-    work = workshop(*assignments)
-    work.save_settings()
-    assert (work.run.directory / "settings.json").is_file()
+    workshop(*assignments).check()
 
 
 def test_a_share_of_the_texts_is_counted_as_training_draws_it(workshop, monkeypatch):
