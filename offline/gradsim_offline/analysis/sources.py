@@ -137,12 +137,17 @@ def _similarity_files(run: Path) -> list[Path]:
     found = [
         path
         for path in sorted(run.rglob(SIMILARITY_FILE))
-        if not (path.parent / MANIFEST).exists() and MEASURING not in path.relative_to(run).parts
+        if not (path.parent / MANIFEST).exists() and not _passing(path.relative_to(run).parts)
     ]
     if not found:
         what = "holds no similarity.json" if run.is_dir() else "is no directory"
         raise DataError(f"{run} {what}; give the run directory of `gradsim-offline build`, `measure` or `compare`")
     return found
+
+
+def _passing(parts: Sequence[str]) -> bool:
+    """Say whether a folder is a working copy of a comparison, or the draft of a bundle that was never finished."""
+    return MEASURING in parts or any(part.startswith(".") for part in parts)
 
 
 def _similarity(path: Path, run: Path, title: str) -> Similarity:

@@ -71,7 +71,7 @@ def ask_dev_texts(
 ) -> Groups:
     """Solve for several K, train the groups of each, and return those of the best K with the curve.
 
-    K = N stands for every language alone, whatever a group of one scores, unless a constraint or ``forbid`` may rule it
+    K = N stands for every language alone, whatever a group of one scores, unless ``must_link`` or ``forbid`` rules it
     out. A K that the constraints make impossible is no candidate. A solver that does not read K is asked once, and
     nothing is trained; so is one that takes its sizes from another solver, with the K that is best for that one.
 
@@ -81,8 +81,7 @@ def ask_dev_texts(
     count, solver = len(measured.languages), solver_to_try(chosen)
     if not solver:
         return ask_solver(measured, chosen, count, sizes, seed)
-    limited = chosen.must_link or chosen.cannot_link or chosen.largest_group or chosen.budget
-    free = not limited and chosen.singleton_score != "forbid"
+    free = not chosen.must_link and chosen.singleton_score != "forbid"
     tried: dict[int, Groups] = {}
     impossible: SettingsError | None = None
     for k in candidates(count, chosen.candidates):
@@ -90,6 +89,7 @@ def ask_dev_texts(
             tried[k] = ask_solver(measured, chosen, k, sizes, seed, "each" if k == count > 1 and free else solver)
         except SettingsError as error:
             impossible = error
+            say(f"  K = {k} is no candidate: {error}")
     if not tried and impossible is not None:
         raise impossible
     best, curve = choose(tried, train)
