@@ -1,9 +1,7 @@
-"""Everything that a user types at ``gradsim-offline`` and ``make``: help, lists, settings, each mistake in one line."""
+"""Everything that a user types at ``gradsim-offline``: help, lists, each mistake in one line."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
@@ -12,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from gradsim_offline import cli, plugins
-from gradsim_offline.resolving import default_recipe, read_recipe, recipe_names, resolve, setting_names
-from gradsim_shared.errors import SettingsError
+from gradsim_offline.resolving import resolve
 
 COMMANDS = (
     "build",
@@ -321,101 +318,3 @@ def test_every_plugin_loads_and_has_what_its_kind_needs(folder):
     for name in plugins.names(folder):
         module = plugins.load(folder, name)
         assert all(hasattr(module, attribute) for attribute in needed), (name, needed)
-
-
-@pytest.mark.parametrize("recipe", recipe_names())
-def test_every_shipped_recipe_resolves(run, recipe):
-    found = resolve(recipe, {})
-    for section, values in read_recipe(recipe).items():
-        if isinstance(values, dict):
-            for name, value in values.items():
-                assert getattr(getattr(found, section), name) == value
-        else:
-            assert str(getattr(found, section)) == str(values)
-    code, out, _ = run("settings", "--recipe", recipe)
-    assert code == 0 and [line.split()[0] for line in out.splitlines()] == setting_names()
-
-
-def test_settings_are_all_explained_and_can_be_tried(run):
-    for line in run("settings")[1].splitlines():
-        assert len(line) > 52, f"no explanation: {line}"
-    out = run("settings", "--set", "training.epochs=77")[1]
-    assert next(line for line in out.splitlines() if line.startswith("training.epochs ")).split()[1] == "77"
-
-
-@pytest.mark.parametrize(
-    ("data", "model", "recipe"),
-    [("demo", "mini", "demo"), ("afrisenti", "mini", "mini"), ("demo", "a/b", "pretrained"), ("files", "mini", "mini")],
-)
-def test_the_recipe_that_is_used_when_none_is_named(data, model, recipe):
-    assert default_recipe(data, model) == recipe
-    assert resolve(None, {"data": data, "model": model}) == resolve(recipe, {"data": data, "model": model})
-
-
-def test_the_command_line_goes_before_a_recipe_of_ones_own(tmp_path):
-    (tmp_path / "mine.toml").write_text('model = "mini"\ndata = "afrisenti"\n[grouping]\ngroups = 6\n')
-    own = resolve(str(tmp_path / "mine.toml"), {})
-    assert (own.model, own.data, own.training.learning_rate) == ("mini", "afrisenti", 2e-3)
-    other = resolve(str(tmp_path / "mine.toml"), {"model": "xlm-roberta-base"})
-    usual = resolve(None, {"model": "xlm-roberta-base", "data": "afrisenti"})
-    assert other == usual.model_copy(update={"grouping": other.grouping}) and other.grouping.groups == 6
-    assert resolve(str(tmp_path / "mine.toml"), {}, ["model=xlm-roberta-base"]) == other
-
-
-def test_assignments_win_over_options_and_options_over_the_recipe():
-    found = resolve(
-        "demo", {"training.epochs": 5, "seed": 3}, ["training.epochs=6", "model=x/y", "grouping.groups = 2"]
-    )
-    assert (found.training.epochs, found.seed, found.model, found.grouping.groups) == (6, 3, "x/y", 2)
-    assert found.training.batch_size == resolve("demo", {}).training.batch_size
-    with pytest.raises(SettingsError):
-        resolve("demo", {"training.epochs": -1})
-
-
-def make(directory, *words, path=""):
-    """Call a target of the Makefile in another directory."""
-    if shutil.which("make") is None:
-        pytest.skip("there is no make here")
-    environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "MAKEFLAGS": ""}
-    command = ["make", "-f", ROOT / "Makefile", "-C", directory, *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_make_clean_removes_what_can_be_made_again_and_nothing_else(tmp_path):
-    folders = ("bench", "docs", "offline", "serving", "shared", "tests")
-    kept = ["mine/bin", "runs/demo", *folders]
-    made = [".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"]
-    made += [f"{folder}/__pycache__" for folder in folders]
-    for name in kept + made:
-        (tmp_path / name).mkdir(parents=True, exist_ok=True)
-    done = make(tmp_path, "clean", f"VENV={tmp_path / 'mine'}")
-    assert done.returncode == 0, done.stderr
-    assert [name for name in kept + made if (tmp_path / name).exists()] == kept
-    assert make(tmp_path, "clean-runs").returncode == 0
-    assert not (tmp_path / "runs").exists() and (tmp_path / "mine" / "bin").exists()
-
-
-@pytest.mark.parametrize("code", [0, 3])
-def test_make_image_stops_where_no_bento_is_made(tmp_path, code):
-    programs = {
-        "docker": "exit 0",
-        "python": f"printf 'gradsim-demo:abc\\nServe it: ...\\n'; exit {code}",
-        "bentoml": f'echo "$@" > {tmp_path}/called',
-    }
-    (tmp_path / "bin").mkdir()
-    for name, script in programs.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    for name in ("pyproject.toml", "constraints.txt", "installed"):
-        (tmp_path / name).touch()
-    done = make(tmp_path, "image", "BUNDLE=x", f"VENV={tmp_path}", path=tmp_path / "bin")
-    called = tmp_path / "called"
-    assert (done.returncode == 0) == called.exists() == (code == 0), done.stderr
-    assert code or called.read_text() == "containerize gradsim-demo:abc\n"
-
-
-def test_the_demo_ends_as_its_build_does(tmp_path):
-    (tmp_path / "file").touch()
-    command = [sys.executable, ROOT / "demo.py", "--out", tmp_path / "file" / "below"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    refused((done.returncode, done.stdout, done.stderr), "Not a directory")
