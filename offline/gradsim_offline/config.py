@@ -83,6 +83,9 @@ class Measuring(Schedule):
     averaged_epochs: Positive | None = Field(
         None, description="gradient only: S is the mean over so many epochs, from the first that counts; none: all"
     )
+    balanced: bool = Field(
+        False, description="gradient only: weigh the labels of a language alike, so that class balance does not count"
+    )
     projection: Positive | None = Field(
         None, description="numbers kept of a tracked layer's weight gradient, at most (65536 for big layers); none: all"
     )

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gradsim_offline.config import Measuring
+from gradsim_offline.similarity._balance import Cells
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._joint_run import train_jointly
 from gradsim_offline.similarity._measured import Measured, counted_epochs
@@ -56,6 +57,7 @@ def measure(context: Context) -> Measured:
             projection=settings.projection,
             seed=context.seed,
             counted=counted_epochs(reads(settings)),
+            classes=len(context.dataset.labels) if settings.balanced else 1,
         )
 
     observer = train_jointly(context, observe)
@@ -130,6 +132,10 @@ class GradientObserver:
         projection: How many numbers to keep of a layer's weight gradient, at most; ``None``: all.
         seed: Seeds the projection.
         counted: The epochs over which the mean gradients are taken.
+        classes: Of how many labels the gradients are taken apart, to weigh them alike; 1: not at all.
+
+    Raises:
+        SettingsError: Labels are to be taken apart, and examples have several.
     """
 
     def __init__(
@@ -142,16 +148,17 @@ class GradientObserver:
         projection: int | None = None,
         seed: int = 0,
         counted: slice = slice(None),
+        classes: int = 1,
     ) -> None:
         self._counted = counted
+        self._cells = Cells.of(rows, languages, classes)
         self._names = tracked_layers(model, layers)
         self._tracker = GradientTracker(
             {path: layer for found in self._names.values() for path, layer in found.items()},
-            languages,
+            languages * classes,
             projection=projection,
             seed=seed,
         )
-        self._language = torch.tensor([row.language for row in rows])
         self._half = torch.tensor([row.half for row in rows])
         self._units = torch.tensor([row.units for row in rows])
         counts = torch.zeros(2, languages)
@@ -165,12 +172,12 @@ class GradientObserver:
     def watch(self, indices: Sequence[int]) -> Iterator[None]:
         """Track one batch."""
         chosen = torch.tensor(indices)
-        with self._tracker.batch(self._language[chosen], self._half[chosen], self._units[chosen]):
+        with self._tracker.batch(self._cells.of_rows[chosen], self._half[chosen], self._units[chosen]):
             yield
 
     def half_means(self) -> dict[str, Tensor]:
         """Return the running epoch's mean gradients, ``{name: [2, languages, parameters]}``, on the CPU."""
-        found = self._tracker.half_means()
+        found = {path: self._cells.merged(means) for path, means in self._tracker.half_means().items()}
         return {name: torch.cat([found[path].cpu() for path in paths], dim=-1) for name, paths in self._names.items()}
 
     def means(self) -> dict[str, Tensor]:

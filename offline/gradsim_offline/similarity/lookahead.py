@@ -37,7 +37,7 @@ class Options(Section):
 
 def reads(measuring: Measuring) -> dict[str, Any]:
     """Return what of the section ``measuring`` this measure depends on: the schedule of the joint run."""
-    return measuring.model_dump(exclude={"layers", "projection", "skipped_epochs", "averaged_epochs"})
+    return measuring.model_dump(exclude={"layers", "projection", "skipped_epochs", "averaged_epochs", "balanced"})
 
 
 def measure(context: Context) -> Measured:
