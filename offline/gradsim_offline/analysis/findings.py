@@ -14,7 +14,7 @@ from gradsim_offline.analysis.regrouping import Regrouped
 from gradsim_offline.analysis.stability import Halves, Interval
 
 Matrix = NDArray[np.float64]
-REFERENCES = ("transfer", "typology", "topic")  # the columns of the paper's Table 5
+REFERENCES = ("transfer", "typology", "topic", "labels")  # the columns of the paper's Table 5, and class balance
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from gradsim_offline.progress import Progress
 from gradsim_offline.similarity._measured import Measured
 from gradsim_shared.errors import DataError, GradsimError, SettingsError
 
+_CONTROL = "labels"  # class balance: what of a similarity is no more than that?
+
 
 @dataclass(frozen=True)
 class Request:
@@ -110,14 +112,15 @@ def find_keywords(work: Work, dataset: Dataset | None) -> dict[str, tuple[Keywor
 
 
 def measured_here(work: Work, dataset: Dataset | None) -> list[Similarity]:
-    """Measure what was asked for and is not in the runs; one that cannot be measured is left out, with a note.
+    """Measure what was asked for and is not in the runs, and class balance; what cannot be measured is noted.
 
     Raises:
         SettingsError: There is no data set whose languages to measure.
     """
     there = {similarity.measured.measure for similarity in work.sources.similarities}
     measured: list[Similarity] = []
-    for name in work.request.measures:
+    control = [_CONTROL] if dataset is not None and _CONTROL not in {*there, *work.request.measures} else []
+    for name in (*work.request.measures, *control):
         if name in there:
             work.notes.append(f"{name}: found in the runs, not measured again")
             continue

@@ -21,6 +21,7 @@ from gradsim_shared.errors import DataError
 MANIFEST = "manifest.json"  # beside it lies a bundle's copy, not a measurement
 MEASURING = "measuring"  # where a comparison measures, next to measure/, where the result is kept
 _MEASURED = {"split_half", "epochs", "layers", "settings", "seconds"}
+_NOTHING = "identity"  # the measure of methods that look at no similarity
 _SEED = re.compile(r"seed-\d+")  # a seed's folder in a comparison; a variant's is one in it
 _STARTS = ("data", "data_dir", "languages", "model", "maximum_length", "pretraining", "adapting")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError)
@@ -91,7 +92,7 @@ def find_sources(runs: Sequence[Path]) -> Sources:
         start = _start(run)
         here = [replace(_similarity(path, run, title), start=start) for path in _similarity_files(run)]
         measures = {found.origin: found.measured.measure for found in reversed(here)}
-        similarities += here
+        similarities += [found for found in here if found.measured.measure != _NOTHING]
         for path in sorted(run.rglob(GROUPS_FILE)):
             name, origin, variant = _place(path, run, "group", title)
             name = name.removesuffix(f"+{variant.partition('=')[2]}") or measures.get(origin, "groups")

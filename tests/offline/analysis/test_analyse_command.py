@@ -107,6 +107,8 @@ def test_correlations_are_those_of_the_saved_matrices(analysed, runs):
         ("gradient (head)", "mine"),
         ("gradient (head)", "topic"),
         ("mine", "topic"),
+        *((name, "labels") for name in ("gradient", "gradient (head)", "mine")),
+        ("labels", "topic"),
     }
 
 
