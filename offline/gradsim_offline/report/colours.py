@@ -83,7 +83,8 @@ PENS = {
     "line": Pen(None, "line", 2),
     "tree": Pen(None, "ink", 1.4),
     "spread": Pen(None, "ink", 1.6),
-    "hatch": Pen(None, "strong", 1),
+    "hatch": Pen(None, "ink", 0.8),
+    "hatch-strong": Pen(None, "strong", 1),
 }
 
 

@@ -20,7 +20,7 @@ WRITTEN_CELLS = 20  # up to so many rows the values are written into the cells
 TOOLTIP_CELLS = 60  # beyond so many rows even tooltips would make the page heavy
 LABEL_WIDTH = 6.9  # pixels per character of a label
 _STRONG = 0.7  # from this opacity on, white text reads better than the page's own
-_HATCHED = 0.15  # from this opacity on, a cell without text shows that it is negative
+_HATCHED = 0.05  # from this opacity on, a cell without text shows that it is negative
 _LONGEST_LABEL = 28  # characters before it is cut
 _MATRIX_WIDTH = 700  # pixels that a matrix without written values gets, if its cells do not become too small
 _GUTTER, _GAP = 34, 12  # left of the labels for the blocks' names; before the column that stands aside
@@ -148,7 +148,8 @@ def _cell(
         ink = "quiet" if style == "muted" else "strong" if strength >= _STRONG else "value"
         shapes.append(Text(x + width / 2, y + height / 2, text, ink, centred=True))
     elif hatched and style == "negative" and strength >= _HATCHED:
-        shapes.append(Line(((x + 1.5, y + height - 1.5), (x + width - 1.5, y + 1.5)), "hatch"))
+        stroke = "hatch-strong" if strength >= _STRONG else "hatch"
+        shapes.append(Line(((x + 1.5, y + height - 1.5), (x + width - 1.5, y + 1.5)), stroke))
     return shapes
 
 
