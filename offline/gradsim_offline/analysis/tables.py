@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+_WIDEST = 1000  # columns of a table in the terminal
 UNDEFINED = "–"  # noqa: RUF001 - what stands where a figure is undefined
 
 
@@ -48,7 +49,7 @@ def square(title: str, languages: Sequence[str], matrix: NDArray[np.float64], re
 
 
 def show(tables: Sequence[Table], console: Console | None = None) -> None:
-    """Print tables to the terminal."""
+    """Print tables to the terminal; one of figures may be wider than it, and is not folded."""
     out = console or Console(highlight=False, soft_wrap=True)
     for table in tables:
         drawn = RichTable(title=escape(table.title), title_justify="left", caption_justify="left")
@@ -57,7 +58,10 @@ def show(tables: Sequence[Table], console: Console | None = None) -> None:
             drawn.add_column(escape(column), justify=side, overflow="fold", no_wrap=not position)
         for row in table.rows:
             drawn.add_row(*map(escape, row))
+        needed = 0 if table.words else out.measure(drawn, options=out.options.update(width=_WIDEST)).maximum
+        width, out.width = out.width, max(out.width, needed)
         out.print(drawn)
+        out.width = width
         if table.remark:
             out.print(table.remark, markup=False)
         out.print()
