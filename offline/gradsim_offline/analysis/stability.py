@@ -16,12 +16,11 @@ from safetensors.torch import load_file
 from gradsim_offline.analysis.correlations import Correlation, correlate, pairs
 from gradsim_offline.bootstrap import drawn_means, interval
 from gradsim_offline.similarity._measured import Measured
-from gradsim_offline.similarity._products import of_half, own_cosines, products, to_cosines
+from gradsim_offline.similarity._products import DIMENSIONS, of_half, own_cosines, products, to_cosines
 from gradsim_shared.errors import DataError
 
 Matrix = NDArray[np.float64]
 _ROUNDING = 1e-12
-_OF_PRODUCTS = 4  # dimensions
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
         return None
     if any(halves.shape[:2] != (2, len(measured.languages)) for halves in found):
         raise DataError(f"{gradients} is not about the {len(measured.languages)} languages beside it; measure again")
-    found = [halves if halves.dim() == _OF_PRODUCTS else products(halves) for halves in found]
+    found = [halves if halves.dim() == DIMENSIONS else products(halves) for halves in found]
     every = np.array([[to_cosines(of_half(epoch, half)) for epoch in found] for half in range(2)])
     matrices = every[:, measured.counted]
     first, second = matrices.mean(axis=1)

@@ -18,7 +18,6 @@ from gradsim_offline.similarity._measured import Measured
 from gradsim_shared.errors import SettingsError
 
 ORIGIN = "measured here"
-_TRAIN_JOINTLY = ("gradient", "lookahead")
 
 
 def check_untrained(name: str) -> None:
@@ -28,7 +27,7 @@ def check_untrained(name: str) -> None:
         SettingsError: It does.
     """
     module = plugins.load("similarity", name)
-    if name in _TRAIN_JOINTLY or hasattr(module, "trains"):
+    if hasattr(module, "reads") or hasattr(module, "trains"):  # a joint run, or models of their own
         raise SettingsError(f"{name} needs training: `gradsim-offline measure --measure {name}`, then analyse that run")
 
 

@@ -127,7 +127,7 @@ def evaluate_grouping(
     """
     ordered = sorted({tuple(sorted(group)) for group in groups}, key=lambda group: (len(group), group))
     best: dict[int, tuple[float, tuple[int, ...]]] = {}
-    tie = _tie(similarity)
+    tie = _tie(similarity, singletons)
     for group in ordered:
         for i, value in zip(group, collective_similarity(similarity, group, singletons), strict=True):
             if i not in best or value > best[i][0] + tie:
@@ -136,7 +136,7 @@ def evaluate_grouping(
     serving = tuple(used.index(best[i][1]) for i in range(len(similarity)))
     score = float(sum(value for value, _ in best.values()))
     limit = score if bound is None else max(bound, score)
-    return Grouping(tuple(used), serving, score, limit, proven=limit - score <= _tie(similarity, score))
+    return Grouping(tuple(used), serving, score, limit, proven=limit - score <= _tie(similarity, singletons, score))
 
 
 def serve_blocks(
@@ -171,13 +171,19 @@ def serve_blocks(
             "a language would be alone in its group, which singleton_score forbids; choose another rule"
         )
     limit = score if bound is None else max(bound, score)
-    proven = limit - score <= _tie(similarity, score)
+    proven = limit - score <= _tie(similarity, singletons, score)
     return Grouping(tuple(ordered), tuple(serving[i] for i in range(len(similarity))), score, limit, proven)
 
 
-def _tie(similarity: NDArray[np.float64], score: float = 0.0) -> float:
+def largest(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) -> float:
+    """Return the largest number, by size, that a score is made of: the diagonal of S is none."""
+    others = similarity[~np.eye(len(similarity), dtype=bool)]
+    return float(np.abs(np.concatenate([others, singletons[np.isfinite(singletons)], [0.0]])).max())
+
+
+def _tie(similarity: NDArray[np.float64], singletons: NDArray[np.float64], score: float = 0.0) -> float:
     """Return how far apart two scores of this S may be and still be equal."""
-    return TIE * max(float(np.abs(similarity).max()), abs(score))
+    return TIE * max(largest(similarity, singletons), abs(score))
 
 
 def simple_bound(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.config import Grouping as GroupingSettings
-from gradsim_offline.grouping._objective import check_similarity
+from gradsim_offline.grouping._objective import check_similarity, largest
 from gradsim_shared.errors import SettingsError
 
 Pair = tuple[int, int]
@@ -83,13 +83,15 @@ class Problem:
         """Return the problem with similarities of about 1, and what they were divided by, a power of two.
 
         Solvers take scores for equal that differ by less than a fixed number; among very small similarities all would
-        be. Powers of two are divided out without rounding.
+        be. Powers of two are divided out without rounding. The diagonal, which no score is made of, is 0.
         """
-        finite = self.singletons[np.isfinite(self.singletons)]
-        others = self.similarity[~np.eye(self.count, dtype=bool)]
-        largest = float(np.abs(np.concatenate([others, finite, [0.0]])).max())
-        unit = float(2.0 ** np.round(np.log2(largest))) if largest else 1.0
-        return replace(self, similarity=self.similarity / unit, singletons=self.singletons / unit), unit
+        most = largest(self.similarity, self.singletons)
+        unit = float(2.0 ** np.round(np.log2(most))) if most else 1.0
+        return replace(
+            self,
+            similarity=np.where(np.eye(self.count), 0.0, self.similarity / unit),
+            singletons=self.singletons / unit,
+        ), unit
 
 
 def read_constraints(chosen: GroupingSettings, languages: Sequence[str], sizes: Sequence[int]) -> Constraints:

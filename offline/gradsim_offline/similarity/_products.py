@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+DIMENSIONS = 4  # of products: halves and languages, twice; gradients themselves have three
 _AT_ONCE = 1 << 14  # parameters that are held in float64 at a time
 
 Matrix = NDArray[np.float64]

@@ -19,12 +19,11 @@ from gradsim_offline.similarity._balance import Cells
 from gradsim_offline.similarity._context import Context
 from gradsim_offline.similarity._joint_run import train_jointly
 from gradsim_offline.similarity._measured import Measured, counted_epochs
-from gradsim_offline.similarity._products import of_wholes, own_cosines, products, to_cosines
+from gradsim_offline.similarity._products import DIMENSIONS, of_wholes, own_cosines, products, to_cosines
 from gradsim_offline.similarity._tracking import GradientTracker, tracked_layers
 from gradsim_offline.training.batching import Row
 
 GRADIENTS_FILE = "gradients.safetensors"
-_OF_PRODUCTS = 4  # dimensions: halves and languages, twice
 Matrix = NDArray[np.float64]
 
 
@@ -209,7 +208,7 @@ class GradientObserver:
         finished = [{name: state[f"epoch.{i}.{name}"] for name in self._names} for i in numbers]
         self.epochs, self._totals = [], {}
         for found in finished:
-            if all(kept.dim() == _OF_PRODUCTS for kept in found.values()):
+            if all(kept.dim() == DIMENSIONS for kept in found.values()):
                 self.epochs.append(found)
             else:
                 self._take(found)

@@ -60,10 +60,21 @@ def test_small_numbers_prove_nothing(solver):
     assert tiny.groups == plain.groups and tiny.gap == pytest.approx(1e-11 * plain.gap)
 
 
+@pytest.mark.parametrize("solver", [exact, partition, search, agglomerative])
+def test_a_diagonal_that_no_score_is_made_of_does_not_count(solver):
+    problem = in_another(problem_of(6, 2, seed=3, singletons=-1.0), 1e-9)
+    other = replace(problem, similarity=np.where(np.eye(6, dtype=bool), 1.0, problem.similarity))
+    found, expected = solver.solve(other), solver.solve(problem)
+    assert (found.groups, found.serving, found.proven) == (expected.groups, expected.serving, expected.proven)
+    assert found.gap == pytest.approx(expected.gap)
+
+
 def test_units_are_powers_of_two_and_lose_nothing():
     problem = in_another(problem_of(5, 2, seed=4, singletons=0.5), 3e-7)
     scaled, unit = problem.in_units()
     assert np.log2(unit) == round(np.log2(unit)) and 0.5 <= np.abs(scaled.similarity).max() <= 4
-    np.testing.assert_array_equal(scaled.similarity * unit, problem.similarity)
+    off = ~np.eye(5, dtype=bool)
+    np.testing.assert_array_equal(scaled.similarity[off] * unit, problem.similarity[off])
+    assert not scaled.similarity.diagonal().any()  # no score is made of it
     nothing = Problem(np.zeros((3, 3)), 2, np.zeros(3))
     assert nothing.in_units()[1] == 1 and exact.solve(nothing).score == 0
