@@ -11,15 +11,15 @@ import _report  # noqa: F401 - before torch: it says how OpenMP waits
 import torch
 from torch import Tensor, nn
 
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.datasets import afrisenti
-from gradsim_offline.devices import mixed_precision
-from gradsim_offline.encoders import mini
-from gradsim_offline.encoders._loading import load_tokenizer
-from gradsim_offline.progress import Progress
-from gradsim_offline.resolving import resolve
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.devices import mixed_precision
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.recipes import resolve
+from gradsim_offline.datasets.sources import afrisenti
+from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.tasks import text_classification as task
 from gradsim_offline.training.batching import Row, plan, to_device
+from gradsim_offline.training.encoders import mini
 from gradsim_offline.training.optimizer import Optimizer
 
 # without masked-language modelling: what the weights are does not change what a step costs

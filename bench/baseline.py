@@ -22,8 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.datasets import afrisenti
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.sources import afrisenti
 
 DOCUMENTED = {"joint": (61.53, 64.78), "apart": (63.25, 66.96)}
 TITLES = {"joint": "one joint model", "apart": "one model per language"}

@@ -57,7 +57,7 @@ def read(encoder: str, texts: Sequence[str]) -> tuple[list[list[int]], int, int]
     """Return the texts' token ids, the id of the padding and the size of the vocabulary."""
     import _mini
 
-    from gradsim_offline.encoders._loading import load_tokenizer
+    from gradsim_offline.models.loading import load_tokenizer
 
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=_mini.RECIPE.maximum_length)
     reader = _mini.task.decoder.Reader(tokenizer, _mini.RECIPE.maximum_length)
@@ -79,7 +79,7 @@ def prepare(encoder: str, labels: Sequence[str], count: int, folder: Path) -> di
     import numpy as np
     import torch
 
-    from gradsim_offline.export.onnx import export
+    from gradsim_offline.bundle.onnx import export
     from gradsim_offline.training.ensemble import Ensemble
 
     models = []

@@ -22,8 +22,8 @@ import numpy as np
 from _report import arguments, at_least, finish, in_words, run, start, table
 from numpy.typing import NDArray
 
-from gradsim_offline.grouping._objective import collective_similarity
-from gradsim_offline.grouping._problem import Problem
+from gradsim_offline.grouping.objective import collective_similarity
+from gradsim_offline.grouping.problem import Problem
 
 Matrix = NDArray[np.float64]
 KINDS = ("cosine", "clustered", "noise")
@@ -59,12 +59,12 @@ def measure(solver: str, count: int, groups: int, kind: str, seed: int, limit: f
     if solver == "enumerate":
         return enumerate_choices(problem, limit)
     if solver == "every":
-        from gradsim_offline.grouping.exact import solve_every as solve
+        from gradsim_offline.grouping.solvers.exact import solve_every as solve
     elif solver == "exact":
-        from gradsim_offline.grouping.exact import solve
+        from gradsim_offline.grouping.solvers.exact import solve
     else:
         try:
-            from gradsim_offline.grouping.search import solve
+            from gradsim_offline.grouping.solvers.search import solve
         except ImportError:
             return {"missing": "there is no solver search"}
     began, worked = time.perf_counter(), time.process_time()

@@ -16,11 +16,11 @@ import _report
 import torch
 from torch import Tensor, nn
 
-from gradsim_offline.devices import keep_memory
-from gradsim_offline.encoders import _mini_model
-from gradsim_offline.encoders._mini_model import MiniConfig, MiniForMaskedLM
-from gradsim_offline.encoders.mini import MASK
-from gradsim_offline.resolving import resolve
+from gradsim_offline.core.devices import keep_memory
+from gradsim_offline.core.recipes import resolve
+from gradsim_offline.models import mini as mini_model
+from gradsim_offline.models.mini import MiniConfig, MiniForMaskedLM
+from gradsim_offline.training.encoders.mini import MASK
 
 NAMES = ("whole", "sliced")
 
@@ -32,7 +32,7 @@ def whole(hidden: Tensor, weight: Tensor, bias: Tensor, pieces: Tensor) -> Tenso
 
 def block(model: MiniForMaskedLM, ways: Any, steps: int, tokens: int, share: float) -> float:  # noqa: ANN401
     """Run some steps with one way to take the loss; return milliseconds per step."""
-    original, _mini_model.summed_cross_entropy = _mini_model.summed_cross_entropy, ways
+    original, mini_model.summed_cross_entropy = mini_model.summed_cross_entropy, ways
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
     try:
@@ -46,7 +46,7 @@ def block(model: MiniForMaskedLM, ways: Any, steps: int, tokens: int, share: flo
             optimizer.zero_grad()
         return 1000 * (time.perf_counter() - started) / steps
     finally:
-        _mini_model.summed_cross_entropy = original
+        mini_model.summed_cross_entropy = original
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def main() -> None:
         )
     ).train()
     model.mini.ngrams.requires_grad_(False)
-    ways = {"whole": whole, "sliced": _mini_model.summed_cross_entropy}
+    ways = {"whole": whole, "sliced": mini_model.summed_cross_entropy}
     for way in ways.values():
         block(model, way, 3, chosen.tokens, sizes.masked)
     found: dict[str, list[float]] = {name: [] for name in NAMES}

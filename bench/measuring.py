@@ -39,9 +39,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradsim_offline.devices import keep_memory, resolve_device
-from gradsim_offline.similarity._tracking import tracked_layers
-from gradsim_offline.similarity.gradient import GradientObserver
+from gradsim_offline.core.devices import keep_memory, resolve_device
+from gradsim_offline.similarity.measures.gradient import GradientObserver
+from gradsim_offline.similarity.tracking import tracked_layers
 from gradsim_offline.tasks.text_classification import collate
 from gradsim_offline.training.batching import Row
 

@@ -19,15 +19,15 @@ import _report
 if TYPE_CHECKING:
     import _mini
 
-    from gradsim_offline.dataset import Dataset
+    from gradsim_offline.core.dataset import Dataset
 
 FOLDER = "training/strategies"
 
 
 def main() -> None:
     """Measure and report."""
-    from gradsim_offline import plugins
-    from gradsim_offline.devices import keep_memory
+    from gradsim_offline.core import plugins
+    from gradsim_offline.core.devices import keep_memory
 
     parser = _report.arguments(__doc__ or "")
     parser.add_argument("--encoder", metavar="DIR", help="a mini encoder; none: one is made, untrained")
@@ -60,7 +60,7 @@ def main() -> None:
 
 def installed(asked: list[str] | None) -> list[str]:
     """Return the strategies whose packages are installed; of those that were asked for, all must be."""
-    from gradsim_offline import plugins
+    from gradsim_offline.core import plugins
     from gradsim_shared.errors import SettingsError
 
     names = []
@@ -103,10 +103,10 @@ def block(work: dict[str, Any], name: str, repeat: int, warm_up: int, steps: int
     """Train some steps with a strategy and return milliseconds per step."""
     import _mini
 
-    from gradsim_offline.config import Training
+    from gradsim_offline.core.settings import Training
     from gradsim_offline.training.batching import to_device
     from gradsim_offline.training.fine_tune import make_strategy
-    from gradsim_offline.training.strategies._strategy import Context
+    from gradsim_offline.training.strategy import Context
 
     trainee: _mini.Trainee = work["trainee"]
     dataset: Dataset = work["dataset"]

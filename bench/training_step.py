@@ -69,7 +69,7 @@ def block(encoder: str, data_dir: Path | None, name: str, warm_up: int, steps: i
     import _mini
     import torch
 
-    from gradsim_offline.devices import keep_memory
+    from gradsim_offline.core.devices import keep_memory
     from gradsim_offline.tasks.text_classification import collate
 
     if name == "with":

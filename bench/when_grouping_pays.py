@@ -22,9 +22,9 @@ from typing import Any
 
 import _report
 
-from gradsim_offline.evaluation.sweep import read_numbers, sweep_groups
-from gradsim_offline.progress import Progress
-from gradsim_offline.resolving import resolve
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.recipes import resolve
+from gradsim_offline.experiments.sweep import read_numbers, sweep_groups
 
 ENCODERS = {
     "bag": ["pretraining.layers=0", "pretraining.epochs=0"],

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 from pydantic import BaseModel
 
-from gradsim_offline import plugins
 from gradsim_offline.cli import cli as offline
-from gradsim_offline.config import Settings
-from gradsim_offline.resolving import read_recipe, recipe_names
+from gradsim_offline.core import plugins
+from gradsim_offline.core.recipes import read_recipe, recipe_names
+from gradsim_offline.core.settings import Settings
 from gradsim_serving.cli import main as serve
 
 DOCS = Path(__file__).parent
@@ -43,7 +43,7 @@ def settings() -> str:
         "",
     ]
     for kind, folder, prefix in (
-        ("Measure", "similarity", "similarity."),
+        ("Measure", "similarity/measures", "similarity."),
         ("Strategy", "training/strategies", "training.strategy_options."),
     ):
         for name in plugins.names(folder):

@@ -81,7 +81,7 @@ def _large_bundle(source: Path, target: Path) -> Path:
     import torch
     from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
 
-    from gradsim_offline.export.onnx import export
+    from gradsim_offline.bundle.onnx import export
     from gradsim_offline.tasks import text_classification
 
     manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))

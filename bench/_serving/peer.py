@@ -90,7 +90,7 @@ def by_torch(group: dict[str, Any]) -> Run:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from gradsim_offline.encoders import _mini_model  # noqa: F401 - registers the architecture of mini
+    from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture of mini
 
     torch.set_num_threads(int(THREADS))
     directory = Path(TRAINED) / "-".join(sorted(group["members"]))

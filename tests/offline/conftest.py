@@ -16,10 +16,10 @@ os.environ.update(HF_HOME=_HOME, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1
 import pytest
 import torch
 
-from gradsim_offline.config import Pretraining
-from gradsim_offline.dataset import SPLITS, Dataset, Split, TaggedSentence
-from gradsim_offline.datasets import demo, demo_entities
-from gradsim_offline.progress import Progress
+from gradsim_offline.core.dataset import SPLITS, Dataset, Split, TaggedSentence
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.settings import Pretraining
+from gradsim_offline.datasets.sources import demo, demo_entities
 
 torch.set_num_threads(1)
 
@@ -90,7 +90,7 @@ def quiet() -> Progress:
 @pytest.fixture(scope="session")
 def tiny_mini(small: Dataset, quiet: Progress, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mini encoder, pre-trained for an epoch on ``small``."""
-    from gradsim_offline.encoders import mini
+    from gradsim_offline.training.encoders import mini
 
     directory = tmp_path_factory.mktemp("encoders") / "mini"
     directory.mkdir()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.bootstrap import drawn_means, interval, times_drawn
+from gradsim_offline.core.bootstrap import drawn_means, interval, times_drawn
 
 
 @settings(deadline=None)

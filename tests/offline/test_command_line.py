@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gradsim_offline import cli, plugins
-from gradsim_offline.resolving import resolve
+from gradsim_offline import cli
+from gradsim_offline.core import plugins
+from gradsim_offline.core.recipes import resolve
 
 COMMANDS = (
     "build",
@@ -211,7 +212,7 @@ def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradsim_offline.resolving.resolve", interrupted)
+    monkeypatch.setattr("gradsim_offline.core.recipes.resolve", interrupted)
     code, _, error = run("build")
     assert code == 130 and error.strip().endswith("Interrupted. The same command goes on where it stopped.")
 
@@ -254,7 +255,7 @@ def test_what_nobody_expected_is_one_line_or_a_traceback(run, monkeypatch, error
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr("gradsim_offline.resolving.resolve", fails)
+    monkeypatch.setattr("gradsim_offline.core.recipes.resolve", fails)
     monkeypatch.delenv("GRADSIM_TRACEBACK", raising=False)
     refused(run("build"), message)
     monkeypatch.setenv("GRADSIM_TRACEBACK", "1")
@@ -266,7 +267,7 @@ def test_what_nobody_expected_is_one_line_or_a_traceback(run, monkeypatch, error
 
 def test_epochs_are_exact(run, monkeypatch):
     seen = []
-    monkeypatch.setattr("gradsim_offline.build.build", lambda settings, *_, **__: seen.append(settings))
+    monkeypatch.setattr("gradsim_offline.pipeline.build.build", lambda settings, *_, **__: seen.append(settings))
     for words in ([], ["--epochs", "7"], ["--epochs", "7", "--set", "training.minimum_steps=9"]):
         assert run("measure", *words)[0] == 0
     found = [(s.measuring.epochs, s.measuring.minimum_steps, s.training.epochs, s.training.minimum_steps) for s in seen]
@@ -277,8 +278,8 @@ def test_epochs_are_exact(run, monkeypatch):
 
 def test_list_shows_licence_and_citation_of_data_sets(run):
     lines = run("list", "datasets")[1].splitlines()
-    for name in plugins.names("datasets"):
-        module = plugins.load("datasets", name)
+    for name in plugins.names("datasets/sources"):
+        module = plugins.load("datasets/sources", name)
         origin = lines[next(i for i, line in enumerate(lines) if line.startswith(f"  {name} ")) + 1]
         assert origin.strip() == "Licence: " + "; ".join(filter(None, [module.LICENCE, module.CITATION]))
     assert "Licence" not in run("list", "solvers")[1]
@@ -298,9 +299,9 @@ def test_list_shows_every_plugin_with_its_first_line(run):
 @pytest.mark.parametrize("folder", [folder for folder in plugins.FOLDERS if folder not in ("recipes", "methods")])
 def test_every_plugin_loads_and_has_what_its_kind_needs(folder):
     needed = {
-        "datasets": ("load", "TASK", "LICENCE", "CITATION"),
-        "similarity": ("measure",),
-        "grouping": ("solve",),
+        "datasets/sources": ("load", "TASK", "LICENCE", "CITATION"),
+        "similarity/measures": ("measure",),
+        "grouping/solvers": ("solve",),
         "training/strategies": ("make",),
         "tasks": (
             "load_model",
@@ -313,7 +314,7 @@ def test_every_plugin_loads_and_has_what_its_kind_needs(folder):
             "decoder",
             "EXPORT_TASK",
         ),
-        "encoders": (),  # mini is made, a pretrained one is found
+        "training/encoders": (),  # mini is made, a pretrained one is found
     }[folder]
     for name in plugins.names(folder):
         module = plugins.load(folder, name)

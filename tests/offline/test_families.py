@@ -10,9 +10,9 @@ import numpy as np
 import pycountry
 import pytest
 
-from gradsim_offline import families as module
-from gradsim_offline.datasets import demo
-from gradsim_offline.families import MEMBER, families, lineage, origins
+from gradsim_offline.core import families as module
+from gradsim_offline.core.families import MEMBER, families, lineage, origins
+from gradsim_offline.datasets.sources import demo
 from gradsim_shared.errors import DataError
 
 KNOWN = {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gradsim_offline import segmentation_choice
-from gradsim_offline.dataset import Dataset, Example, TaggedSentence
-from gradsim_offline.datasets import masakhaner, ud
-from gradsim_offline.segmentation_choice import agreement, choose, written
+from gradsim_offline.core.dataset import Dataset, Example, TaggedSentence
+from gradsim_offline.datasets.sources import masakhaner, ud
+from gradsim_offline.pipeline import segmentation as segmentation_choice
+from gradsim_offline.pipeline.segmentation import agreement, choose, written
 from gradsim_shared.errors import DataError
 from gradsim_shared.segmentation import join, locate
 

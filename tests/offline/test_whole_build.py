@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from gradsim_offline import cli
-from gradsim_offline.datasets import demo
-from gradsim_offline.similarity._measured import read_measured
+from gradsim_offline.datasets.sources import demo
+from gradsim_offline.similarity.measured import read_measured
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError
 

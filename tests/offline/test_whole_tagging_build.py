@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from gradsim_offline import cli
-from gradsim_offline.assignment.evidence import open_models
-from gradsim_offline.datasets import demo_entities, files
+from gradsim_offline.datasets.sources import demo_entities, files
+from gradsim_offline.experiments.assign.evidence import open_models
 from gradsim_offline.identifier import training
-from gradsim_offline.similarity._measured import read_measured
+from gradsim_offline.similarity.measured import read_measured
 from gradsim_offline.tasks import token_classification as task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import open_bundle

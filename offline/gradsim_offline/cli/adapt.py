@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gradsim_offline.config import Adapting
+from gradsim_offline.core.settings import Adapting
 
 _PATH = click.Path(path_type=Path)
 _USUAL = Adapting()
@@ -32,7 +32,7 @@ _SOURCE = [
 
 def source_from(options: dict[str, Any]) -> Any:  # noqa: ANN401 - a Source; its module is loaded when it is needed
     """Take the options that name the texts out of all options, and return what they name."""
-    from gradsim_offline.adaptation.source import Source
+    from gradsim_offline.experiments.text_source import Source
 
     codes = options.pop("languages")
     languages = None if codes is None else codes.replace(",", " ").split()
@@ -87,9 +87,9 @@ def source_from(options: dict[str, Any]) -> Any:  # noqa: ANN401 - a Source; its
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the encoders are.")
 def command(model: str, out: Path, quiet: bool, groups: Path | None, **options: Any) -> None:  # noqa: ANN401
     source = source_from(options)
-    from gradsim_offline.adaptation.encoders import adapt_encoders, table
-    from gradsim_offline.analysis.tables import show
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.adapt_encoders import adapt_encoders, table
+    from gradsim_offline.report.text_tables import show
 
     how = {name: options.pop(name) for name in ("maximum_length", "seed", "device")}
     settings = Adapting(**options)

@@ -44,12 +44,12 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the results are.")
 def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -> None:  # noqa: ANN401 - click's own
-    from gradsim_offline.analysis.analyse import analyse
-    from gradsim_offline.analysis.materials import Request
-    from gradsim_offline.analysis.presenting import tables
-    from gradsim_offline.analysis.tables import show
-    from gradsim_offline.analysis.writing import write
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.analyse.analyse import analyse
+    from gradsim_offline.experiments.analyse.materials import Request
+    from gradsim_offline.experiments.analyse.presenting import tables
+    from gradsim_offline.experiments.analyse.writing import write
+    from gradsim_offline.report.text_tables import show
 
     names = tuple(dict.fromkeys((measures or "").replace(",", " ").split()))
     findings = analyse(Request(measures=names, **asked), Progress(quiet=quiet))

@@ -42,7 +42,7 @@ bundle was built from are read again.
 def command(quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
     from rich.console import Console
 
-    from gradsim_offline.assignment.assign import assign
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.assign.assign import assign
 
     assign(**options, progress=Progress(quiet=quiet), console=Console(highlight=False, soft_wrap=True))

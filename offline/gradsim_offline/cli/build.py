@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradsim_offline import plugins
+from gradsim_offline.core import plugins
 
 if TYPE_CHECKING:
-    from gradsim_offline.config import Settings
+    from gradsim_offline.core.settings import Settings
 
 
 class GroupNumber(click.ParamType):  # type: ignore[type-arg]
@@ -126,7 +126,7 @@ def settings_from(
     Raises:
         SettingsError: Something is unknown or impossible.
     """
-    from gradsim_offline.resolving import resolve
+    from gradsim_offline.core.recipes import resolve
 
     no_minimum = None if epochs is None else 0
     given = {
@@ -145,7 +145,7 @@ def settings_from(
         "training.minimum_steps": no_minimum,
     }
     settings = resolve(recipe, given, assignments)
-    plugins.check("datasets", settings.data)
+    plugins.check("datasets/sources", settings.data)
     return settings
 
 
@@ -159,10 +159,10 @@ def _run(
     **options: Any,  # noqa: ANN401
 ) -> None:
     settings = settings_from(**{**options, "grouping.solver": solver, "version": bundle_version})
-    plugins.check("similarity", settings.measure)
-    plugins.check("grouping", settings.grouping.solver)
-    from gradsim_offline.build import build
-    from gradsim_offline.progress import Progress
+    plugins.check("similarity/measures", settings.measure)
+    plugins.check("grouping/solvers", settings.grouping.solver)
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.pipeline.build import build
 
     run = out or Path("runs") / settings.data
     bundle = build(settings, run, Progress(quiet=quiet), until=until)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gradsim_offline.cli.build import command_until, settings_from
-from gradsim_offline.evaluation.method import DEFAULT
+from gradsim_offline.experiments.method import DEFAULT
 
 _NOT_OURS = ("measure", "solver", "name", "bundle_version", "out")  # a method's own choices; what only a bundle has
 
@@ -49,9 +49,9 @@ def _run(
 ) -> None:
     settings = settings_from(**options)
     names = methods.replace(",", " ").split()
-    from gradsim_offline.evaluation.compare import compare
-    from gradsim_offline.evaluation.tables import show
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.compare import compare
+    from gradsim_offline.report.comparison_tables import show
 
     run = out or Path("runs") / f"compare-{settings.data}"
     how: dict[str, Any] = {"seeds": seeds, "test": test, "permutations": permutations, "keep_models": keep_models}

@@ -72,10 +72,10 @@ def _score(
     json_file: Path | None,
     **asked: Any,  # noqa: ANN401
 ) -> None:
-    from gradsim_offline.evaluation.bundles.evaluate import evaluate
-    from gradsim_offline.evaluation.bundles.table import show
-    from gradsim_offline.progress import Progress
-    from gradsim_offline.stages import write_json
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.core.run_directory import write_json
+    from gradsim_offline.experiments.evaluate.evaluate import evaluate
+    from gradsim_offline.experiments.evaluate.table import show
 
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)

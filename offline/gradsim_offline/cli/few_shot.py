@@ -9,7 +9,7 @@ import click
 
 from gradsim_offline.cli.build import settings_from
 from gradsim_offline.cli.compare import build_options
-from gradsim_offline.few_shot.regimes import DEFAULT, REGIMES
+from gradsim_offline.experiments.few_shot.regimes import DEFAULT, REGIMES
 from gradsim_shared.errors import SettingsError
 
 _NOT_OURS = ("groups", "must_link", "cannot_link", "largest_group", "budget", "singleton_score")
@@ -37,10 +37,10 @@ def _run(
 ) -> None:
     settings = settings_from(**options, singleton_score=None)
     numbers = _numbers(shots)
-    from gradsim_offline.few_shot.plan import SecondStep
-    from gradsim_offline.few_shot.run import NAME, few_shot
-    from gradsim_offline.few_shot.tables import show_tables
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.few_shot.plan import SecondStep
+    from gradsim_offline.experiments.few_shot.run import NAME, few_shot
+    from gradsim_offline.experiments.few_shot.tables import show_tables
 
     given: dict[str, Any] = {"epochs": shot_epochs, "learning_rate": shot_learning_rate, "batch_size": shot_batch_size}
     run = out or Path("runs") / f"few-shot-{settings.data}-{source}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gradsim_offline import plugins
+from gradsim_offline.core import plugins
 
 
 @click.command(
@@ -17,11 +17,11 @@ def command(kind: str | None) -> None:
             click.secho(f"{name}:", bold=True)
             for plugin in plugins.names(folder):
                 click.echo(f"  {plugin:<22} {plugins.description(folder, plugin)}")
-                if folder == "datasets":
+                if name == "datasets":
                     _show_origin(plugin)
 
 
 def _show_origin(data: str) -> None:
     """Show the licence and the citation of a data set."""
-    origin = [plugins.constant("datasets", data, variable) for variable in ("LICENCE", "CITATION")]
+    origin = [plugins.constant("datasets/sources", data, variable) for variable in ("LICENCE", "CITATION")]
     click.echo(f"  {'':<22} Licence: {'; '.join(filter(None, origin)) or 'not stated'}")

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from gradsim_offline import plugins
-from gradsim_offline.resolving import resolve
+from gradsim_offline.core import plugins
+from gradsim_offline.core.recipes import resolve
 
 Row = tuple[str, object, str]  # name, value, meaning
 _NAMES = 34  # characters of the column of names, at least
@@ -27,7 +27,7 @@ def command(recipe: str | None, assignments: tuple[str, ...], measure: str | Non
     rows = [list(_rows(found, ""))]
     if measure is not None:
         given = found.similarity if measure == found.measure else {}
-        rows.append(_option_rows("similarity", measure, given, "similarity."))
+        rows.append(_option_rows("similarity/measures", measure, given, "similarity."))
     if strategy is not None:
         given = found.training.strategy_options if strategy == found.training.strategy else {}
         rows.append(_option_rows("training/strategies", strategy, given, "training.strategy_options."))

@@ -52,9 +52,9 @@ from gradsim_offline.cli.adapt import source_from, texts_and_model
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the results are.")
 def command(model: str, out: Path, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
     source = source_from(options)
-    from gradsim_offline.adaptation.sprachbund import RESULT, notes, sprachbunds, tables
-    from gradsim_offline.analysis.tables import show
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.sprachbund.sprachbund import RESULT, notes, sprachbunds, tables
+    from gradsim_offline.report.text_tables import show
 
     found = sprachbunds(model, source, out, progress=Progress(quiet=quiet), **options)
     if not quiet:

@@ -28,10 +28,10 @@ def _run(
 ) -> None:
     settings = settings_from(**options, singleton_score=None)
     words = list(dict.fromkeys(on.replace(",", " ").split()))
-    from gradsim_offline.adaptation.cluster_results import tables
-    from gradsim_offline.adaptation.cluster_training import RESULT, train_clusters
-    from gradsim_offline.analysis.tables import show
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.sprachbund.results import tables
+    from gradsim_offline.experiments.sprachbund.train import RESULT, train_clusters
+    from gradsim_offline.report.text_tables import show
 
     run = out or Path("runs") / f"sprachbund-{settings.data}"
     how: dict[str, Any] = {"on": words, "seeds": seeds, "permutations": permutations, "keep_models": keep_models}

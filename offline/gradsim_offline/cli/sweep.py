@@ -33,11 +33,11 @@ def _run(
     if layers is not None and method != "gradient":
         raise click.UsageError(f"--layers is about the method gradient; {method} tracks no layers. Leave out --method.")
     settings = settings_from(**options)
-    from gradsim_offline.evaluation.compare import wants_test
-    from gradsim_offline.evaluation.sweep import read_numbers, sweep_groups, sweep_layers, sweep_over
-    from gradsim_offline.evaluation.tables import show
-    from gradsim_offline.evaluation.variants import read_over
-    from gradsim_offline.progress import Progress
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.experiments.compare import wants_test
+    from gradsim_offline.experiments.sweep import read_numbers, sweep_groups, sweep_layers, sweep_over
+    from gradsim_offline.experiments.variants import read_over
+    from gradsim_offline.report.comparison_tables import show
 
     run, progress = out or Path("runs") / f"compare-{settings.data}", Progress(quiet=quiet)
     how = {"seeds": seeds, "keep_models": keep_models, "permutations": permutations if wants_test(test, seeds) else 0}

@@ -1,1 +1,1 @@
-"""Where examples come from: one file per source."""
+"""Readers of labelled texts; the sources are in ``sources/``."""

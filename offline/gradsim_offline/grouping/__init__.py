@@ -1,1 +1,1 @@
-"""Choose the groups: one file per solver; ``_objective.py`` says what all of them maximise."""
+"""The grouping problem: objective, constraints, choosing K; solvers are in ``solvers/``."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import fasttext
 
-from gradsim_offline.identifier._fasttext_process import train_candidates
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.identifier.calibration import fit_temperature, minimum_letters, reliability, tables
+from gradsim_offline.identifier.fasttext_process import train_candidates
 from gradsim_offline.identifier.profiles import bucket_count, fit_profiles
-from gradsim_offline.progress import Progress
-from gradsim_offline.stages import WORK, write_json
 from gradsim_shared.errors import DataError, ModelError
 from gradsim_shared.identification import LanguageIdentifier, open_identifier
 from gradsim_shared.identifier_text import identifier_text

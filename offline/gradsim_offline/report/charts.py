@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from gradsim_offline.report._numbers import decimal
 from gradsim_offline.report.drawing import Box, Dot, Drawing, Line, Shape, Text, cut
 from gradsim_offline.report.heatmap import LABEL_WIDTH
+from gradsim_offline.report.numbers import decimal
 
 MARKS = ("circle", "square", "triangle", "diamond")
 _PLOT_WIDTH = 430.0  # pixels between the smallest and the largest value

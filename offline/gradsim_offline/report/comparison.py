@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradsim_offline.evaluation.cost_table import cost_table
-from gradsim_offline.evaluation.tables import AVERAGES, TITLES, legend, rows, splits
-from gradsim_offline.report import _comparison_drawings as draw
-from gradsim_offline.report._comparison_groups import curves, why
+from gradsim_offline.report import comparison_drawings as draw
+from gradsim_offline.report.comparison_groups import curves, why
+from gradsim_offline.report.comparison_tables import AVERAGES, TITLES, legend, rows, splits
+from gradsim_offline.report.cost_table import cost_table
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.environment import environment
 from gradsim_offline.report.verdict import main_split, verdict

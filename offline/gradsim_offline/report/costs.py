@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsim_offline.grouping._result import Groups
+from gradsim_offline.grouping.result import Groups
 
 _STAGES = {
     "encoder": "Make the encoder",

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.report._numbers import decimal
 from gradsim_offline.report.charts import around
 from gradsim_offline.report.drawing import Box, Drawing, Line, Shape, Text, cut
 from gradsim_offline.report.heatmap import LABEL_WIDTH
+from gradsim_offline.report.numbers import decimal
 
 _ROW, _TREE, _COLUMN, _SQUARE = 24.0, 300.0, 34.0, 13.0  # pixels
 _LONGEST_LABEL = 28  # characters before it is cut

@@ -8,8 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from gradsim_offline.report._numbers import between, decimal, percent, points, sign, tiny
 from gradsim_offline.report.colours import DARK, LIGHT, PRINT, rules, variables
+from gradsim_offline.report.numbers import between, decimal, percent, points, sign, tiny
 
 
 @cache

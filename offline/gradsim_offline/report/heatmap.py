@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.report._numbers import decimal
 from gradsim_offline.report.drawing import Box, Drawing, Line, Shape, Text, cut
+from gradsim_offline.report.numbers import decimal
 
 WRITTEN_CELLS = 20  # up to so many rows the values are written into the cells
 TOOLTIP_CELLS = 60  # beyond so many rows even tooltips would make the page heavy

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradsim_offline.config import CONSTRAINTS
-from gradsim_offline.report import _conflicts, _groups, _identifier, _reliability, _score_drawings, _scores
-from gradsim_offline.report._k_curve import chosen, k_curve
+from gradsim_offline.core.settings import CONSTRAINTS
+from gradsim_offline.report import conflicts as _conflicts
+from gradsim_offline.report import groups as _groups
+from gradsim_offline.report import identifier as _identifier
+from gradsim_offline.report import reliability as _reliability
+from gradsim_offline.report import score_drawings as _score_drawings
+from gradsim_offline.report import scores as _scores
 from gradsim_offline.report.costs import costs as summed
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.environment import environment, metric_name
-from gradsim_offline.similarity._measured import Measured
+from gradsim_offline.report.k_curve import chosen, k_curve
+from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import Group, Manifest, Precision
 
 TEMPLATE = "page.html.j2"

@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from gradsim_offline.analysis.tables import Table
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.environment import environment
+from gradsim_offline.report.text_tables import Table
 
 TEMPLATE = "tables.html.j2"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradsim_offline.evaluation.significance import SIGNIFICANT
-from gradsim_offline.evaluation.tables import TITLES, pair, ranking, splits
-from gradsim_offline.report._numbers import percent, points
+from gradsim_offline.core.significance import SIGNIFICANT
+from gradsim_offline.report.comparison_tables import TITLES, pair, ranking, splits
 from gradsim_offline.report.environment import metric_name
+from gradsim_offline.report.numbers import percent, points
 
 Result = Mapping[str, Any]
 AVERAGE = "plain"

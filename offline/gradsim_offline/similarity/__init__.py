@@ -1,1 +1,1 @@
-"""How much training on one language is expected to help another: one file per measure."""
+"""The similarity matrix S and what measures are made of; the measures are in ``measures/``."""

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gradsim_offline.dataset import Example
+from gradsim_offline.core.dataset import Example
 from gradsim_offline.training.batching import Row, halves, pad
 from gradsim_shared.decode import text_classification as decoder
 from gradsim_shared.decoding import Reader
@@ -34,7 +34,7 @@ def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = Fals
     """
     from transformers import AutoModelForSequenceClassification
 
-    from gradsim_offline.encoders._loading import labelled_model
+    from gradsim_offline.models.loading import labelled_model
 
     return labelled_model(AutoModelForSequenceClassification, path, labels, new_head=new_head)
 

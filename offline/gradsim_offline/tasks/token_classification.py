@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gradsim_offline.dataset import TaggedSentence
+from gradsim_offline.core.dataset import TaggedSentence
 from gradsim_offline.training.batching import IGNORED, Row, halves, pad
 from gradsim_shared.decode import token_classification as decoder
 from gradsim_shared.decoding import Reader
@@ -35,7 +35,7 @@ def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = Fals
     """
     from transformers import AutoModelForTokenClassification
 
-    from gradsim_offline.encoders._loading import labelled_model
+    from gradsim_offline.models.loading import labelled_model
 
     return labelled_model(AutoModelForTokenClassification, path, labels, new_head=new_head)
 

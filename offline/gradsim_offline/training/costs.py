@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gradsim_offline.stages import RECORD
+from gradsim_offline.core.run_directory import RECORD
 from gradsim_offline.training.batching import steps_per_epoch
 from gradsim_offline.training.fine_tune import RESULT
 

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradsim_offline.devices import mixed_precision
+from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.training.batching import IGNORED, Row
-from gradsim_offline.training.strategies._strategy import Batch
 from gradsim_offline.training.strategies.mixed import Mixed
+from gradsim_offline.training.strategy import Batch
 from gradsim_offline.training.trained import TrainedModel
 
 

@@ -17,7 +17,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
-from gradsim_offline.stages import write_json
+from gradsim_offline.core.run_directory import write_json
 from gradsim_shared.errors import ModelError
 
 ENSEMBLE_FILE = "ensemble.json"

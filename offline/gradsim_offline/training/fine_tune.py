@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradsim_offline import plugins
-from gradsim_offline.config import Schedule, Training
-from gradsim_offline.dataset import AnyExample, Dataset
-from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
-from gradsim_offline.progress import Progress
-from gradsim_offline.stages import WORK, write_json
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import AnyExample, Dataset
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import WORK, write_json
+from gradsim_offline.core.settings import Schedule, Training
+from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
 from gradsim_offline.training.judging import HALVES, DevTexts
 from gradsim_offline.training.loop import Observer, train
-from gradsim_offline.training.strategies._strategy import Context, Strategy
+from gradsim_offline.training.strategy import Context, Strategy
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.errors import SettingsError
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from gradsim_offline.config import Training
-from gradsim_offline.progress import Progress
-from gradsim_offline.stages import WORK, write_json
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import WORK, write_json
+from gradsim_offline.core.settings import Training
 from gradsim_offline.training.distilling import Distilling, judged_logits
 from gradsim_offline.training.ensemble import Members, seeds_of
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 from gradsim_offline.training.judging import DevTexts
-from gradsim_offline.training.strategies._strategy import Context, Strategy
+from gradsim_offline.training.strategy import Context, Strategy
 from gradsim_offline.training.trained import TrainedModel, open_trained
 
 Log = Callable[..., None]

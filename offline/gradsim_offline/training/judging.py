@@ -8,7 +8,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from gradsim_offline.dataset import AnyExample
+from gradsim_offline.core.dataset import AnyExample
 from gradsim_offline.training.batching import halves
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decoding import Reading

@@ -12,13 +12,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gradsim_offline.devices import keep_memory
-from gradsim_offline.progress import Advance
+from gradsim_offline.core.devices import keep_memory
+from gradsim_offline.core.progress import Advance
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
 from gradsim_offline.training.optimizer import Optimizer
-from gradsim_offline.training.strategies._strategy import Batch, Strategy
 from gradsim_offline.training.strategies.mixed import Mixed
+from gradsim_offline.training.strategy import Batch, Strategy
 from gradsim_shared.errors import ModelError
 
 _STRATEGY = "strategy:"  # begins the names of what a checkpoint keeps for the strategy; the rest is the observer's

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gradsim_offline.encoders._mini_model import NGrams
-from gradsim_offline.progress import Progress
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.models.mini import NGrams
 from gradsim_offline.training.batching import Row, pad
 from gradsim_offline.training.checkpoint import Position
 from gradsim_offline.training.loop import train

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gradsim_offline.dataset import Gold
-from gradsim_offline.devices import mixed_precision
-from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.core.dataset import Gold
+from gradsim_offline.core.devices import mixed_precision
+from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.batching import pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
 from gradsim_shared.decoding import Logits, Reading, Text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradsim_offline.adaptation.text_stream import Listed
+from gradsim_offline.training.text_stream import Listed
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from gradsim_offline import cli
-from gradsim_offline.adaptation.adapt import ADAPTED
-from gradsim_offline.adaptation.encoders import read_members
-from gradsim_offline.adaptation.masked_model import open_masked
+from gradsim_offline.experiments.adapt_encoders import read_members
+from gradsim_offline.training.adapt import ADAPTED
+from gradsim_offline.training.masked_model import open_masked
 from gradsim_shared.errors import DataError
 
 QUICK = ("--epochs", 1, "--batch-size", 16, "--maximum-length", 64, "--learning-rate", 1e-3)
@@ -72,7 +72,7 @@ def test_from_text_to_one_encoder_for_each_sprachbund(run, folder, tiny_xlmr, tm
 
 
 def test_a_data_set_without_its_labels(run, small, tiny_mini, tmp_path, monkeypatch):
-    from gradsim_offline.datasets import demo
+    from gradsim_offline.datasets.sources import demo
 
     monkeypatch.setattr(demo, "load", lambda *_: small)
     code, shown, error = run(

@@ -12,15 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.adaptation.adapt import ADAPTED, adapt, batches, read_perplexities
-from gradsim_offline.adaptation.masked_model import open_masked
-from gradsim_offline.adaptation.perplexity import perplexities
-from gradsim_offline.adaptation.text_folders import Unlabelled, folder_texts
-from gradsim_offline.adaptation.text_stream import Listed
-from gradsim_offline.config import Adapting
-from gradsim_offline.progress import Progress
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.settings import Adapting
 from gradsim_offline.training import loop, masked_language_modelling
+from gradsim_offline.training.adapt import ADAPTED, adapt, batches, read_perplexities
 from gradsim_offline.training.batching import IGNORED
+from gradsim_offline.training.masked_model import open_masked
+from gradsim_offline.training.perplexity import perplexities
+from gradsim_offline.training.text_folders import Unlabelled, folder_texts
+from gradsim_offline.training.text_stream import Listed
 from gradsim_shared.errors import ModelError
 
 CPU = torch.device("cpu")
@@ -77,7 +77,7 @@ def equal(first, second):
 def test_perplexity_falls_and_the_encoder_can_be_taken_as_a_model(lines, encoder, tmp_path, quiet):
     from transformers import AutoModelForSequenceClassification
 
-    from gradsim_offline.encoders._loading import from_pretrained, load_tokenizer
+    from gradsim_offline.models.loading import from_pretrained, load_tokenizer
 
     few = {code: Listed(own[:2] * 16) for code, own in lines.items()}  # the two that it is judged on
     found = run(few, encoder, tmp_path / "adapted", quiet, epochs=20, learning_rate=1e-2)

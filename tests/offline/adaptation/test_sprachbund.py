@@ -15,15 +15,15 @@ from safetensors.torch import load_file
 from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModel, AutoTokenizer
 
-from gradsim_offline.adaptation.clusters import find_sprachbunds, placed, similarities
-from gradsim_offline.adaptation.language_map import flatten, language_map
-from gradsim_offline.adaptation.relations import relate
-from gradsim_offline.adaptation.representations import REPRESENTATIONS, RunningMean, represent
-from gradsim_offline.adaptation.text_folders import folder_texts
-from gradsim_offline.encoders import _mini_model  # noqa: F401 - registers the architecture
-from gradsim_offline.progress import Progress
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.experiments.sprachbund.clusters import find_sprachbunds, placed, similarities
+from gradsim_offline.experiments.sprachbund.language_map import flatten, language_map
+from gradsim_offline.experiments.sprachbund.relations import relate
+from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIONS, RunningMean, represent
+from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
 from gradsim_offline.report.drawing import Text
 from gradsim_offline.report.files import write_figures
+from gradsim_offline.training.text_folders import folder_texts
 from gradsim_shared.errors import SettingsError
 
 CPU = torch.device("cpu")

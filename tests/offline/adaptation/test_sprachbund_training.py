@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline.adaptation import cluster_training
-from gradsim_offline.adaptation.cluster_results import summarise, tables
-from gradsim_offline.adaptation.cluster_training import RESULT, read_clusters, train_clusters
-from gradsim_offline.config import Settings
-from gradsim_offline.dataset import Dataset
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.experiments.sprachbund import train as cluster_training
+from gradsim_offline.experiments.sprachbund.results import summarise, tables
+from gradsim_offline.experiments.sprachbund.train import RESULT, read_clusters, train_clusters
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training.trained import open_trained

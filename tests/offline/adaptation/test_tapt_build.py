@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.adaptation.adapt import ADAPTED
-from gradsim_offline.config import Settings
-from gradsim_offline.progress import Progress
-from gradsim_offline.resolving import changed, resolve
-from gradsim_offline.stages import Run
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.recipes import changed, resolve
+from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.pipeline.stages import Workshop
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
-from gradsim_offline.workshop import Workshop
+from gradsim_offline.training.adapt import ADAPTED
 from gradsim_shared.errors import SettingsError
 
 SCHEDULE = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3}

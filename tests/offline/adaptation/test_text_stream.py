@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.adaptation.text_folders import data_texts, folder_texts, hold_out
-from gradsim_offline.adaptation.text_stream import Listed, Streamed
+from gradsim_offline.training.text_folders import data_texts, folder_texts, hold_out
+from gradsim_offline.training.text_stream import Listed, Streamed
 from gradsim_shared.errors import DataError
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradsim_offline.analysis.agreement import adjusted_rand, serving, together
-from gradsim_offline.grouping._result import Groups, LanguageGroup
+from gradsim_offline.experiments.analyse.agreement import adjusted_rand, serving, together
+from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_shared.errors import SettingsError
 
 CODES = [f"l{i:02}" for i in range(9)]

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from gradsim_offline.build import build
 from gradsim_offline.cli.analyse import command
-from gradsim_offline.datasets import demo
-from gradsim_offline.resolving import resolve
+from gradsim_offline.core.recipes import resolve
+from gradsim_offline.datasets.sources import demo
+from gradsim_offline.pipeline.build import build
 from gradsim_shared.errors import DataError, ModelError, SettingsError
 
 LANGUAGES = ("eng", "hau", "hin", "tur")
@@ -235,12 +235,12 @@ def test_help_loads_no_torch():
 
 
 def test_what_needs_no_training_is_measured_here_unless_it_cannot_be(runs, tmp_path, monkeypatch):
-    from gradsim_offline import plugins
+    from gradsim_offline.core import plugins
 
     run(runs[0], "--measures", "family", "--out", tmp_path / "found")
     found = strict(tmp_path / "found" / "analysis.json")
     assert found["origins"]["family"] == ["measured here"]
-    family = plugins.load("similarity", "family")
+    family = plugins.load("similarity/measures", "family")
 
     def missing(_context):
         raise DataError("the families' file is missing")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradsim_offline.analysis.keywords import keywords, words
+from gradsim_offline.experiments.analyse.keywords import keywords, words
 from gradsim_shared.errors import DataError
 
 

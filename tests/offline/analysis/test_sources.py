@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gradsim_offline.analysis.sources import by_name, common_languages, find_sources, read_matrix
-from gradsim_offline.grouping._result import Groups, LanguageGroup
-from gradsim_offline.similarity._measured import Measured
+from gradsim_offline.experiments.analyse.sources import by_name, common_languages, find_sources, read_matrix
+from gradsim_offline.grouping.result import Groups, LanguageGroup
+from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.errors import DataError
 
 CODES = ("aaa", "bbb", "ccc")

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from gradsim_offline.analysis.regrouping import group_names, regroup
-from gradsim_offline.analysis.stability import bootstrap, over_epochs, over_halves, spearman_brown
-from gradsim_offline.grouping._objective import evaluate_grouping
-from gradsim_offline.grouping._result import name_groups
-from gradsim_offline.similarity._measured import Measured
+from gradsim_offline.experiments.analyse.regrouping import group_names, regroup
+from gradsim_offline.experiments.analyse.stability import bootstrap, over_epochs, over_halves, spearman_brown
+from gradsim_offline.grouping.objective import evaluate_grouping
+from gradsim_offline.grouping.result import name_groups
+from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.errors import DataError
 
 LANGUAGES = ("aaa", "bbb", "ccc", "ddd", "eee")

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline import plugins
-from gradsim_offline.assignment import evidence
-from gradsim_offline.assignment.keep import Kept, joint_model, keep_gradients
-from gradsim_offline.build import load_data
-from gradsim_offline.bundle import complete_manifest, draft_manifest, write_bundle
-from gradsim_offline.config import Settings
-from gradsim_offline.grouping._objective import Grouping
-from gradsim_offline.grouping._result import name_groups
+from gradsim_offline.bundle.reference_gradients import Kept, joint_model, keep_gradients
+from gradsim_offline.bundle.write import complete_manifest, draft_manifest, write_bundle
+from gradsim_offline.core import plugins
+from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.experiments.assign import evidence
+from gradsim_offline.grouping.objective import Grouping
+from gradsim_offline.grouping.result import name_groups
 from gradsim_offline.identifier import training
-from gradsim_offline.packing import Packing
-from gradsim_offline.stages import Run
-from gradsim_offline.workshop import Workshop
+from gradsim_offline.pipeline.build import load_data
+from gradsim_offline.pipeline.packaging import Packing
+from gradsim_offline.pipeline.stages import Workshop
 from gradsim_shared.bundle import Bundle, open_bundle
 
 KNOWN = ("eng", "hau", "hin", "tur")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gradsim_offline.assignment._identifier import Identified
-from gradsim_offline.assignment.add import Added, new_version
-from gradsim_offline.assignment.evidence import open_models
+from gradsim_offline.bundle.baseline import baseline
+from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.cli.assign import command
-from gradsim_offline.datasets import demo
-from gradsim_offline.evaluation.baseline import baseline
-from gradsim_offline.evaluation.service_path import ServicePath
+from gradsim_offline.datasets.sources import demo
+from gradsim_offline.experiments.assign.add import Added, new_version
+from gradsim_offline.experiments.assign.evidence import open_models
+from gradsim_offline.experiments.assign.identifier import Identified
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import GradsimError
 from gradsim_shared.identification import open_identifier
@@ -137,7 +137,7 @@ def test_a_second_language_needs_the_texts_of_the_first(added, write_texts, russ
 
 
 def test_the_user_or_the_gradient_may_choose(bundle, added, write_texts, russian, tmp_path, monkeypatch):
-    import gradsim_offline.assignment.assign as module
+    import gradsim_offline.experiments.assign.assign as module
 
     data = write_texts("rus", russian.split("rus", "train")[:12])
     asked = []
@@ -161,7 +161,7 @@ def test_versions():
 
 
 def test_a_failure_leaves_nothing_behind(bundle, write_texts, russian, tmp_path, monkeypatch):
-    import gradsim_offline.assignment.add as module
+    import gradsim_offline.experiments.assign.add as module
 
     copy = tmp_path / "copy"
     shutil.copytree(bundle.directory, copy)

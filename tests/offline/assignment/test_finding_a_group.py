@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import cosine_similarity
 
-from gradsim_offline.assignment import _bootstrap, evidence
 from gradsim_offline.cli.assign import command
-from gradsim_offline.datasets import demo
+from gradsim_offline.datasets.sources import demo
+from gradsim_offline.experiments.assign import bootstrap as _bootstrap
+from gradsim_offline.experiments.assign import evidence
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import GradsimError
 
@@ -150,7 +151,7 @@ def test_examples_that_cannot_be_used(bundle, write_texts):
 
 
 def test_a_bundle_without_a_joint_model(bundle, write_texts, tmp_path):
-    from gradsim_offline.bundle import write_manifest
+    from gradsim_offline.bundle.write import write_manifest
 
     (tmp_path / "bundle").mkdir()
     files = [file for file in bundle.manifest.files if not file.startswith("assignment/")]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gradsim_offline import plugins
-from gradsim_offline.assignment._gradients import example_gradients, half_gradients
-from gradsim_offline.assignment.keep import read_gradients
-from gradsim_offline.datasets import demo
-from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.bundle.reference_gradients import read_gradients
+from gradsim_offline.core import plugins
+from gradsim_offline.datasets.sources import demo
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.similarity.model_gradients import example_gradients, half_gradients
 from gradsim_offline.training.batching import pad
 from gradsim_shared.errors import BundleError
 

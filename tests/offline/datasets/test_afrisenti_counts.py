@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from gradsim_offline.dataset import SPLITS
-from gradsim_offline.datasets import afrisenti
+from gradsim_offline.core.dataset import SPLITS
+from gradsim_offline.datasets.sources import afrisenti
 from gradsim_shared.errors import DataError
 
 COUNTS = {  # train, dev, test: ../shared/data/README.md

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gradsim_offline.dataset import Example
-from gradsim_offline.datasets import afrisenti
+from gradsim_offline.core.dataset import Example
+from gradsim_offline.datasets.sources import afrisenti
 from gradsim_shared.errors import DataError
 
 TEXTS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.datasets import _bio
+from gradsim_offline.datasets import bio as _bio
 from gradsim_shared.iob import entities, is_iob
 
 LABELS = _bio.bio_labels(("PER", "LOC"))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gradsim_offline.dataset import SPLITS
-from gradsim_offline.datasets import demo
-from gradsim_offline.datasets._demo_generator import Sentence, generate, grammar, languages
+from gradsim_offline.core.dataset import SPLITS
+from gradsim_offline.datasets.demo_generator import Sentence, generate, grammar, languages
+from gradsim_offline.datasets.sources import demo
 from gradsim_shared.errors import DataError
 from gradsim_shared.scripts import main_scripts
 

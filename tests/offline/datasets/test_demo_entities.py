@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gradsim_offline import plugins, resolving
-from gradsim_offline.dataset import SPLITS, TaggedSentence
-from gradsim_offline.datasets import demo, demo_entities
-from gradsim_offline.datasets._demo_generator import Sentence, generate, languages
-from gradsim_offline.segmentation_choice import choose
+from gradsim_offline.core import plugins
+from gradsim_offline.core import recipes as resolving
+from gradsim_offline.core.dataset import SPLITS, TaggedSentence
+from gradsim_offline.datasets.demo_generator import Sentence, generate, languages
+from gradsim_offline.datasets.sources import demo, demo_entities
+from gradsim_offline.pipeline.segmentation import choose
 from gradsim_shared.errors import DataError
 from gradsim_shared.segmentation import locate, segment
 
@@ -98,8 +99,8 @@ def test_an_entity_that_cuts_a_word_is_refused(entity: tuple[int, int, str]) -> 
 
 
 def test_found_by_its_name_on_the_command_line() -> None:
-    assert plugins.load("datasets", "demo-entities") is demo_entities
-    assert "demo_entities" in plugins.names("datasets")
+    assert plugins.load("datasets/sources", "demo-entities") is demo_entities
+    assert "demo_entities" in plugins.names("datasets/sources")
 
 
 def test_its_recipe_is_whole() -> None:

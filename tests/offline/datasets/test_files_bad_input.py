@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from gradsim_offline.dataset import Example
-from gradsim_offline.datasets import files
-from gradsim_offline.datasets._tables import read_table
+from gradsim_offline.core.dataset import Example
+from gradsim_offline.datasets.sources import files
+from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError
 
 TRAIN = [("Ina son wannan", "positive"), ("Ban ji daɗi ba", "negative"), ("Yau Litinin ne", "neutral")]

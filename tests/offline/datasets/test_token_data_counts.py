@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gradsim_offline.dataset import SPLITS, TaggedSentence
-from gradsim_offline.datasets import masakhaner, ud
+from gradsim_offline.core.dataset import SPLITS, TaggedSentence
+from gradsim_offline.datasets.sources import masakhaner, ud
 from gradsim_shared.errors import DataError
 from gradsim_shared.iob import entities
 from gradsim_shared.segmentation import locate

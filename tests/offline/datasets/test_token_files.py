@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.dataset import TaggedSentence
-from gradsim_offline.datasets import files
-from gradsim_offline.datasets._conll import read_conll
-from gradsim_offline.datasets._conllu import read_conllu
-from gradsim_offline.datasets._token_files import read_json_lines
+from gradsim_offline.core.dataset import TaggedSentence
+from gradsim_offline.datasets.conll import read_conll
+from gradsim_offline.datasets.conllu import read_conllu
+from gradsim_offline.datasets.sources import files
+from gradsim_offline.datasets.token_files import read_json_lines
 from gradsim_shared.errors import DataError
 from gradsim_shared.segmentation import join, locate
 

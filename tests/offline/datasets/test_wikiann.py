@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gradsim_offline.datasets import masakhaner, wikiann
-from gradsim_offline.datasets._hub import Hub, hub_dataset
+from gradsim_offline.datasets.hub import Hub, hub_dataset
+from gradsim_offline.datasets.sources import masakhaner, wikiann
 from gradsim_shared.errors import DataError
 
 ROWS = {

@@ -12,12 +12,12 @@ import torch
 from onnx import helper
 from scipy.special import softmax
 
-import gradsim_offline.build as building
-from gradsim_offline import plugins
-from gradsim_offline.config import Settings
-from gradsim_offline.evaluation.bundles.answers_here import open_here
-from gradsim_offline.export import ensemble_graph
-from gradsim_offline.export.onnx import MODEL_FILE, export
+import gradsim_offline.pipeline.build as building
+from gradsim_offline.bundle import ensemble_graph
+from gradsim_offline.bundle.onnx import MODEL_FILE, export
+from gradsim_offline.core import plugins
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.experiments.evaluate.answers_here import open_here
 from gradsim_offline.identifier import training as identifying
 from gradsim_offline.training.ensemble import Ensemble, read_members
 from gradsim_offline.training.trained import open_trained

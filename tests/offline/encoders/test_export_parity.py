@@ -12,12 +12,12 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
-from gradsim_offline.export.group import RESULT, Terms, dev_texts, export_group, read_export
-from gradsim_offline.export.onnx import MODEL_FILE, export
-from gradsim_offline.export.parity import compare
-from gradsim_offline.export.sessions import open_model
-from gradsim_offline.grouping._result import LanguageGroup
+from gradsim_offline.bundle.export import RESULT, Terms, dev_texts, export_group, read_export
+from gradsim_offline.bundle.onnx import MODEL_FILE, export
+from gradsim_offline.bundle.parity import compare
+from gradsim_offline.bundle.sessions import open_model
+from gradsim_offline.grouping.result import LanguageGroup
+from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad
 from gradsim_offline.training.trained import open_trained
@@ -132,7 +132,7 @@ def test_tampered_weights_stop_the_build(exported, trained, small, quiet, tmp_pa
         onnx.save(graph, str(path))
         return inputs
 
-    monkeypatch.setattr("gradsim_offline.export.group.export", tampered)
+    monkeypatch.setattr("gradsim_offline.bundle.export.export", tampered)
     with pytest.raises(ModelError, match=r"group g1: the exported model is not the trained one: .* up to 0\.01 "):
         write(tmp_path, small, trained, quiet)
     assert not (tmp_path / RESULT).exists()
@@ -147,7 +147,7 @@ def test_another_model_stops_the_build(exported, trained, small, quiet, tmp_path
     def exchanged(_, path, *, task):
         return export(model, path, task=task)
 
-    monkeypatch.setattr("gradsim_offline.export.group.export", exchanged)
+    monkeypatch.setattr("gradsim_offline.bundle.export.export", exchanged)
     other.mkdir()
     with pytest.raises(ModelError, match=r"exporting\.tolerance"):
         write(other, small, trained, quiet)

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.encoders._masked_loss import _SLICE, summed_cross_entropy
-from gradsim_offline.encoders._mini_model import MiniConfig, MiniForMaskedLM
+from gradsim_offline.models.masked_loss import _SLICE, summed_cross_entropy
+from gradsim_offline.models.mini import MiniConfig, MiniForMaskedLM
 
 
 def losses_and_gradients(loss_of, positions, width, vocabulary, seed, scale):

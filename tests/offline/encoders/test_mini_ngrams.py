@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.encoders._mini_model import MiniConfig, NGrams
-from gradsim_offline.encoders.mini import PAD, inverse_document_frequencies
+from gradsim_offline.models.mini import MiniConfig, NGrams
 from gradsim_offline.training.batching import Row, pad
+from gradsim_offline.training.encoders.mini import PAD, inverse_document_frequencies
 
 PRIME, MULTIPLIER = 2**31 - 1, 1_000_003
 SPELLINGS = [

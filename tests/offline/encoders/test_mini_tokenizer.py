@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from gradsim_offline.datasets import demo
-from gradsim_offline.encoders.mini import (
+from gradsim_offline.datasets.sources import demo
+from gradsim_offline.training.encoders.mini import (
     _CODES,
     END,
     LONGEST_PIECE,

@@ -11,10 +11,10 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
-from gradsim_offline.encoders import pretrained
-from gradsim_offline.encoders._loading import from_pretrained, is_there, load_tokenizer
+from gradsim_offline.models.loading import from_pretrained, is_there, load_tokenizer
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad
+from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decode import text_classification as decoder
 from gradsim_shared.errors import ModelError

@@ -10,12 +10,12 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from gradsim_offline.encoders._loading import copy_tokenizer
-from gradsim_offline.encoders._mini_tagging import shape_codes
-from gradsim_offline.export.group import RESULT, Terms, export_group, read_export
-from gradsim_offline.export.onnx import MODEL_FILE, export
-from gradsim_offline.export.sessions import open_model
-from gradsim_offline.grouping._result import LanguageGroup
+from gradsim_offline.bundle.export import RESULT, Terms, export_group, read_export
+from gradsim_offline.bundle.onnx import MODEL_FILE, export
+from gradsim_offline.bundle.sessions import open_model
+from gradsim_offline.grouping.result import LanguageGroup
+from gradsim_offline.models.loading import copy_tokenizer
+from gradsim_offline.models.mini_tagging import shape_codes
 from gradsim_offline.tasks import token_classification as task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.errors import ModelError
@@ -158,7 +158,7 @@ def test_tampered_weights_stop_the_build(trained, tagged, quiet, tmp_path, monke
         onnx.save(graph, str(path))
         return inputs
 
-    monkeypatch.setattr("gradsim_offline.export.group.export", tampered)
+    monkeypatch.setattr("gradsim_offline.bundle.export.export", tampered)
     with pytest.raises(ModelError, match=r"the exported model is not the trained one: .* up to 0\.01 "):
         write(tmp_path, tagged, trained, quiet)
     assert not (tmp_path / RESULT).exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gradsim_offline import cli
-from gradsim_offline.datasets import demo
+from gradsim_offline.datasets.sources import demo
 
 LANGUAGES = ("eng", "hau", "tur")
 SIZES = {"eng": (26, 9, 13), "hau": (32, 8, 17), "tur": (20, 9, 9)}  # train, dev, test

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from gradsim_offline.datasets import files
-from gradsim_offline.evaluation.cells import SeedCells
+from gradsim_offline.datasets.sources import files
+from gradsim_offline.experiments.cells import SeedCells
 
 from .conftest import LANGUAGES, METHODS, SEEN, SIZES, gradsim
 

@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from gradsim_offline.datasets import demo_entities, files
-from gradsim_offline.grouping._result import LanguageGroup
+from gradsim_offline.datasets.sources import demo_entities, files
+from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.tasks import token_classification as task
 
 from .conftest import LANGUAGES, SETTINGS, gradsim

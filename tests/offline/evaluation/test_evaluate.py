@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from gradsim_offline.assignment.evidence import open_models
-from gradsim_offline.dataset import Dataset, TaggedSentence
-from gradsim_offline.datasets import demo, demo_entities
-from gradsim_offline.evaluation.bundles.answers_here import open_here
-from gradsim_offline.evaluation.bundles.evaluate import evaluate
-from gradsim_offline.evaluation.bundles.language_scores import UNSURE
+from gradsim_offline.core.dataset import Dataset, TaggedSentence
+from gradsim_offline.datasets.sources import demo, demo_entities
+from gradsim_offline.experiments.assign.evidence import open_models
+from gradsim_offline.experiments.evaluate.answers_here import open_here
+from gradsim_offline.experiments.evaluate.evaluate import evaluate
+from gradsim_offline.experiments.evaluate.language_scores import UNSURE
 from gradsim_offline.identifier import training
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.iob import entities

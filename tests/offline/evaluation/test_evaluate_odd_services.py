@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gradsim_offline.evaluation.bundles import answers_over_http, http
-from gradsim_offline.evaluation.bundles.evaluate import evaluate
-from gradsim_offline.evaluation.bundles.http import client_for
+from gradsim_offline.experiments.evaluate import answers_over_http, http
+from gradsim_offline.experiments.evaluate.evaluate import evaluate
+from gradsim_offline.experiments.evaluate.http import client_for
 from gradsim_shared.errors import RequestError, SettingsError
 
 from .conftest import gradsim

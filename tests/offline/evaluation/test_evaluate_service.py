@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradsim_offline.evaluation.bundles.evaluate import evaluate
+from gradsim_offline.experiments.evaluate.evaluate import evaluate
 
 from .conftest import gradsim
 

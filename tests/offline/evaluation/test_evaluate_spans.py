@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradsim_offline.dataset import TaggedSentence
-from gradsim_offline.evaluation.bundles.answers import Answers, ServedLanguage, Target, put_together, spans_of
-from gradsim_offline.evaluation.bundles.language_scores import averages
-from gradsim_offline.evaluation.bundles.spans import gold_spans, score_spans
+from gradsim_offline.core.dataset import TaggedSentence
+from gradsim_offline.experiments.evaluate.answers import Answers, ServedLanguage, Target, put_together, spans_of
+from gradsim_offline.experiments.evaluate.language_scores import averages
+from gradsim_offline.experiments.evaluate.spans import gold_spans, score_spans
 from gradsim_shared.routing import Route
 
 NER, POS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER"), ("NOUN", "PUNCT", "VERB")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from gradsim_offline.evaluation.service_path import ServicePath
+from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_shared.decoding import Decoded
 from gradsim_shared.identification import Identification
 from gradsim_shared.manifest import Fallback

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.evaluation.significance import holm, permutation_tests
+from gradsim_offline.core.significance import holm, permutation_tests
 from gradsim_offline.tasks import text_classification as task
 
 LABELS = ("negative", "neutral", "positive")

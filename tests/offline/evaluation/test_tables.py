@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from gradsim_offline.evaluation import tables
+from gradsim_offline.report import comparison_tables as tables
 
 SCORES = {  # method -> seed -> language; the oracle is best, then good, then poor
     "poor": {"0": {"hau": 0.50, "yor": 0.40}, "1": {"hau": 0.52, "yor": 0.44}},

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gradsim_offline import cli
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.datasets import demo, files
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.sources import demo, files
 
 SOURCE, TARGETS = "eng", ("hau", "tur")
 SIZES = {"eng": (30, 9, 12), "hau": (24, 6, 10), "tur": (18, 6, 0)}  # train, dev, test: tur is scored on dev

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline import plugins
-from gradsim_offline.config import Settings
-from gradsim_offline.few_shot.gradients import texts_for
-from gradsim_offline.few_shot.plan import SecondStep
-from gradsim_offline.few_shot.shots import draw, scored
+from gradsim_offline.core import plugins
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.experiments.few_shot.gradients import texts_for
+from gradsim_offline.experiments.few_shot.plan import SecondStep
+from gradsim_offline.experiments.few_shot.shots import draw, scored
 from gradsim_offline.tasks import text_classification as task
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training.batching import Row

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.dataset import Dataset, Example, TaggedSentence
-from gradsim_offline.datasets import demo_entities
-from gradsim_offline.few_shot.gradients import TEXTS, texts_for
-from gradsim_offline.few_shot.shots import draw, scored, visible
+from gradsim_offline.core.dataset import Dataset, Example, TaggedSentence
+from gradsim_offline.datasets.sources import demo_entities
+from gradsim_offline.experiments.few_shot.gradients import TEXTS, texts_for
+from gradsim_offline.experiments.few_shot.shots import draw, scored, visible
 from gradsim_shared.errors import DataError
 
 TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "B-ORG")

@@ -6,7 +6,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from gradsim_offline.grouping._objective import collective_similarity
+from gradsim_offline.grouping.objective import collective_similarity
 
 
 def subsets(count):

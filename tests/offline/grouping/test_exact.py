@@ -11,18 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradsim_offline.grouping import exact
-from gradsim_offline.grouping._blocks import block_values
-from gradsim_offline.grouping._columns import solve_columns
-from gradsim_offline.grouping._helpers import helper_sets
-from gradsim_offline.grouping._objective import (
-    collective_similarity,
-    evaluate_grouping,
-    simple_bound,
-    singleton_scores,
-)
-from gradsim_offline.grouping._pricing import Prices, find_blocks
-from gradsim_offline.grouping._problem import Constraints, Problem
+from gradsim_offline.grouping.exact.blocks import block_values
+from gradsim_offline.grouping.exact.columns import solve_columns
+from gradsim_offline.grouping.exact.helper_languages import helper_sets
+from gradsim_offline.grouping.exact.pricing import Prices, find_blocks
+from gradsim_offline.grouping.objective import collective_similarity, evaluate_grouping, simple_bound, singleton_scores
+from gradsim_offline.grouping.problem import Constraints, Problem
+from gradsim_offline.grouping.solvers import exact
 from gradsim_shared.errors import SettingsError
 
 matrices = st.integers(1, 4).flatmap(

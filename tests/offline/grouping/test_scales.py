@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.grouping import agglomerative, each, exact, partition, search, single
-from gradsim_offline.grouping._columns import solve_columns
-from gradsim_offline.grouping._problem import Problem
+from gradsim_offline.grouping.exact.columns import solve_columns
+from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solvers import agglomerative, each, exact, partition, search, single
 
 
 def problem_of(count, groups, seed, singletons=0.0):

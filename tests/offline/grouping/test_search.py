@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradsim_offline.grouping import exact, search
-from gradsim_offline.grouping._bound import size_classes, upper_bound
-from gradsim_offline.grouping._bound_relaxation import Relaxation, SizeClass, certify, improve
-from gradsim_offline.grouping._bound_small import small_group_prices
-from gradsim_offline.grouping._constraints import broken
-from gradsim_offline.grouping._objective import collective_similarity, evaluate_grouping, singleton_scores
-from gradsim_offline.grouping._problem import Constraints, Problem
+from gradsim_offline.grouping.bound.bound import size_classes, upper_bound
+from gradsim_offline.grouping.bound.relaxation import Relaxation, SizeClass, certify, improve
+from gradsim_offline.grouping.bound.small import small_group_prices
+from gradsim_offline.grouping.constraints import broken
+from gradsim_offline.grouping.objective import collective_similarity, evaluate_grouping, singleton_scores
+from gradsim_offline.grouping.problem import Constraints, Problem
+from gradsim_offline.grouping.solvers import exact, search
 from gradsim_shared.errors import SettingsError
 
 

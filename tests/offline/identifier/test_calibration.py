@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.evaluation.baseline import baseline
+from gradsim_offline.bundle.baseline import baseline
 from gradsim_offline.identifier.calibration import MOST_LETTERS, first_letters, minimum_letters, reliability
 from gradsim_offline.identifier.profiles import BUCKETS, bucket_count, fit_profiles, quantile, weighted
 from gradsim_shared.decoding import Decoded

@@ -10,7 +10,7 @@ import fasttext
 import numpy as np
 import pytest
 
-from gradsim_offline.datasets import demo
+from gradsim_offline.datasets.sources import demo
 from gradsim_offline.identifier import training
 from gradsim_offline.identifier.calibration import fit_temperature, tables
 from gradsim_offline.identifier.profiles import TABLE_FILE

@@ -7,9 +7,9 @@ import copy
 import numpy as np
 import pytest
 
-from gradsim_offline.report._comparison_drawings import co_membership
-from gradsim_offline.report._numbers import MINUS
 from gradsim_offline.report.comparison import comparison_drawings, render_comparison
+from gradsim_offline.report.comparison_drawings import co_membership
+from gradsim_offline.report.numbers import MINUS
 from gradsim_offline.report.verdict import verdict
 
 LANGUAGES = ["hau", "ibo", "yor"]

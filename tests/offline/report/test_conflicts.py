@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.grouping._result import Groups, LanguageGroup
-from gradsim_offline.report._conflicts import Training, conflicts, drawings, read_trainings
-from gradsim_offline.report._numbers import MINUS, MISSING
+from gradsim_offline.grouping.result import Groups, LanguageGroup
+from gradsim_offline.report.conflicts import Training, conflicts, drawings, read_trainings
 from gradsim_offline.report.drawing import Dot, Line, Text
 from gradsim_offline.report.files import write_figures
+from gradsim_offline.report.numbers import MINUS, MISSING
 from gradsim_offline.report.page import drawings as page_drawings
 from gradsim_offline.report.page import render
 from gradsim_offline.report.strips import Strip, strips
-from gradsim_offline.similarity._measured import Measured
+from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import (
     Fallback,
     FileEntry,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradsim_offline.evaluation.scoring import COLUMNS, GAIN, average_intervals, bootstrap
+from gradsim_offline.bundle.scoring import COLUMNS, GAIN, average_intervals, bootstrap
 from gradsim_offline.tasks import text_classification as task
 
 LABELS = ["negative", "neutral", "positive"]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradsim_offline.grouping._result import Groups, LanguageGroup
-from gradsim_offline.report._numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
+from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.report.costs import build_stages, stage_seconds
 from gradsim_offline.report.heatmap import TOOLTIP_CELLS, heatmap
+from gradsim_offline.report.numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
 from gradsim_offline.report.page import drawings, render
-from gradsim_offline.similarity._measured import Measured
+from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import (
     Fallback,
     FileEntry,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gradsim_offline.report._reliability import reliability
 from gradsim_offline.report.drawing import Dot
+from gradsim_offline.report.reliability import reliability
 from gradsim_shared.manifest_identifier import Identifier, Reliability
 
 

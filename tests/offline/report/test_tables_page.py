@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradsim_offline.analysis.tables import Table
 from gradsim_offline.report.heatmap import heatmap
 from gradsim_offline.report.tables import bold, render_tables
+from gradsim_offline.report.text_tables import Table
 
 HOSTILE = "<script>alert(1)</script>"
 

@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModel, AutoTokenizer
 
-from gradsim_offline import plugins
-from gradsim_offline.config import Training
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.encoders import _mini_model  # noqa: F401 - registers the architecture
-from gradsim_offline.similarity import embedding
-from gradsim_offline.similarity._context import Context
-from gradsim_offline.similarity._embedding_vectors import embed, pool
-from gradsim_offline.similarity.embedding import CENTROIDS_FILE, Options, centroids_of, sample
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.settings import Training
+from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.embedding_vectors import embed, pool
+from gradsim_offline.similarity.measures import embedding
+from gradsim_offline.similarity.measures.embedding import CENTROIDS_FILE, Options, centroids_of, sample
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_shared.errors import ModelError, SettingsError
@@ -223,4 +223,4 @@ def test_centroids_are_means_and_follow_the_order_of_the_languages(vectors, orde
 def test_settings_are_checked():
     for wrong in ({"model": "plm"}, {"pooling": "max"}, {"fraction": 0}, {"most_texts": 0}, {"batch_size": 0}):
         with pytest.raises(SettingsError, match=next(iter(wrong))):
-            plugins.options("similarity", "embedding", wrong)
+            plugins.options("similarity/measures", "embedding", wrong)

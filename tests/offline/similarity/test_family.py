@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradsim_offline import plugins
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.families import lineage
-from gradsim_offline.similarity import family
-from gradsim_offline.similarity.family import Options, shared_lineage
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.families import lineage
+from gradsim_offline.similarity.measures import family
+from gradsim_offline.similarity.measures.family import Options, shared_lineage
 from gradsim_shared.errors import DataError, SettingsError
 
 
@@ -61,7 +61,7 @@ def test_an_unknown_language_is_an_error():
 
 
 def test_settings_are_checked():
-    assert plugins.options("similarity", "family", {"graded": True}).graded
+    assert plugins.options("similarity/measures", "family", {"graded": True}).graded
     with pytest.raises(SettingsError, match="it knows graded"):
-        plugins.options("similarity", "family", {"depth": 2})
+        plugins.options("similarity/measures", "family", {"depth": 2})
     assert family.fingerprint(Options()).startswith("urielplus ")

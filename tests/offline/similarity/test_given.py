@@ -15,11 +15,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradsim_offline import plugins
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.similarity import given
-from gradsim_offline.similarity._measured import Measured
-from gradsim_offline.similarity.given import Options
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.similarity.measures import given
+from gradsim_offline.similarity.measures.given import Options
 from gradsim_shared.errors import DataError, SettingsError
 
 CODES = ("hau", "kin", "yor")
@@ -158,7 +158,7 @@ def test_other_files_are_not_guessed_at(tmp_path):
 
 def test_the_path_must_be_given_and_be_a_file(tmp_path):
     with pytest.raises(SettingsError, match=r"name the file with the matrix: --set similarity\.path=FILE"):
-        plugins.options("similarity", "given", {})
+        plugins.options("similarity/measures", "given", {})
     for path in (tmp_path, tmp_path / "nothing.csv"):
         with pytest.raises(SettingsError, match="there is no such file"):
-            plugins.options("similarity", "given", {"path": str(path)})
+            plugins.options("similarity/measures", "given", {"path": str(path)})

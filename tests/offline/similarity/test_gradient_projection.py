@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradsim_offline.similarity._projection import make_projection
-from gradsim_offline.similarity._tracking import GradientTracker
+from gradsim_offline.similarity.projection import make_projection
+from gradsim_offline.similarity.tracking import GradientTracker
 
 DEVICE = torch.device("cpu")
 DRAWS = 1000

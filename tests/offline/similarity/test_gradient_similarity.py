@@ -14,12 +14,12 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from gradsim_offline.config import Measuring
-from gradsim_offline.similarity import gradient
-from gradsim_offline.similarity._context import Context
-from gradsim_offline.similarity._measured import SIMILARITY_FILE, read_measured
-from gradsim_offline.similarity._products import products
-from gradsim_offline.similarity.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
+from gradsim_offline.core.settings import Measuring
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
+from gradsim_offline.similarity.measures import gradient
+from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
+from gradsim_offline.similarity.products import products
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
 from gradsim_offline.training.fine_tune import RESULT, fine_tune

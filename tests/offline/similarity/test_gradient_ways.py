@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gradsim_offline.similarity import _sums
-from gradsim_offline.similarity._tracking import HALVES, GradientTracker
+from gradsim_offline.similarity import gradient_sums as _sums
+from gradsim_offline.similarity.tracking import HALVES, GradientTracker
 
 BATCH = 9
 

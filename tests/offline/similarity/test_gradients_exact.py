@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.encoders._loading import load_tokenizer
-from gradsim_offline.similarity._tracking import HALVES, GradientTracker, tracked_layers
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.similarity.tracking import HALVES, GradientTracker, tracked_layers
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad
 from gradsim_shared.errors import SettingsError

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradsim_offline.assignment._gradients import example_gradients, half_gradients
-from gradsim_offline.encoders._loading import load_tokenizer
-from gradsim_offline.similarity import _sums
-from gradsim_offline.similarity._tracking import HALVES, GradientTracker, tracked_layers
-from gradsim_offline.similarity.gradient import GradientObserver
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.similarity import gradient_sums as _sums
+from gradsim_offline.similarity.measures.gradient import GradientObserver
+from gradsim_offline.similarity.model_gradients import example_gradients, half_gradients
+from gradsim_offline.similarity.tracking import HALVES, GradientTracker, tracked_layers
 from gradsim_offline.tasks import token_classification as task
 from gradsim_offline.training.batching import IGNORED
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradsim_offline import plugins
-from gradsim_offline.analysis.untrained import measure_untrained
-from gradsim_offline.dataset import Dataset, Example
-from gradsim_offline.datasets import demo_entities
-from gradsim_offline.similarity.labels import label_shares
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset, Example
+from gradsim_offline.datasets.sources import demo_entities
+from gradsim_offline.experiments.analyse.untrained import measure_untrained
+from gradsim_offline.similarity.measures.labels import label_shares
 
 
 def dataset_of(**labels):
@@ -43,4 +43,4 @@ def test_of_tagged_words_every_tag_counts():
 
 
 def test_it_is_a_measure_and_a_method():
-    assert "labels" in plugins.names("similarity") and "labels" in plugins.names("methods")
+    assert "labels" in plugins.names("similarity/measures") and "labels" in plugins.names("methods")

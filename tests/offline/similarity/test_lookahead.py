@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from gradsim_offline.config import Measuring
-from gradsim_offline.encoders._loading import load_tokenizer
-from gradsim_offline.progress import Progress
-from gradsim_offline.similarity import lookahead
-from gradsim_offline.similarity._context import Context
-from gradsim_offline.similarity._lookahead import Judge, affinities, undisturbed
-from gradsim_offline.similarity.lookahead import LookaheadObserver, Options, summarise
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.settings import Measuring
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.lookahead_steps import Judge, affinities, undisturbed
+from gradsim_offline.similarity.measures import lookahead
+from gradsim_offline.similarity.measures.lookahead import LookaheadObserver, Options, summarise
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop

@@ -15,14 +15,14 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from gradsim_offline import plugins
-from gradsim_offline.config import Training
-from gradsim_offline.grouping import exact
-from gradsim_offline.grouping._problem import Problem
-from gradsim_offline.similarity import transfer
-from gradsim_offline.similarity._context import Context
-from gradsim_offline.similarity.transfer import Options, normalised
-from gradsim_offline.stages import Run
+from gradsim_offline.core import plugins
+from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.settings import Training
+from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solvers import exact
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measures import transfer
+from gradsim_offline.similarity.measures.transfer import Options, normalised
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_shared.errors import DataError, SettingsError
@@ -150,7 +150,7 @@ def test_a_language_without_dev_texts(whole, small):
 
 def test_an_unknown_rule():
     with pytest.raises(SettingsError, match="normalise = 'column'"):
-        plugins.options("similarity", "transfer", {"normalise": "column"})
+        plugins.options("similarity/measures", "transfer", {"normalise": "column"})
 
 
 scores = st.integers(2, 5).flatmap(lambda n: arrays(np.float64, (n, n), elements=st.floats(0.01, 1)))

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial import distance
 
-from gradsim_offline import plugins
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.families import origins
-from gradsim_offline.similarity import typology
-from gradsim_offline.similarity._uriel import FEATURE_SETS, features, read
-from gradsim_offline.similarity._uriel_neighbours import complete
-from gradsim_offline.similarity.typology import Options, compare
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.families import origins
+from gradsim_offline.similarity.measures import typology
+from gradsim_offline.similarity.measures.typology import Options, compare
+from gradsim_offline.similarity.uriel import FEATURE_SETS, features, read
+from gradsim_offline.similarity.uriel_neighbours import complete
 from gradsim_shared.errors import DataError, SettingsError
 
 AFRISENTI = tuple("amh arq ary hau ibo kin pcm por swa tso twi yor".split())  # noqa: SIM905
@@ -190,10 +190,12 @@ def test_what_is_not_known_is_an_error_with_a_way_on():
 )
 def test_settings_are_checked(given, message):
     with pytest.raises(SettingsError, match=message):
-        plugins.options("similarity", "typology", given)
+        plugins.options("similarity/measures", "typology", given)
 
 
 def test_sets_may_be_written_as_text():
-    options = plugins.options("similarity", "typology", {"features": "syntax_knn+phonology_average, inventory_knn"})
+    options = plugins.options(
+        "similarity/measures", "typology", {"features": "syntax_knn+phonology_average, inventory_knn"}
+    )
     assert options.features == ["syntax_knn", "phonology_average", "inventory_knn"]
     assert typology.fingerprint(options).startswith("urielplus ")

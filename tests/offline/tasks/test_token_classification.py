@@ -12,8 +12,8 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 from sklearn.metrics import accuracy_score
 
-from gradsim_offline.dataset import TaggedSentence
-from gradsim_offline.encoders._loading import load_tokenizer
+from gradsim_offline.core.dataset import TaggedSentence
+from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.tasks import token_classification as task
 from gradsim_offline.training.batching import IGNORED, Row, halves
 

@@ -13,18 +13,18 @@ from hypothesis.extra.numpy import arrays
 from safetensors.torch import load_file
 from scipy.special import log_softmax, softmax
 
-from gradsim_offline import plugins
-from gradsim_offline.config import Settings
-from gradsim_offline.dataset import Dataset
-from gradsim_offline.encoders._loading import load_tokenizer
-from gradsim_offline.progress import Progress
-from gradsim_offline.stages import Run
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.pipeline.stages import Workshop
 from gradsim_offline.training.batching import IGNORED
 from gradsim_offline.training.distilling import Distilling, divergence, judged_logits
 from gradsim_offline.training.ensemble import ENSEMBLE_FILE, Ensemble
 from gradsim_offline.training.fine_tune import RESULT
 from gradsim_offline.training.trained import TrainedModel
-from gradsim_offline.workshop import Workshop
 
 CPU = torch.device("cpu")
 logits = arrays(np.float64, (4, 3), elements=st.floats(-15, 15))

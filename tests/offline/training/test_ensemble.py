@@ -15,16 +15,16 @@ from hypothesis.extra.numpy import arrays
 from safetensors.torch import load_file
 from scipy.special import softmax
 
-from gradsim_offline import plugins
-from gradsim_offline.assignment import keep
-from gradsim_offline.config import Settings
-from gradsim_offline.progress import Progress
-from gradsim_offline.resolving import resolve
-from gradsim_offline.stages import Run
+from gradsim_offline.bundle import reference_gradients as keep
+from gradsim_offline.core import plugins
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.recipes import resolve
+from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.pipeline.stages import Workshop
 from gradsim_offline.training.ensemble import ENSEMBLE_FILE, mean_logits, read_members, seeds_of
 from gradsim_offline.training.fine_tune import RESULT
 from gradsim_offline.training.trained import open_trained
-from gradsim_offline.workshop import Workshop
 from gradsim_shared.errors import ModelError, SettingsError
 
 SCHEDULE = {"epochs": 2, "batch_size": 8, "learning_rate": 2e-3}
@@ -210,7 +210,7 @@ def test_the_joint_run_is_the_first_of_the_multilingual_models(work, small):
 
 
 def test_the_adapted_encoder_is_made_once(work, monkeypatch):
-    from gradsim_offline.adaptation import adapt as adapting
+    from gradsim_offline.training import adapt as adapting
 
     calls, adapt = [], adapting.adapt
     monkeypatch.setattr(adapting, "adapt", lambda *given, **rest: calls.append(1) or adapt(*given, **rest))

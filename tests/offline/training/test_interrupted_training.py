@@ -10,16 +10,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.config import Measuring
-from gradsim_offline.encoders import mini
-from gradsim_offline.progress import Progress
-from gradsim_offline.similarity import gradient
-from gradsim_offline.similarity._context import Context
-from gradsim_offline.similarity._measured import SIMILARITY_FILE
-from gradsim_offline.similarity.gradient import GRADIENTS_FILE
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.settings import Measuring
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measured import SIMILARITY_FILE
+from gradsim_offline.similarity.measures import gradient
+from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop, masked_language_modelling
+from gradsim_offline.training.encoders import mini
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=3, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
@@ -148,7 +148,7 @@ def test_interrupted_again_and_again(small, tiny_mini, tmp_path, quiet):
 
 @pytest.mark.parametrize("stop", [2, 5])
 def test_pre_training(small, tmp_path, quiet, stop):
-    from gradsim_offline.config import Pretraining
+    from gradsim_offline.core.settings import Pretraining
 
     def prepare(directory, progress):
         directory.mkdir(exist_ok=True)

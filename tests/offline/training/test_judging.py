@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline import plugins
-from gradsim_offline.encoders._loading import copy_tokenizer, load_tokenizer
+from gradsim_offline.core import plugins
+from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import halves
 from gradsim_offline.training.judging import DevTexts
 from gradsim_offline.training.trained import open_trained

@@ -87,7 +87,7 @@ def test_training_does_not_see_the_global_random_state():
 def test_a_batch_with_nothing_to_ask_has_a_loss_of_0_and_no_gradient_that_is_no_number(tiny_mini):
     from transformers import AutoModelForMaskedLM
 
-    from gradsim_offline.encoders._loading import from_pretrained
+    from gradsim_offline.models.loading import from_pretrained
 
     model = from_pretrained(AutoModelForMaskedLM, tiny_mini).train()
     batch = make([Row((START, UNKNOWN, END)), Row((START, END))])([0, 1], 0, 0)

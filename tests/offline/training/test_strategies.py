@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from gradsim_offline import plugins
-from gradsim_offline.config import Measuring, Training
-from gradsim_offline.encoders._loading import load_tokenizer
-from gradsim_offline.progress import Progress
-from gradsim_offline.resolving import resolve
+from gradsim_offline.core import plugins
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.recipes import resolve
+from gradsim_offline.core.settings import Measuring, Training
+from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop
 from gradsim_offline.training.batching import plan
@@ -237,7 +237,7 @@ def test_a_hyphen_is_as_good():
 
 @pytest.mark.parametrize("strategy", sorted(NEEDS))
 def test_a_missing_package_is_told_before_anything_is_trained(strategy, monkeypatch):
-    from gradsim_offline.training.strategies import _torchjd
+    from gradsim_offline.training import torchjd_strategies as _torchjd
 
     monkeypatch.setattr(_torchjd, "find_spec", lambda name: None)
     with pytest.raises(

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradsim_offline import plugins
+from gradsim_offline.core import plugins
 from gradsim_offline.training.batching import IGNORED, Row
+from gradsim_offline.training.conflict_counts import Tally
+from gradsim_offline.training.gradient_lists import combine, gramian, put, take
 from gradsim_offline.training.strategies import gradvac, mixed, nash_mtl, pcgrad
-from gradsim_offline.training.strategies._gradients import combine, gramian, put, take
-from gradsim_offline.training.strategies._strategy import Context
-from gradsim_offline.training.strategies._tally import Tally
-from gradsim_offline.training.strategies._torchjd import ByLanguage
 from gradsim_offline.training.strategies.surgery import projected, zero_as_the_reference_does
 from gradsim_offline.training.strategies.upgrad import LeastSquaresProjector
+from gradsim_offline.training.strategy import Context
+from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 seeds = st.integers(0, 2**20)
 

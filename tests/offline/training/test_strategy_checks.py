@@ -7,11 +7,11 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from gradsim_offline import plugins
 from gradsim_offline.cli import cli
-from gradsim_offline.resolving import resolve
-from gradsim_offline.stages import Run
-from gradsim_offline.workshop import Workshop
+from gradsim_offline.core import plugins
+from gradsim_offline.core.recipes import resolve
+from gradsim_offline.core.run_directory import Run
+from gradsim_offline.pipeline.stages import Workshop
 from gradsim_shared.errors import SettingsError
 
 FOLDER = "training/strategies"

@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from gradsim_offline.config import Section
-from gradsim_offline.training.strategies._strategy import Context, Strategy
-from gradsim_offline.training.strategies._torchjd import ByLanguage, require
+from gradsim_offline.core.settings import Section
+from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.torchjd_strategies import ByLanguage, require
 
 
 class Options(Section):

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gradsim_offline.config import Section
-from gradsim_offline.training.strategies._strategy import Context, Strategy
-from gradsim_offline.training.strategies._torchjd import ByLanguage
+from gradsim_offline.core.settings import Section
+from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 
 class Options(Section):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gradsim_offline.devices import mixed_precision
-from gradsim_offline.training.strategies._strategy import Batch, Context, Strategy
+from gradsim_offline.core.devices import mixed_precision
+from gradsim_offline.training.strategy import Batch, Context, Strategy
 
 
 def make(_context: Context) -> Strategy:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from gradsim_offline.training.strategies._strategy import Context, Strategy
-from gradsim_offline.training.strategies._torchjd import ByLanguage
+from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 
 def make(context: Context) -> Strategy:

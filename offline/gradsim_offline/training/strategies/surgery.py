@@ -10,12 +10,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gradsim_offline.config import Positive, Section
+from gradsim_offline.core.settings import Positive, Section
 from gradsim_offline.training.batching import Row, plan, to_device
-from gradsim_offline.training.strategies._gradients import Gradient, combine, gramian, put, take
-from gradsim_offline.training.strategies._strategy import Batch, Context, LayOut, Strategy
-from gradsim_offline.training.strategies._tally import Tally
+from gradsim_offline.training.conflict_counts import Tally
+from gradsim_offline.training.gradient_lists import Gradient, combine, gramian, put, take
 from gradsim_offline.training.strategies.mixed import backward
+from gradsim_offline.training.strategy import Batch, Context, LayOut, Strategy
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import unknown
 

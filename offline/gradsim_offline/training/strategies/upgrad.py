@@ -11,8 +11,8 @@ from torch import Tensor
 from torchjd.aggregation import UPGradWeighting
 from torchjd.linalg import DualConeProjector, PSDMatrix
 
-from gradsim_offline.training.strategies._strategy import Context, Strategy
-from gradsim_offline.training.strategies._torchjd import ByLanguage
+from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 _RIDGE = 1e-4  # of the trace; torchjd's
 

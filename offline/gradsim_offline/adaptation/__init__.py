@@ -1,1 +1,0 @@
-"""Unlabelled text: continued masked-language-model pre-training, and languages gathered into sprachbunds."""

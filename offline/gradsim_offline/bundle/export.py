@@ -1,0 +1,115 @@
+"""Export one group: model.onnx, tokenizer.json, and what their check against the trained model found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from gradsim_offline.bundle.onnx import MODEL_FILE, export
+from gradsim_offline.bundle.parity import compare, single_text_latency
+from gradsim_offline.bundle.sessions import open_model
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.grouping.result import LanguageGroup
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.training.ensemble import Ensemble
+from gradsim_offline.training.trained import open_trained
+from gradsim_shared.decoding import Text
+from gradsim_shared.manifest import Group, Parity, Precision
+
+TOKENIZER_FILE = "tokenizer.json"
+RESULT = "export.json"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a model must know of a bundle that is not there yet; its words are given, so no rule splits them."""
+
+    task: str
+    labels: Sequence[str]
+    maximum_length: int
+    segmentation: str = "none"
+
+
+def export_group(
+    dataset: Dataset,
+    group: LanguageGroup,
+    model_directory: Path,
+    directory: Path,
+    *,
+    task: ModuleType,
+    maximum_length: int,
+    tolerance: float,
+    most_texts: int,
+    progress: Progress,
+) -> None:
+    """Export a group's model and compare its logits with torch's on the dev texts of the served languages.
+
+    Raises:
+        ModelError: The architecture cannot be exported, or the outputs differ.
+    """
+    tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
+    tokenizer.no_truncation()
+    tokenizer.save(str(directory / TOKENIZER_FILE))
+    trained = open_trained(
+        model_directory, dataset.labels, task=task, maximum_length=maximum_length, device=torch.device("cpu")
+    )
+    inputs = export(trained.model, directory / MODEL_FILE, task=task)
+
+    texts = dev_texts(dataset, group, most_texts)
+    draft = Group(
+        id=group.id,
+        members=list(group.members),
+        tokenizer=TOKENIZER_FILE,
+        precisions=_precisions(Parity(texts=0, max_difference=0, label_agreement=0), 0),
+        inputs=inputs,
+        pad_id=pad_id,
+        ensemble=len(trained.model.members) if isinstance(trained.model, Ensemble) else 1,
+    )
+    contract = Terms(dataset.task, dataset.labels, maximum_length)
+    served = open_model(directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, contract, threads=1)
+    parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
+    latency = single_text_latency(served, texts)
+    progress.note(
+        f"  {parity.texts} texts: largest difference {parity.max_difference:.1e}, "
+        f"label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text"
+    )
+    entry = draft.model_copy(update={"precisions": _precisions(parity, round(latency, 3))})
+    write_json(directory / RESULT, entry.model_dump(mode="json"))
+
+
+def dev_texts(dataset: Dataset, group: LanguageGroup, most: int) -> list[Text]:
+    """Return dev texts of the served languages (training texts where there are none), in turn, ``most`` at most."""
+    pools = [dataset.split(code, "dev") or dataset.split(code, "train") for code in group.served]
+    share = max(1, most // len(pools))
+    chosen: list[Text] = []
+    for pool in pools:
+        places = np.linspace(0, len(pool) - 1, min(share, len(pool))).astype(int)
+        chosen += [pool[i].input for i in places]
+    return chosen
+
+
+def read_export(directory: Path, group_id: str) -> Group:
+    """Return the manifest entry of an exported group, under the id and paths that it has in the bundle."""
+    entry = Group.model_validate(json.loads((directory / RESULT).read_text(encoding="utf-8")))
+    return entry.model_copy(
+        update={
+            "id": group_id,
+            "tokenizer": f"groups/{group_id}/{TOKENIZER_FILE}",
+            "precisions": {
+                name: precision.model_copy(update={"file": f"groups/{group_id}/{precision.file}"})
+                for name, precision in entry.precisions.items()
+            },
+        }
+    )
+
+
+def _precisions(parity: Parity, latency: float) -> dict[str, Precision]:
+    return {"fp32": Precision(file=MODEL_FILE, parity=parity, latency_milliseconds=latency)}

@@ -1,0 +1,84 @@
+"""Export a trained model, or all models of an ensemble, to ONNX through optimum."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from gradsim_offline.bundle.ensemble_graph import merge
+from gradsim_offline.training.ensemble import Ensemble
+from gradsim_shared.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+MODEL_FILE = "model.onnx"
+OPSET = 18
+
+
+def export(model: nn.Module, path: Path, *, task: ModuleType) -> list[str]:
+    """Write ``model``, or an ensemble as one graph, to ``path`` and return the names of its inputs, in order.
+
+    Raises:
+        ModelError: optimum cannot export this architecture, or the ensemble is too large for one file.
+    """
+    import onnx
+
+    if isinstance(model, Ensemble):
+        graph = merge([_graph(member, task) for member in model.members], model.average)
+    else:
+        graph = _graph(model, task)
+    onnx.save(graph, str(path))
+    return [entry.name for entry in graph.graph.input]
+
+
+def _graph(model: nn.Module, task: ModuleType) -> ModelProto:
+    """Return a model as an ONNX graph."""
+    import onnx
+    from optimum.exporters.onnx import export as export_with_optimum
+
+    with tempfile.TemporaryDirectory() as scratch, _quietly():
+        draft = Path(scratch) / MODEL_FILE
+        try:
+            export_with_optimum(model.eval().cpu(), _configuration(model, task), draft, opset=OPSET)
+        except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+            kind = getattr(model.config, "model_type", type(model).__name__)
+            raise ModelError(f"the architecture {kind} cannot be exported to ONNX: {error}") from error
+        return onnx.load(str(draft))  # one file, also where the exporter split it
+
+
+def _configuration(model: nn.Module, task: ModuleType) -> object:
+    """Return optimum's export configuration of an architecture: its own, or ours for mini."""
+    from optimum.exporters.tasks import TasksManager
+
+    from gradsim_offline.bundle.mini_onnx import MiniOnnxConfig
+    from gradsim_offline.models.mini import MiniConfig
+
+    if isinstance(model.config, MiniConfig):
+        return MiniOnnxConfig(model.config, task=task.EXPORT_TASK)
+    make = TasksManager.get_exporter_config_constructor(
+        "onnx", model=model, task=task.EXPORT_TASK, library_name="transformers"
+    )
+    return make(model.config)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the exporter's chatter and its tracer's warnings away from people."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        previous = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(previous)

@@ -1,0 +1,168 @@
+"""What is up to date and what must run: a run directory with one folder per stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from gradsim_offline.core.progress import Progress
+from gradsim_shared.errors import SettingsError
+
+RECORD = "stage.json"
+LOCK = ".lock"
+WORK = "work"  # a stage's checkpoints; gone when it is done
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished stage: where its results lie, and a digest of them for the stages that follow."""
+
+    directory: Path
+    digest: str
+
+
+class Run:
+    """A run directory: settings, one folder per stage, a JSON-lines log of metrics.
+
+    A stage is run again when its inputs have changed: the settings that matter to it, the data, the digests of the
+    stages before it. A stage that was interrupted finds its checkpoints again if its inputs are still the same.
+    """
+
+    def __init__(self, directory: Path, progress: Progress) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.progress = progress
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other builds out of this run directory; the lock goes with the process.
+
+        Raises:
+            SettingsError: Another build is at work in it.
+        """
+        try:
+            with FileLock(self.directory / LOCK, timeout=0):
+                yield
+        except Timeout as error:
+            raise SettingsError(
+                f"another build is at work in {self.directory}; wait for it, or choose another --out"
+            ) from error
+
+    def stage(
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        work: Callable[[Path], None],
+        *,
+        title: str = "",
+        whole: Callable[[], bool] = lambda: True,
+    ) -> Done:
+        """Run a stage, or say that it is up to date.
+
+        Args:
+            name: Its folder below the run directory; ``train/ab12`` for one of several.
+            inputs: Everything that its results depend on; must be JSON.
+            work: Called with the stage's directory; writes its results there, checkpoints below ``work/``.
+            title: What people read; empty: the name.
+            whole: Whether what it wrote outside its directory is still there and as it was.
+        """
+        directory = self.directory / name
+        wanted = json.loads(json.dumps(inputs, sort_keys=True, default=str))
+        record = _read(directory / RECORD)
+        if record and record["inputs"] == wanted and record.get("files") == _sizes(directory) and whole():
+            self.progress.note(f"{title or name}: up to date, skipped")
+            return Done(directory, record["digest"])
+        going_on = bool(record) and record["inputs"] == wanted and "digest" not in record
+        if not going_on and directory.exists():
+            _remove(directory, record)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_json(directory / RECORD, {"inputs": wanted})
+        reason = ": goes on where it stopped" if going_on else _changes(record, wanted)
+        self.progress.note(f"{title or name}{reason}", heading=True)
+        started = time.monotonic()
+        work(directory)
+        seconds = time.monotonic() - started
+        shutil.rmtree(directory / WORK, ignore_errors=True)
+        digest = _digest(directory)
+        files = _sizes(directory)
+        write_json(
+            directory / RECORD, {"inputs": wanted, "digest": digest, "files": files, "seconds": round(seconds, 1)}
+        )
+        self.log(stage=name, seconds=round(seconds, 1))
+        return Done(directory, digest)
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder of stages, if it is there; out of the way first, so that none is ever left in halves."""
+        going = self.directory / ".going"
+        shutil.rmtree(going, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            (self.directory / folder).rename(going)
+            shutil.rmtree(going, ignore_errors=True)
+
+    def log(self, **fields: object) -> None:
+        """Append one line to metrics.jsonl."""
+        with (self.directory / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"time": round(time.time(), 3), **fields}, ensure_ascii=False) + "\n")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON atomically: the file is whole or not there."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and "inputs" in content else {}
+
+
+def _remove(directory: Path, record: Mapping[str, Any]) -> None:
+    """Remove the results of an earlier run of a stage, and nothing else.
+
+    Raises:
+        SettingsError: The folder is not one that a stage made.
+    """
+    if not record and any(directory.iterdir()):
+        raise SettingsError(f"{directory} is not a stage of a build: it has no {RECORD}; choose another --out")
+    shutil.rmtree(directory)
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    """Return the sizes of a stage's results, by name."""
+    return {
+        str(path.relative_to(directory)): path.stat().st_size
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != RECORD
+    }
+
+
+def _changes(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Say which inputs of a stage have changed since it was last run; empty when it never was."""
+    if not record:
+        return ""
+    before = record["inputs"]
+    names = [name for name in wanted if before.get(name) != wanted[name]]
+    return f" (changed: {', '.join(names)})" if names else " (its results are not whole)"
+
+
+def _digest(directory: Path) -> str:
+    """Return a SHA-256 over the names and bytes of all results of a stage."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.is_file() and path.name != RECORD):
+        digest.update(str(path.relative_to(directory)).encode())
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

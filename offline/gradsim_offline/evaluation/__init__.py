@@ -1,1 +1,0 @@
-"""How good it is: the multilingual model, the group models, and the whole service path, side by side."""

@@ -1,0 +1,1 @@
+"""What the papers ask of the method: comparisons, sweeps, analyses, few-shot, sprachbunds, new languages."""

@@ -1,0 +1,194 @@
+"""One adapted encoder for all languages, or one for each group of them: stages of a run directory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gradsim_offline.core import plugins
+from gradsim_offline.core.devices import resolve_device
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.settings import Adapting
+from gradsim_offline.core.versions import library_versions
+from gradsim_offline.experiments.text_source import Source
+from gradsim_offline.report.text_tables import Table, figure
+from gradsim_offline.training.adapt import adapt, read_perplexities
+from gradsim_offline.training.masked_model import check_there
+from gradsim_offline.training.perplexity import Perplexity, mean
+from gradsim_offline.training.text_folders import Unlabelled
+from gradsim_shared.errors import DataError, SettingsError
+
+RESULT = "adapt.json"
+ALL = "encoder"  # folder of the one encoder for all languages
+_ID = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """An adapted encoder.
+
+    Attributes:
+        directory: What ``--model`` takes.
+        languages: Whose texts it has read.
+        perplexity: Of each language that has held-out texts.
+    """
+
+    directory: Path
+    languages: tuple[str, ...]
+    perplexity: Mapping[str, Perplexity]
+
+
+def adapt_encoders(
+    model: str,
+    source: Source,
+    out: Path,
+    *,
+    settings: Adapting,
+    maximum_length: int,
+    seed: int,
+    device: str,
+    progress: Progress,
+    groups: Path | None = None,
+) -> dict[str, Adapted]:
+    """Adapt an encoder to unlabelled texts, as stages that are skipped when they are up to date.
+
+    Args:
+        model: Directory or Hub name.
+        source: The texts.
+        out: The run directory: gets ``encoder/``, or a folder for each group, and adapt.json.
+        settings: The schedule.
+        maximum_length: Tokens; longer texts are cut.
+        seed: All randomness comes from it.
+        device: Where to train.
+        progress: Shows how far it is.
+        groups: File of groups, as ``sprachbund`` or ``group`` wrote it; ``None``: one encoder for all languages.
+
+    Returns:
+        Folder to encoder.
+
+    Raises:
+        GradsimError: Something is wrong with texts, groups or model; what was computed before is kept.
+    """
+    where = resolve_device(device)
+    check_there(model)
+    found = plugins.load("training/encoders", "pretrained").find(model)
+    members = {} if groups is None else read_members(groups)
+    if Path(model).resolve() in [(out / name).resolve() for name in members or [ALL]]:
+        raise SettingsError(f"--out {out} would overwrite the encoder that it starts from, {model}; choose another")
+    texts = _texts(source, members, settings.held_out, seed, groups)
+    run = Run(out, progress)
+    adapted = {}
+    with run.locked():
+        for name, languages in (members or {ALL: tuple(texts.train)}).items():
+            own = texts.of(languages)
+
+            def work(directory: Path, name: str = name, own: Unlabelled = own) -> None:
+                adapt(
+                    own,
+                    model,
+                    directory,
+                    settings=settings,
+                    maximum_length=maximum_length,
+                    seed=seed,
+                    device=where,
+                    progress=progress,
+                    log=lambda **figures: run.log(stage=name, **figures),
+                )
+
+            inputs = {
+                "model": found,
+                "train": {code: each.fingerprint for code, each in own.train.items()},
+                "held_out": {code: each.fingerprint for code, each in own.held_out.items()},
+                "adapting": settings.model_dump(exclude={"mode"}),
+                "maximum_length": maximum_length,
+                "seed": seed,
+                "device": where.type,
+                "versions": library_versions(),
+            }
+            done = run.stage(name, inputs, work, title=f"adapt {name}: {' '.join(languages)}")
+            adapted[name] = Adapted(done.directory, tuple(languages), read_perplexities(done.directory))
+        write_json(out / RESULT, _plain(model, source, adapted, settings))
+    return adapted
+
+
+def read_members(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the members of each group in a file that ``sprachbund`` or ``group`` wrote.
+
+    Raises:
+        DataError: It cannot be read, or is not of that form.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = {str(group["id"]): tuple(map(str, group["members"])) for group in content["groups"]}
+    except OSError as error:
+        raise DataError(f"--groups {path}: {error.strerror}; `gradsim-offline sprachbund` writes it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f'--groups {path} holds no groups; it is JSON as in {{"groups": [{{"id": "g1", "members": ["hau"]}}]}}'
+        ) from error
+    strange = [name for name in found if not _ID.fullmatch(name)]
+    if not found or strange or len(found) < len(content["groups"]) or not all(found.values()):
+        raise DataError(f"--groups {path}: each group needs an id of its own, of letters and digits, and members")
+    return found
+
+
+def table(adapted: Mapping[str, Adapted]) -> Table:
+    """Lay out the perplexities for people."""
+    rows = []
+    for name, one in adapted.items():
+        for code in one.languages:
+            own = one.perplexity.get(code)
+            numbers = (None, None) if own is None else (own.before, own.after)
+            texts = "0" if own is None else str(own.texts)
+            rows.append((name, code, texts, *(figure(number, ".2f") for number in numbers)))
+        if one.perplexity:
+            means = (mean({code: getattr(p, when) for code, p in one.perplexity.items()}) for when in _TIMES)
+            rows.append((name, "mean", "", *(figure(number, ".2f") for number in means)))
+    return Table(
+        "Perplexity of hidden pieces, on held-out texts",
+        ("encoder", "language", "texts", "before", "after"),
+        tuple(rows),
+        "Lower is better; the mean is the geometric one. Perplexities of different tokenizers cannot be compared.",
+    )
+
+
+_TIMES = ("before", "after")
+
+
+def _texts(
+    source: Source, members: Mapping[str, Sequence[str]], held_out: int, seed: int, groups: Path | None
+) -> Unlabelled:
+    """Read the texts that are needed: with groups, those of their members.
+
+    Raises:
+        DataError: A member of a group has no texts, or some are not as they should be.
+    """
+    needed = sorted({code for languages in members.values() for code in languages})
+    if not needed:
+        return source.read(held_out, seed)
+    try:
+        return replace(source, languages=needed).read(held_out, seed)
+    except DataError as error:
+        raise DataError(f"{error} (read were the languages of --groups {groups})") from error
+
+
+def _plain(model: str, source: Source, adapted: Mapping[str, Adapted], settings: Adapting) -> dict[str, Any]:
+    return {
+        "model": model,
+        "texts": source.name,
+        "settings": settings.model_dump(mode="json", exclude={"mode"}),
+        "encoders": [
+            {
+                "id": name,
+                "directory": str(one.directory),
+                "languages": list(one.languages),
+                "perplexity": {code: asdict(own) for code, own in one.perplexity.items()},
+            }
+            for name, one in adapted.items()
+        ],
+    }

@@ -1,0 +1,112 @@
+"""What an analysis found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.experiments.analyse.correlations import Correlation
+from gradsim_offline.experiments.analyse.keywords import Keyword
+from gradsim_offline.experiments.analyse.regrouping import Regrouped
+from gradsim_offline.experiments.analyse.stability import Halves, Interval
+
+Matrix = NDArray[np.float64]
+REFERENCES = ("transfer", "typology", "topic", "labels")  # the columns of the paper's Table 5, and class balance
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Two matrices and how they correlate."""
+
+    first: str
+    second: str
+    correlation: Correlation
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How far one measured S can be relied on; ``None`` or empty: what it takes was not kept.
+
+    Attributes:
+        name: The measure.
+        origin: The run.
+        languages: N codes.
+        own: Split-half similarity of each language with itself, ``[N]``.
+        epochs: Each epoch's S against the final one.
+        halves: S from each half of the data.
+        interval: Bootstrap intervals.
+        regrouped: Groups of the halves and the epochs.
+    """
+
+    name: str
+    origin: str
+    languages: tuple[str, ...]
+    own: Matrix | None
+    epochs: tuple[Correlation, ...]
+    halves: Halves | None
+    interval: Interval | None
+    regrouped: Regrouped | None
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """One measure, or method, over several runs or seeds.
+
+    Attributes:
+        name: The measure or method.
+        origins: The runs.
+        correlations: S of every two of them.
+        together: Share of their groupings in which one group serves both languages, ``[N, N]``; ``None``: fewer than
+            two groupings.
+        languages: Of ``together``.
+        grouped: How many groupings ``together`` is about; a run that only measured has none.
+    """
+
+    name: str
+    origins: tuple[str, ...]
+    correlations: tuple[Correlation, ...]
+    together: Matrix | None
+    languages: tuple[str, ...]
+    grouped: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Mean adjusted Rand index of the groupings of two methods, or of one method over seeds."""
+
+    first: str
+    second: str
+    index: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All of it.
+
+    Attributes:
+        languages: Those that every matrix has; correlations are over them.
+        similarities: S of each measure, ``[N, N]``, mean over its runs.
+        origins: The runs that each measure was found in.
+        permutations: Of the Mantel tests.
+        correlations: Every two measures.
+        keywords: Per language of the data set, best first; empty without data.
+        stability: Per measured S with epochs or gradients.
+        seeds: Per measure or method that was found more than once.
+        agreement: Every two methods that were grouped by.
+        notes: What was left out, and why; what to know.
+    """
+
+    languages: tuple[str, ...]
+    similarities: Mapping[str, Matrix]
+    origins: Mapping[str, tuple[str, ...]]
+    permutations: int
+    correlations: tuple[Pairing, ...]
+    keywords: Mapping[str, tuple[Keyword, ...]]
+    stability: tuple[Stability, ...]
+    seeds: tuple[Seeds, ...]
+    agreement: tuple[Agreement, ...]
+    notes: tuple[str, ...]

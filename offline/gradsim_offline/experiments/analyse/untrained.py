@@ -1,0 +1,75 @@
+"""Measure, on the spot, the similarities that need no training: typology, family and their like."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.settings import Measuring
+from gradsim_offline.experiments.analyse.sources import Similarity
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measured import Measured
+from gradsim_shared.errors import SettingsError
+
+ORIGIN = "measured here"
+
+
+def check_untrained(name: str) -> None:
+    """Say early that a measure is unknown or needs a training.
+
+    Raises:
+        SettingsError: It does.
+    """
+    module = plugins.load("similarity/measures", name)
+    if hasattr(module, "reads") or hasattr(module, "trains"):  # a joint run, or models of their own
+        raise SettingsError(f"{name} needs training: `gradsim-offline measure --measure {name}`, then analyse that run")
+
+
+def measure_untrained(
+    name: str,
+    dataset: Dataset,
+    *,
+    encoder: str,
+    maximum_length: int,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> Similarity:
+    """Return S of a measure with its default settings, for the languages of a data set.
+
+    Raises:
+        GradsimError: The measure is unknown, needs training, or what it reads is missing.
+    """
+    check_untrained(name)
+    with tempfile.TemporaryDirectory() as directory:
+        measured: Measured = plugins.load("similarity/measures", name).measure(
+            Context(
+                dataset=dataset,
+                directory=Path(directory),
+                task=plugins.load("tasks", dataset.task),
+                encoder=encoder,
+                measuring=Measuring(),
+                options=plugins.options("similarity/measures", name, {}),
+                maximum_length=maximum_length,
+                seed=seed,
+                device=device,
+                progress=progress,
+                log=_keep_nothing,
+                train=_refuse,
+            )
+        )
+    return Similarity(name, ORIGIN, measured)
+
+
+def _keep_nothing(**_figures: object) -> None:
+    """Log nothing."""
+
+
+def _refuse(members: Sequence[str], _served: Sequence[str]) -> Path:
+    raise SettingsError(f"this measure wants a model trained on {' '.join(members)}; measure it in a build")

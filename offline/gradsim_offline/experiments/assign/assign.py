@@ -1,0 +1,104 @@
+"""The whole of it: open the bundle, read the examples, find the group, and, if asked, write a bundle that serves it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from gradsim_offline.core import plugins
+from gradsim_offline.core.devices import resolve_device
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.experiments.assign.add import add_language, check_group, check_target, new_version
+from gradsim_offline.experiments.assign.evidence import By, assignment_of, find_evidence
+from gradsim_offline.experiments.assign.examples import check_enough, new_language, read_examples
+from gradsim_offline.experiments.assign.known import known_texts
+from gradsim_offline.experiments.assign.show import show_added, show_evidence
+from gradsim_shared.bundle import open_bundle
+from gradsim_shared.errors import SettingsError
+
+
+def assign(
+    directory: Path,
+    data: Path,
+    language: str,
+    *,
+    add: bool = False,
+    out: Path | None = None,
+    in_place: bool = False,
+    by: By = "score",
+    group: str | None = None,
+    version: str | None = None,
+    known_data: str | None = None,
+    known_directory: Path | None = None,
+    force: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    json: Path | None = None,
+    progress: Progress,
+    console: Console,
+) -> None:
+    """Name the group that would serve a new language best; with ``add``, write a bundle that serves it.
+
+    Args:
+        directory: Of the bundle.
+        data: Holds ``<lang>/train.*``, the labelled examples; ``dev`` and ``test`` are scored if they are there.
+        language: Any ISO 639 code of the new language.
+        add: Write a bundle that serves it.
+        out: Where to.
+        in_place: Into the bundle's own directory.
+        by: What chooses the group that is to serve it: the score of its model on the examples, or the gradient.
+        group: Serve it from this group; ``None``: let ``by`` choose.
+        version: Of the new bundle; ``None``: the old one's with the language behind it.
+        known_data: The data set that the bundle was built from; ``None``: as its manifest says.
+        known_directory: Where its files lie.
+        force: Go on with fewer than ten examples, or with other known texts than the bundle was built from.
+        seed: Of the bootstrap.
+        device: Where to compute.
+        json: Where to write what was found.
+        progress: Shows how far it is.
+        console: Where people read what was found.
+
+    Raises:
+        GradsimError: What is wrong, and what to do.
+    """
+    if not add and (out is not None or in_place or group is not None or version is not None):
+        raise SettingsError("--out, --in-place, --group and --bundle-version say how to add: they need --add")
+    bundle = open_bundle(directory)
+    manifest = bundle.manifest
+    code = new_language(manifest, language)
+    assignment_of(bundle)
+    check_group(manifest, group)
+    next_version = new_version(manifest.version, code, version)
+    target = check_target(directory, out, in_place=in_place) if add else None
+    new = read_examples(manifest, data, code)
+    check_enough(new, code, force=force)
+    known = known_texts(manifest, data, data=known_data, directory=known_directory, force=force) if add else None
+    task, where = plugins.load("tasks", manifest.task), resolve_device(device)
+    progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
+    evidence = find_evidence(bundle, new, code, task=task, seed=seed, device=where, by=by)
+    show_evidence(evidence, console)
+    content = evidence.content()
+    if target is not None and known is not None:
+        chosen = group or evidence.best.id
+        progress.note(f"adding {code} to {chosen}", heading=True)
+        added = add_language(
+            bundle,
+            target,
+            evidence,
+            new,
+            known,
+            group=chosen,
+            by="user" if group else by,
+            version=next_version,
+            task=task,
+            device=where,
+            progress=progress,
+        )
+        show_added(added, code, manifest.metric, console)
+        content["added"] = {"bundle": added.manifest.title, "group": chosen, "identifier": asdict(added.identified)}
+    if json is not None:
+        json.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json, content)

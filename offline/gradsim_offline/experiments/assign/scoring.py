@@ -1,0 +1,102 @@
+"""Score the new language in its bundle, and the others' service path once more: their identifier is another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+import torch
+
+from gradsim_offline.bundle.baseline import baseline
+from gradsim_offline.bundle.scoring import SCORED
+from gradsim_offline.bundle.service_path import ServicePath
+from gradsim_offline.core.dataset import AnyExample, Dataset, Gold
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.training.trained import open_trained
+from gradsim_shared.bundle import Bundle
+from gradsim_shared.decoding import Decoded, Text
+from gradsim_shared.manifest import Baseline, Language, Manifest, Scores
+from gradsim_shared.routing import Route
+
+
+def score_again(
+    bundle: Bundle,
+    manifest: Manifest,
+    path: ServicePath,
+    everything: Dataset,
+    code: str,
+    *,
+    task: ModuleType,
+    device: torch.device,
+    progress: Progress,
+) -> Manifest:
+    """Return the manifest with scores, accuracy of the identifier, and what answers look like on dev, for drift.
+
+    A known language keeps its scores of the multilingual and the group model, which are the same models; the new
+    one's multilingual model is the bundle's joint model, which was trained on all languages but this one.
+
+    Args:
+        bundle: The old one.
+        manifest: Of the new one.
+        path: Its service path.
+        everything: Texts of all its languages.
+        code: The new language.
+        task: The task's torch half.
+        device: Where to compute.
+        progress: Shows how far it is.
+    """
+    languages: list[Language] = []
+    right, total = dict.fromkeys(SCORED, 0), dict.fromkeys(SCORED, 0)
+    watched: list[tuple[Route, Decoded]] = []  # on dev
+    with progress.bar("evaluating", len(manifest.languages)) as advance:
+        for language in manifest.languages:
+            scores = dict(language.scores)
+            for split in SCORED:
+                examples = everything.split(language.code, split)
+                if not examples:
+                    continue
+                texts, inputs = [example.text for example in examples], [example.input for example in examples]
+                routes = path.routes(texts)
+                served = path.decoded(inputs, routes)
+                if split == "dev":
+                    watched += zip(routes, served, strict=True)
+                answers = [decoded.answer for decoded in served]
+                right[split] += sum(route.language == language.code for route in routes)
+                total[split] += len(routes)
+                if language.code == code:
+                    joint = _joint_answers(bundle, inputs, task=task, device=device)
+                    given = path.answers(inputs, path.routes(texts, code))
+                    columns = {"multilingual": joint, "group": given, "service": answers}
+                    found = {name: _score(task, examples, one, manifest) for name, one in columns.items()}
+                    scores[split] = Scores.model_validate(found)
+                elif split in scores:
+                    service = _score(task, examples, answers, manifest)
+                    scores[split] = scores[split].model_copy(update={"service": service})
+            languages.append(language.model_copy(update={"scores": scores}))
+            advance(language.code)
+    accuracy = {split: right[split] / total[split] for split in SCORED if total[split]}
+    identifier = manifest.identifier.model_copy(update={"accuracy": accuracy})
+    drift = baseline(watched)
+    return manifest.model_copy(
+        update={
+            "languages": languages,
+            "identifier": identifier,
+            "baseline": drift and Baseline.model_validate(drift),
+        }
+    )
+
+
+def _score(
+    task: ModuleType, examples: Sequence[AnyExample], answers: Sequence[Gold], manifest: Manifest
+) -> dict[str, float]:
+    found: dict[str, float] = task.scores([example.gold for example in examples], answers, manifest.labels)
+    return found
+
+
+def _joint_answers(bundle: Bundle, inputs: Sequence[Text], *, task: ModuleType, device: torch.device) -> list[Gold]:
+    """Return what the joint model answers."""
+    manifest = bundle.manifest
+    assert manifest.assignment is not None  # the evidence was measured with it
+    directory = bundle.path(manifest.assignment.directory)
+    model = open_trained(directory, manifest.labels, task=task, maximum_length=manifest.maximum_length, device=device)
+    return model.answers(inputs)

@@ -1,0 +1,1 @@
+"""Score a bundle, in process or over HTTP, on labelled texts."""

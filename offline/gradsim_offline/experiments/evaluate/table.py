@@ -1,0 +1,93 @@
+"""How a bundle scores, as a table in the terminal, with a line for whatever the table leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gradsim_offline.experiments.evaluate.language_scores import COLUMNS, SHARES, figure
+
+NOT_SERVED = "not served"
+_WIDEST = 1000  # columns of a table in the terminal; no cell is cut
+_TITLES = {
+    "identifier": "language right",
+    "routed": "group right",
+    "unsure": "not sure",
+    "given": "language given",
+    "identified": "identified",
+    "raw": "raw text",
+}
+_SPANS = {"entity_f1": "entities", "accuracy": "words with their tags"}
+_AVERAGES = {"plain": "plain mean", "weighted": "weighted by texts"}
+
+Result = Mapping[str, Any]
+
+
+def show(result: Result, console: Console | None = None) -> None:
+    """Print the table: languages that are served, their averages, then those that are not."""
+    out = console or Console(highlight=False, soft_wrap=True)
+    table = _table(result)
+    out.width = max(out.width, out.measure(table, options=out.options.update(width=_WIDEST)).maximum)
+    out.print(table)
+    for line in remarks(result):
+        out.print(line, markup=False)
+
+
+def remarks(result: Result) -> Iterator[str]:
+    """Yield what a reader of the table must know beside it."""
+    found = result["languages"]
+    if any(one["raw"] is not None for one in found.values()):
+        what = _SPANS.get(result["metric"], "spans")
+        yield f"raw text: F1 over {what}; right if label and both ends are, in the text as written, language identified"
+        joined = sum(one["raw_joined"] for one in found.values())
+        texts = sum(one["texts"] for one in found.values())
+        if joined > texts / 2:
+            yield f"  {joined} of {texts} texts are no more than their words joined: real text is harder to split"
+    left_out = {code: one["raw_left_out"] for code, one in found.items() if one.get("raw_left_out")}
+    if left_out:
+        listed = ", ".join(f"{code} {count}" for code, count in left_out.items())
+        yield f"  left out of it, as their words do not stand in their text one after the other: {listed}"
+    refused = {code: one["refused"] for code, one in found.items() if one["refused"]}
+    if refused:
+        listed = ", ".join(f"{code} {count}" for code, count in refused.items())
+        first = next(one["refusal"] for one in found.values() if one["refused"])
+        yield f"Refused, and counted as wrong: {listed}; the first: {first}"
+    if result["without_texts"]:
+        yield f"No {result['split']} texts: {', '.join(result['without_texts'])}"
+
+
+def _table(result: Result) -> Table:
+    where = f" at {result['url']}" if result["url"] else ""
+    title = f"{result['bundle']}{where} on {result['split']} of {result['data']}: {result['metric']}, in percent"
+    table = Table(title=title, title_justify="left")
+    found, metric = result["languages"], result["metric"]
+    columns = [name for name in COLUMNS if any(one[name] is not None for one in found.values())]
+    table.add_column("language", no_wrap=True)
+    for name in ("texts", *(_TITLES[name] for name in (*SHARES, *columns))):
+        table.add_column(name, justify="right", no_wrap=True)
+    served = {code: one for code, one in found.items() if one["group"] is not None}
+    for code, one in served.items():
+        table.add_row(f"{code} {one['name']}", *_cells(one, columns, metric))
+    if served:
+        table.add_section()
+    for average, name in _AVERAGES.items() if served else ():
+        texts = str(sum(one["texts"] for one in served.values())) if average == "weighted" else ""
+        values = [result["averages"].get(column, {}).get(average) for column in (*SHARES, *columns)]
+        table.add_row(name, texts, *map(_percent, values))
+    table.add_section()
+    for code, one in found.items():
+        if code not in served:
+            table.add_row(f"{code} {one['name']} ({NOT_SERVED})", *_cells(one, columns, metric))
+    return table
+
+
+def _cells(found: Mapping[str, Any], columns: Sequence[str], metric: str) -> list[str]:
+    values = [*(found[name] for name in SHARES), *(figure(found, name, metric) for name in columns)]
+    return [str(found["texts"]), *map(_percent, values)]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"

@@ -1,0 +1,239 @@
+"""Fine-tune from each sprachbund's encoder: on all its languages, on its pivot, or on a language such as English.
+
+The three settings of Fan et al. 2021; every model is scored on the test texts of all languages of its sprachbund, and
+stands beside one that starts from the encoder before it was adapted, with a test of the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset, Gold, Split
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.core.significance import PERMUTATIONS
+from gradsim_offline.experiments.adapt_encoders import read_members
+from gradsim_offline.experiments.sprachbund.results import PLAIN, STARTS, summarise
+from gradsim_offline.grouping.result import folder_name
+from gradsim_offline.pipeline.answering import as_labels
+from gradsim_offline.pipeline.build import load_data
+from gradsim_offline.pipeline.model_store import Encoder, Trainer
+from gradsim_offline.training.masked_model import check_there
+from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.nearest import unknown
+
+RESULT = "sprachbund-train.json"
+ALL, PIVOT = "all", "pivot"  # what to train on; any other word is a language
+_ANSWERS = "answers.json"
+
+Answers = dict[str, dict[str, dict[str, list[list[Gold]]]]]  # start -> trained on -> language -> by seed, of each text
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A sprachbund in a data set.
+
+    Attributes:
+        id: Its id.
+        languages: Its members that the data set has.
+        pivot: Its pivot.
+        encoder: The encoder that was adapted to it.
+    """
+
+    id: str
+    languages: tuple[str, ...]
+    pivot: str
+    encoder: Path
+
+    def training_languages(self, on: str) -> tuple[str, ...]:
+        """Return the languages to train on."""
+        return self.languages if on == ALL else (self.pivot if on == PIVOT else on,)
+
+
+def train_clusters(
+    settings: Settings,
+    groups: Path,
+    adapted: Path,
+    out: Path,
+    progress: Progress,
+    *,
+    on: Sequence[str],
+    seeds: int,
+    permutations: int = PERMUTATIONS,
+    keep_models: bool = False,
+) -> dict[str, Any]:
+    """Train a model per sprachbund, start, setting and seed; write sprachbund-train.json.
+
+    A model is kept at the epoch of the best dev score of the languages that it was trained on: no dev text of another
+    language chooses, so that scores on languages not trained on are zero-shot ones.
+
+    Args:
+        settings: How to train; ``model`` is the encoder before it was adapted, ``seed`` the first of the seeds.
+        groups: sprachbunds.json.
+        adapted: The run directory of ``adapt --groups``.
+        out: The run directory; what is in it is used again.
+        progress: Shows how far it is.
+        on: ``all``, ``pivot``, or codes of languages of the data set.
+        seeds: How many.
+        permutations: Of each test; with one seed there are no tests.
+        keep_models: Leave the trained models there.
+
+    Returns:
+        What sprachbund-train.json holds: ``scores[start][on][language]``, one per seed, 0 to 1, and ``tests``.
+
+    Raises:
+        GradsimError: Something is wrong with data, groups or models.
+    """
+    if settings.adapting.mode != "none":
+        raise SettingsError(
+            f"adapting.mode = {settings.adapting.mode}: sprachbund-train starts from adapted encoders; leave it out"
+        )
+    check_there(settings.model)
+    dataset = load_data(settings)
+    clusters = read_clusters(groups, adapted, dataset)
+    split = _judging_split(dataset)
+    for word in on:
+        if word not in (ALL, PIVOT, *dataset.languages):
+            raise SettingsError("--on: " + unknown("setting", word, [ALL, PIVOT, *dataset.languages]))
+        if word == PIVOT:
+            _check_pivots(clusters, dataset)
+    run = Run(out, progress)
+    with run.locked():
+        answers = _all_answers(settings, dataset, clusters, run, split, on=on, seeds=seeds, keep_models=keep_models)
+        task = plugins.load("tasks", dataset.task)
+        tested = permutations if seeds > 1 else 0
+        summary = summarise(answers, dataset, task, split, permutations=tested, progress=progress)
+    content = {
+        "data": dataset.name,
+        "metric": task.metric(dataset.labels),
+        "split": split,
+        "seeds": list(range(settings.seed, settings.seed + seeds)),
+        "sprachbunds": {cluster.id: [*cluster.languages] for cluster in clusters},
+        "pivots": {cluster.id: cluster.pivot for cluster in clusters},
+        **summary,
+        "settings": settings.model_dump(mode="json"),
+    }
+    write_json(out / RESULT, content)
+    return content
+
+
+def _all_answers(
+    settings: Settings,
+    dataset: Dataset,
+    clusters: Sequence[Cluster],
+    run: Run,
+    split: Split,
+    *,
+    on: Sequence[str],
+    seeds: int,
+    keep_models: bool,
+) -> Answers:
+    """Return what each language's texts were answered, by start and by what was trained on."""
+    task = plugins.load("tasks", dataset.task)
+    answers: Answers = {start: {word: {} for word in on} for start in STARTS}
+    everything = sorted(code for cluster in clusters for code in cluster.languages)
+    for seed, start, cluster in product(range(settings.seed, settings.seed + seeds), STARTS, clusters):
+        plain = start == PLAIN
+        path = settings.model if plain else str(cluster.encoder)
+        encoder = Encoder(path, plugins.load("training/encoders", "pretrained").find(path))
+        seeded = settings.model_copy(update={"seed": seed})
+        place = Run(run.directory / f"seed-{seed}" / (PLAIN if plain else cluster.id), run.progress)
+        trainer = Trainer(seeded, dataset, task, place)
+        scored = everything if plain else cluster.languages  # a plain model on one language is that of all clusters
+        for word in on:
+            members = cluster.training_languages(word)
+            title = f"seed {seed}, {start}{'' if plain else f' {cluster.id}'}, on {' '.join(members)}"
+            found = _answers(trainer, encoder, members, scored, split, title, keep_models=keep_models)
+            for code in cluster.languages:
+                answers[start][word].setdefault(code, []).append(found[code])
+    return answers
+
+
+def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluster, ...]:
+    """Return the sprachbunds that have languages in the data set, each with its encoder.
+
+    Raises:
+        DataError: A file is missing or of another form, an encoder is missing, or no language is in the data set.
+    """
+    found = []
+    members = read_members(groups)
+    content = json.loads(groups.read_text(encoding="utf-8"))
+    for group in content["groups"]:
+        if "pivot" not in group:
+            raise DataError(f"{groups} names no pivots; `gradsim-offline sprachbund` writes a file that does")
+        encoder = adapted / str(group["id"])
+        if not (encoder / "config.json").is_file():
+            raise DataError(
+                f"{adapted} has no encoder {group['id']}/; make it: gradsim-offline adapt --groups {groups}"
+            )
+        languages = tuple(code for code in members[str(group["id"])] if code in dataset.languages)
+        if languages:
+            found.append(Cluster(str(group["id"]), languages, str(group["pivot"]), encoder))
+    if not found:
+        raise DataError(f"{dataset.name} has none of the languages of {groups}")
+    return tuple(found)
+
+
+def _answers(
+    trainer: Trainer,
+    encoder: Encoder,
+    members: Sequence[str],
+    scored: Sequence[str],
+    split: Split,
+    title: str,
+    *,
+    keep_models: bool,
+) -> dict[str, list[Gold]]:
+    """Train one model, ask it; the model goes, the answers stay."""
+
+    def work(directory: Path) -> None:
+        from gradsim_offline.pipeline.answering import answers
+
+        model = trainer.train(encoder, members, members, title).directory
+        write_json(directory / _ANSWERS, answers(model, trainer.dataset, dict.fromkeys(scored, split), trainer))
+        if not keep_models:
+            shutil.rmtree(model)
+
+    inputs = {
+        **trainer.training_inputs(encoder, members, members),
+        "scored": list(scored),
+        "judged_on": trainer.dataset.fingerprint(split),
+        "kept": "answers",  # a run of before kept scores alone, which no test can be made of: it is run again
+    }
+    done = trainer.run.stage(f"scores/{folder_name(members, members)}", inputs, work, title=f"scores: {title}")
+    kept = json.loads((done.directory / _ANSWERS).read_text(encoding="utf-8"))
+    return {code: as_labels(mine, trainer.dataset.labels) for code, mine in kept.items()}
+
+
+def _judging_split(dataset: Dataset) -> Split:
+    """Return the split to score on: test, or dev where not every language has test texts.
+
+    Raises:
+        DataError: Neither is whole.
+    """
+    for split in ("test", "dev"):
+        if all(dataset.counts(split).values()):
+            return split
+    raise DataError(f"{dataset.name}: neither every language's test split nor every dev split has texts to score on")
+
+
+def _check_pivots(clusters: Sequence[Cluster], dataset: Dataset) -> None:
+    """Look that every pivot can be trained on.
+
+    Raises:
+        DataError: The data set has no texts of one.
+    """
+    for cluster in clusters:
+        if cluster.pivot not in dataset.languages:
+            raise DataError(
+                f"{dataset.name} has no {cluster.pivot}, the pivot of {cluster.id}; leave out --on pivot, or name a "
+                "language that it has"
+            )

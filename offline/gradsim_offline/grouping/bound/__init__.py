@@ -1,0 +1,1 @@
+"""Upper bounds of the grouping score, for searches that prove nothing."""

@@ -1,0 +1,1 @@
+"""Proven optima: subset dynamic programming for few languages, column generation for more."""

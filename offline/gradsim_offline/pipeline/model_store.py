@@ -1,0 +1,256 @@
+"""Trains what a build or a comparison needs, each model once: the encoder, and one model per set of languages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset, Split
+from gradsim_offline.core.run_directory import WORK, Done, Run, write_json
+from gradsim_offline.core.settings import Schedule, Settings
+from gradsim_offline.core.versions import library_versions
+from gradsim_offline.grouping.result import folder_name
+
+DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
+ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What every training starts from."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Settings, data and run directory, and the trainings as stages.
+
+    Attributes:
+        settings: How to train.
+        dataset: The examples.
+        task: The torch half of the data set's task.
+        run: The run directory.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    task: ModuleType
+    run: Run
+
+    @cached_property
+    def common(self) -> dict[str, Any]:
+        """What every training depends on."""
+        return {
+            "data": self.dataset.fingerprint("train", "dev"),
+            "versions": library_versions(),
+            "maximum_length": self.settings.maximum_length,
+            "seed": self.settings.seed,
+            "device": self.device.type,
+        }
+
+    @cached_property
+    def device(self) -> Any:  # noqa: ANN401 - a torch.device; torch is not imported for it
+        """Where to train."""
+        from gradsim_offline.core.devices import resolve_device
+
+        return resolve_device(self.settings.device)
+
+    def prepare_encoder(self, adapted: str = "adapt") -> Encoder:
+        """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked.
+
+        Args:
+            adapted: Folder of the adapted encoder.
+        """
+        encoder = self._starting_encoder()
+        if self.settings.adapting.mode != "tapt":
+            return encoder
+        inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
+
+        def adapt(directory: Path) -> None:
+            self._adapt(encoder, self.dataset.languages, directory, adapted)
+
+        done = self.run.stage(adapted, inputs, adapt, title="adapt the encoder to the training texts")
+        return Encoder(str(done.directory), done.digest)
+
+    def _starting_encoder(self) -> Encoder:
+        settings = self.settings
+        if settings.model != "mini":
+            found = plugins.load("training/encoders", "pretrained").find(settings.model)
+            return Encoder(settings.model, found)
+        mini = plugins.load("training/encoders", "mini")
+
+        def make(directory: Path) -> None:
+            mini.make(
+                self.texts("train"),
+                directory,
+                settings=settings.pretraining,
+                maximum_length=settings.maximum_length,
+                seed=settings.seed,
+                device=self.device,
+                progress=self.run.progress,
+                log=self.log("encoder"),
+            )
+
+        inputs = {
+            **self.common,
+            "data": self.dataset.fingerprint("train"),
+            "pretraining": settings.pretraining.model_dump(),
+        }
+        done = self.run.stage("encoder", inputs, make, title="mini encoder")
+        return Encoder(str(done.directory), done.digest)
+
+    def _adapt(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> None:
+        """Train the encoder on, on the members' training texts without their labels."""
+        from gradsim_offline.training.adapt import adapt
+        from gradsim_offline.training.text_folders import data_texts
+
+        settings = self.settings
+        adapt(
+            data_texts(self.dataset, settings.adapting.held_out, settings.seed).of(members),
+            encoder.path,
+            directory,
+            settings=settings.adapting,
+            maximum_length=settings.maximum_length,
+            seed=settings.seed,
+            device=self.device,
+            progress=self.run.progress,
+            log=self.log(stage),
+        )
+
+    def _encoder_for(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> Encoder:
+        """Return what a model of these members starts from: the encoder, adapted to their texts if that is asked."""
+        if self.settings.adapting.mode != "tapt-group":
+            return encoder
+        from gradsim_offline.training.adapt import ADAPTED
+
+        place = directory / WORK / "adapted"  # gone when the model is trained
+        if not (place / ADAPTED).is_file():
+            place.mkdir(parents=True, exist_ok=True)
+            self._adapt(encoder, members, place, stage)
+        shutil.copyfile(place / ADAPTED, directory / ADAPTED)
+        return Encoder(str(place), encoder.digest)
+
+    def joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
+        """Return the model that a measure's joint run left, if it was trained as the multilingual model would be."""
+        return self._joint_model(measure, encoder) if self.settings.training.ensemble == 1 else None
+
+    def _joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
+        """Return that model, if it was trained as the multilingual one's first would be."""
+        if self.settings.adapting.mode == "tapt-group":
+            return None  # it started from the encoder as it is
+        try:
+            record = json.loads((measure / "stage.json").read_text(encoding="utf-8"))
+            inputs, digest = record["inputs"], record["digest"]
+        except (OSError, ValueError, KeyError):
+            return None
+        measuring = inputs.get("measuring", {})
+        training = self.settings.training
+        schedule = training.model_dump(include=set(Schedule.model_fields))
+        alike = training.strategy == "mixed" and all(measuring.get(name) == value for name, value in schedule.items())
+        start = {**self.common, "encoder": encoder.digest}
+        same = all(inputs.get(name) == value for name, value in start.items())
+        is_there = (measure / "training.json").is_file()
+        return Done(measure, digest) if is_there and alike and same else None
+
+    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
+        """Train the model of these members, or its ensemble, judged on what it serves; or find that it was trained."""
+        name = f"train/{self._folder(members, served)}"
+
+        def train(directory: Path) -> None:
+            start = self._encoder_for(encoder, members, directory, name)
+            if self.settings.training.ensemble > 1:
+                self._train_ensemble(start, members, served, directory, name)
+                return
+            from gradsim_offline.training.fine_tune import fine_tune
+
+            fine_tune(
+                self.dataset,
+                members,
+                served,
+                directory,
+                settings=self.settings.training,
+                fraction=self.settings.training.fraction,
+                **self.arguments(start, name),
+            )
+
+        inputs = self.training_inputs(encoder, members, served)
+        return self.run.stage(name, inputs, train, title=title or f"train {' '.join(members)}")
+
+    def _train_ensemble(
+        self, start: Encoder, members: Sequence[str], served: Sequence[str], directory: Path, stage: str
+    ) -> None:
+        """Train the models of several seeds; the joint run of the measurement may be the first of the multilingual."""
+        from gradsim_offline.bundle.reference_gradients import model_files
+        from gradsim_offline.training.fine_tune import RESULT
+        from gradsim_offline.training.fine_tune_ensemble import fine_tune_ensemble
+
+        def first(place: Path) -> bool:
+            joint = self._joint_model(self.run.directory / "measure", start)
+            if joint is None or not tuple(members) == tuple(served) == self.dataset.languages:
+                return False
+            for file in model_files(joint.directory):
+                shutil.copyfile(file, place / file.name)
+            trained = json.loads((joint.directory / RESULT).read_text(encoding="utf-8"))
+            write_json(place / RESULT, trained)  # says that the model is whole
+            return True
+
+        fine_tune_ensemble(
+            directory,
+            settings=self.settings.training,
+            first=first,
+            dataset=self.dataset,
+            members=members,
+            served=served,
+            **self.arguments(start, stage),
+        )
+
+    def training_inputs(self, encoder: Encoder, members: Sequence[str], served: Sequence[str]) -> dict[str, Any]:
+        """Return what a training depends on."""
+        return {
+            **self.common,
+            **self.schedule,
+            "members": list(members),
+            "served": list(served),
+            "encoder": encoder.digest,
+        }
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """The settings that every training depends on; a single model depends on none that are about ensembles."""
+        adapting, training = self.settings.adapting, self.settings.training
+        own = {"adapting": adapting.model_dump()} if adapting.mode == "tapt-group" else {}
+        unused = ENSEMBLES if training.ensemble == 1 else set() if training.distil else DISTILLING
+        return {"training": training.model_dump(exclude=unused), **own}
+
+    def _folder(self, members: Sequence[str], served: Sequence[str]) -> str:
+        everything = self.dataset.languages
+        return "multilingual" if tuple(members) == tuple(served) == everything else folder_name(members, served)
+
+    def arguments(self, encoder: Encoder, stage: str) -> dict[str, Any]:
+        """Return the arguments that every training takes; ``stage`` names it in the log."""
+        return {
+            "task": self.task,
+            "encoder": encoder.path,
+            "maximum_length": self.settings.maximum_length,
+            "seed": self.settings.seed,
+            "device": self.device,
+            "progress": self.run.progress,
+            "log": self.log(stage),
+        }
+
+    def texts(self, split: Split) -> dict[str, list[str]]:
+        """Return all texts of a split, by language."""
+        return {code: [example.text for example in self.dataset.split(code, split)] for code in self.dataset.languages}
+
+    def log(self, stage: str) -> Callable[..., None]:
+        """Return the function that logs figures of a stage."""
+        return lambda **fields: self.run.log(stage=stage, **fields)

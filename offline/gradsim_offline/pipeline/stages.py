@@ -1,0 +1,257 @@
+"""A build's workshop: each stage as one method, with what it depends on and the call that does it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.run_directory import Done, Run, write_json
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.core.versions import library_versions
+from gradsim_offline.grouping.constraints import check_constraints
+from gradsim_offline.grouping.problem import Problem, read_constraints
+from gradsim_offline.grouping.result import GROUPS_FILE, Groups, read_groups
+from gradsim_offline.grouping.solve import ask_dev_texts, ask_solver, reads_k, solver_to_try
+from gradsim_offline.pipeline.model_store import Encoder, Trainer
+from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.segmentation import RULES
+
+_SEGMENTATION_FILE = "segmentation.json"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A build's settings, data and run directory, and its stages as methods.
+
+    Attributes:
+        settings: What to build.
+        dataset: The examples.
+        task: The torch half of the data set's task.
+        run: The run directory.
+        joint: Folders of joint runs, whose model may be the multilingual one.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    task: ModuleType
+    run: Run
+    joint: tuple[str, ...] = ("measure",)
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """What trains."""
+        return Trainer(self.settings, self.dataset, self.task, self.run)
+
+    def _check_grouping(self) -> None:
+        """Find before anything is trained what no grouping could keep to; say when K is larger than it can be."""
+        chosen, count = self.settings.grouping, len(self.dataset.languages)
+        sizes = self.dataset.counts("train")
+        languages = self.dataset.languages
+        constraints = read_constraints(chosen, languages, [sizes[code] for code in languages])
+        given = chosen.groups != "auto" and reads_k(chosen)
+        groups = int(chosen.groups) if given else count  # auto tries every language alone, too
+        check_constraints(Problem(np.eye(count), groups, np.zeros(count), languages, constraints))
+        without = [code for code in languages if not self.dataset.split(code, "dev")]
+        if solver_to_try(chosen) and without:
+            raise DataError(
+                f"{self.dataset.name}: {', '.join(without)} has no dev split, and auto K chooses by dev texts; add "
+                "one, leave the language out (--languages), or give K as a number"
+            )
+        if groups > count:  # no error: K is a largest number, and more than N where few languages meet the default
+            self.run.progress.note(f"K = {groups} groups of {count} languages: there will be {count} at most")
+
+    def check_strategy(self) -> None:
+        """Find before anything is trained what the training strategy cannot do with these data, if it can tell.
+
+        Raises:
+            SettingsError: Its options do not fit the data.
+        """
+        training = self.settings.training
+        if training.strategy == "mixed":  # plain training fits everything
+            return
+        folder = "training/strategies"
+        check = getattr(plugins.load(folder, training.strategy), "check", None)
+        if check is None:
+            return
+        counts = self.dataset.counts("train")
+        if training.fraction < 1:  # as ``fine_tune`` draws them: one text at least
+            counts = {code: max(1, round(training.fraction * count)) for code, count in counts.items()}
+        check(plugins.options(folder, training.strategy, training.strategy_options), counts)
+
+    def prepare_encoder(self) -> Encoder:
+        """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked."""
+        return self.trainer.prepare_encoder()
+
+    def check(self) -> None:
+        """Find before anything is trained what cannot work with these settings and data.
+
+        Raises:
+            DataError: A language has no training texts, or lacks what the measure or auto K needs.
+            SettingsError: Measure, solver, constraints or strategy are not possible.
+        """
+        for language in self.dataset.languages:
+            if not self.dataset.split(language, "train"):
+                raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
+        plugins.load("grouping/solvers", self.settings.grouping.solver).check(len(self.dataset.languages))
+        options = plugins.options("similarity/measures", self.settings.measure, self.settings.similarity)
+        possible = getattr(plugins.load("similarity/measures", self.settings.measure), "check", None)
+        if possible:
+            possible(self.dataset, options)
+        self._check_grouping()
+        self.check_strategy()
+
+    def save_settings(self) -> None:
+        """Write the resolved settings to the run directory, and say what they are about."""
+        write_json(self.run.directory / "settings.json", self.settings.model_dump(mode="json"))
+        counts = {split: sum(self.dataset.counts(split).values()) for split in ("train", "dev", "test")}
+        self.run.progress.note(
+            f"{self.dataset.name}: {len(self.dataset.languages)} languages, "
+            + ", ".join(f"{count} {split}" for split, count in counts.items())
+            + f"; model {self.settings.model}, on {self.trainer.device.type}; in {self.run.directory}"
+        )
+
+    def segmentation(self) -> str:
+        """Return the rule that splits raw text into words; it is chosen once."""
+        return self._segmentation
+
+    @cached_property
+    def _segmentation(self) -> str:
+        """Choose the rule that splits raw text into the words of the training data; none, where texts stay whole."""
+        if not self.dataset.tagged:
+            return "none"
+
+        def choose_rule(directory: Path) -> None:
+            from gradsim_offline.pipeline.segmentation import choose
+
+            write_json(directory / _SEGMENTATION_FILE, asdict(choose(self.dataset)))
+
+        inputs = {"data": self.dataset.fingerprint("train"), "rules": list(RULES)}
+        done = self.run.stage("segmentation", inputs, choose_rule, title="how text is split into words")
+        found = json.loads((done.directory / _SEGMENTATION_FILE).read_text(encoding="utf-8"))
+        agreement = found["agreement"]
+        worst = min(agreement, key=agreement.__getitem__)
+        self.run.progress.note(
+            f"  segmentation rule {found['rule']}: cuts training texts into the data's own words with an F1 of "
+            f"{100 * fmean(agreement.values()):.2f} (lowest: {worst}, {100 * agreement[worst]:.2f})"
+        )
+        return str(found["rule"])
+
+    def measuring_inputs(self, encoder: Encoder) -> dict[str, Any]:
+        """Return what S depends on."""
+        settings = self.settings
+        options = plugins.options("similarity/measures", settings.measure, settings.similarity)
+        measure = plugins.load("similarity/measures", settings.measure)
+        reads, fingerprint, trains = (getattr(measure, name, None) for name in ("reads", "fingerprint", "trains"))
+        return {
+            **self.trainer.common,
+            "measure": settings.measure,
+            **({"measuring": reads(settings.measuring)} if reads else {}),
+            "encoder": encoder.digest,
+            **({"options": options.model_dump(mode="json")} if options else {}),
+            **(self.trainer.schedule if trains and trains(options) else {}),
+            **({"fingerprint": fingerprint(options)} if fingerprint else {}),
+        }
+
+    def measure(self, encoder: Encoder, name: str = "measure") -> Measured:
+        """Measure S; ``name`` is the stage's folder."""
+        settings = self.settings
+        options = plugins.options("similarity/measures", settings.measure, settings.similarity)
+        measure = plugins.load("similarity/measures", settings.measure)
+
+        def work(directory: Path) -> None:
+            from gradsim_offline.similarity.context import Context
+
+            measured: Measured = measure.measure(
+                Context(
+                    dataset=self.dataset,
+                    directory=directory,
+                    measuring=settings.measuring,
+                    options=options,
+                    train=lambda members, served: self.train(encoder, members, served).directory,
+                    **self.trainer.arguments(encoder, name),
+                )
+            )
+            measured.save(directory / SIMILARITY_FILE)
+
+        inputs = self.measuring_inputs(encoder)
+        done = self.run.stage(name, inputs, work, title=f"measure: {settings.measure} similarity")
+        return read_measured(done.directory / SIMILARITY_FILE)
+
+    def group(self, measured: Measured, encoder: Encoder | None = None, name: str = "group") -> Groups:
+        """Choose the groups; ``name`` is the stage's folder; only auto K, which trains, needs the encoder."""
+        chosen, sizes, seed = self.settings.grouping, self.dataset.counts("train"), self.settings.seed
+        tried = solver_to_try(chosen)
+
+        def choose(directory: Path) -> None:
+            if chosen.groups != "auto":
+                groups = ask_solver(measured, chosen, chosen.groups, sizes, seed)
+            else:
+
+                def train(members: Sequence[str], served: Sequence[str]) -> Path:
+                    if encoder is None:
+                        raise SettingsError(
+                            "auto K trains the groups that it chooses from; it needs an encoder to start from"
+                        )
+                    return self.train(encoder, members, served).directory
+
+                groups = ask_dev_texts(measured, chosen, sizes, seed, train, self.run.progress.note)
+            groups.save(directory / GROUPS_FILE)
+
+        evidence = self.trainer.training_inputs(encoder, (), ()) if tried and encoder else {}
+        inputs = {
+            **evidence,
+            **({"tried": tried} if tried not in ("", chosen.solver) else {}),
+            "versions": library_versions(),
+            "seed": seed,
+            "sizes": dict(sizes),
+            "grouping": chosen.model_dump(),
+            "languages": measured.languages,
+            "similarity": measured.matrix.tolist(),
+            "split_half": None if measured.split_half is None else measured.split_half.tolist(),
+        }
+        done = self.run.stage(name, inputs, choose)
+        groups = read_groups(done.directory / GROUPS_FILE)
+        for group in groups.groups:
+            helpers = [code for code in group.members if code not in group.served]
+            source = f" (source-only: {' '.join(helpers)})" if helpers else ""
+            self.run.progress.note(f"  {group.id}: {' '.join(group.served)}{source}")
+        return groups
+
+    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
+        """Train one model; the joint run of the measurement is the multilingual one if it was trained alike."""
+        if tuple(members) == tuple(served) == self.dataset.languages:
+            for folder in self.joint:
+                joint = self.trainer.joint_model(self.run.directory / folder, encoder)
+                if joint is not None:
+                    self.run.progress.note(
+                        "train multilingual: the measured joint model is that model, not trained again"
+                    )
+                    return joint
+        return self.trainer.train(encoder, members, served, title)
+
+    def train_multilingual(self, encoder: Encoder) -> Done:
+        """Train one model on all languages."""
+        everything = self.dataset.languages
+        return self.train(encoder, everything, everything, "train multilingual")
+
+    def train_groups(self, encoder: Encoder, groups: Groups, multilingual: Done) -> dict[str, Done]:
+        """Train one model per group; a group of all languages is the multilingual model."""
+        models = {}
+        for group in groups.groups:
+            if group.members == self.dataset.languages and group.served == self.dataset.languages:
+                models[group.id] = multilingual
+                continue
+            title = f"train {group.id}: {' '.join(group.members)}"
+            models[group.id] = self.trainer.train(encoder, group.members, group.served, title)
+        return models

@@ -1,0 +1,166 @@
+"""Why these groups: who is with whom, how well they agree, and what S looked like while it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.report.charts import curve
+from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.heatmap import Block
+from gradsim_offline.report.numbers import decimal
+from gradsim_offline.report.similarity_drawings import Grouped, blocks, label, similarity_map, similarity_tree
+from gradsim_offline.similarity.measured import Measured
+from gradsim_shared.manifest import Language, Manifest
+
+_SINGLETON_RULES = {
+    "self": "its similarity with itself, the diagonal of S",
+    "split-half": "the similarity of two halves of its own data",
+    "zero": "0",
+    "forbid": "not allowed; every group has two members at least",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A language in a group, with its collective similarity there."""
+
+    code: str
+    name: str
+    similarity: float | None
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A group's line in the table."""
+
+    id: str
+    served: tuple[Member, ...]
+    source_only: tuple[Member, ...]
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has one member only, whose value then is the singleton score."""
+        return len(self.served) + len(self.source_only) == 1
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """S as measured at one tracked layer."""
+
+    layer: str
+    plot: Drawing
+
+
+@dataclass(frozen=True)
+class Change:
+    """How far S moved from one epoch to the next, over pairs of two languages."""
+
+    epochs: str
+    mean: float
+    largest: float
+
+
+def by_group(manifest: Manifest) -> list[Language]:
+    """Return the languages in the order of the groups that serve them."""
+    place = {group.id: i for i, group in enumerate(manifest.groups)}
+    return sorted(manifest.languages, key=lambda language: place[language.group])
+
+
+def row_label(language: Language) -> str:
+    """Name a language beside a heat map's row; a long name is cut, its code never."""
+    return label(language.name, language.code)
+
+
+def group_rows(manifest: Manifest) -> list[GroupRow]:
+    """Return the groups with whom each serves and who only helps."""
+    known = {language.code: language for language in manifest.languages}
+    rows = []
+    for group in manifest.groups:
+        served: list[Member] = []
+        source_only: list[Member] = []
+        for code in group.members:
+            language = known.get(code)
+            similarity = language.collective_similarity.get(group.id) if language else None
+            member = Member(code, language.name if language else code, similarity)
+            (served if language and language.group == group.id else source_only).append(member)
+        rows.append(GroupRow(group.id, tuple(served), tuple(source_only)))
+    return rows
+
+
+def singleton_rule(rule: str | float) -> str:
+    """Say in words how a group of one is scored."""
+    if isinstance(rule, str):
+        return _SINGLETON_RULES.get(rule, rule)
+    return decimal(rule)
+
+
+def together(measured: Measured) -> float | None:
+    """Return the grouping score of one group of all languages; ``None`` where there is no pair."""
+    off = _pairs(measured.matrix)
+    return float(off.sum() / (len(measured.matrix) - 1)) if off.size else None
+
+
+def heatmaps(manifest: Manifest, measured: Measured) -> list[Heatmap]:
+    """Draw S once per tracked layer, the one that decides first; rows and columns in the order of the groups."""
+    names = list(measured.layers) or [measured.measure]
+    layers = {**measured.layers, names[0]: measured.matrix}  # what the groups were chosen from
+    grouped = _grouped(manifest)
+    plots = []
+    for position, (layer, matrix) in enumerate(layers.items()):
+        halves = measured.split_half if position == 0 else None
+        name = f"similarity-{position + 1}"
+        title = f"Similarity S, {layer}"
+        plot = similarity_map(matrix, measured.languages, grouped, name=name, title=title, halves=halves)
+        plots += [Heatmap(layer, plot)] if plot else []
+    return plots
+
+
+def tree(manifest: Manifest, measured: Measured) -> Drawing | None:
+    """Draw which languages are near each other by S, with the groups beside; ``None``: there is nothing to join."""
+    title = "Languages by similarity, and their groups"
+    return similarity_tree(measured.matrix, measured.languages, _grouped(manifest), name="tree", title=title)
+
+
+def changes(measured: Measured) -> list[Change]:
+    """Return how far S moved between epochs; empty where there are fewer than two epochs or languages."""
+    found = []
+    for epoch, (before, after) in enumerate(zip(measured.epochs, measured.epochs[1:], strict=False), start=1):
+        moved = np.abs(_pairs(after - before))
+        if moved.size:
+            found.append(Change(f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
+    return found
+
+
+def convergence(found: Sequence[Change]) -> Drawing | None:
+    """Draw the mean change over the epochs; nothing where there are fewer than two."""
+    if len(found) <= 1:
+        return None
+    return curve(
+        [change.mean for change in found],
+        [change.epochs for change in found],
+        name="convergence",
+        title="Mean absolute change of S between epochs",
+        description="; ".join(f"epoch {change.epochs}: {decimal(change.mean)}" for change in found),
+        from_zero=True,
+    )
+
+
+def group_blocks(manifest: Manifest, order: Sequence[Language], *, source_only: bool) -> list[Block]:
+    """Outline, for each group, the languages it serves against its members (or against those it serves)."""
+    return blocks(_grouped(manifest), [language.code for language in order], source_only=source_only)
+
+
+def _grouped(manifest: Manifest) -> Grouped:
+    return Grouped(
+        {language.code: language.name for language in manifest.languages},
+        {language.code: language.group for language in manifest.languages},
+        {group.id: group.members for group in manifest.groups},
+    )
+
+
+def _pairs(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return matrix[~np.eye(len(matrix), dtype=bool)]

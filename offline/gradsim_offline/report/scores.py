@@ -1,0 +1,153 @@
+"""How well it answers: three columns per language and split, and their averages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from gradsim_offline.report.charts import bar
+from gradsim_offline.report.groups import by_group
+from gradsim_shared.manifest import Language, Manifest, Scores
+
+MULTILINGUAL, GROUP, SERVICE = "multilingual", "group", "service"
+GAIN = "gain"  # of the group over the multilingual model
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of the three ways to answer that are compared."""
+
+    key: str
+    title: str
+    meaning: str
+
+
+COLUMNS = (
+    Column(MULTILINGUAL, "Multilingual model", "One model trained on all languages; the groups are compared with it."),
+    Column(
+        GROUP,
+        "Group model",
+        "Each text is answered by the model of the group that serves its language. The language is known.",
+    ),
+    Column(
+        SERVICE,
+        "Whole service path",
+        "As a caller sees it: the language is identified from the text, which then goes to a group's model.",
+    ),
+)
+
+
+Interval = Sequence[float]  # its two ends
+
+
+@dataclass(frozen=True)
+class Average:
+    """A column's mean over languages, and its mean weighted by texts; 0 to 1; intervals by ``plain``, ``weighted``."""
+
+    column: Column
+    plain: float
+    weighted: float
+    plain_gain: float
+    weighted_gain: float
+    intervals: Mapping[str, Interval]
+    gain_intervals: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A language's line in the table of a split."""
+
+    language: Language
+    texts: int | None
+    values: tuple[float | None, ...]
+    intervals: tuple[Interval | None, ...]
+    gain: float | None
+    gain_interval: Interval | None
+    bar: Markup
+    metrics: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Everything that was scored on one split."""
+
+    split: str
+    rows: tuple[Row, ...]
+    averages: tuple[Average, ...]
+    texts: int
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any difference of a language has one."""
+        return any(row.gain_interval for row in self.rows)
+
+
+def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: Mapping[str, int]) -> list[SplitScores]:
+    """Return the tables of the splits that were scored, test before dev."""
+    tables = []
+    for split in ("test", "dev"):
+        scored = [language for language in by_group(manifest) if split in language.scores]
+        if not scored:
+            continue
+        gains = [_gain(language.scores[split], manifest.metric) for language in scored]
+        extent = max((abs(gain) for gain in gains if gain is not None), default=0.0)
+        rows = tuple(_row(language, split, manifest.metric, test_counts, extent, evaluated) for language in scored)
+        averages = _averages(
+            evaluated.get("averages", {}).get(split, {}), evaluated.get("average_intervals", {}).get(split, {})
+        )
+        tables.append(SplitScores(split, rows, averages, sum(row.texts or 0 for row in rows)))
+    return tables
+
+
+def _row(
+    language: Language,
+    split: str,
+    metric: str,
+    test_counts: Mapping[str, int],
+    extent: float,
+    evaluated: Mapping[str, Any],
+) -> Row:
+    scores = language.scores[split]
+    intervals = evaluated.get("intervals", {}).get(split, {}).get(language.code, {})
+    columns = (scores.multilingual, scores.group, scores.service)
+    gain = _gain(scores, metric)
+    names = dict.fromkeys(name for column in columns for name in column)
+    return Row(
+        language,
+        test_counts.get(language.code) if split == "test" else language.counts.get(split),
+        tuple(column.get(metric) for column in columns),
+        tuple(intervals.get(column.key) for column in COLUMNS),
+        gain,
+        intervals.get(GAIN),
+        bar(gain, extent) if gain is not None else Markup(""),
+        tuple((name, tuple(column.get(name) for column in columns)) for name in names),
+    )
+
+
+def _gain(scores: Scores, metric: str) -> float | None:
+    if metric not in scores.group or metric not in scores.multilingual:
+        return None
+    return scores.group[metric] - scores.multilingual[metric]
+
+
+def _averages(
+    found: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
+) -> tuple[Average, ...]:
+    if not all(column.key in found for column in COLUMNS):
+        return ()
+    reference = found[MULTILINGUAL]
+    return tuple(
+        Average(
+            column,
+            found[column.key]["plain"],
+            found[column.key]["weighted"],
+            found[column.key]["plain"] - reference["plain"],
+            found[column.key]["weighted"] - reference["weighted"],
+            {name: own[column.key] for name, own in intervals.items()},
+            {name: own[GAIN] for name, own in intervals.items() if column.key == GROUP},
+        )
+        for column in COLUMNS
+    )

@@ -1,0 +1,118 @@
+"""Text vectors from an encoder: pooled hidden states, in batches of texts of about the same length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.models.loading import from_pretrained, load_tokenizer
+from gradsim_offline.training.batching import pad, to_device
+from gradsim_shared.errors import ModelError, SettingsError
+
+_NO_POOLER = "{} has no trained pooler; use similarity.pooling=mean or similarity.pooling=cls"
+
+
+def load_encoder(path: str | Path, *, with_pooler: bool) -> nn.Module:
+    """Load a model for reading, without the head that it may have been saved with.
+
+    Args:
+        path: Name on the Hub, or directory.
+        with_pooler: Its pooler is wanted, too, and must have been saved.
+
+    Raises:
+        ModelError: There is no such model.
+        SettingsError: The pooler is wanted, and was not saved: it would be random.
+    """
+    loading = _Loading()
+    model = from_pretrained(loading, path)
+    if with_pooler and any("pooler" in name for name in loading.missing):
+        raise SettingsError(_NO_POOLER.format(path))
+    return model.eval()
+
+
+class _Loading:
+    """``AutoModel.from_pretrained`` that notes which weights were not in the file."""
+
+    missing: frozenset[str] = frozenset()
+
+    def from_pretrained(self, *arguments: Any, **settings: Any) -> tuple[Any, Any]:  # noqa: ANN401 - HF's own
+        from transformers import AutoModel
+
+        model, found = AutoModel.from_pretrained(*arguments, **settings)
+        self.missing = frozenset(found["missing_keys"])
+        return model, found
+
+
+@torch.inference_mode()
+def embed(
+    path: str | Path,
+    texts: Sequence[str],
+    *,
+    pooling: str,
+    maximum_length: int,
+    batch_size: int,
+    device: torch.device,
+    progress: Progress,
+) -> Tensor:
+    """Return the vector of every text, ``[texts, width]``, float64 on the CPU.
+
+    It is computed in float32 on every device: the centroids of languages are too near each other for bf16.
+
+    Args:
+        path: Name or directory of the encoder, or of a model fine-tuned from it.
+        texts: What to embed.
+        pooling: As ``pool`` says.
+        maximum_length: Tokens; longer texts are cut.
+        batch_size: Texts at a time.
+        device: Where to compute.
+        progress: Shows how far it is.
+
+    Raises:
+        ModelError: The model cannot be loaded, or gives no hidden states.
+        SettingsError: It has no such pooling.
+    """
+    tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
+    model = load_encoder(path, with_pooler=pooling == "pooler").to(device)
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    found = []
+    with progress.bar("embedding", len(batches)) as advance:
+        for batch in batches:
+            inputs = to_device(pad([rows[i] for i in batch], pad_id), device)
+            output = model(**inputs)
+            found.append(pool(output, inputs["attention_mask"], pooling, path).float().cpu().double())
+            advance(f"{len(rows[batch[-1]])} tokens")
+    return torch.cat(found)[torch.tensor(order).argsort()]
+
+
+def pool(output: object, mask: Tensor, pooling: str, name: str | Path = "this encoder") -> Tensor:
+    """Return one vector per text, ``[batch, width]``.
+
+    Args:
+        output: Of an encoder: ``last_hidden_state``, ``[batch, tokens, width]``, and maybe ``pooler_output``.
+        mask: 1 where a token is, 0 where padding is, ``[batch, tokens]``.
+        pooling: ``mean`` over the tokens, ``cls``: the first token, ``pooler``: the model's own text vector.
+        name: Of the model, for messages.
+
+    Raises:
+        ModelError: The model has no hidden states of tokens.
+        SettingsError: It has no text vector of its own.
+    """
+    if pooling == "pooler":
+        own = getattr(output, "pooler_output", None)
+        if not isinstance(own, Tensor):
+            raise SettingsError(_NO_POOLER.format(name))
+        return own
+    hidden = getattr(output, "last_hidden_state", None)
+    if not isinstance(hidden, Tensor):
+        raise ModelError(f"{name} is no encoder of texts: it gives no hidden states of tokens")
+    if pooling == "cls":
+        return hidden[:, 0]
+    weights = mask[..., None].to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

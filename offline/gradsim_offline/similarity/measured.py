@@ -1,0 +1,87 @@
+"""What a measurement leaves behind: S with its name, its settings and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.core.run_directory import write_json
+
+SIMILARITY_FILE = "similarity.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A similarity matrix.
+
+    Attributes:
+        measure: The name of the measure.
+        languages: Rows and columns of the matrix.
+        matrix: S, ``[N, N]``; ``S[i, j]``: how much training on j is expected to help i.
+        split_half: Each language's similarity with itself, between two halves of its own data, ``[N]``; ``None``:
+            the measure has no such thing.
+        epochs: S of every epoch, ``[epochs, N, N]``; empty when the measure has no epochs.
+        layers: S by tracked layer; the first is ``matrix``.
+        settings: What it was measured with.
+        seconds: What it cost.
+    """
+
+    measure: str
+    languages: tuple[str, ...]
+    matrix: NDArray[np.float64]
+    split_half: NDArray[np.float64] | None
+    epochs: tuple[NDArray[np.float64], ...]
+    layers: Mapping[str, NDArray[np.float64]]
+    settings: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def counted(self) -> slice:
+        """The epochs that S is the mean of.
+
+        Only measures with tracked layers average so; of ``lookahead``, earlier versions wrote the settings down, too.
+        """
+        return counted_epochs(self.settings) if self.layers else slice(None)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        write_json(
+            path,
+            {
+                "measure": self.measure,
+                "languages": list(self.languages),
+                "similarity": self.matrix.tolist(),
+                "split_half": None if self.split_half is None else self.split_half.tolist(),
+                "epochs": [matrix.tolist() for matrix in self.epochs],
+                "layers": {name: matrix.tolist() for name, matrix in self.layers.items()},
+                "settings": dict(self.settings),
+                "seconds": round(self.seconds, 1),
+            },
+        )
+
+
+def counted_epochs(settings: Mapping[str, Any]) -> slice:
+    """Return the epochs that ``skipped_epochs`` and ``averaged_epochs`` leave; settings of before may lack either."""
+    first, number = settings.get("skipped_epochs") or 0, settings.get("averaged_epochs")
+    return slice(first, None if number is None else first + number)
+
+
+def read_measured(path: Path) -> Measured:
+    """Read what ``Measured.save`` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Measured(
+        content["measure"],
+        tuple(content["languages"]),
+        np.array(content["similarity"]),
+        None if content["split_half"] is None else np.array(content["split_half"]),
+        tuple(np.array(matrix) for matrix in content["epochs"]),
+        {name: np.array(matrix) for name, matrix in content["layers"].items()},
+        content["settings"],
+        content["seconds"],
+    )

@@ -1,0 +1,38 @@
+"""Class balance: how much two languages' label distributions overlap. A control: what of S is no more than that?"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measured import Measured
+
+
+def measure(context: Context) -> Measured:
+    """Compare the languages' shares of each label in the training texts (for tagging: of each tag in their words).
+
+    ``S[i, j]`` is the sum over labels of the smaller share, 1 less the total variation distance: 1 for the same class
+    balance, 0 where no label is common. Nothing is trained, and no text is read.
+    """
+    started = time.monotonic()
+    shares = label_shares(context.dataset)
+    matrix = np.minimum(shares[:, None], shares[None, :]).sum(axis=2)
+    seconds = time.monotonic() - started
+    return Measured("labels", context.dataset.languages, matrix, None, (), {}, {}, seconds)
+
+
+def label_shares(dataset: Dataset) -> NDArray[np.float64]:
+    """Return the share of each label among a language's training examples, or words, ``[languages, labels]``."""
+    counts = np.zeros((len(dataset.languages), len(dataset.labels)))
+    for row, code in enumerate(dataset.languages):
+        found: Counter[str] = Counter()
+        for example in dataset.split(code, "train"):
+            found.update([example.gold] if isinstance(example.gold, str) else example.gold)
+        counts[row] = [found[label] for label in dataset.labels]
+    shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    return shares

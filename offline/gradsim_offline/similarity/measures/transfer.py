@@ -1,0 +1,176 @@
+"""Dev scores of models trained on one language each: the paper's oracle, N trainings and N x N scores."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.core.settings import Section
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.training.judging import DevTexts
+from gradsim_offline.training.trained import open_trained
+from gradsim_shared.errors import DataError
+
+SCORES = "scores"  # one file per trained language: what is there is not trained or scored again
+Matrix = NDArray[np.float64]
+
+
+class Options(Section):
+    """How scores become similarities."""
+
+    normalise: Literal["none", "row", "gain"] = Field(
+        "none",
+        description="none: S[i, j] is the score; row: divided by S[i, i]; gain: less S[i, i], for singleton_score zero",
+    )
+
+
+def trains(_: Options) -> bool:
+    """Return whether this measure asks for fine-tuned models."""
+    return True
+
+
+def measure(context: Context) -> Measured:
+    """Train a model on each language alone and score it on every language's dev split (the GradSim paper's oracle).
+
+    ``S[i, j]`` is the score (the task's metric, 0 to 1) on i of the model trained on j. A row is one language's
+    scores, and grouping compares a language's partners with each other and, as a group of one (``self``), with its
+    own model, ``S[i, i]``: all of one row, so no common scale is needed. ``row`` gives every language the same weight
+    whatever its scores; ``gain`` shifts each row by a constant, which changes no grouping under ``self``.
+
+    Two things to know. The diagonal is a little too good: the epoch was chosen on the same dev texts. And a partner is
+    judged as if it stood in for the language's own texts, not as an addition to them: ``S[i, i]`` is as a rule the
+    largest of its row, so that groups of one are attractive while there are enough groups.
+
+    The models are the monolingual ones of the build. ``scores/<j>.json`` holds every metric of the model trained on j;
+    after an interruption those that are there are kept. ``seconds`` counts the trainings that were not found ready.
+
+    Raises:
+        DataError: A language has no dev split.
+    """
+    check(context.dataset, context.options)
+    languages = context.dataset.languages
+    dev, metric = _dev_texts(context), context.task.metric(context.dataset.labels)
+    (context.directory / SCORES).mkdir(parents=True, exist_ok=True)
+    matrix, seconds = np.zeros((len(languages), len(languages))), []
+    clock = _Clock(context.progress, len(languages))
+    for column, language in enumerate(languages):
+        file = context.directory / SCORES / f"{language}.json"
+        if not file.is_file():
+            clock.announce(column, language)
+            started = time.monotonic()
+            found = _scores_of(context, context.train((language,), (language,)), dev)
+            spent = time.monotonic() - started
+            write_json(file, {"trained_on": language, "dev": found, "seconds": round(spent, 1)})
+            context.log(trained_on=language, **{code: found[code][metric] for code in languages})
+            clock.take(spent)
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        matrix[:, column] = [kept["dev"][code][metric] for code in languages]
+        seconds.append(kept["seconds"])
+    return Measured(
+        "transfer",
+        languages,
+        normalised(matrix, context.options.normalise, languages),
+        None,
+        (),
+        {},
+        {**context.options.model_dump(), "metric": metric, "split": "dev"},
+        sum(seconds),
+    )
+
+
+def normalised(scores: Matrix, rule: str, languages: tuple[str, ...]) -> Matrix:
+    """Turn scores, ``[N, N]``, into similarities; see ``Options``.
+
+    A row whose own score is 0 cannot be divided: it becomes 0, with a warning.
+    """
+    own = scores.diagonal()[:, None]
+    if rule == "gain":
+        return scores - own
+    if rule == "row":
+        nothing = [code for code, score in zip(languages, own[:, 0], strict=True) if score == 0]
+        if nothing:
+            warnings.warn(f"the model trained on {', '.join(nothing)} scores 0 on it: similarity 0", stacklevel=3)
+        divided: Matrix = np.divide(scores, own, out=np.zeros_like(scores), where=own > 0)
+        return divided
+    return scores
+
+
+def check(dataset: Dataset, _: Section) -> None:
+    """Say before anything is trained that the measure is not possible.
+
+    Raises:
+        DataError: A language has no dev split.
+    """
+    without = [code for code in dataset.languages if not dataset.split(code, "dev")]
+    if without:
+        raise DataError(
+            f"{dataset.name}: {', '.join(without)} has no dev split, and the measure transfer scores on it; add one, "
+            "leave the language out (--languages), or do without this measure (--measure, --methods)"
+        )
+
+
+def _dev_texts(context: Context) -> DevTexts:
+    """Return every language's dev split."""
+    tokenizer, _ = load_tokenizer(context.encoder, maximum_length=context.maximum_length)
+    dataset = context.dataset
+    return DevTexts(
+        {code: dataset.split(code, "dev") for code in dataset.languages},
+        {code: number for number, code in enumerate(dataset.languages)},
+        context.task.decoder.Reader(tokenizer, context.maximum_length),
+        context.task,
+        context.seed,
+    )
+
+
+def _scores_of(context: Context, directory: Path, dev: DevTexts) -> dict[str, dict[str, float]]:
+    """Score the model of a directory on every language, ``{language: {metric: 0 to 1}}``."""
+    model = open_trained(
+        directory,
+        context.dataset.labels,
+        task=context.task,
+        maximum_length=context.maximum_length,
+        device=context.device,
+    )
+    found = dev.scores(model)
+    del model
+    if context.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return found
+
+
+class _Clock:
+    """Says which language is next and how long the rest may take, from the mean of those that were trained now.
+
+    Lines instead of a bar: each training shows a bar of its own.
+    """
+
+    def __init__(self, progress: Progress, languages: int) -> None:
+        self._progress = progress
+        self._languages = languages
+        self._spent: list[float] = []
+
+    def announce(self, position: int, language: str) -> None:
+        """Write the line of a language."""
+        left = self._languages - position
+        rest = ""
+        if self._spent:
+            seconds = left * sum(self._spent) / len(self._spent)
+            rest = f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+        self._progress.note(f"  transfer from {language}, {position + 1} of {self._languages}{rest}")
+
+    def take(self, seconds: float) -> None:
+        """Take note of how long a language took."""
+        self._spent.append(seconds)

@@ -1,0 +1,65 @@
+"""What a training strategy is, and what it has at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from gradsim_offline.core.dataset import AnyExample
+from gradsim_offline.training.batching import Row
+
+Batch = dict[str, Tensor]
+LayOut = Callable[[Sequence[int], int, int], Batch]
+"""From example indices, epoch and step to the model's arguments."""
+
+
+class Strategy(Protocol):
+    """What the training loop asks at each step; the optimizer then steps along ``.grad``."""
+
+    def backward(self, model: nn.Module, batch: Batch, indices: Sequence[int], epoch: int, step: int) -> Tensor:
+        """Leave the gradient of this step in the parameters' ``.grad``, and return the loss of the batch.
+
+        Args:
+            model: The model in training; its gradients are empty.
+            batch: Its arguments, on its device.
+            indices: The training rows in the batch, in order.
+            epoch: Counted from 0.
+            step: Of this epoch, counted from 0.
+        """
+
+    def end_epoch(self) -> dict[str, float]:
+        """Return the figures of the epoch that is over, and start the next."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint must keep."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from what a checkpoint kept."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a strategy is made from; most use a part of it.
+
+    Attributes:
+        languages: All languages of the data set; a row's ``language`` is an index into it.
+        examples: The training examples of each member.
+        rows: The training rows, as the batches' indices mean them.
+        encode: From a language and some of its examples to rows.
+        lay_out: From rows to the function that makes batches of them.
+        batch_size: Texts per training step.
+        options: The strategy's own settings: an instance of its module's ``Options``, ``None`` if it has none.
+        seed: The build's seed.
+    """
+
+    languages: Sequence[str]
+    examples: Mapping[str, Sequence[AnyExample]]
+    rows: Sequence[Row]
+    encode: Callable[[str, Sequence[AnyExample]], list[Row]]
+    lay_out: Callable[[Sequence[Row]], LayOut]
+    batch_size: int
+    options: Any
+    seed: int

@@ -1,0 +1,171 @@
+"""Where unlabelled texts come from: a directory of `<lang>.txt` or `<lang>/*.txt`, or a data set without its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gradsim_offline.core import languages as codes
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.training.text_stream import Chosen, Listed, Streamed, Texts
+from gradsim_shared.errors import DataError
+from gradsim_shared.nearest import unknown
+
+_HELD_OUT = 29  # keeps the random stream that draws the held-out texts apart from the others
+_LARGEST_SHARE = 10  # at most one text in so many is held out
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Texts to learn from and texts to judge on, by language.
+
+    Attributes:
+        train: At least one text of each language.
+        held_out: None of them is in ``train``; a language with a single text has none.
+    """
+
+    train: Mapping[str, Texts]
+    held_out: Mapping[str, Texts]
+
+    def of(self, languages: Sequence[str]) -> Unlabelled:
+        """Return the texts of some languages."""
+        return Unlabelled(
+            {code: self.train[code] for code in languages}, {code: self.held_out[code] for code in languages}
+        )
+
+
+def folder_texts(directory: Path, languages: Sequence[str] | None = None) -> dict[str, Texts]:
+    """Find the texts of every language below a directory, one text a line; they are streamed from their files.
+
+    Args:
+        directory: Holds ``<lang>.txt`` or ``<lang>/*.txt``; names are language codes.
+        languages: Codes of the languages to read, other files are not looked at; ``None``: all that are there.
+
+    Raises:
+        DataError: There are none, a name is no language code, a wanted language is missing, two names are the same
+            language, a language has no text, or a file is not UTF-8.
+    """
+    if not directory.is_dir():
+        raise DataError(f"--text {directory} is not a directory; it holds <lang>.txt or <lang>/*.txt, one text a line")
+    files = _files(directory, languages)
+    found: dict[str, Texts] = {}
+    for code, paths in sorted(files.items()):
+        texts = Streamed(paths)
+        if not len(texts):
+            where = paths[0] if len(paths) == 1 else paths[0].parent
+            raise DataError(f"{where}: no text for {code}; it takes at least one line that is not blank")
+        found[code] = texts
+    return found
+
+
+def hold_out(texts: Mapping[str, Texts], most: int, seed: int) -> Unlabelled:
+    """Keep some texts of each language back, drawn at random: ``most``, but no more than one in ten.
+
+    Of a language with few texts it is one; of a single text, none. A language's draw does not depend on the others.
+    """
+    train: dict[str, Texts] = {}
+    held: dict[str, Texts] = {}
+    for code, own in texts.items():
+        count = min(most, max(1, len(own) // _LARGEST_SHARE)) if len(own) > 1 else 0
+        random = np.random.default_rng([seed, _HELD_OUT, *code.encode()])
+        drawn = np.sort(random.choice(len(own), count, replace=False)).astype(np.int64)
+        kept = np.ones(len(own), dtype=bool)
+        kept[drawn] = False
+        train[code], held[code] = Chosen(own, np.flatnonzero(kept)), Chosen(own, drawn)
+    return Unlabelled(train, held)
+
+
+def train_texts(dataset: Dataset) -> dict[str, Texts]:
+    """Return a data set's train texts, without their labels.
+
+    Raises:
+        DataError: A language has none.
+    """
+    found: dict[str, Texts] = {}
+    for code in dataset.languages:
+        found[code] = Listed([example.text for example in dataset.split(code, "train")])
+        if not len(found[code]):
+            raise DataError(f"{dataset.name}: {code} has no train texts that are not blank")
+    return found
+
+
+def data_texts(dataset: Dataset, most: int, seed: int) -> Unlabelled:
+    """Return a data set's train texts to learn from and dev texts to judge on, without their labels.
+
+    A language without dev texts is judged on some of its train texts, which are held out. Test texts are not read.
+
+    Args:
+        dataset: The data set.
+        most: Texts of a language to judge on.
+        seed: Draws the texts to judge on.
+
+    Raises:
+        DataError: A language has no train texts.
+    """
+    train = train_texts(dataset)
+    split = hold_out(train, most, seed)
+    learnt, judged = dict(split.train), dict(split.held_out)
+    for code in dataset.languages:
+        dev = Listed([each.text for each in dataset.split(code, "dev")])
+        if len(dev):
+            random = np.random.default_rng([seed, _HELD_OUT, *code.encode()])
+            drawn = np.sort(random.choice(len(dev), min(most, len(dev)), replace=False)).astype(np.int64)
+            learnt[code], judged[code] = train[code], Chosen(dev, drawn)
+    return Unlabelled(learnt, judged)
+
+
+def _files(directory: Path, languages: Sequence[str] | None) -> dict[str, list[Path]]:
+    """Return the files of each language that is to be read.
+
+    Raises:
+        DataError: There is none, a name is no language code, or one that is wanted is not there.
+    """
+    there = {path: _texts_at(path) for path in sorted(directory.iterdir()) if not path.name.startswith(".")}
+    if languages is None:
+        found = _by_language({path: files for path, files in there.items() if files})
+        if not found:
+            raise DataError(f"{directory} holds no text: expected <lang>.txt or <lang>/*.txt, one text a line")
+        return found
+    wanted = [codes.resolve(code) for code in languages]
+    known = {path: _code(path) for path, files in there.items() if files}
+    found = _by_language({path: there[path] for path, code in known.items() if code in wanted})
+    for code in wanted:
+        if code not in found:
+            raise DataError(f"{directory}: " + unknown("language", code, sorted(filter(None, known.values()))))
+    return found
+
+
+def _texts_at(path: Path) -> list[Path]:
+    """Return the file itself, or the files in the folder; empty if it is neither."""
+    if path.is_dir():
+        return sorted(file for file in path.glob("*.txt") if file.is_file())
+    return [path] if path.suffix == ".txt" and path.is_file() else []
+
+
+def _by_language(there: Mapping[Path, list[Path]]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    names: dict[str, Path] = {}
+    for path, files in there.items():
+        try:
+            code = codes.resolve(_name(path))
+        except DataError as error:
+            raise DataError(f"{path}: {error} Rename it, or name what to read: --languages CODES") from error
+        if code in found:
+            raise DataError(f"{names[code]} and {path} are the same language, {code}; keep one of them")
+        found[code], names[code] = files, path
+    return found
+
+
+def _code(path: Path) -> str | None:
+    """Return the language that a name stands for, if any."""
+    try:
+        return codes.resolve(_name(path))
+    except DataError:
+        return None
+
+
+def _name(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem
