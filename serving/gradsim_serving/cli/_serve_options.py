@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from gradsim_serving.defaults import DEFAULTS, Options
-from gradsim_serving.http.keys import keys_of, read_keys
+from gradsim_serving.http.keys import Keys, keys_of, read_keys
 from gradsim_serving.http.options import HttpOptions
 from gradsim_shared.errors import SettingsError
 
@@ -172,19 +172,22 @@ def options_of(parameters: Mapping[str, Any]) -> Options:
     """Return the options that a command was called with.
 
     Raises:
-        SettingsError: A file of keys cannot be read, or holds what is no key.
+        SettingsError: A file of keys cannot be read, or holds what is no key; a variable of keys is set but empty.
     """
     found = dict(parameters)
-    keys, admin_keys = (
-        keys_of(read_keys(found.pop(f"{name}_keys_file"), os.environ.get(variable, ""), variable))
-        for name, variable in (("api", "GRADSIM_API_KEYS"), ("admin", "GRADSIM_ADMIN_KEYS"))
-    )
     http = HttpOptions(
-        keys=keys,
-        admin_keys=admin_keys,
+        keys=_keys(found.pop("api_keys_file"), "GRADSIM_API_KEYS"),
+        admin_keys=_keys(found.pop("admin_keys_file"), "GRADSIM_ADMIN_KEYS"),
         **{name: found.pop(name) for name in HttpOptions.__dataclass_fields__ if name in found},
     )
     return Options(http=http, **{name: found[name] for name in Options.__dataclass_fields__ if name in found})
+
+
+def _keys(file: Path | None, variable: str) -> Keys:
+    """Return the keys of a file and of a variable; one that is set but empty is refused: it would open the service."""
+    if file is None and os.environ.get(f"{variable}_FILE") == "":  # to click, as if it were not set
+        raise SettingsError(f"{variable}_FILE is set but names no file: unset it, or name one")
+    return keys_of(read_keys(file, os.environ.get(variable), variable))
 
 
 def options_of_environment(command: click.Command) -> Options:
