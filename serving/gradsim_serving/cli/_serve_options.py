@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,13 @@ def _option(name: str, *others: str, **settings: Any) -> Callable[[F], F]:  # no
     """Return an option that is an environment variable, too: ``--queue-texts`` and ``GRADSIM_QUEUE_TEXTS``."""
     variable = "GRADSIM_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
     return click.option(name, *others, envvar=variable, show_envvar=True, **settings)
+
+
+def _root_path(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return a prefix without its last slash."""
+    if re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", value) is None:
+        raise click.BadParameter(f"{value!a} is no path such as /gradsim: letters, digits and . _ ~ - after each slash")
+    return value.removesuffix("/")
 
 
 _OPTIONS = (
@@ -151,6 +159,14 @@ _OPTIONS = (
         "cors_origins",
         multiple=True,
         help="Let browsers ask from pages of this origin, such as https://example.org; may be repeated.",
+    ),
+    _option(
+        "--root-path",
+        metavar="PATH",
+        default=HTTP.root_path,
+        callback=_root_path,
+        show_default="none",
+        help="Prefix under which a proxy shows the service, such as /gradsim; every path is answered with it, too.",
     ),
     _option(
         "--log-requests/--no-log-requests",

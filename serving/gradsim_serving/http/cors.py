@@ -42,11 +42,11 @@ class _Cors(CORSMiddleware):
         if not isinstance(headers, Headers) or not {"origin", "access-control-request-method"} <= set(headers):
             await super().__call__(scope, receive, send)
             return
-        call = call_of(scope, receive)
+        assert isinstance(self.app, Front)
+        call = self.app.call_of(scope, receive)
         response = self.preflight_response(headers)
         response.headers["x-request-id"] = call.id.decode("ascii")
         await response(scope, receive, send)
-        assert isinstance(self.app, Front)
         code = "forbidden" if response.status_code >= 400 else None
         self.app.count(call, Reply(b"", response.status_code, (), code))
 

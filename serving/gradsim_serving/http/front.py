@@ -76,7 +76,7 @@ class Front:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        call = call_of(scope, receive)
+        call = self.call_of(scope, receive)
         try:
             reply = await self._answer(call)
         except RequestError as error:
@@ -89,6 +89,10 @@ class Front:
         if reply is not GONE:
             await _send(call, reply, send)
         self.count(call, reply)
+
+    def call_of(self, scope: Scope, receive: Receive) -> Call:
+        """Return the request that a server hands over."""
+        return call_of(scope, receive, self._options.root_path)
 
     def count(self, call: Call, reply: Reply) -> None:
         """Count and log a request and its answer."""
