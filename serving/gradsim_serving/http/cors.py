@@ -9,11 +9,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gradsim_serving.http.calls import call_of
 from gradsim_serving.http.front import Front
 from gradsim_serving.http.replies import Reply, error_reply
 
-REQUEST_HEADERS = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "X-Request-Timeout-Ms")
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Encoding",
+    "Content-Type",
+    "X-Api-Key",
+    "X-Request-Id",
+    "X-Request-Timeout-Ms",
+)
 ANSWER_HEADERS = ("Retry-After", "X-Request-Id")
 
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from gradsim_serving.http.options import HttpOptions
 from gradsim_serving.http.validation import BODY_FORM, MAX_CODE_CHARACTERS, explain
+from gradsim_serving.repeated_keys import object_of
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy
 
@@ -71,6 +72,15 @@ def texts_form(options: HttpOptions) -> type[Texts]:
     return create_model("Texts", __base__=Texts, __doc__=Texts.__doc__, texts=(texts, ...))
 
 
+_KEYS = tuple(f'"{name}"'.encode() for name in Texts.model_fields)
+_ESCAPED_LETTERS = (b"\\u006", b"\\u007")  # in which a key could hide; no writer of JSON escapes letters of ASCII
+
+
+def _may_repeat_a_key(body: bytes) -> bool:
+    """Say whether a body could have a key twice: the quick reader keeps the last value and says nothing."""
+    return any(body.count(key) > 1 for key in _KEYS) or any(letters in body for letters in _ESCAPED_LETTERS)
+
+
 class Questions:
     """Reads the bodies of requests.
 
@@ -89,7 +99,7 @@ class Questions:
             RequestError: The body is no such request.
         """
         try:
-            asked = self.form.model_validate_json(body)
+            asked = self._read_again(body) if _may_repeat_a_key(body) else self.form.model_validate_json(body)
         except ValidationError:
             asked = self._read_again(body)
         if not self._options.cut_texts:
@@ -97,11 +107,11 @@ class Questions:
         return asked, self._cut(asked)
 
     def _read_again(self, body: bytes) -> Texts:
-        """Say what is wrong with a body, with Python's own reader, which tells of more than that it is no JSON."""
+        """Read a body with Python's own reader, which tells of more than that it is no JSON, and of repeated keys."""
         if not body.strip():
             raise RequestError(f"the body is empty; it {BODY_FORM}", code="invalid_request")
         try:
-            content = json.loads(body.decode("utf-8-sig", "surrogatepass"))
+            content = json.loads(body.decode("utf-8-sig", "surrogatepass"), object_pairs_hook=object_of)
         except UnicodeDecodeError as error:
             message = f"the body is not UTF-8: byte {error.start} is wrong"
             raise RequestError(message, code="invalid_encoding") from error
