@@ -90,7 +90,7 @@ def _finite(number: str) -> float:
 
 
 def _refused(number: str) -> NoReturn:
-    message = f"the line holds the number {number[:40]}, which JSON or this command does not know; write null instead"
+    message = f"the line holds {number[:40]}, which cannot be written as JSON again; write null, or less than 1.8e308"
     raise RequestError(message, code="invalid_number")
 
 

@@ -102,7 +102,7 @@ def test_bad_lines_become_errors_in_place(tiny):
     assert [line["error"]["line"] for line in found[::2]] == list(range(1, 33, 2))
     assert all("prediction" in line for line in found[1::2])
     assert found[4]["id"] == 1
-    assert found[26]["error"]["message"].startswith("the line holds the number 1e400, which JSON or this command")
+    assert found[26]["error"]["message"].startswith("the line holds 1e400, which cannot be written as JSON again")
     assert predict(tiny, "--keep-going", lines=lines)[0].exit_code == 0
 
 
