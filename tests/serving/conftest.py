@@ -42,21 +42,22 @@ def three(tiny: Path, tiny_ner: Path, tiny_pos: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def direct(three: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """``gradsim-serve``."""
+    """``gradsim-serve``, as behind a proxy that shows it under a prefix."""
     port = free_port()
     command = [sys.executable, "-m", "gradsim_serving", *three, "--port", str(port), "--threads", "1"]
     log = tmp_path_factory.mktemp("direct") / "log"
-    with running([*command, "--log-level", "debug"], port, log, {"PYTHONPATH": SOURCES}) as server:
+    command += ["--root-path", "/gradsim", "--log-level", "debug"]
+    with running(command, port, log, {"PYTHONPATH": SOURCES}) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def bentoml(three: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """``bentoml serve``, from the root of the repository."""
+    """``bentoml serve``, from the root of the repository, behind the same proxy."""
     port, home = free_port(), tmp_path_factory.mktemp("bentoml")
     command = [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--host", "127.0.0.1"]
     environment = {"GRADSIM_BUNDLES": os.pathsep.join(three), "GRADSIM_THREADS": "1", "BENTOML_HOME": str(home)}
-    environment["BENTOML_DO_NOT_TRACK"] = "True"
+    environment |= {"GRADSIM_ROOT_PATH": "/gradsim", "BENTOML_DO_NOT_TRACK": "True"}
     with running([*command, "--port", str(port)], port, home / "log", environment) as server:
         yield server
 

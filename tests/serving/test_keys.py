@@ -131,7 +131,16 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path):
     file = tmp_path / "keys"
     file.write_text(f"# for Alice\n{ALICE}\n\n  {BOB}  \n", encoding="utf-8")
     assert read_keys(file, f"{ADMIN}, ") == (ADMIN, ALICE, BOB)
-    assert read_keys(None, "") == ()
+    assert read_keys(None) == ()
+
+
+@pytest.mark.parametrize("value", ["", " ", ",", " , #nobody,"])
+def test_a_variable_that_is_set_holds_a_key(tmp_path, value):
+    file = tmp_path / "keys"
+    file.write_text(ALICE, encoding="utf-8")
+    for given in (None, file):
+        with pytest.raises(SettingsError, match="ADMIN_KEYS is set but holds no key: unset it"):
+            read_keys(given, value, "GRADSIM_ADMIN_KEYS")
 
 
 @pytest.mark.parametrize(

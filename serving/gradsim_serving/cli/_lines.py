@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
+from gradsim_serving.repeated_keys import object_of
 from gradsim_shared.errors import RequestError
 
 LINE_BYTES = 2**22
@@ -72,13 +74,24 @@ def _decoded(raw: bytes) -> str:
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=object_of, parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         hint = "for lines of plain text there is --plain"
         raise RequestError(f"the line is not JSON ({error}); {hint}", code="malformed_json") from error
     if not isinstance(found, dict):
         raise RequestError('the line must be an object such as {"text": "..."}', code="invalid_request")
     return found
+
+
+def _finite(number: str) -> float:
+    """Return a number; one that Python takes for infinite could not be written again."""
+    value = float(number)
+    return value if math.isfinite(value) else _refused(number)
+
+
+def _refused(number: str) -> NoReturn:
+    message = f"the line holds {number[:40]}, which cannot be written as JSON again; write null, or less than 1.8e308"
+    raise RequestError(message, code="invalid_number")
 
 
 def _text(fields: dict[str, Any]) -> str:

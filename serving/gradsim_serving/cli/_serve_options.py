@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from gradsim_serving.defaults import DEFAULTS, Options
-from gradsim_serving.http.keys import keys_of, read_keys
+from gradsim_serving.http.keys import Keys, keys_of, read_keys
 from gradsim_serving.http.options import HttpOptions
 from gradsim_shared.errors import SettingsError
 
@@ -25,6 +26,13 @@ def _option(name: str, *others: str, **settings: Any) -> Callable[[F], F]:  # no
     """Return an option that is an environment variable, too: ``--queue-texts`` and ``GRADSIM_QUEUE_TEXTS``."""
     variable = "GRADSIM_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
     return click.option(name, *others, envvar=variable, show_envvar=True, **settings)
+
+
+def _root_path(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return a prefix without its last slash."""
+    if re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", value) is None:
+        raise click.BadParameter(f"{value!a} is no path such as /gradsim: letters, digits and . _ ~ - after each slash")
+    return value.removesuffix("/")
 
 
 _OPTIONS = (
@@ -153,6 +161,14 @@ _OPTIONS = (
         help="Let browsers ask from pages of this origin, such as https://example.org; may be repeated.",
     ),
     _option(
+        "--root-path",
+        metavar="PATH",
+        default=HTTP.root_path,
+        callback=_root_path,
+        show_default="none",
+        help="Prefix under which a proxy shows the service, such as /gradsim; every path is answered with it, too.",
+    ),
+    _option(
         "--log-requests/--no-log-requests",
         default=DEFAULTS.log_requests,
         help="Whether a line of JSON is written for each request; never a text.",
@@ -172,19 +188,22 @@ def options_of(parameters: Mapping[str, Any]) -> Options:
     """Return the options that a command was called with.
 
     Raises:
-        SettingsError: A file of keys cannot be read, or holds what is no key.
+        SettingsError: A file of keys cannot be read, or holds what is no key; a variable of keys is set but empty.
     """
     found = dict(parameters)
-    keys, admin_keys = (
-        keys_of(read_keys(found.pop(f"{name}_keys_file"), os.environ.get(variable, ""), variable))
-        for name, variable in (("api", "GRADSIM_API_KEYS"), ("admin", "GRADSIM_ADMIN_KEYS"))
-    )
     http = HttpOptions(
-        keys=keys,
-        admin_keys=admin_keys,
+        keys=_keys(found.pop("api_keys_file"), "GRADSIM_API_KEYS"),
+        admin_keys=_keys(found.pop("admin_keys_file"), "GRADSIM_ADMIN_KEYS"),
         **{name: found.pop(name) for name in HttpOptions.__dataclass_fields__ if name in found},
     )
     return Options(http=http, **{name: found[name] for name in Options.__dataclass_fields__ if name in found})
+
+
+def _keys(file: Path | None, variable: str) -> Keys:
+    """Return the keys of a file and of a variable; one that is set but empty is refused: it would open the service."""
+    if file is None and os.environ.get(f"{variable}_FILE") == "":  # to click, as if it were not set
+        raise SettingsError(f"{variable}_FILE is set but names no file: unset it, or name one")
+    return keys_of(read_keys(file, os.environ.get(variable), variable))
 
 
 def options_of_environment(command: click.Command) -> Options:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import signal
 import socket
 import sys
 from collections.abc import Collection, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
@@ -20,6 +22,8 @@ from gradsim_serving.http.examples import example
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import GradsimError, SettingsError
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(
@@ -72,7 +76,10 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
 
     app = create_app(bundles, options, finished=finished)
     listening = _listen(host, port)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    address, number = listening.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
+    if not options.http.keys and not ip_address(address).is_loopback:
+        logger.warning("without keys everybody who reaches %s may ask; give --api-keys-file FILE", url)
     how = configuration(app, log_level=log_level, timeout_keep_alive=options.keep_alive_seconds)
     server = Server(how, app.state.life, options.stop_seconds)
 

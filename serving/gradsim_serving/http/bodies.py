@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
+
 from starlette.types import Receive
 
 from gradsim_serving.http.calls import Call
 from gradsim_serving.http.patience import ClientGone
 from gradsim_serving.http.replies import CLOSE, Reply, error_reply
+from gradsim_shared.errors import RequestError
 
 DRAIN_BYTES = 32 * 2**20
 """A refused body is read to its end, and thrown away, up to this size: most clients read no answer before."""
+
+FEWER = "send fewer texts in a request"
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:
@@ -42,6 +47,47 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
         message = await receive()
 
 
+def json_of(call: Call, body: bytes, limit: int) -> bytes:
+    """Return the JSON of a body, inflated where it was sent as gzip.
+
+    Args:
+        call: The request.
+        body: As it was sent; where it is empty, no header says anything of it.
+        limit: Bytes that are inflated, and no more, however small the body is.
+
+    Raises:
+        RequestError: ``unsupported_media_type``, ``unsupported_encoding``, ``malformed_gzip`` or ``body_too_large``.
+    """
+    if not body:
+        return body
+    if not is_json(call.headers.get(b"content-type", b"")):
+        message = "send JSON, with the header Content-Type: application/json"
+        raise RequestError(message, code="unsupported_media_type")
+    encoding = call.headers.get(b"content-encoding", b"").lower()
+    if encoding in (b"", b"identity"):
+        return body
+    if encoding not in (b"gzip", b"x-gzip"):
+        message = "this Content-Encoding is not read here; send the body as it is, or with Content-Encoding: gzip"
+        raise RequestError(message, code="unsupported_encoding")
+    return _inflated(body, limit)
+
+
+def _inflated(body: bytes, limit: int) -> bytes:
+    """Return what a gzip body holds: one member, since millions of empty ones would take long to read."""
+    member = zlib.decompressobj(wbits=31)
+    try:
+        whole = member.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise RequestError("the body is not gzip, as its Content-Encoding says", code="malformed_gzip") from error
+    if len(whole) > limit:
+        raise RequestError(f"the body, inflated, is larger than {limit} bytes; {FEWER}", code="body_too_large")
+    if not member.eof:
+        raise RequestError("the body ends in the middle of its gzip data", code="malformed_gzip")
+    if member.unused_data:
+        raise RequestError("more bytes follow the gzip data of the body; send one member", code="malformed_gzip")
+    return whole
+
+
 def is_refused_unread(call: Call, limit: int) -> bool:
     """Say whether a body is so large, by its own word, that it is not worth reading to its end."""
     length = call.headers.get(b"content-length", b"")
@@ -56,7 +102,7 @@ def expects_continue(call: Call) -> bool:
 
 def too_large(limit: int) -> Reply:
     """Return the refusal of a body that is too large."""
-    message = f"the body is larger than {limit} bytes; send fewer texts in a request"
+    message = f"the body is larger than {limit} bytes; {FEWER}"
     return error_reply("body_too_large", message, headers=(CLOSE,))
 
 

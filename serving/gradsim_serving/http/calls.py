@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope
 
+from gradsim_serving.http.targets import path_of
 from gradsim_shared.errors import RequestError
 
 _ID = re.compile(rb"[A-Za-z0-9._:/+=@~-]{1,128}")
@@ -74,15 +75,14 @@ def new_id() -> bytes:
     return b"%016x" % random.getrandbits(64)
 
 
-def call_of(scope: Scope, receive: Receive) -> Call:
-    """Return the request that a server hands over."""
+def call_of(scope: Scope, receive: Receive, root_path: str = "") -> Call:
+    """Return the request that a server hands over; ``root_path`` is the prefix of a proxy."""
     headers = dict(scope["headers"])
     sent = headers.get(b"x-request-id")
-    path, prefix = scope["path"], scope.get("root_path")
     client = scope.get("client")
     return Call(
         method=scope["method"],
-        path=path.removeprefix(prefix) if prefix else path,
+        path=path_of(scope, root_path),
         headers=headers,
         id=sent if sent is not None and _ID.fullmatch(sent) else new_id(),
         begun=time.monotonic(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 CODES: dict[str, tuple[int, str]] = {
     "malformed_json": (400, "The body is not JSON."),
     "invalid_encoding": (400, "The body is not UTF-8."),
+    "malformed_gzip": (400, "The body is not what `Content-Encoding: gzip` says."),
     "invalid_header": (400, "A header has a value that cannot be used."),
     "invalid_http": (400, "What was sent is not HTTP; the connection is closed."),
     "unauthorized": (401, "There is no key in the request, or not one of the service's."),
@@ -15,7 +16,9 @@ CODES: dict[str, tuple[int, str]] = {
     "reload_refused": (409, "The new bundle is not valid or does not answer; the old one still does."),
     "body_too_large": (413, "The body is larger than the service allows."),
     "unsupported_media_type": (415, "The body is not declared as application/json."),
+    "unsupported_encoding": (415, "The body is compressed in another way than gzip, or more than once."),
     "invalid_request": (422, "The body has another form than it must have."),
+    "repeated_key": (422, "An object of the body has the same key twice."),
     "unknown_field": (422, "The body has a field that there is not."),
     "no_texts": (422, "The list of texts is empty."),
     "too_many_texts": (422, "There are more texts than the service takes at once."),

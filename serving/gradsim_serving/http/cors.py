@@ -9,11 +9,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gradsim_serving.http.calls import call_of
 from gradsim_serving.http.front import Front
 from gradsim_serving.http.replies import Reply, error_reply
 
-REQUEST_HEADERS = ("Authorization", "Content-Type", "X-Api-Key", "X-Request-Id", "X-Request-Timeout-Ms")
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Encoding",
+    "Content-Type",
+    "X-Api-Key",
+    "X-Request-Id",
+    "X-Request-Timeout-Ms",
+)
 ANSWER_HEADERS = ("Retry-After", "X-Request-Id")
 
 
@@ -42,11 +48,11 @@ class _Cors(CORSMiddleware):
         if not isinstance(headers, Headers) or not {"origin", "access-control-request-method"} <= set(headers):
             await super().__call__(scope, receive, send)
             return
-        call = call_of(scope, receive)
+        assert isinstance(self.app, Front)
+        call = self.app.call_of(scope, receive)
         response = self.preflight_response(headers)
         response.headers["x-request-id"] = call.id.decode("ascii")
         await response(scope, receive, send)
-        assert isinstance(self.app, Front)
         code = "forbidden" if response.status_code >= 400 else None
         self.app.count(call, Reply(b"", response.status_code, (), code))
 

@@ -26,6 +26,7 @@ def openapi(manifests: Mapping[str, Manifest], options: HttpOptions) -> dict[str
         description="Identifies the language of a text and answers from the model of the group that serves it. "
         "Every GET endpoint answers HEAD too, and every endpoint OPTIONS.",
         version="1",
+        servers=[{"url": options.root_path}] if options.root_path else None,
     )
     question = texts_form(options)
     for endpoint, manifest in manifests.items():

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gradsim_serving.faults import describe
 from gradsim_serving.http.access import refusal
-from gradsim_serving.http.bodies import expects_continue, is_json, is_refused_unread, read_body, too_large
+from gradsim_serving.http.bodies import expects_continue, is_refused_unread, json_of, read_body, too_large
 from gradsim_serving.http.calls import Call, call_of
 from gradsim_serving.http.options import HttpOptions
 from gradsim_serving.http.patience import ClientGone, Patience
@@ -76,7 +76,7 @@ class Front:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        call = call_of(scope, receive)
+        call = self.call_of(scope, receive)
         try:
             reply = await self._answer(call)
         except RequestError as error:
@@ -89,6 +89,10 @@ class Front:
         if reply is not GONE:
             await _send(call, reply, send)
         self.count(call, reply)
+
+    def call_of(self, scope: Scope, receive: Receive) -> Call:
+        """Return the request that a server hands over."""
+        return call_of(scope, receive, self._options.root_path)
 
     def count(self, call: Call, reply: Reply) -> None:
         """Count and log a request and its answer."""
@@ -156,10 +160,7 @@ class Front:
             return refused
         if body is None:
             return too_large(limit)
-        if body and isinstance(found, Endpoint) and found.reads and not is_json(call.headers.get(b"content-type", b"")):
-            message = "send JSON, with the header Content-Type: application/json"
-            return error_reply("unsupported_media_type", message)
-        call.body = body
+        call.body = json_of(call, body, limit) if isinstance(found, Endpoint) and found.reads else body
         return None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from gradsim_shared.errors import SettingsError
 
 MINIMUM_CHARACTERS = 16
+_SUCH_AS = "such as the output of: openssl rand -hex 24"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +40,23 @@ def keys_of(keys: Iterable[str]) -> Keys:
     return Keys(tuple(dict.fromkeys(sha256(key.encode()).digest() for key in keys)))
 
 
-def read_keys(file: Path | None, environment: str = "", variable: str = "GRADSIM_API_KEYS") -> tuple[str, ...]:
+def read_keys(file: Path | None, environment: str | None = None, variable: str = "GRADSIM_API_KEYS") -> tuple[str, ...]:
     """Return the keys of a file, one a line, and of an environment variable, where they are separated by commas.
 
     Empty lines, and lines that begin with ``#``, are skipped.
 
     Args:
         file: ``None`` means that there is none.
-        environment: The variable's value.
+        environment: The variable's value; ``None`` means that it is not set.
         variable: Its name, for errors.
 
     Raises:
-        SettingsError: The file cannot be read or holds no key, or a key is too short or has signs that no header can
-            carry.
+        SettingsError: The file cannot be read; it, or the variable, holds no key; or a key is too short or has signs
+            that no header can carry.
     """
-    keys = _checked(environment.split(","), variable)
+    keys = () if environment is None else _checked(environment.split(","), variable)
+    if environment is not None and not keys:
+        raise SettingsError(f"{variable} is set but holds no key: unset it, or give it one, {_SUCH_AS}")
     if file is None:
         return keys
     try:
@@ -62,9 +65,7 @@ def read_keys(file: Path | None, environment: str = "", variable: str = "GRADSIM
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"the keys in {file} cannot be read: {why}") from error
     if not found:
-        raise SettingsError(
-            f"{file} holds no key: write one into each line, such as the output of: openssl rand -hex 24"
-        )
+        raise SettingsError(f"{file} holds no key: write one into each line, {_SUCH_AS}")
     return keys + found
 
 

@@ -24,6 +24,8 @@ class HttpOptions:
             ``keys`` either.
         open_metrics: Whether ``/metrics`` needs no key.
         cors_origins: Web pages of these origins may ask, such as ``https://example.org``; ``*`` means all.
+        root_path: The prefix under which a proxy shows the service, such as ``/gradsim``; empty means none. Paths are
+            answered with and without it.
     """
 
     max_body_bytes: int = 2**20
@@ -36,3 +38,4 @@ class HttpOptions:
     admin_keys: Keys = field(default_factory=Keys)
     open_metrics: bool = True
     cors_origins: tuple[str, ...] = ()
+    root_path: str = ""

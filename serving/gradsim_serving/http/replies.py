@@ -15,6 +15,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = (b"content-type", b"application/json")
 CLOSE = (b"connection", b"close")
+ACCEPTED = ((b"accept-encoding", b"gzip"),)
+"""What RFC 9110, section 15.5.16, adds to a 415 that is about the encoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def reply_of(error: RequestError) -> Reply:
     """Return the answer to a request that cannot be answered; those worth another try say when."""
     code = error.code if error.code in STATUS_OF_CODE else "internal_error"
     if code not in RETRIED:
-        return error_reply(code, str(error), error.index)
+        return error_reply(code, str(error), error.index, ACCEPTED if code == "unsupported_encoding" else ())
     seconds = max(1, math.ceil(getattr(error, "retry_after", None) or 1))
     return error_reply(code, str(error), error.index, ((b"retry-after", b"%d" % seconds),))
 

@@ -88,15 +88,21 @@ def test_bad_lines_become_errors_in_place(tiny):
         (b'{"text": "\xff"}', "invalid_encoding"),
         (b"x" * (LINE_BYTES + 1), "line_too_long"),
         (b"[" * 100_000, "malformed_json"),
+        (b'{"text": "a", "views": NaN}', "invalid_number"),
+        (b'{"text": "a", "views": [-Infinity]}', "invalid_number"),
+        (b'{"text": "a", "views": 1e400}', "invalid_number"),
+        (b'{"text": "a", "text": "b"}', "repeated_key"),
+        (b'{"text": "a", "of": {"id": 1, "id": 1}}', "repeated_key"),
     ]
     lines = b"\n".join(part for line, _ in bad for part in (line, good)) + b"\n\n"
     result, found = predict(tiny, lines=lines)
     assert result.exit_code == 1
-    assert result.stderr == "Error: 11 of 22 lines could not be answered; their error says why\n"
+    assert result.stderr == "Error: 16 of 32 lines could not be answered; their error says why\n"
     assert [line["error"]["code"] for line in found[::2]] == [code for _, code in bad]
-    assert [line["error"]["line"] for line in found[::2]] == list(range(1, 23, 2))
+    assert [line["error"]["line"] for line in found[::2]] == list(range(1, 33, 2))
     assert all("prediction" in line for line in found[1::2])
     assert found[4]["id"] == 1
+    assert found[26]["error"]["message"].startswith("the line holds 1e400, which cannot be written as JSON again")
     assert predict(tiny, "--keep-going", lines=lines)[0].exit_code == 0
 
 
