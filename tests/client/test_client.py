@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_serving.client import AsyncClient, Client, Entities, Sentiment, ServiceError, Words
-from gradsim_serving.client.attempts import Attempts, retry_after
-from gradsim_serving.client.parts import parts
+from gradsim_client import AsyncClient, Client, Entities, Sentiment, ServiceError, Words
+from gradsim_client.protocol import ServiceProtocol, split
+from gradsim_client.retries import Backoff, retry_after
 from gradsim_shared.errors import SettingsError
 
 ROUTE = {"language": "hau", "confidence": 0.9, "group": "g0", "collective_similarity": None, "reason": "identified"}
@@ -61,8 +61,8 @@ def pauses(monkeypatch):
     async def asleep(seconds):
         noted.append(seconds)
 
-    monkeypatch.setattr("gradsim_serving.client.synchronous.time.sleep", noted.append)
-    monkeypatch.setattr("gradsim_serving.client.asynchronous.asyncio.sleep", asleep)
+    monkeypatch.setattr("gradsim_client.clients.time.sleep", noted.append)
+    monkeypatch.setattr("gradsim_client.clients.asyncio.sleep", asleep)
     return noted
 
 
@@ -125,7 +125,7 @@ def test_the_other_endpoints_of_a_real_service(kind, url):
     assert [word.text for word in parts_of_speech.words] == ["Juma", "anaishi"]
 
 
-def test_what_a_real_service_is(kind, url):
+def test_languages_groups_and_readiness_of_a_real_service(kind, url):
     client = kind(url)
     assert client.ready() is True
     assert {language.code for language in client.languages()} >= {"hau", "swa", "amh", "pcm"}
@@ -147,12 +147,12 @@ def test_a_refusal_of_a_real_service_counts_in_the_callers_list(kind, url):
 @settings(deadline=None)
 def test_lists_are_split_in_order_and_within_limits(texts, limit, limit_bytes):
     languages = [None if len(text) % 2 else f"l{number}" for number, text in enumerate(texts)]
-    split = parts(texts, languages, "soft", limit, limit_bytes)
-    bodies = [json.loads(part.body) for part in split]
+    parts = split(texts, languages, "soft", limit, limit_bytes)
+    bodies = [json.loads(part.body) for part in parts]
     assert [text for body in bodies for text in body["texts"]] == texts
     assert [code for body in bodies for code in body["language"]] == languages
-    assert [part.offset for part in split] == [sum(part.count for part in split[:n]) for n in range(len(split))]
-    for part, body in zip(split, bodies, strict=True):
+    assert [part.offset for part in parts] == [sum(part.count for part in parts[:n]) for n in range(len(parts))]
+    for part, body in zip(parts, bodies, strict=True):
         size = sum(len(json.dumps(text, ensure_ascii=False).encode()) for text in body["texts"])
         assert 1 <= part.count == len(body["texts"]) <= limit
         assert part.count == 1 or size <= limit_bytes
@@ -178,7 +178,7 @@ def test_order_is_kept_and_what_is_not_said_is_not_sent(kind):
         httpx.RemoteProtocolError("disconnected"),
     ],
 )
-def test_it_asks_again(kind, pauses, first):
+def test_a_request_is_retried_where_that_may_help(kind, pauses, first):
     transport, got = failing(first, first)
     (found,) = kind("http://h", transport=transport).answer(["a"])
     assert (found.label, len(got), len(pauses)) == ("a", 3, 2)
@@ -199,21 +199,21 @@ def test_it_asks_again(kind, pauses, first):
         (httpx.ReadTimeout("slow"), "timeout", None),
     ],
 )
-def test_it_does_not_ask_again_where_that_would_not_help(kind, pauses, answer, code, status):
+def test_a_request_is_not_retried_where_that_would_not_help(kind, pauses, answer, code, status):
     transport, got = failing(answer)
     with pytest.raises(ServiceError) as caught:
         kind("http://h", transport=transport).answer(["a"])
     assert (caught.value.code, caught.value.status, len(got), pauses) == (code, status, 1, [])
 
 
-def test_it_gives_up_after_some_retries(kind, pauses):
+def test_retries_are_limited(kind, pauses):
     transport, got = failing(*[error(429, "overloaded")] * 9)
     with pytest.raises(ServiceError, match="no \\(overloaded, status 429\\)"):
         kind("http://h", transport=transport, retries=3).answer(["a"])
     assert (len(got), len(pauses)) == (4, 3)
 
 
-def test_it_waits_as_long_as_it_is_told_unless_the_deadline_comes_first(kind, pauses):
+def test_retry_after_is_waited_for_unless_the_deadline_comes_first(kind, pauses):
     transport, _ = failing(error(429, "overloaded", **{"Retry-After": "7"}))
     kind("http://h", transport=transport).answer(["a"])
     assert 7 < pauses[0] <= 7.1
@@ -225,9 +225,9 @@ def test_it_waits_as_long_as_it_is_told_unless_the_deadline_comes_first(kind, pa
     assert time.monotonic() - begin < 3
 
 
-def test_a_call_that_is_over_is_over(kind):
+def test_nothing_is_sent_after_the_deadline():
     with pytest.raises(ServiceError) as caught:
-        Attempts(time.monotonic() - 1, 3).seconds()
+        next(ServiceProtocol("http://h", 60.0, Backoff(3)).exchange(time.monotonic() - 1, "GET", "/"))
     assert caught.value.code == "timeout"
 
 
@@ -300,7 +300,7 @@ def test_an_address_without_a_scheme(kind):
         kind("127.0.0.1:3000").answer(["a"])
 
 
-def test_when_one_request_of_a_list_fails_the_others_are_given_up():
+def test_when_one_request_of_a_list_fails_the_others_are_cancelled():
     running, ended = set(), []
 
     async def answer(request):
@@ -327,7 +327,7 @@ def test_when_one_request_of_a_list_fails_the_others_are_given_up():
 
 def test_no_model_library_is_needed():
     code = (
-        "import sys, gradsim_serving.client\n"
+        "import sys, gradsim_client\n"
         "print([n for n in sys.modules if n in ('numpy', 'onnxruntime', 'tokenizers', 'fasttext', 'fastapi', 'click')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

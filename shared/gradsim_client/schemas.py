@@ -1,4 +1,4 @@
-"""What the service answers, as typed objects; fields that a newer service adds are ignored."""
+"""The responses of the service as typed objects; fields that a newer service adds are ignored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Endpoint = Literal["sentiment", "ner", "pos"]
 Policy = Literal["best", "soft", "reject", "fallback"]
 
 
-class _Form(BaseModel):
+class _Schema(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Candidate(_Form):
+class Candidate(_Schema):
     """A language that a text may be in, and the group that serves it."""
 
     language: str
@@ -22,14 +22,14 @@ class Candidate(_Form):
     group: str
 
 
-class Share(_Form):
+class Share(_Schema):
     """A group that took part in an answer, and its weight, 0 to 1."""
 
     group: str
     weight: float
 
 
-class Route(_Form):
+class Route(_Schema):
     """Which language a text was taken for, which group answered, and why.
 
     Attributes:
@@ -55,7 +55,7 @@ class Route(_Form):
     code_mixed: bool = False
 
 
-class _Prediction(_Form):
+class _Prediction(_Schema):
     route: Route
     truncated: bool = False
     """The end of the text was not read: it was too long."""
@@ -69,7 +69,7 @@ class Sentiment(_Prediction):
     scores: dict[str, float]
 
 
-class Entity(_Form):
+class Entity(_Schema):
     """A name: what it names, and where: ``text == sent[start:end]``."""
 
     type: str
@@ -85,7 +85,7 @@ class Entities(_Prediction):
     entities: tuple[Entity, ...]
 
 
-class Word(_Form):
+class Word(_Schema):
     """A word and its part of speech: ``text == sent[start:end]``."""
 
     text: str
@@ -103,14 +103,14 @@ class Words(_Prediction):
 
 Prediction = Sentiment | Entities | Words
 
-FORMS: dict[str, type[Sentiment] | type[Entities] | type[Words]] = {
+SCHEMAS: dict[str, type[Sentiment] | type[Entities] | type[Words]] = {
     "sentiment": Sentiment,
     "ner": Entities,
     "pos": Words,
 }
 
 
-class ServedLanguage(_Form):
+class ServedLanguage(_Schema):
     """One language that one endpoint serves.
 
     Attributes:
@@ -130,7 +130,7 @@ class ServedLanguage(_Form):
     scores: dict[str, dict[str, float]]
 
 
-class ServedGroup(_Form):
+class ServedGroup(_Schema):
     """One group of one bundle.
 
     Attributes:

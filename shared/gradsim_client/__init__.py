@@ -1,8 +1,9 @@
 """A typed client of the service, synchronous and asynchronous; it needs httpx and pydantic, and no model library."""
 
-from gradsim_serving.client.asynchronous import AsyncClient
-from gradsim_serving.client.errors import ServiceError
-from gradsim_serving.client.forms import (
+from gradsim_client.clients import AsyncClient, Client
+from gradsim_client.errors import ServiceError
+from gradsim_client.retries import RetryPolicy
+from gradsim_client.schemas import (
     Candidate,
     Entities,
     Entity,
@@ -15,7 +16,6 @@ from gradsim_serving.client.forms import (
     Word,
     Words,
 )
-from gradsim_serving.client.synchronous import Client
 
 __all__ = [
     "AsyncClient",
@@ -24,6 +24,7 @@ __all__ = [
     "Entities",
     "Entity",
     "Prediction",
+    "RetryPolicy",
     "Route",
     "Sentiment",
     "ServedGroup",
