@@ -43,6 +43,7 @@ def settings() -> str:
         "",
     ]
     for kind, folder, prefix in (
+        ("Data set", "datasets/sources", "data_options."),
         ("Measure", "similarity/measures", "similarity."),
         ("Strategy", "training/strategies", "training.strategy_options."),
     ):

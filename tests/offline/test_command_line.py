@@ -191,6 +191,23 @@ def test_data_errors_name_file_and_line(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_no_error_is_as_long_as_what_it_quotes(run, tmp_path):
+    _, _, error = run("build", "--set", "training.epochs=" + "x" * 90_000, "--out", tmp_path / "out")
+    assert error.startswith("Error: training.epochs = 'xxx") and len(error) < 1100 and error.count("\n") == 1
+
+
+def test_a_build_names_what_it_does_not_read(run, tmp_path):
+    for name in ("hau/train.tsv", "hau/valid.tsv", "yor/train.tsv", "hau/more.tsv"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text("text\tlabel\na b\tx\nc d\ty\n")
+    tiny = ("--set", "pretraining.epochs=0", "--set", "pretraining.layers=0", "--set", "pretraining.vocabulary=300")
+    words = ("encoder", "--data", "files", "--data-dir", tmp_path / "mine", *tiny, "--out", tmp_path / "out")
+    code, _, error = run(*words)
+    assert code == 0 and "  files: not read: hau/more.tsv\n" in error, error
+    (tmp_path / "mine" / "hau" / "dev.tsv").write_text("text\tlabel\n")
+    refused(run(*words), "mine/hau: dev.tsv and valid.tsv: keep one of them")
+
+
 def test_a_recipe_that_is_not_toml(run, tmp_path):
     (tmp_path / "mine.toml").write_text("data = demo")
     refused(run("build", "--recipe", tmp_path / "mine.toml"), "is not valid TOML")

@@ -33,7 +33,11 @@ class GroupNumber(click.ParamType):  # type: ignore[type-arg]
 
 
 _OPTIONS: list[Callable[[Any], Any]] = [
-    click.option("--data", metavar="NAME", help="Data set; `gradsim-offline list` shows them.  [default: demo]"),
+    click.option(
+        "--data",
+        metavar="NAME|DIR",
+        help="Data set, as `gradsim-offline list` shows them, or a directory of your own files.  [default: demo]",
+    ),
     click.option(
         "--data-dir",
         type=click.Path(path_type=Path),

@@ -46,8 +46,7 @@ _OWN: list[click.Parameter] = [
 _DATA = click.Option(
     ["--data"],
     metavar="NAME|DIR",
-    help="Data set; with --bundle or --url, where it must be named, also a directory of your own files.  "
-    "[default: demo]",
+    help="Data set, or a directory of your own files; with --bundle or --url it must be named.  [default: demo]",
 )
 
 

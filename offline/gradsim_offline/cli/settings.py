@@ -21,13 +21,19 @@ _NAMES = 34  # characters of the column of names, at least
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one, to see that it is understood."
 )
 @click.option("--measure", metavar="NAME", help="Show the settings of this similarity measure, too.")
+@click.option("--data", metavar="NAME", help="Show the settings of this data set, too.")
 @click.option("--strategy", metavar="NAME", help="Show the settings of this training strategy, too.")
-def command(recipe: str | None, assignments: tuple[str, ...], measure: str | None, strategy: str | None) -> None:
+def command(
+    recipe: str | None, assignments: tuple[str, ...], measure: str | None, strategy: str | None, data: str | None
+) -> None:
     found = resolve(recipe or "mini", {}, assignments)
     rows = [list(_rows(found, ""))]
     if measure is not None:
         given = found.similarity if measure == found.measure else {}
         rows.append(_option_rows("similarity/measures", measure, given, "similarity."))
+    if data is not None:
+        given = found.data_options if data == found.data else {}
+        rows.append(_option_rows("datasets/sources", data, given, "data_options."))
     if strategy is not None:
         given = found.training.strategy_options if strategy == found.training.strategy else {}
         rows.append(_option_rows("training/strategies", strategy, given, "training.strategy_options."))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Settings
+from gradsim_offline.datasets import loading as data_sources
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
@@ -72,6 +73,8 @@ def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequenc
     values = _recipe(recipe, given)
     for name, value in given.items():
         _put(values, name, value)
+    if values.get("data"):
+        values["data"], values["data_dir"] = _named(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -107,14 +110,20 @@ def _recipe(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     file = name is not None and name.endswith(".toml")
     own = read_recipe(str(name)) if file else {}
     used = {"data": "demo", "model": "mini", "data_dir": None} | own | dict(given)
-    folder = Path(str(used["data_dir"])) if used["data_dir"] else None
-    values = read_recipe(name if name and not file else default_recipe(str(used["data"]), str(used["model"]), folder))
+    data, folder = _named(used)
+    values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             values[key] |= value
         else:
             values[key] = value
     return values
+
+
+def _named(values: Mapping[str, Any]) -> tuple[str, Path | None]:
+    """Return data set and directory that settings name; a directory may stand in place of the data set."""
+    folder = values.get("data_dir")
+    return data_sources.named(str(values["data"]), Path(str(folder)) if folder else None)
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -209,6 +209,9 @@ class Settings(Section):
 
     data: str = Field("demo", description="see `gradsim-offline list datasets`")
     data_dir: Path | None = Field(None, description="where its files lie; none: the data set's own rule")
+    data_options: dict[str, Any] = Field(
+        {}, description="the data set's own settings; `settings --data NAME` shows them"
+    )
     languages: list[str] | None = Field(None, description="codes; none: all")
     model: str = Field("mini", description="mini, a Hugging Face name, or a directory")
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def adapt_encoders(
     members = {} if groups is None else read_members(groups)
     if Path(model).resolve() in [(out / name).resolve() for name in members or [ALL]]:
         raise SettingsError(f"--out {out} would overwrite the encoder that it starts from, {model}; choose another")
-    texts = _texts(source, members, settings.held_out, seed, groups)
+    texts = _texts(source, members, settings.held_out, seed, groups, progress.note)
     run = Run(out, progress)
     adapted = {}
     with run.locked():
@@ -161,7 +161,12 @@ _TIMES = ("before", "after")
 
 
 def _texts(
-    source: Source, members: Mapping[str, Sequence[str]], held_out: int, seed: int, groups: Path | None
+    source: Source,
+    members: Mapping[str, Sequence[str]],
+    held_out: int,
+    seed: int,
+    groups: Path | None,
+    say: Callable[[str], None],
 ) -> Unlabelled:
     """Read the texts that are needed: with groups, those of their members.
 
@@ -170,9 +175,9 @@ def _texts(
     """
     needed = sorted({code for languages in members.values() for code in languages})
     if not needed:
-        return source.read(held_out, seed)
+        return source.read(held_out, seed, say)
     try:
-        return replace(source, languages=needed).read(held_out, seed)
+        return replace(source, languages=needed).read(held_out, seed, say)
     except DataError as error:
         raise DataError(f"{error} (read were the languages of --groups {groups})") from error
 

@@ -14,6 +14,7 @@ from gradsim_offline.core.run_directory import Run, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
+from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments import variants
 from gradsim_offline.experiments.cells import Cell, SeedCells
 from gradsim_offline.experiments.comparison import summarise
@@ -112,8 +113,7 @@ def run_methods(
     if seeds < 1:
         raise SettingsError(f"--seeds {seeds}: it takes at least one")
     dataset = load_data(settings)
-    for note in dataset.notes:
-        progress.note(note)
+    announce(dataset, progress)
     if len(dataset.languages) < 2:
         raise DataError(f"{dataset.name}: a comparison of groupings needs at least two languages")
     if not any(count for split in ("dev", "test") for count in dataset.counts(split).values()):

@@ -14,6 +14,8 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import Run
 from gradsim_offline.core.settings import Settings
+from gradsim_offline.datasets import loading as data_sources
+from gradsim_offline.datasets.summary import announce
 from gradsim_offline.pipeline.packaging import Packing
 from gradsim_offline.pipeline.stages import Workshop
 
@@ -59,8 +61,7 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
     """
     dataset = load_data(settings)
     run = Run(out, progress)
-    for note in dataset.notes:
-        progress.note(note)
+    announce(dataset, progress)
     with run.locked():
         work = Workshop(settings, dataset, plugins.load("tasks", dataset.task), run)
         work.check()
@@ -77,5 +78,4 @@ def load_data(settings: Settings) -> Dataset:
     Raises:
         GradsimError: It is unknown, cannot be found, or is not as it should be.
     """
-    dataset: Dataset = plugins.load("datasets/sources", settings.data).load(settings.data_dir, settings.languages)
-    return dataset
+    return data_sources.load(settings.data, settings.data_dir, settings.languages, settings.data_options)

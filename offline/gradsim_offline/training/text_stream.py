@@ -115,7 +115,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Go through a file: where each line starts, and its bytes.
 
     Raises:
-        DataError: It is not UTF-8.
+        DataError: It is not UTF-8, or it has carriage returns in place of line feeds.
     """
     start = 0
     with path.open("rb") as stream:
@@ -127,6 +127,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     f"{path}, line {number}: not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8, "
                     "one text a line"
                 ) from error
+            if number == 1 and b"\r" in line.strip(b"\r\n") and not line.endswith(b"\n"):
+                raise DataError(f"{path}: its lines end in carriage returns alone; save the file with line feeds")
             marked = len(_MARK) if number == 1 and line.startswith(_MARK) else 0
             yield start + marked, line[marked:]
             start += len(line)

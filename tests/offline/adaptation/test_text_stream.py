@@ -64,6 +64,9 @@ def test_what_is_refused(folder, tmp_path):
     (folder / "yor.txt").write_bytes("one\ntwo \u1eb9\n".encode() + "x\u00e9\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"yor.txt, line 3: not UTF-8 \(byte 2 of the line\)"):
         folder_texts(folder)
+    (folder / "yor.txt").write_bytes(b"one\rtwo\r")
+    with pytest.raises(DataError, match=r"yor.txt: its lines end in carriage returns alone"):
+        folder_texts(folder)
     (folder / "yor.txt").unlink()
     (folder / "tur.txt").write_text("iki\n")
     with pytest.raises(DataError, match="are the same language, tur"):

@@ -90,7 +90,7 @@ def _read_directory(directory: Path, code: str) -> dict[Split, Sequence[Example]
         path = directory / code / f"{split}.tsv"
         if not path.is_file():
             raise DataError(f"afrisenti: {path} is missing; expected <lang>/train.tsv, dev.tsv and test.tsv")
-        found[split] = read_table(path, LABELS)
+        found[split] = read_table(path, LABELS, literal=True)
     return found
 
 

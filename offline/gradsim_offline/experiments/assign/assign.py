@@ -78,6 +78,8 @@ def assign(
     known = known_texts(manifest, data, data=known_data, directory=known_directory, force=force) if add else None
     task, where = plugins.load("tasks", manifest.task), resolve_device(device)
     progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
+    for note in new.notes:
+        progress.note(note)
     evidence = find_evidence(bundle, new, code, task=task, seed=seed, device=where, by=by)
     show_evidence(evidence, console)
     content = evidence.content()

@@ -13,6 +13,7 @@ from gradsim_offline.core.run_directory import Run, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
+from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.few_shot.drawings import FIGURES, drawings
 from gradsim_offline.experiments.few_shot.page import page
 from gradsim_offline.experiments.few_shot.plan import Plan, SecondStep, make_plan
@@ -84,8 +85,7 @@ def few_shot(
         heatmap_shots=heatmap_shots,
     )
     scored(dataset, plan.languages)  # says now which languages cannot be scored
-    for note in dataset.notes:
-        progress.note(note)
+    announce(dataset, progress)
     if not dataset.split(plan.source, "dev"):
         progress.note(f"{plan.source} has no dev texts: of each training the last epoch is kept")
     run = Run(out, progress)

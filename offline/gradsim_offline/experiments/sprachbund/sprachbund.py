@@ -95,7 +95,7 @@ def sprachbunds(
     where = resolve_device(device)
     check_there(model)
     found = plugins.load("training/encoders", "pretrained").find(model)
-    texts = source.read_all()
+    texts = source.read_all(progress.note)
     languages = tuple(texts)
     check_count(languages, groups)
     run = Run(out, progress)

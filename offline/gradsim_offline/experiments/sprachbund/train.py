@@ -20,6 +20,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import Run, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
+from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.adapt_encoders import read_members
 from gradsim_offline.experiments.sprachbund.results import PLAIN, STARTS, summarise
 from gradsim_offline.grouping.result import folder_name
@@ -98,6 +99,7 @@ def train_clusters(
         )
     check_there(settings.model)
     dataset = load_data(settings)
+    announce(dataset, progress)
     clusters = read_clusters(groups, adapted, dataset)
     split = _judging_split(dataset)
     for word in on:
