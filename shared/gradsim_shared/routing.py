@@ -111,7 +111,7 @@ class Router:
             RequestError: ``unsupported_language``, under the policy ``reject``.
         """
         policy = policy or self._settings.policy
-        letters = scripts_of(identifier_text(text))
+        letters = scripts_of(identifier_text(text, self._settings.normalisation))
         readable = not self._scripts.isdisjoint(letters)
         doubt = self._doubt(letters.total(), readable, identification)
         by_group = self._by_group(identification.probabilities) if readable else {}

@@ -63,7 +63,7 @@ def sentences(language: str) -> list[tuple[str, str]]:
     ]
 
 
-def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5) -> Path:
+def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5, normalisation: int = 0) -> Path:
     """Write the bundle into ``directory`` and return it."""
     directory.mkdir(parents=True)
     spoken = [(code, text) for code in SERVED_BY for text, _ in sentences(code)]
@@ -71,7 +71,7 @@ def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5) -> Pat
     (directory / "similarity.json").write_text(json.dumps({"languages": sorted(SERVED_BY)}), encoding="utf-8")
     for group in MEMBERS:
         _group(directory / "groups" / group, group)
-    write_manifest(directory, name=name, threshold=threshold)
+    write_manifest(directory, name=name, threshold=threshold, normalisation=normalisation)
     return directory
 
 
@@ -84,6 +84,7 @@ def write_manifest(
     labels: Sequence[str] = LABELS,
     metric: str = "weighted_f1",
     segmentation: str = "none",
+    normalisation: int = 0,
     served_by: Mapping[str, str] = SERVED_BY,
     members: Mapping[str, Sequence[str]] = MEMBERS,
 ) -> None:
@@ -97,6 +98,7 @@ def write_manifest(
         labels=list(labels),
         metric=metric,
         segmentation=segmentation,
+        normalisation=normalisation,
         maximum_length=64,
         languages=[
             Language(
@@ -131,7 +133,9 @@ def write_manifest(
         ],
         similarity=Similarity(measure="given"),
         grouping=Grouping(solver="exact", singleton_score="self", score=1.6, bound=1.6, proven=True),
-        identifier=Identifier(labels={f"__label__{code}": code for code in served_by}, threshold=threshold),
+        identifier=Identifier(
+            labels={f"__label__{code}": code for code in served_by}, threshold=threshold, normalisation=normalisation
+        ),
         fallback=Fallback(group="g0"),
         provenance=Provenance(
             created="2025-01-01T00:00:00Z", data="tiny", data_fingerprint="0" * 64, model="bag", seed=1, versions={}

@@ -23,6 +23,7 @@ from gradsim_offline.training.ensemble import Ensemble
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
+from gradsim_shared.normalisation import NEWEST
 
 TOKENIZER_FILE = "tokenizer.json"
 RESULT = "export.json"
@@ -36,6 +37,7 @@ class Terms:
     labels: Sequence[str]
     maximum_length: int
     segmentation: str = "none"
+    normalisation: int = NEWEST
 
 
 def export_group(

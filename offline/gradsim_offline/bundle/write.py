@@ -26,6 +26,7 @@ from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_model import served_precision
+from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import (
     MANIFEST_FILE,
     Baseline,
@@ -38,6 +39,7 @@ from gradsim_shared.manifest import (
     Scores,
     Similarity,
 )
+from gradsim_shared.normalisation import NEWEST
 from gradsim_shared.scripts import main_scripts
 
 REPORT_FILE = "report/index.html"
@@ -71,13 +73,14 @@ def draft_manifest(
         labels=list(dataset.labels),
         metric=metric,
         segmentation=segmentation,
+        normalisation=NEWEST,
         maximum_length=settings.maximum_length,
         languages=[
             Language(
                 code=code,
                 name=codes.name(code),
                 aliases=_aliases(dataset, code),
-                scripts=list(main_scripts(example.text for example in dataset.split(code, "train"))),
+                scripts=list(main_scripts(identifier_text(example.text) for example in dataset.split(code, "train"))),
                 group=server[code].id,
                 collective_similarity={
                     group.id: group.collective_similarity[code] for group in groups.groups if code in group.members

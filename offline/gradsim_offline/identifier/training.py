@@ -19,6 +19,7 @@ from gradsim_shared.errors import DataError, ModelError
 from gradsim_shared.identification import LanguageIdentifier, open_identifier
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest_identifier import Identifier, Policy
+from gradsim_shared.normalisation import NEWEST
 
 MODEL_FILE = "identifier.ftz"
 RESULT = "identifier.json"
@@ -98,6 +99,7 @@ def train_identifier(
         directory / RESULT,
         {
             "labels": labels,
+            "normalisation": NEWEST,
             "temperature": temperature,
             "minimum_letters": minimum_letters(lambda texts: accuracies(identifier, texts), judged),
             "profiles": fitted.profiles.model_dump(),

@@ -37,6 +37,12 @@ def test_any_text_in_any_number_of_files(tmp_path_factory, texts, ending, cut):
     assert everything(found) == everything(Listed(usable))
 
 
+def test_texts_are_normalised_and_those_of_which_nothing_is_left_are_left_out(tmp_path):
+    lines = ["\u200fIna\u00adkwana \u2003 Kano\u200b", "\u200b\u200e", "sai\u00a0anjima"]
+    (tmp_path / "a.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert everything(Streamed([tmp_path / "a.txt"])) == ["Inakwana Kano", "sai anjima"] == everything(Listed(lines))
+
+
 def _encodes(text):
     return not any("\ud800" <= character <= "\udfff" for character in text)
 

@@ -25,6 +25,7 @@ from gradsim_offline.experiments.assign.scoring import score_again
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import Assigned, Language, Manifest
 from gradsim_shared.nearest import unknown
 from gradsim_shared.scripts import main_scripts
@@ -154,7 +155,7 @@ def _language(
         code=code,
         name=evidence.name,
         aliases=[alias for alias in aliases if alias not in taken],
-        scripts=list(main_scripts(example.text for example in new.split(code, "train"))),
+        scripts=list(main_scripts(identifier_text(example.text) for example in new.split(code, "train"))),
         group=group,
         collective_similarity={one.id: one.similarity for one in evidence.groups},
         counts={split: new.counts(split)[code] for split in ("train", "dev", "test")},

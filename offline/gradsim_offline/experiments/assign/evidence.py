@@ -228,7 +228,7 @@ def _gradients(
     directory = bundle.path(entry.directory)
     tokenizer, pad_id = load_tokenizer(directory, maximum_length=bundle.manifest.maximum_length)
     model = task.load_model(directory, labels)
-    reader = task.decoder.Reader(tokenizer, bundle.manifest.maximum_length)
+    reader = task.decoder.Reader(tokenizer, bundle.manifest.maximum_length, normalisation=bundle.manifest.normalisation)
     rows = task.encode(reader, examples, labels, language=0, seed=seed)
     units = np.array([row.units for row in rows])[:, None]
     own = example_gradients(model, rows, pad_id, task=task, device=device).double().numpy()

@@ -98,5 +98,12 @@ def _joint_answers(bundle: Bundle, inputs: Sequence[Text], *, task: ModuleType, 
     manifest = bundle.manifest
     assert manifest.assignment is not None  # the evidence was measured with it
     directory = bundle.path(manifest.assignment.directory)
-    model = open_trained(directory, manifest.labels, task=task, maximum_length=manifest.maximum_length, device=device)
+    model = open_trained(
+        directory,
+        manifest.labels,
+        task=task,
+        maximum_length=manifest.maximum_length,
+        device=device,
+        normalisation=manifest.normalisation,
+    )
     return model.answers(inputs)
