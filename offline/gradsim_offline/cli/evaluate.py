@@ -73,6 +73,7 @@ def _score(
 ) -> None:
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.core.run_directory import write_json
+    from gradsim_offline.disk import full_disk_said
     from gradsim_offline.experiments.evaluate.evaluate import evaluate
     from gradsim_offline.experiments.evaluate.table import show
 
@@ -82,7 +83,8 @@ def _score(
     found = evaluate(data=data, data_dir=data_dir, languages=codes, progress=Progress(quiet=quiet), **asked)
     show(found)
     if json_file is not None:
-        write_json(json_file, found)
+        with full_disk_said(json_file.parent):
+            write_json(json_file, found)
 
 
 def _given(name: str) -> bool:

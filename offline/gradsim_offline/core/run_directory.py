@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.disk import full_disk_said
 from gradsim_shared.errors import SettingsError
 
 RECORD = "stage.json"
@@ -48,9 +49,10 @@ class Run:
 
         Raises:
             SettingsError: Another build is at work in it.
+            GradsimError: Its disk is full.
         """
         try:
-            with FileLock(self.directory / LOCK, timeout=0):
+            with full_disk_said(self.directory), FileLock(self.directory / LOCK, timeout=0):
                 yield
         except Timeout as error:
             raise SettingsError(

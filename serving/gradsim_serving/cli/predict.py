@@ -81,7 +81,7 @@ def command(
         read_manifest(bundle)  # the common mistakes, before heavy imports
         from gradsim_serving.cli._in_process import InProcess
 
-        answer = InProcess(bundle, threads, policy, provider)
+        answer = opened.enter_context(InProcess(bundle, threads, policy, provider))
         if language is not None:
             answer.require_language(language)  # a wrong code is one error, not one for each line
         out = opened.enter_context(_opened(target, "wb", "--output"))

@@ -183,17 +183,18 @@ class Engine:
         self.close()
         if self._desk is not None and not await self._desk.empty(seconds):
             self._desk.close()
+        await asyncio.to_thread(self.end, LAST_BATCH_SECONDS)
+
+    def end(self, seconds: float | None = None) -> None:
+        """Finish what has come, for so many seconds at most: Python aborts at its end while a thread is in a model."""
+        self.close()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-        await asyncio.to_thread(self._join)
-
-    def _join(self) -> None:
-        """Wait for the batches that still run: Python ends with an abort while one of its threads is inside a model."""
-        limit = time.monotonic() + LAST_BATCH_SECONDS
+        limit = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(0.0, limit - time.monotonic()))
+                thread.join(None if limit is None else max(0.0, limit - time.monotonic()))
 
     def _ready(self, endpoint: str) -> Served:
         if self._closing:

@@ -78,7 +78,8 @@ class Running:
                 return
             half = len(texts) // 2
             for part in (texts[:half], texts[half:]):
-                self._run(batch, part, finished)
+                if _wanted(part):  # with the first guilty text its request is over
+                    self._run(batch, part, finished)
             return
         self._finish(batch, ready, answers, labels, finished)
         done = time.perf_counter()
