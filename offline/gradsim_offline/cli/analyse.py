@@ -44,8 +44,8 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the results are.")
 def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -> None:  # noqa: ANN401 - click's own
+    from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
-    from gradsim_offline.disk import full_disk_said
     from gradsim_offline.experiments.analyse.analyse import analyse
     from gradsim_offline.experiments.analyse.materials import Request
     from gradsim_offline.experiments.analyse.presenting import tables

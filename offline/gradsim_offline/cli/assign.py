@@ -42,8 +42,8 @@ bundle was built from are read again.
 def command(quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
     from rich.console import Console
 
+    from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
-    from gradsim_offline.disk import full_disk_said
     from gradsim_offline.experiments.assign.assign import assign
 
     written = options["json"].parent if options["json"] and not options["add"] else options["out"]

@@ -71,9 +71,9 @@ def _score(
     json_file: Path | None,
     **asked: Any,  # noqa: ANN401
 ) -> None:
+    from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.core.run_directory import write_json
-    from gradsim_offline.disk import full_disk_said
     from gradsim_offline.experiments.evaluate.evaluate import evaluate
     from gradsim_offline.experiments.evaluate.table import show
 

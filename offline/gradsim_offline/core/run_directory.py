@@ -14,8 +14,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from gradsim_offline.core.disk import full_disk_said
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.disk import full_disk_said
 from gradsim_shared.errors import SettingsError
 
 RECORD = "stage.json"

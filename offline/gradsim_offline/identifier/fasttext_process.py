@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.disk import require_space
+from gradsim_offline.core.disk import require_space
 
 _ZEROED = {"MALLOC_PERTURB_": "255"}  # glibc: allocated memory is filled with the complement of this byte, zero
 
