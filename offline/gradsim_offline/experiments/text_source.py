@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.source import load_source
 from gradsim_offline.training.text_folders import Unlabelled, data_texts, folder_texts, hold_out, train_texts
 from gradsim_offline.training.text_stream import Texts
 from gradsim_shared.errors import SettingsError
@@ -62,5 +62,4 @@ class Source:
         return train_texts(self._dataset()) if self.text is None else folder_texts(self.text, self.languages)
 
     def _dataset(self) -> Dataset:
-        dataset: Dataset = plugins.load("datasets/sources", str(self.data)).load(self.data_dir, self.languages)
-        return dataset
+        return load_source(str(self.data)).load(self.data_dir, self.languages)

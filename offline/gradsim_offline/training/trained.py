@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.batching import pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
+from gradsim_offline.training.task import Task
 from gradsim_shared.decoding import Logits, Reading, Text
 
 _BATCH = 64
@@ -76,7 +76,7 @@ class TrainedModel:
 
 
 def open_trained(
-    path: str | Path, labels: Sequence[str], *, task: ModuleType, maximum_length: int, device: torch.device
+    path: str | Path, labels: Sequence[str], *, task: Task, maximum_length: int, device: torch.device
 ) -> TrainedModel:
     """Load a trained model, or all models of an ensemble, with the tokenizer.
 

@@ -9,6 +9,7 @@ from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import SPLITS, AnyExample, Dataset, Example, Split
 from gradsim_offline.datasets import tagged as _tagged
 from gradsim_offline.datasets import token_files as _token_files
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError
 from gradsim_shared.nearest import unknown
@@ -181,3 +182,6 @@ def _files(directory: Path) -> dict[Split, Path]:
     if "train" not in found:
         raise DataError(f"{directory}: no train split; expected train.tsv, train.csv or train.jsonl, or train.conll")
     return found
+
+
+PLUGIN = DatasetSource(load, TASK, task_in=task_in)

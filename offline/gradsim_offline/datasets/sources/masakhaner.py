@@ -11,6 +11,7 @@ from gradsim_offline.datasets import bio as _bio
 from gradsim_offline.datasets.conll import read_conll
 from gradsim_offline.datasets.folders import choose, language_folders, other_names, source_folder, split_files
 from gradsim_offline.datasets.hub import Hub, hub_dataset
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_shared.errors import DataError
 
@@ -66,3 +67,6 @@ def _read(path: Path) -> list[Sentence]:
         replace(sentence, words=tuple('"' if word == _FOUR else word for word in sentence.words))
         for sentence in read_conll(path)
     ]
+
+
+PLUGIN = DatasetSource(load, TASK)

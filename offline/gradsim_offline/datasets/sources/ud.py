@@ -8,6 +8,7 @@ from pathlib import Path
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.datasets.conllu import read_conllu
 from gradsim_offline.datasets.folders import choose, language_folders, other_names, source_folder, split_files
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_offline.datasets.treebanks import Treebanks, files_of, find_treebanks, of_languages, short_codes, usable
 from gradsim_shared.errors import DataError
@@ -73,3 +74,6 @@ def _from_release(directory: Path, treebanks: Treebanks, languages: Sequence[str
 
 def _read_all(paths: Sequence[Path]) -> list[Sentence]:
     return [sentence for path in paths for sentence in read_conllu(path)]
+
+
+PLUGIN = DatasetSource(load, TASK)

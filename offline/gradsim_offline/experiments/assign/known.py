@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
+from gradsim_offline.datasets.source import load_source
 from gradsim_offline.experiments.assign.examples import read_examples
 from gradsim_shared.errors import DataError, GradsimError
 from gradsim_shared.manifest import Language, Manifest
@@ -31,7 +31,7 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
     name = data or str(manifest.provenance.settings.get("data", manifest.provenance.data))
     why = f"the language identifier of {manifest.title} is trained again on all its languages"
     try:
-        found: Dataset = plugins.load("datasets/sources", name).load(directory, trained)
+        found = load_source(name).load(directory, trained)
     except GradsimError as error:
         raise DataError(f"{why}, and their texts cannot be read: {error} So {_WAY}") from error
     if found.fingerprint() != manifest.provenance.data_fingerprint and not force:

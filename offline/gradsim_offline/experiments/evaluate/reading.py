@@ -10,6 +10,7 @@ from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import SPLITS, Dataset, Example, Split, TaggedSentence
 from gradsim_offline.datasets import tagged as _tagged
 from gradsim_offline.datasets import token_files as _token_files
+from gradsim_offline.datasets.source import load_source
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError, SettingsError
@@ -30,14 +31,14 @@ def read_split(data: str, data_dir: Path | None, languages: Sequence[str] | None
         DataError: It cannot be found, is not as it should be, or holds no example of the split.
         SettingsError: There is no data set of that name.
     """
-    if data not in plugins.names("datasets/sources") and Path(data).is_dir():
+    if data not in plugins.names("datasets") and Path(data).is_dir():
         if data_dir is not None:
             raise SettingsError(f"--data {data} is a directory; leave out --data-dir, or name a data set with --data")
         data, data_dir = FILES, Path(data)
-    if plugins.check("datasets/sources", data) == FILES:
+    if plugins.check("datasets", data) == FILES:
         dataset = _read_files(data_dir, languages, split)
     else:
-        dataset = plugins.load("datasets/sources", data).load(data_dir, languages)
+        dataset = load_source(data).load(data_dir, languages)
     if not any(dataset.counts(split).values()):
         there = [f"{count} of {name}" for name in SPLITS if (count := sum(dataset.counts(name).values()))]
         raise DataError(f"{dataset.name} holds no {split} texts" + (f"; it holds {', '.join(there)}" if there else ""))
