@@ -130,7 +130,9 @@ class MakeReader(Protocol):
 class Decoder(Protocol):
     """What a file of ``gradsim_shared/decode`` offers."""
 
-    Reader: MakeReader
+    @property
+    def Reader(self) -> MakeReader:  # noqa: N802 - a class
+        """Make a reader."""
 
     def route_name(self, labels: Sequence[str]) -> str:
         """Return the name of the task's endpoint, such as ``sentiment``."""

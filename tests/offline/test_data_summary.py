@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from gradsim_offline.cli import cli
 from gradsim_offline.core.dataset import Dataset, Example
-from gradsim_offline.core.recipes import resolve
 from gradsim_offline.datasets.summary import lines
+from gradsim_offline.pipeline.recipes import resolve
 from gradsim_shared.errors import SettingsError
 
 

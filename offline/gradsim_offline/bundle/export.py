@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.ensemble import Ensemble
+from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
@@ -46,7 +46,7 @@ def export_group(
     model_directory: Path,
     directory: Path,
     *,
-    task: ModuleType,
+    task: Task,
     maximum_length: int,
     tolerance: float,
     most_texts: int,

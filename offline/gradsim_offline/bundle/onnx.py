@@ -9,13 +9,13 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from gradsim_offline.bundle.ensemble_graph import merge
 from gradsim_offline.training.ensemble import Ensemble
+from gradsim_offline.training.task import Task
 from gradsim_shared.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MODEL_FILE = "model.onnx"
 OPSET = 18
 
 
-def export(model: nn.Module, path: Path, *, task: ModuleType) -> list[str]:
+def export(model: nn.Module, path: Path, *, task: Task) -> list[str]:
     """Write ``model``, or an ensemble as one graph, to ``path`` and return the names of its inputs, in order.
 
     Raises:
@@ -41,7 +41,7 @@ def export(model: nn.Module, path: Path, *, task: ModuleType) -> list[str]:
     return [entry.name for entry in graph.graph.input]
 
 
-def _graph(model: nn.Module, task: ModuleType) -> ModelProto:
+def _graph(model: nn.Module, task: Task) -> ModelProto:
     """Return a model as an ONNX graph."""
     import onnx
     from optimum.exporters.onnx import export as export_with_optimum
@@ -56,7 +56,7 @@ def _graph(model: nn.Module, task: ModuleType) -> ModelProto:
         return onnx.load(str(draft))  # one file, also where the exporter split it
 
 
-def _configuration(model: nn.Module, task: ModuleType) -> object:
+def _configuration(model: nn.Module, task: Task) -> object:
     """Return optimum's export configuration of an architecture: its own, or ours for mini."""
     from optimum.exporters.tasks import TasksManager
 
@@ -64,9 +64,9 @@ def _configuration(model: nn.Module, task: ModuleType) -> object:
     from gradsim_offline.models.mini import MiniConfig
 
     if isinstance(model.config, MiniConfig):
-        return MiniOnnxConfig(model.config, task=task.EXPORT_TASK)
+        return MiniOnnxConfig(model.config, task=task.export_task)
     make = TasksManager.get_exporter_config_constructor(
-        "onnx", model=model, task=task.EXPORT_TASK, library_name="transformers"
+        "onnx", model=model, task=task.export_task, library_name="transformers"
     )
     return make(model.config)
 

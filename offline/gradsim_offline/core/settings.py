@@ -1,4 +1,4 @@
-"""The settings of a build, section by section: defaults, meanings, limits; ``recipes.py`` puts them together."""
+"""The settings of a build, section by section: defaults, meanings, limits; ``pipeline/recipes.py`` reads them."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Training(Schedule):
 
     @model_validator(mode="after")
     def _known_strategy(self) -> Training:
-        plugins.check("training/strategies", self.strategy)
+        plugins.check("strategies", self.strategy)
         if self.strategy != "mixed" or self.strategy_options:  # else torch need not be loaded
-            plugins.options("training/strategies", self.strategy, self.strategy_options)
+            plugins.options("strategies", self.strategy, self.strategy_options)
         return self
 
 

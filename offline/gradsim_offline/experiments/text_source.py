@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.datasets import loading as data_sources
 from gradsim_offline.datasets.folders import unread_note
+from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.training.text_folders import Unlabelled, data_texts, folder_texts, hold_out, train_texts, unread
 from gradsim_offline.training.text_stream import Texts
 from gradsim_shared.errors import SettingsError
@@ -74,7 +74,7 @@ class Source:
         return found
 
     def _dataset(self, say: Callable[[str], None]) -> Dataset:
-        dataset = data_sources.load(str(self.data), self.data_dir, self.languages)
+        dataset = load_dataset(str(self.data), self.data_dir, self.languages)
         for note in dataset.notes:
             say(note)
         return dataset

@@ -8,15 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
-from gradsim_offline.core.run_directory import WORK, Done, Run, write_json
+from gradsim_offline.core.run_directory import WORK, RunDirectory, StageResult, write_json
 from gradsim_offline.core.settings import Schedule, Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
+from gradsim_offline.training.context import TrainingContext
+from gradsim_offline.training.encoders import pretrained
+from gradsim_offline.training.task import Task
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
@@ -31,7 +32,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Trainer:
+class ModelStore:
     """Settings, data and run directory, and the trainings as stages.
 
     Attributes:
@@ -43,8 +44,8 @@ class Trainer:
 
     settings: Settings
     dataset: Dataset
-    task: ModuleType
-    run: Run
+    task: Task
+    run: RunDirectory
 
     @cached_property
     def common(self) -> dict[str, Any]:
@@ -84,9 +85,9 @@ class Trainer:
     def _starting_encoder(self) -> Encoder:
         settings = self.settings
         if settings.model != "mini":
-            found = plugins.load("training/encoders", "pretrained").find(settings.model)
+            found = pretrained.find(settings.model)
             return Encoder(settings.model, found)
-        mini = plugins.load("training/encoders", "mini")
+        from gradsim_offline.training.encoders import mini
 
         def make(directory: Path) -> None:
             mini.make(
@@ -139,11 +140,11 @@ class Trainer:
         shutil.copyfile(place / ADAPTED, directory / ADAPTED)
         return Encoder(str(place), encoder.digest)
 
-    def joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
+    def joint_model(self, measure: Path, encoder: Encoder) -> StageResult | None:
         """Return the model that a measure's joint run left, if it was trained as the multilingual model would be."""
         return self._joint_model(measure, encoder) if self.settings.training.ensemble == 1 else None
 
-    def _joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
+    def _joint_model(self, measure: Path, encoder: Encoder) -> StageResult | None:
         """Return that model, if it was trained as the multilingual one's first would be."""
         if self.settings.adapting.mode == "tapt-group":
             return None  # it started from the encoder as it is
@@ -159,9 +160,9 @@ class Trainer:
         start = {**self.common, "encoder": encoder.digest}
         same = all(inputs.get(name) == value for name, value in start.items())
         is_there = (measure / "training.json").is_file()
-        return Done(measure, digest) if is_there and alike and same else None
+        return StageResult(measure, digest) if is_there and alike and same else None
 
-    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
+    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:
         """Train the model of these members, or its ensemble, judged on what it serves; or find that it was trained."""
         name = f"train/{self._folder(members, served)}"
 
@@ -179,7 +180,7 @@ class Trainer:
                 directory,
                 settings=self.settings.training,
                 fraction=self.settings.training.fraction,
-                **self.arguments(start, name),
+                context=self.context(start, name),
             )
 
         inputs = self.training_inputs(encoder, members, served)
@@ -204,13 +205,13 @@ class Trainer:
             return True
 
         fine_tune_ensemble(
+            self.dataset,
+            members,
+            served,
             directory,
+            context=self.context(start, stage),
             settings=self.settings.training,
             first=first,
-            dataset=self.dataset,
-            members=members,
-            served=served,
-            **self.arguments(start, stage),
         )
 
     def training_inputs(self, encoder: Encoder, members: Sequence[str], served: Sequence[str]) -> dict[str, Any]:
@@ -235,17 +236,17 @@ class Trainer:
         everything = self.dataset.languages
         return "multilingual" if tuple(members) == tuple(served) == everything else folder_name(members, served)
 
-    def arguments(self, encoder: Encoder, stage: str) -> dict[str, Any]:
-        """Return the arguments that every training takes; ``stage`` names it in the log."""
-        return {
-            "task": self.task,
-            "encoder": encoder.path,
-            "maximum_length": self.settings.maximum_length,
-            "seed": self.settings.seed,
-            "device": self.device,
-            "progress": self.run.progress,
-            "log": self.log(stage),
-        }
+    def context(self, encoder: Encoder, stage: str) -> TrainingContext:
+        """Return what every training takes; ``stage`` names it in the log."""
+        return TrainingContext(
+            task=self.task,
+            encoder=encoder.path,
+            maximum_length=self.settings.maximum_length,
+            seed=self.settings.seed,
+            device=self.device,
+            progress=self.run.progress,
+            log=self.log(stage),
+        )
 
     def texts(self, split: Split) -> dict[str, list[str]]:
         """Return all texts of a split, by language."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.batching import pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
+from gradsim_offline.training.task import Task
 from gradsim_shared.decoding import Logits, Reading, Text
 from gradsim_shared.normalisation import NEWEST
 
@@ -80,7 +80,7 @@ def open_trained(
     path: str | Path,
     labels: Sequence[str],
     *,
-    task: ModuleType,
+    task: Task,
     maximum_length: int,
     device: torch.device,
     normalisation: int = NEWEST,

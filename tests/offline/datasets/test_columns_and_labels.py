@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gradsim_offline.core.dataset import Example
-from gradsim_offline.datasets import loading as data_sources
+from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.datasets.sources import files
 from gradsim_shared.errors import DataError, SettingsError
 
@@ -58,7 +58,7 @@ def test_capitals_and_spaces_in_the_header_make_no_difference(put, columns):
 def test_columns_of_other_names_are_read_where_they_are_named(put):
     directory = put([("x", text, label) for text, label in ROWS], ("text", "review", "Category"))
     options = {"text_column": "Review", "label_column": "Category"}
-    assert data_sources.load("files", directory, None, options).split("eng", "train") == READ
+    assert load_dataset("files", directory, None, options).split("eng", "train") == READ
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,6 @@ def test_columns_that_differ_in_spelling_only_are_not_chosen_from(put):
 
 def test_settings_that_the_data_set_has_not(put):
     with pytest.raises(SettingsError, match="the data set demo has no settings, not text_column"):
-        data_sources.load("demo", None, None, {"text_column": "x"})
+        load_dataset("demo", None, None, {"text_column": "x"})
     with pytest.raises(SettingsError, match=r"data_options\.tag_column: the files are for text_classification"):
-        data_sources.load("files", put(ROWS), None, {"tag_column": 2})
+        load_dataset("files", put(ROWS), None, {"tag_column": 2})

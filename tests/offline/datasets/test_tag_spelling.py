@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradsim_offline.datasets import loading as data_sources
+from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.experiments.evaluate.reading import read_split
 from gradsim_shared.errors import DataError, SettingsError
@@ -83,7 +83,7 @@ CONLL_2003 = ("-DOCSTART- -X- -X- O", "", "Ann NNP B-NP B-PER", "lives VBZ B-VP 
 
 @pytest.mark.parametrize("options", [{"word_column": 1, "tag_column": 4}, {"tag_column": -1}, {"word_column": 1}])
 def test_columns_of_conll_2003(put, options):
-    found = data_sources.load("files", put(lines=CONLL_2003), None, options)
+    found = load_dataset("files", put(lines=CONLL_2003), None, options)
     assert [(one.words, one.tags) for one in found.split("eng", "train")] == [
         (("Ann", "lives"), ("B-PER", "O")),
         (("York",), ("B-LOC",)),
@@ -94,6 +94,6 @@ def test_more_columns_than_two_name_the_settings(put):
     with pytest.raises(DataError, match=r"train\.conll:3: 4 fields; .* --set data_options\.tag_column=4"):
         files.load(put(lines=CONLL_2003))
     with pytest.raises(DataError, match=r"train\.conll:3: 4 fields; tag_column is 5"):
-        data_sources.load("files", put(lines=CONLL_2003), None, {"tag_column": 5})
+        load_dataset("files", put(lines=CONLL_2003), None, {"tag_column": 5})
     with pytest.raises(SettingsError, match="columns are counted from 1"):
-        data_sources.load("files", put(lines=CONLL_2003), None, {"tag_column": 0})
+        load_dataset("files", put(lines=CONLL_2003), None, {"tag_column": 0})

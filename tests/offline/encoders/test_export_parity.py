@@ -43,7 +43,7 @@ def trained(request, small, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(trained, small, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / MODEL_FILE
-    return path, export(text_classification.load_model(trained, small.labels), path, task=text_classification)
+    return path, export(text_classification.load_model(trained, small.labels), path, task=text_classification.PLUGIN)
 
 
 GROUP = LanguageGroup("g1", ("eng", "hau", "tur"), ("eng", "hau"), {"eng": 0.1, "hau": 0.2, "tur": 0.3})
@@ -55,7 +55,7 @@ def write(directory, small, trained, quiet, **options):
         GROUP,
         trained,
         directory,
-        task=text_classification,
+        task=text_classification.PLUGIN,
         maximum_length=64,
         progress=quiet,
         **{"tolerance": 1e-3, "most_texts": 8, **options},
@@ -96,7 +96,9 @@ def test_a_group_as_it_is_served(trained, small, quiet, tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
 
     served = open_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, Terms(small.task, small.labels, 64))
-    model = open_trained(trained, small.labels, task=text_classification, maximum_length=64, device=torch.device("cpu"))
+    model = open_trained(
+        trained, small.labels, task=text_classification.PLUGIN, maximum_length=64, device=torch.device("cpu")
+    )
     monkeypatch.setattr("gradsim_offline.training.trained._BATCH", 4)
     expected = np.stack(model.logits(TEXTS))
     assert expected.shape == (len(TEXTS), 1, 3)
@@ -185,5 +187,5 @@ def test_an_architecture_that_optimum_does_not_know(small, tmp_path):
             model_type = "nothing-known"
 
     with pytest.raises(ModelError, match="nothing-known cannot be exported to ONNX"):
-        export(Unknown(), tmp_path / MODEL_FILE, task=text_classification)
+        export(Unknown(), tmp_path / MODEL_FILE, task=text_classification.PLUGIN)
     shutil.rmtree(tmp_path)

@@ -16,7 +16,7 @@ from gradsim_offline.bundle.sessions import open_model
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.loading import copy_tokenizer
 from gradsim_offline.models.mini_tagging import shape_codes
-from gradsim_offline.tasks import token_classification as task
+from gradsim_offline.tasks.token_classification import PLUGIN as task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.errors import ModelError
 from gradsim_shared.segmentation import join

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import SPLITS, Dataset, Example, Split
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError
 from gradsim_shared.nearest import unknown
@@ -132,3 +133,6 @@ def _example(row: dict[str, Any]) -> Example:
     return Example(
         row["tweet"] if "tweet" in row else row["text"], label if isinstance(label, str) else HUB_LABELS[label]
     )
+
+
+PLUGIN = DatasetSource(load, TASK)

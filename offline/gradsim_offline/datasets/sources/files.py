@@ -10,6 +10,7 @@ from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
 from gradsim_offline.datasets import token_files as _token_files
 from gradsim_offline.datasets.columns import USUAL, Columns
 from gradsim_offline.datasets.folders import unread_note, visible
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.splits import EXPECTED, Folder, look_into
 from gradsim_offline.datasets.tables import has_quoted_fields, read_table
 from gradsim_shared.errors import DataError, SettingsError
@@ -20,8 +21,6 @@ TASK = "text_classification"  # of labelled texts; tagged words are for TAGGING
 TAGGING = "token_classification"
 LICENCE = "yours"
 CITATION = ""
-
-Options = Columns
 
 
 def load(
@@ -214,3 +213,6 @@ def _code(directory: Path) -> str | None:
         return codes.resolve(directory.name)
     except DataError:
         return None
+
+
+PLUGIN = DatasetSource(load, TASK, task_in=task_in, options=Columns)

@@ -18,6 +18,7 @@ from gradsim_offline.datasets.folders import (
     split_files,
 )
 from gradsim_offline.datasets.hub import Hub, hub_dataset
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_shared.errors import DataError
 
@@ -74,3 +75,6 @@ def _read(path: Path) -> list[Sentence]:
         replace(sentence, words=tuple('"' if word == _FOUR else word for word in sentence.words))
         for sentence in read_conll(path)
     ]
+
+
+PLUGIN = DatasetSource(load, TASK)

@@ -15,6 +15,7 @@ from gradsim_offline.datasets.folders import (
     source_folder,
     split_files,
 )
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_offline.datasets.treebanks import Treebanks, files_of, find_treebanks, of_languages, short_codes, usable
 from gradsim_shared.errors import DataError
@@ -81,3 +82,6 @@ def _from_release(directory: Path, treebanks: Treebanks, languages: Sequence[str
 
 def _read_all(paths: Sequence[Path]) -> list[Sentence]:
     return [sentence for path in paths for sentence in read_conllu(path)]
+
+
+PLUGIN = DatasetSource(load, TASK)

@@ -20,6 +20,7 @@ from gradsim_offline.datasets.folders import (
     split_files,
 )
 from gradsim_offline.datasets.hub import Hub, hub_dataset
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import quoted
@@ -95,3 +96,6 @@ def _hub_folders(languages: Sequence[str]) -> dict[str, str]:
         code = iso.resolve(written)
         found[code] = (*iso.other_codes(code), code)[0]
     return dict(sorted(found.items()))
+
+
+PLUGIN = DatasetSource(load, TASK)

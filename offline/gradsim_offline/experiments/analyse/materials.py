@@ -9,7 +9,7 @@ from pathlib import Path
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.datasets import loading as data_sources
+from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.experiments.analyse.keywords import Keyword, keywords
 from gradsim_offline.experiments.analyse.sources import Similarity, Sources
 from gradsim_offline.experiments.analyse.topics import CAUTION, topic_similarity
@@ -87,7 +87,7 @@ def load_data(work: Work) -> Dataset | None:
     mine = request.data in (None, settings.get("data"))
     directory = request.data_dir or (settings.get("data_dir") if mine else None)
     try:
-        return data_sources.load(
+        return load_dataset(
             name,
             Path(directory) if directory else None,
             settings.get("languages") if mine else None,

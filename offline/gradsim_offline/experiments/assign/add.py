@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 import torch
@@ -23,6 +22,7 @@ from gradsim_offline.experiments.assign.identifier import Identified, train_agai
 from gradsim_offline.experiments.assign.known import join
 from gradsim_offline.experiments.assign.scoring import score_again
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
+from gradsim_offline.training.task import Task
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.identifier_text import identifier_text
@@ -96,7 +96,7 @@ def add_language(
     group: str,
     by: Literal["gradient", "score", "user"],
     version: str,
-    task: ModuleType,
+    task: Task,
     device: torch.device,
     progress: Progress,
 ) -> Added:

@@ -7,7 +7,7 @@ from pathlib import Path
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.datasets import loading as data_sources
+from gradsim_offline.datasets.source import FILES, built_with
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.datasets.splits import EXPECTED
 from gradsim_shared.errors import DataError, SettingsError
@@ -49,7 +49,7 @@ def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
     if len(there) > 1:
         raise DataError(f"{there[0]} and {there[1]} are the same language, {code}; keep one of them")
     labels = tuple(manifest.labels)
-    columns = plugins.options("datasets/sources", data_sources.FILES, data_sources.built_with(manifest))
+    columns = plugins.options("datasets", FILES, built_with(manifest))
     found = files.read_language(there[0], labels, manifest.task, columns)
     notes = files.language_notes(there[0])
     name = there[0].name

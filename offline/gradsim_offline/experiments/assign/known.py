@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset, Split
-from gradsim_offline.datasets import loading as data_sources
+from gradsim_offline.datasets.source import FILES, built_with, load_dataset, named
 from gradsim_offline.experiments.assign.examples import read_examples
 from gradsim_shared.errors import DataError, GradsimError
 from gradsim_shared.manifest import Language, Manifest
@@ -30,10 +30,10 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
     trained = [language.code for language in manifest.languages if language.assigned is None]
     name = data or str(manifest.provenance.settings.get("data", manifest.provenance.data))
     why = f"the language identifier of {manifest.title} is trained again on all its languages"
-    name, directory = data_sources.named(name, directory)
-    options = data_sources.built_with(manifest) if name == data_sources.FILES else {}
+    name, directory = named(name, directory)
+    options = built_with(manifest) if name == FILES else {}
     try:
-        found = data_sources.load(name, directory, trained, options)
+        found = load_dataset(name, directory, trained, options)
     except GradsimError as error:
         raise DataError(f"{why}, and their texts cannot be read: {error} So {_WAY}") from error
     if found.fingerprint() != manifest.provenance.data_fingerprint and not force:

@@ -8,10 +8,9 @@ from typing import Any
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import SPLITS, Dataset, Example, Split
-from gradsim_offline.datasets import loading as data_sources
 from gradsim_offline.datasets import token_files as _token_files
 from gradsim_offline.datasets.columns import Columns
-from gradsim_offline.datasets.loading import FILES
+from gradsim_offline.datasets.source import FILES, load_dataset, named
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError
@@ -37,11 +36,11 @@ def read_split(
         DataError: It cannot be found, is not as it should be, or holds no example of the split.
         SettingsError: There is no data set of that name.
     """
-    data, data_dir = data_sources.named(data, data_dir)
-    if plugins.check("datasets/sources", data) == FILES:
-        dataset = _read_files(data_dir, languages, split, plugins.options("datasets/sources", FILES, options or {}))
+    data, data_dir = named(data, data_dir)
+    if plugins.check("datasets", data) == FILES:
+        dataset = _read_files(data_dir, languages, split, plugins.options("datasets", FILES, options or {}))
     else:
-        dataset = data_sources.load(data, data_dir, languages)
+        dataset = load_dataset(data, data_dir, languages)
     if not any(dataset.counts(split).values()):
         there = [f"{count} of {name}" for name in SPLITS if (count := sum(dataset.counts(name).values()))]
         raise DataError(f"{dataset.name} holds no {split} texts" + (f"; it holds {', '.join(there)}" if there else ""))

@@ -9,9 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Settings
-from gradsim_offline.datasets import loading as data_sources
+from gradsim_offline.datasets.source import load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
@@ -34,10 +33,8 @@ def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
 
 def _task(data: str, data_dir: Path | None) -> str:
     """Return a data set's task; that of a user's own files is seen from them."""
-    source = plugins.load("datasets/sources", data)
-    if data_dir is not None and hasattr(source, "task_in"):
-        return str(source.task_in(data_dir))
-    return str(source.TASK)
+    source = load_source(data)
+    return source.task_in(data_dir) if data_dir is not None and source.task_in is not None else source.task
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -123,7 +120,7 @@ def _recipe(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
 def _named(values: Mapping[str, Any]) -> tuple[str, Path | None]:
     """Return data set and directory that settings name; a directory may stand in place of the data set."""
     folder = values.get("data_dir")
-    return data_sources.named(str(values["data"]), Path(str(folder)) if folder else None)
+    return named(str(values["data"]), Path(str(folder)) if folder else None)
 
 
 def _assignment(text: str) -> tuple[str, Any]:
