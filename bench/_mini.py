@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.recipes import resolve
 from gradsim_offline.datasets.sources import afrisenti
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.tasks import text_classification as task
+from gradsim_offline.pipeline.recipes import resolve
+from gradsim_offline.tasks.text_classification import PLUGIN as task
 from gradsim_offline.training.batching import Row, plan, to_device
 from gradsim_offline.training.encoders import mini
 from gradsim_offline.training.optimizer import Optimizer

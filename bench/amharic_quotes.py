@@ -15,7 +15,7 @@ import torch
 
 from gradsim_offline.bundle.write import open_service_path
 from gradsim_offline.datasets.sources import afrisenti
-from gradsim_offline.tasks import text_classification as task
+from gradsim_offline.tasks.text_classification import PLUGIN as task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import open_bundle
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import _report
 import fasttext
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.source import load_source
 from gradsim_offline.identifier.training import accuracies
 from gradsim_serving.bundles.loading import load_identifier
 from gradsim_shared.bundle import Bundle, open_bundle
@@ -45,7 +45,7 @@ def main() -> None:
     identifier = load_identifier(bundle)
     codes = [language.code for language in bundle.manifest.languages]
     name = chosen.data or bundle.manifest.provenance.data
-    dataset: Dataset = plugins.load("datasets/sources", name).load(chosen.data_dir, codes)
+    dataset = load_source(name).load(chosen.data_dir, codes)
     size = bundle.manifest.files[bundle.manifest.identifier.file].size
     print(f"bundle {bundle.manifest.title}: {len(codes)} languages, identifier of {size / 1e6:.2f} MB; data {name}")
     accuracy = show_accuracy(identifier, dataset)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from gradsim_offline.core.devices import keep_memory
-from gradsim_offline.core.recipes import resolve
 from gradsim_offline.models import mini as mini_model
 from gradsim_offline.models.mini import MiniConfig, MiniForMaskedLM
+from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.training.encoders.mini import MASK
 
 NAMES = ("whole", "sliced")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gradsim_offline.core.dataset import Dataset
 
-FOLDER = "training/strategies"
+FOLDER = "strategies"
 
 
 def main() -> None:
@@ -106,12 +106,12 @@ def block(work: dict[str, Any], name: str, repeat: int, warm_up: int, steps: int
     from gradsim_offline.core.settings import Training
     from gradsim_offline.training.batching import to_device
     from gradsim_offline.training.fine_tune import make_strategy
-    from gradsim_offline.training.strategy import Context
+    from gradsim_offline.training.strategy import StrategyContext
 
     trainee: _mini.Trainee = work["trainee"]
     dataset: Dataset = work["dataset"]
     trainee.restore(work["start"], seed=repeat)
-    context = Context(
+    context = StrategyContext(
         languages=dataset.languages,
         examples={code: dataset.split(code, "train") for code in dataset.languages},
         rows=work["rows"],

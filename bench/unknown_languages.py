@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from gradsim_offline.core import plugins
+from gradsim_offline.datasets.source import load_source
 from gradsim_offline.identifier.profiles import quantile, weighted
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.identification import Identification, open_identifier
@@ -122,7 +122,7 @@ def _readable(manifest: Manifest, text: str) -> bool:
 
 def _known(manifest: Manifest, split: str) -> Texts:
     codes = [language.code for language in manifest.languages]
-    dataset = plugins.load("datasets/sources", manifest.provenance.data).load(None, codes)
+    dataset = load_source(manifest.provenance.data).load(None, codes)
     return {code: [example.text for example in dataset.split(code, split)] for code in codes}
 
 
@@ -130,7 +130,7 @@ def _foreign(manifest: Manifest) -> Texts:
     codes = {language.code for language in manifest.languages}
     found: dict[str, list[str]] = {}
     for name in FOREIGN:
-        dataset = plugins.load("datasets/sources", name).load(None, None)
+        dataset = load_source(name).load(None, None)
         for code in sorted(set(dataset.languages) - codes - set(found)):
             found[code] = [example.text for example in dataset.split(code, "test")[:MOST_TEXTS]]
     return found

@@ -23,8 +23,8 @@ from typing import Any
 import _report
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.recipes import resolve
 from gradsim_offline.experiments.sweep import read_numbers, sweep_groups
+from gradsim_offline.pipeline.recipes import resolve
 
 ENCODERS = {
     "bag": ["pretraining.layers=0", "pretraining.epochs=0"],

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from gradsim_offline.cli import cli as offline
 from gradsim_offline.core import plugins
-from gradsim_offline.core.recipes import read_recipe, recipe_names
 from gradsim_offline.core.settings import Settings
+from gradsim_offline.pipeline.recipes import read_recipe, recipe_names
 from gradsim_serving.cli import main as serve
 
 DOCS = Path(__file__).parent
@@ -42,14 +42,15 @@ def settings() -> str:
         *_rows(Settings(), ""),
         "",
     ]
-    for kind, folder, prefix in (
-        ("Measure", "similarity/measures", "similarity."),
-        ("Strategy", "training/strategies", "training.strategy_options."),
+    for title, kind, prefix in (
+        ("Data set", "datasets", "data_options."),
+        ("Measure", "similarity", "similarity."),
+        ("Strategy", "strategies", "training.strategy_options."),
     ):
-        for name in plugins.names(folder):
-            section = getattr(plugins.load(folder, name), "Options", None)
+        for name in plugins.names(kind):
+            section = plugins.load(kind, name, plugins.Plugin).options
             if section is not None:
-                lines += [f"## {kind} `{name}`\n", "| setting | default | meaning |\n|---|---|---|"]
+                lines += [f"## {title} `{name}`\n", "| setting | default | meaning |\n|---|---|---|"]
                 lines += [*_rows(section.model_construct(), prefix), ""]
     for name in recipe_names():
         first = (DOCS.parent / "offline/gradsim_offline/recipes" / f"{name}.toml").read_text(encoding="utf-8")

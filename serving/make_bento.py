@@ -50,8 +50,7 @@ def make_bento(bundles: Mapping[str, Bundle], name: str) -> str:
         context = Path(directory)
         stage(bundles, context)
         command = [sys.executable, "-m", "bentoml", "build", directory, "--name", name, "--output", "tag"]
-        kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "GRADSIM_BUNDLES")}
-        environment = {**kept, "BENTOML_DO_NOT_TRACK": "True"}
+        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "GRADSIM_BUNDLES")}
         done = subprocess.run(command, cwd=context, env=environment, capture_output=True, text=True, check=False)
     found = re.search(r"__tag__:(\S+)", done.stdout)
     if done.returncode or found is None:

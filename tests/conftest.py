@@ -8,6 +8,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before numpy and torch ar
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")  # tests run in several processes: they share the cores among them
 
+from gradsim_shared.privacy import send_no_usage_data
+
+send_no_usage_data()  # before onnxruntime is loaded, whichever test is first
+
 from hypothesis import settings
 
 settings.register_profile("no-clock", deadline=None)

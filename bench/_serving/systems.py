@@ -158,7 +158,7 @@ def running(system: System) -> Iterator[Running]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRADSIM_", "OMP_NUM"))}
     given = {name: value.replace("{port}", str(port)) for name, value in system.environment.items()}
     with tempfile.TemporaryDirectory() as scratch:
-        environment = {**kept, "PYTHONPATH": SOURCES, "BENTOML_HOME": scratch, "BENTOML_DO_NOT_TRACK": "True", **given}
+        environment = {**kept, "PYTHONPATH": SOURCES, "BENTOML_HOME": scratch, **given}
         command = [part.replace("{port}", str(port)) for part in system.command]
         log = Path(scratch) / "log"
         with log.open("wb") as stream:

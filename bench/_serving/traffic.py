@@ -7,8 +7,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradsim_offline.core import plugins
-from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.source import load_source
 
 REQUESTS = 2048
 """Different requests; then they begin again."""
@@ -24,7 +23,7 @@ def texts(data: str, data_dir: Path | None, codes: Sequence[str], count: int, se
         count: How many texts; a language's own are drawn with replacement.
         seed: Of the draw.
     """
-    dataset: Dataset = plugins.load("datasets/sources", data).load(data_dir, list(codes))
+    dataset = load_source(data).load(data_dir, list(codes))
     by_language = {code: [example.text for example in dataset.split(code, "test")] for code in codes}
     ranked = sorted((code for code in codes if by_language[code]), key=lambda code: -len(by_language[code]))
     source = random.Random(seed)

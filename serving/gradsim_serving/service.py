@@ -18,11 +18,10 @@ from gradsim_serving.cli.serve import command
 from gradsim_serving.observing.traces import OFF, tracing
 from gradsim_shared.errors import BundleError, GradsimError
 
-os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # bentoml sends usage data unless this is set,
 with suppress(ImportError, AttributeError):  # private: a test says when it has moved
     from bentoml._internal.utils.analytics import usage_stats
 
-    usage_stats.do_not_track.cache_clear()  # and `bentoml serve` has asked, and remembered, before it imports us
+    usage_stats.do_not_track.cache_clear()  # `bentoml serve` has asked for the variable before it imports us
 
 BUNDLES_BESIDE_US = Path(__file__).resolve().parents[2] / "bundles"
 """Where ``make bento`` puts bundles: beside ``serving/``, at the root of the Bento's sources."""

@@ -114,20 +114,25 @@ class Reader(Protocol):
 class MakeReader(Protocol):
     """Makes a reader."""
 
-    def __call__(self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = ...) -> Reader:
+    def __call__(
+        self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = ..., normalisation: int = ...
+    ) -> Reader:
         """Return a reader; the tokenizer's padding and truncation are set here.
 
         Args:
             tokenizer: The model's.
             maximum_length: Tokens that a model can read at once.
             segmentation: The rule that splits raw text into words.
+            normalisation: The version that the model was, or is to be, trained with.
         """
 
 
 class Decoder(Protocol):
     """What a file of ``gradsim_shared/decode`` offers."""
 
-    Reader: MakeReader
+    @property
+    def Reader(self) -> MakeReader:  # noqa: N802 - a class
+        """Make a reader."""
 
     def route_name(self, labels: Sequence[str]) -> str:
         """Return the name of the task's endpoint, such as ``sentiment``."""

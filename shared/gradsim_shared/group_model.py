@@ -39,6 +39,7 @@ class GroupModel:
         labels: In the order of the model's outputs.
         maximum_length: Tokens that the model can read at once.
         segmentation: The rule that splits raw text into words.
+        normalisation: The version that the model was trained with.
 
     Raises:
         BundleError: The model asks for inputs that this version does not know, or so does the task.
@@ -54,11 +55,12 @@ class GroupModel:
         labels: Sequence[str],
         maximum_length: int,
         segmentation: str,
+        normalisation: int,
     ) -> None:
         if unknown := set(group.inputs) - KNOWN_INPUTS:
             raise BundleError(f"group {group.id} needs inputs that this version does not know: {sorted(unknown)}")
         self._decoder = decoder_of(task)
-        self._reader = self._decoder.Reader(tokenizer, maximum_length, segmentation)
+        self._reader = self._decoder.Reader(tokenizer, maximum_length, segmentation, normalisation)
         self._session, self._group, self._labels = session, group, list(labels)
 
     @property

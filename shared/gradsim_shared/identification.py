@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gradsim_shared.errors import BundleError
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest_identifier import Identifier, Profiles
+from gradsim_shared.normalisation import NEWEST
 from gradsim_shared.profiles import LanguageProfiles
 
 
@@ -49,6 +50,7 @@ class LanguageIdentifier:
         labels: fastText label -> language code; several labels may name one language.
         temperature: Probabilities are raised to 1/temperature and renormalised over the model's labels.
         profiles: Say whether a text is of any of the languages; ``None``: every text counts as known.
+        normalisation: The version that the model was trained with.
 
     Raises:
         BundleError: The model knows none of the labels.
@@ -60,6 +62,7 @@ class LanguageIdentifier:
         labels: Mapping[str, str],
         temperature: float,
         profiles: LanguageProfiles | None = None,
+        normalisation: int = NEWEST,
     ) -> None:
         names = list(model.get_labels())
         self._model = model
@@ -67,6 +70,7 @@ class LanguageIdentifier:
         self._codes = sorted(set(labels.values()))
         self._temperature = temperature
         self._profiles = profiles
+        self._normalisation = normalisation
         # [labels, languages]: adds up the labels that name one language; a label of no language counts for none
         self._sums = np.zeros((len(names), len(self._codes)))
         for column, name in enumerate(names):
@@ -77,11 +81,11 @@ class LanguageIdentifier:
 
     def probabilities(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Return ``{language: probability}`` for each text; uniform when nothing of the text is left to judge by."""
-        return self._named(self._summed([identifier_text(text) for text in texts]))
+        return self._named(self._summed(self._cleaned(texts)))
 
     def identify(self, texts: Sequence[str]) -> list[Identification]:
         """Return what is to be said of each text: probabilities, whether it is of any language, or of two."""
-        cleaned = [identifier_text(text) for text in texts]
+        cleaned = self._cleaned(texts)
         summed = self._summed(cleaned)
         found = self._named(summed)
         if self._profiles is None or not texts:
@@ -89,6 +93,9 @@ class LanguageIdentifier:
         likeliest = [self._codes[column] for column in summed.argmax(axis=1).tolist()]
         judged = self._profiles.judge_all(cleaned, likeliest)
         return [Identification(row, *said) for row, said in zip(found, judged, strict=True)]
+
+    def _cleaned(self, texts: Sequence[str]) -> list[str]:
+        return [identifier_text(text, self._normalisation) for text in texts]
 
     def _named(self, summed: NDArray[np.float64]) -> list[dict[str, float]]:
         return [dict(zip(self._codes, row, strict=True)) for row in summed.tolist()]
@@ -131,7 +138,7 @@ def open_identifier(
         profiles = LanguageProfiles(
             _table(path(entry.profiles.file), entry.profiles), entry.profiles, entry.known, entry.code_mixing
         )
-    return LanguageIdentifier(load(entry.file), entry.labels, entry.temperature, profiles)
+    return LanguageIdentifier(load(entry.file), entry.labels, entry.temperature, profiles, entry.normalisation)
 
 
 def _table(file: Path, profiles: Profiles) -> NDArray[np.uint8]:

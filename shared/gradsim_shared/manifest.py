@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gradsim_shared.manifest_identifier import Entry, Name
+from gradsim_shared.manifest_identifier import Entry, Name, Normalisation
 from gradsim_shared.manifest_identifier import Identifier as Identifier  # noqa: PLC0414 - a part of it
 from gradsim_shared.manifest_identifier import Policy as Policy  # noqa: PLC0414
 from gradsim_shared.segmentation import RULES
@@ -164,6 +164,9 @@ class Manifest(Entry):
     labels: list[str] = Field(min_length=2, description="in the order of the model's outputs")
     metric: Name
     segmentation: str = Field(default="none", description="the rule that splits raw text into words; none: not split")
+    normalisation: Normalisation = Field(
+        default=0, description="version of the text normalisation that the models were trained with; 0: none"
+    )
     maximum_length: Annotated[int, Field(gt=0)] = Field(
         description="tokens that a model reads at once; longer texts are cut, longer sentences read in windows"
     )

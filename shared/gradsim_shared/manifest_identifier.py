@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from gradsim_shared.normalisation import NEWEST
 
 Name = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Policy = Literal["best", "soft", "reject", "fallback"]
+
+
+def _known_normalisation(version: int) -> int:
+    if version not in range(NEWEST + 1):
+        known = ", ".join(map(str, range(1, NEWEST + 1)))
+        raise ValueError(f"unknown normalisation {version}; this version knows 0 (none), {known}")
+    return version
+
+
+Normalisation = Annotated[int, AfterValidator(_known_normalisation)]
 
 
 class Entry(BaseModel):
@@ -89,6 +101,9 @@ class Identifier(Entry):
     )
     minimum_letters: Annotated[int, Field(ge=0)] = Field(
         default=0, description="a text of fewer letters is too short to be sure of its language"
+    )
+    normalisation: Normalisation = Field(
+        default=0, description="version of the text normalisation that it was trained with; 0: none"
     )
     profiles: Profiles | None = Field(default=None, description="null: neither known nor code_mixing can be said")
     known: Known | None = Field(default=None, description="null: only the script shows that a language is unknown")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from gradsim_shared.excerpts import cut, listing, quoted
+
 
 def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
     """Return up to ``limit`` known names that look most like ``name``, nearest first."""
@@ -15,7 +17,7 @@ def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Word the message for an unknown name: the nearest known ones, then all of them.
+    """Word the message for an unknown name: the nearest known ones, then all of them, unless they are many.
 
     Args:
         kind: What is named, as in ``"data set"``.
@@ -24,5 +26,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = sorted(set(known))
     guesses = nearest(name, names)
-    meant = f" Did you mean {' or '.join(guesses)}?" if guesses else ""
-    return f"unknown {kind} {name!r}.{meant} Known: {', '.join(names) or 'none'}."
+    meant = f" Did you mean {' or '.join(map(cut, guesses))}?" if guesses else ""
+    return f"unknown {kind} {quoted(name)}.{meant} Known: {listing(names)}."

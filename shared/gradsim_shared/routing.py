@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from gradsim_shared.errors import RequestError
 from gradsim_shared.identification import Identification
 from gradsim_shared.identifier_text import identifier_text
+from gradsim_shared.language_tags import readings
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.nearest import unknown
 from gradsim_shared.scripts import scripts_of
@@ -17,8 +17,6 @@ from gradsim_shared.scripts import scripts_of
 Reason = Literal["given", "identified", "same_group", "soft", "too_short", "unknown", "fallback"]
 Mixture = tuple[tuple[str, float], ...]
 CANDIDATES = 3
-
-_SCRIPT_OR_REGION = re.compile(r"[-_](?:[A-Za-z]{4}|[A-Za-z]{2}|[0-9]{3})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +78,14 @@ class Router:
         self._fallback = manifest.fallback.group
 
     def resolve(self, code: str, index: int | None = None) -> str:
-        """Return the ISO 639-3 code for a code or alias as a caller wrote it: ``hau``, ``ha``, ``ha-Latn-NG``.
+        """Return the ISO 639-3 code for a code or alias as a caller wrote it: ``hau``, ``ha``, ``ha-Latn-NG``, ``iw``.
 
         Raises:
             RequestError: ``unknown_language``; the message names the nearest codes and all that are known.
         """
-        plain = code
-        while (found := self._codes.get(plain) or self._codes.get(plain.lower())) is None:
-            suffix = _SCRIPT_OR_REGION.search(plain)
-            if suffix is None:
-                raise RequestError(unknown("language", code, self._languages), code="unknown_language", index=index)
-            plain = plain[: suffix.start()]
+        found = next((self._codes[reading] for reading in readings(code) if reading in self._codes), None)
+        if found is None:
+            raise RequestError(unknown("language", code, self._languages), code="unknown_language", index=index)
         return found
 
     def given(self, code: str, index: int | None = None) -> Route:
@@ -116,7 +111,7 @@ class Router:
             RequestError: ``unsupported_language``, under the policy ``reject``.
         """
         policy = policy or self._settings.policy
-        letters = scripts_of(identifier_text(text))
+        letters = scripts_of(identifier_text(text, self._settings.normalisation))
         readable = not self._scripts.isdisjoint(letters)
         doubt = self._doubt(letters.total(), readable, identification)
         by_group = self._by_group(identification.probabilities) if readable else {}

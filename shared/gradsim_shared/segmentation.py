@@ -17,9 +17,7 @@ from itertools import chain, pairwise
 
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import unknown
-
-Span = tuple[int, int]
-"""Start and end of a word, in code points."""
+from gradsim_shared.normalisation import PICTURES, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,6 @@ _SINGLE = (  # Han, Hiragana and Katakana with the sound mark: one word per char
     "\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U0001aff0-\U0001b16f\U00020000-\U0003fffd"
 )
-_PICTURE = (  # what emoji are made of, skin tones too
-    "\u2190-\u21ff\u2300-\u23ff\u2600-\u2775\u2794-\u27bf\u2b00-\u2bff\U0001f000-\U0001f1e5\U0001f200-\U0001faff"
-)
 
 # Parts of words.
 _M = f"[{_MARKS}]*"
@@ -70,7 +65,7 @@ _APART = f"{_APOSTROPHE}(?={_A})|(?<=\\d)[.,:/](?=\\d)"  # stands inside a word:
 _HYPHEN = f"[-\u2010\u2011](?={_A})"
 
 # Words.
-_TONED = f"[{_PICTURE}][{_MARKS}\U0001f3fb-\U0001f3ff]*"
+_TONED = f"[{PICTURES}][{_MARKS}\U0001f3fb-\U0001f3ff]*"
 _EMOJI = (  # keycap, flag, or pictures held together by zero-width joiners
     f"[0-9#*]\ufe0f?\u20e3|[\U0001f1e6-\U0001f1ff]{{2}}{_M}|{_TONED}(?:(?<=\u200d){_TONED})*"
 )

@@ -30,6 +30,7 @@ def make_manifest(
     labels: Sequence[str] = ("negative", "positive"),
     metric: str = "weighted_f1",
     segmentation: str = "none",
+    normalisation: int = 0,
     maximum_length: int = 32,
     members: Mapping[str, Sequence[str]] | None = None,
     names: Mapping[str, str] | None = None,
@@ -51,6 +52,7 @@ def make_manifest(
         labels: Of the task.
         metric: Of the scores.
         segmentation: Of the task.
+        normalisation: Of texts, for models and identifier.
         maximum_length: In tokens.
         members: Group to the languages it was trained on; ``None``: those that it serves.
         names: Of the languages; ``None``: made from their codes.
@@ -75,6 +77,7 @@ def make_manifest(
         labels=list(labels),
         metric=metric,
         segmentation=segmentation,
+        normalisation=normalisation,
         maximum_length=maximum_length,
         languages=[
             Language(
@@ -109,7 +112,9 @@ def make_manifest(
         ],
         similarity=Similarity(measure="given"),
         grouping=Grouping(solver="exact", singleton_score="self", score=1.6, bound=1.6, proven=True),
-        identifier=Identifier(labels={f"__label__{code}": code for code in served_by}, threshold=threshold),
+        identifier=Identifier(
+            labels={f"__label__{code}": code for code in served_by}, threshold=threshold, normalisation=normalisation
+        ),
         fallback=Fallback(group=fallback or next(iter(members))),
         provenance=Provenance(
             created="2025-01-01T00:00:00Z", data="tiny", data_fingerprint="0" * 64, model="bag", seed=1, versions={}

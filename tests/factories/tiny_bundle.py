@@ -51,7 +51,7 @@ def sentences(language: str) -> list[tuple[str, str]]:
     ]
 
 
-def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5) -> Path:
+def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5, normalisation: int = 0) -> Path:
     """Write the bundle into ``directory`` and return it."""
     directory.mkdir(parents=True)
     spoken = [(code, text) for code in SERVED_BY for text, _ in sentences(code)]
@@ -59,7 +59,7 @@ def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5) -> Pat
     (directory / "similarity.json").write_text(json.dumps({"languages": sorted(SERVED_BY)}), encoding="utf-8")
     for group in MEMBERS:
         _group(directory / "groups" / group, group)
-    write_manifest(directory, name=name, threshold=threshold)
+    write_manifest(directory, name=name, threshold=threshold, normalisation=normalisation)
     return directory
 
 

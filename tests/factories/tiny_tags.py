@@ -48,14 +48,14 @@ def written(sentence: str) -> str:
     return " ".join(words[:-1]) + words[-1]
 
 
-def build_ner(directory: Path, *, name: str = "tiny-ner") -> Path:
+def build_ner(directory: Path, *, name: str = "tiny-ner", normalisation: int = 0) -> Path:
     """Write a bundle for named entities and return its directory."""
-    return _build(directory, name, NER_LABELS, NER, NER_GROUPS, metric="entity_f1")
+    return _build(directory, name, NER_LABELS, NER, NER_GROUPS, metric="entity_f1", normalisation=normalisation)
 
 
-def build_pos(directory: Path, *, name: str = "tiny-pos") -> Path:
+def build_pos(directory: Path, *, name: str = "tiny-pos", normalisation: int = 0) -> Path:
     """Write a bundle for parts of speech and return its directory."""
-    return _build(directory, name, POS_LABELS, POS, POS_GROUPS, metric="accuracy")
+    return _build(directory, name, POS_LABELS, POS, POS_GROUPS, metric="accuracy", normalisation=normalisation)
 
 
 def _build(
@@ -66,6 +66,7 @@ def _build(
     groups: Mapping[str, Sequence[str]],
     *,
     metric: str,
+    normalisation: int,
 ) -> Path:
     directory.mkdir(parents=True)
     (directory / "identifier.ftz").write_bytes(_identifier())
@@ -80,6 +81,7 @@ def _build(
         labels=labels,
         metric=metric,
         segmentation="words",
+        normalisation=normalisation,
         served_by={code: next(g for g, members in groups.items() if code in members) for code in sentences},
         members=groups,
     )

@@ -5,13 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from gradsim_offline import cli
 from gradsim_offline.core import plugins
-from gradsim_offline.core.recipes import resolve
+from gradsim_offline.datasets.source import DatasetSource
+from gradsim_offline.grouping.solver import Solver
+from gradsim_offline.pipeline.recipes import resolve
+from gradsim_offline.similarity.measure import SimilarityMeasure
+from gradsim_offline.training.strategy import TrainingStrategy
+from gradsim_offline.training.task import Task
 
 COMMANDS = (
     "build",
@@ -191,6 +197,23 @@ def test_data_errors_name_file_and_line(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_no_error_is_as_long_as_what_it_quotes(run, tmp_path):
+    _, _, error = run("build", "--set", "training.epochs=" + "x" * 90_000, "--out", tmp_path / "out")
+    assert error.startswith("Error: training.epochs = 'xxx") and len(error) < 1100 and error.count("\n") == 1
+
+
+def test_a_build_names_what_it_does_not_read(run, tmp_path):
+    for name in ("hau/train.tsv", "hau/valid.tsv", "yor/train.tsv", "hau/more.tsv"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_text("text\tlabel\na b\tx\nc d\ty\n")
+    tiny = ("--set", "pretraining.epochs=0", "--set", "pretraining.layers=0", "--set", "pretraining.vocabulary=300")
+    words = ("encoder", "--data", "files", "--data-dir", tmp_path / "mine", *tiny, "--out", tmp_path / "out")
+    code, _, error = run(*words)
+    assert code == 0 and "  files: not read: hau/more.tsv\n" in error, error
+    (tmp_path / "mine" / "hau" / "dev.tsv").write_text("text\tlabel\n")
+    refused(run(*words), "mine/hau: dev.tsv and valid.tsv: keep one of them")
+
+
 def test_a_recipe_that_is_not_toml(run, tmp_path):
     (tmp_path / "mine.toml").write_text("data = demo")
     refused(run("build", "--recipe", tmp_path / "mine.toml"), "is not valid TOML")
@@ -212,7 +235,7 @@ def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gradsim_offline.core.recipes.resolve", interrupted)
+    monkeypatch.setattr("gradsim_offline.pipeline.recipes.resolve", interrupted)
     code, _, error = run("build")
     assert code == 130 and error.strip().endswith("Interrupted. The same command goes on where it stopped.")
 
@@ -255,7 +278,7 @@ def test_what_nobody_expected_is_one_line_or_a_traceback(run, monkeypatch, error
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr("gradsim_offline.core.recipes.resolve", fails)
+    monkeypatch.setattr("gradsim_offline.pipeline.recipes.resolve", fails)
     monkeypatch.delenv("GRADSIM_TRACEBACK", raising=False)
     refused(run("build"), message)
     monkeypatch.setenv("GRADSIM_TRACEBACK", "1")
@@ -278,8 +301,8 @@ def test_epochs_are_exact(run, monkeypatch):
 
 def test_list_shows_licence_and_citation_of_data_sets(run):
     lines = run("list", "datasets")[1].splitlines()
-    for name in plugins.names("datasets/sources"):
-        module = plugins.load("datasets/sources", name)
+    for name in plugins.names("datasets"):
+        module = import_module(f"gradsim_offline.datasets.sources.{name}")
         origin = lines[next(i for i, line in enumerate(lines) if line.startswith(f"  {name} ")) + 1]
         assert origin.strip() == "Licence: " + "; ".join(filter(None, [module.LICENCE, module.CITATION]))
     assert "Licence" not in run("list", "solvers")[1]
@@ -288,34 +311,24 @@ def test_list_shows_licence_and_citation_of_data_sets(run):
 def test_list_shows_every_plugin_with_its_first_line(run):
     code, out, _ = run("list")
     assert code == 0
-    for kind, folder in plugins.KINDS.items():
+    for kind in plugins.KINDS:
         assert f"{kind}:" in out.splitlines()
-        for name in plugins.names(folder):
-            assert f"  {name:<22} {plugins.description(folder, name)}" in out.splitlines()
-            assert len(plugins.description(folder, name)) > 20
+        for name in plugins.names(kind):
+            assert f"  {name:<22} {plugins.description(kind, name)}" in out.splitlines()
+            assert len(plugins.description(kind, name)) > 20
     assert "exact" in [line.split()[0] for line in run("list", "solvers")[1].splitlines()[1:]]
 
 
-@pytest.mark.parametrize("folder", [folder for folder in plugins.FOLDERS if folder not in ("recipes", "methods")])
-def test_every_plugin_loads_and_has_what_its_kind_needs(folder):
-    needed = {
-        "datasets/sources": ("load", "TASK", "LICENCE", "CITATION"),
-        "similarity/measures": ("measure",),
-        "grouping/solvers": ("solve",),
-        "training/strategies": ("make",),
-        "tasks": (
-            "load_model",
-            "encode",
-            "collate",
-            "scores",
-            "statistics",
-            "metric_from",
-            "metric",
-            "decoder",
-            "EXPORT_TASK",
-        ),
-        "training/encoders": (),  # mini is made, a pretrained one is found
-    }[folder]
-    for name in plugins.names(folder):
-        module = plugins.load(folder, name)
-        assert all(hasattr(module, attribute) for attribute in needed), (name, needed)
+RECORDS = {
+    "datasets": DatasetSource,
+    "similarity": SimilarityMeasure,
+    "solvers": Solver,
+    "strategies": TrainingStrategy,
+    "tasks": Task,
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind, what in plugins.KINDS.items() if not what.toml and kind != "encoders"])
+def test_every_plugin_loads_and_is_a_record_of_its_kind(kind):
+    for name in plugins.names(kind):
+        assert isinstance(plugins.load(kind, name, RECORDS[kind]), RECORDS[kind])

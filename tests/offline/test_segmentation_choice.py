@@ -57,6 +57,11 @@ def test_agreement_is_the_f1_of_spans() -> None:
     assert agreement("spaces", [(text, known)]) == 1.0
 
 
+def test_marks_that_are_not_seen_do_not_count() -> None:
+    marked = sentence("\u200fSan\u00adnu|,|Ka\u200eno|.", "\u200fSan\u00adnu\u200b,  Ka\u200eno\ufeff.")
+    assert choose(dataset(eng=[marked])).agreement == {"eng": 1.0}
+
+
 def test_sentences_are_taken_from_the_whole_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation_choice, "SENTENCES", 2)
     apart, whole = sentence("a|-|b", "a-b"), sentence("a-b", "a-b")

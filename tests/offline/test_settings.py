@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from gradsim_offline.cli import cli
-from gradsim_offline.core.recipes import default_recipe, read_recipe, recipe_names, resolve, setting_names
+from gradsim_offline.pipeline.recipes import default_recipe, read_recipe, recipe_names, resolve, setting_names
 from gradsim_shared.errors import SettingsError
 
 

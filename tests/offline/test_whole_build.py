@@ -22,6 +22,7 @@ from gradsim_offline.datasets.sources import demo
 from gradsim_offline.similarity.measured import read_measured
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError
+from gradsim_shared.normalisation import NEWEST
 
 LANGUAGES = ("eng", "hau", "hin", "tur")
 TINY = {
@@ -145,6 +146,7 @@ def test_facts_of_the_manifest(built):
     assert manifest.similarity.measure == "gradient" and manifest.similarity.settings["fraction"] == 0.5
     assert sorted(manifest.identifier.labels.values()) == list(LANGUAGES)
     assert manifest.identifier.accuracy["test"] > 0.8
+    assert manifest.normalisation == manifest.identifier.normalisation == NEWEST
     assert manifest.provenance.model == "mini" and manifest.provenance.settings["training"]["batch_size"] == 8
     assert {"torch", "onnxruntime", "gradsim-router"} <= set(manifest.provenance.versions)
     for group in manifest.groups:
@@ -194,6 +196,7 @@ def test_the_log_has_every_stage_and_no_checkpoint_is_left(built):
     done = [line["stage"].split("/")[0] for line in lines if "seconds" in line]
     assert list(dict.fromkeys(done)) == [
         "encoder",
+        "reading",
         "measure",
         "group",
         "train",

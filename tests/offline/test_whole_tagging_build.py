@@ -19,7 +19,7 @@ from gradsim_offline.datasets.sources import demo_entities, files
 from gradsim_offline.experiments.assign.evidence import open_models
 from gradsim_offline.identifier import training
 from gradsim_offline.similarity.measured import read_measured
-from gradsim_offline.tasks import token_classification as task
+from gradsim_offline.tasks.token_classification import PLUGIN as task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.decoding import endpoint_of

@@ -11,6 +11,7 @@ import yaml
 from real_server import ROOT
 
 from gradsim_shared.bundle import open_bundle
+from gradsim_shared.privacy import SWITCHES
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,11 @@ def test_bentofile_and_pyproject_name_the_same_packages():
     expected = project["dependencies"] + project["optional-dependencies"]["serving"]
     assert sorted(settings["python"]["packages"]) == sorted(expected)
     assert settings["service"] == "serving.entry:Gradsim"
+
+
+def test_the_bento_sends_no_usage_data():
+    settings = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
+    assert {one["name"]: one["value"] for one in settings["envs"]} == SWITCHES
 
 
 def test_the_build_context_holds_sources_and_bundle_and_nothing_else(make_bento, tiny, tmp_path):

@@ -74,7 +74,7 @@ def test_a_given_language_wins_over_the_identifier(server):
     assert expected.items() <= prediction["route"].items()
 
 
-@pytest.mark.parametrize("alias", ["ha", "HAU", "hau", "ha-NG", "hau_Latn"])
+@pytest.mark.parametrize("alias", ["ha", "HAU", "hau", "ha-NG", "hau_Latn", "ha-Latn-NG-1996"])
 def test_aliases_name_the_same_language(server, alias):
     (prediction,) = server.ask(POSITIVE["hau"], language=alias).json()["predictions"]
     assert prediction["route"]["language"] == "hau"

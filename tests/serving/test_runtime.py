@@ -128,7 +128,8 @@ def test_who_does_not_want_to_be_warm_is_not(tiny, tiny_ner, shapes):
         assert {rows for rows, _ in shapes} == {1}
         assert max(tokens for _, tokens in shapes) < LONGEST
     shapes.clear()
-    LocalPredictor(tiny, 1, None)
+    with LocalPredictor(tiny, 1, None):
+        pass
     assert max(tokens for _, tokens in shapes) < LONGEST
 
 

@@ -29,6 +29,12 @@ def test_the_manifest_survives_a_round_trip(make_manifest):
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
+def test_a_bundle_that_names_no_normalisation_reads_texts_as_they_are(bundle, edit):
+    edit(lambda content: (content.pop("normalisation"), content["identifier"].pop("normalisation")))
+    manifest = read_manifest(bundle)
+    assert manifest.normalisation == manifest.identifier.normalisation == 0
+
+
 def test_no_manifest(tmp_path):
     with pytest.raises(BundleError, match=r"is no bundle: it has no manifest\.json"):
         open_bundle(tmp_path)
@@ -111,6 +117,11 @@ FAULTS = {
     "one label": (lambda m: m.update(labels=["positive"]), "labels: List should have at least 2"),
     "no languages": (lambda m: m.update(languages=[]), "languages: List should have at least 1"),
     "bad hash": (lambda m: m["files"]["groups/g0/model.onnx"].update(sha256="x"), "sha256"),
+    "normalisation": (
+        lambda m: m.update(normalisation=9),
+        r"normalisation: .*unknown normalisation 9; this version knows 0 \(none\), 1",
+    ),
+    "negative normalisation": (lambda m: m["identifier"].update(normalisation=-1), r"identifier\.normalisation: .* -1"),
     "threshold": (lambda m: m["identifier"].update(threshold=1.5), r"identifier\.threshold"),
 }
 

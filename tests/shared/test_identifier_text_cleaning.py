@@ -33,10 +33,26 @@ def test_any_text_becomes_one_clean_line(text):
         ("a@b.com", "a@b.com"),
         ("RT @user_1: ጥሩ\nነው", "rt : ጥሩ ነው"),
         ("  ", ""),
-        ("a\x00b\ud800c", "a b c"),
+        ("a\x01\n\ud800c", "a c"),
         ("mi </s> x", "mi x"),
         ("ọ̀rọ̀ 😀!", "ọ̀rọ̀ 😀!"),
     ],
 )
-def test_examples(text, expected):
-    assert identifier_text(text) == expected
+@pytest.mark.parametrize("normalisation", [0, 1])
+def test_examples(text, expected, normalisation):
+    assert identifier_text(text, normalisation) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "now"),
+    [
+        ("Ｗａｎｎａｎ　ｆｉｌｍ！", "ｗａｎｎａｎ ｆｉｌｍ！", "wannan film!"),
+        ("Wan\u00adnan\u200f \u200bfim", "wan\u00adnan\u200f \u200bfim", "wannan fim"),
+        ("a\x00b", "a b", "ab"),
+        ("ይህ፡ፊልም፡፡", "ይህ፡ፊልም፡፡", "ይህ ፊልም፡፡"),
+        ("\ufefb \u0644\u0627", "\ufefb \u0644\u0627", "\u0644\u0627 \u0644\u0627"),  # lam with alef
+        ("@us\u200ber ina", "@us\u200ber ina", "ina"),
+    ],
+)
+def test_other_forms_and_unseen_marks_are_told_apart_by_older_identifiers_only(text, before, now):
+    assert (identifier_text(text, 0), identifier_text(text)) == (before.replace("@us\u200ber", "\u200ber"), now)

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradsim_shared.decode import token_classification as task
+from gradsim_shared.normalisation import NEWEST, normalise, sent
 from gradsim_shared.segmentation import RULES, join, segment
 
 pytest.importorskip("tokenizers")
@@ -68,8 +69,16 @@ crowded = st.lists(
 any_text = texts | crowded
 
 
-def words_of(text: str, rule: str = "words") -> list[str]:
-    return [text[start:end] for start, end in segment(text, rule)]
+versions = st.sampled_from([0, NEWEST])
+
+
+def words_of(text: str, rule: str = "words", version: int = NEWEST) -> list[str]:
+    plain = normalise(text, version)
+    return [plain[start:end] for start, end in segment(plain, rule)]
+
+
+def spans_of(text: str, rule: str = "words", version: int = NEWEST) -> list[tuple[int, int]]:
+    return sent(segment(normalise(text, version), rule), text, version)
 
 
 def alone(tokenizer: Tokenizer, word: str) -> list[int]:
@@ -90,12 +99,12 @@ def answer(texts, reader, labels=LABELS, seed=0):
 
 @tokenizers_by_name
 @settings(max_examples=120)
-@given(text=any_text, maximum=st.integers(3, 14))
-def test_every_word_is_judged_once_at_its_first_token_in_a_window_that_fits(name, text, maximum):
-    tokenizer, words = MADE[name], words_of(text)
-    reading = task.Reader(tokenizer, maximum, "words").read([text])
+@given(text=any_text, maximum=st.integers(3, 14), version=versions)
+def test_every_word_is_judged_once_at_its_first_token_in_a_window_that_fits(name, text, maximum, version):
+    tokenizer, words = MADE[name], words_of(text, version=version)
+    reading = task.Reader(tokenizer, maximum, "words", version).read([text])
     (layout,) = reading.layout
-    assert (layout.count, layout.spans) == (len(words), segment(text, "words"))
+    assert (layout.count, layout.spans) == (len(words), spans_of(text, version=version))
     assert [piece.number for piece in layout.pieces] == list(range(len(reading.ids)))
     whole = [alone(tokenizer, word) for word in words]
     tokens = [mine[: maximum - 2] for mine in whole]  # a word longer than a window is cut
@@ -160,11 +169,12 @@ def test_a_word_without_a_token_stands_apart_and_is_outside():
 
 @tokenizers_by_name
 @settings(max_examples=100)
-@given(rule=st.sampled_from(sorted(RULES)), text=any_text, seed=st.integers(0, 99))
-@example(rule="words", text="Sai 👍🏽 Kano,  Kano\tta\u0301 שלום", seed=1)
-def test_entities_are_where_they_say(name, rule, text, seed):
-    ((found,), (logits,)) = answer([text], task.Reader(MADE[name], 9, rule), seed=seed)
-    spans = segment(text, rule)
+@given(rule=st.sampled_from(sorted(RULES)), text=any_text, seed=st.integers(0, 99), version=versions)
+@example(rule="words", text="Sai 👍🏽 Kano,  Kano\tta\u0301 שלום", seed=1, version=0)
+@example(rule="words", text="Sai \u200f👍🏽 Ka\u00adno\u200f,  Kano\tta\u0301 שלום", seed=1, version=NEWEST)
+def test_entities_are_where_they_say(name, rule, text, seed, version):
+    ((found,), (logits,)) = answer([text], task.Reader(MADE[name], 9, rule, version), seed=seed)
+    spans = spans_of(text, rule, version)
     assert len(found.answer) == len(spans) == len(logits)
     before = ["O", *found.answer]
     assert all(not b.startswith("I-") or a[2:] == b[2:] for a, b in pairwise(before)), "no I-X but behind B-X or I-X"
@@ -184,20 +194,20 @@ def test_entities_are_where_they_say(name, rule, text, seed):
 
 
 @settings(max_examples=100)
-@given(text=any_text, seed=st.integers(0, 99))
-def test_words_say_where_they_are_and_take_the_likeliest_tag(text, seed):
-    ((found,), (logits,)) = answer([text], task.Reader(MADE["bytes"], 12, "words"), POS, seed)
-    assert [(word.start, word.end) for word in found.prediction.words] == segment(text, "words")
+@given(text=any_text, seed=st.integers(0, 99), version=versions)
+def test_words_say_where_they_are_and_take_the_likeliest_tag(text, seed, version):
+    ((found,), (logits,)) = answer([text], task.Reader(MADE["bytes"], 12, "words", version), POS, seed)
+    assert [(word.start, word.end) for word in found.prediction.words] == spans_of(text, version=version)
     assert all(text[word.start : word.end] == word.text for word in found.prediction.words)
     assert found.answer == tuple(word.tag for word in found.prediction.words)
     assert found.answer == tuple(POS[i] for i in logits.argmax(axis=1)) if len(logits) else not found.answer
 
 
 @settings(max_examples=100)
-@given(text=any_text, seed=st.integers(0, 99))
-def test_words_that_are_given_get_the_tags_of_the_text(text, seed):
-    words = words_of(text)
-    reader = task.Reader(MADE["subwords"], 9, "words")
+@given(text=any_text, seed=st.integers(0, 99), version=versions)
+def test_words_that_are_given_get_the_tags_of_the_text(text, seed, version):
+    words = words_of(text, version=version)
+    reader = task.Reader(MADE["subwords"], 9, "words", version)
     reading = reader.read([text, words])
     half = len(reading.ids) // 2
     assert reading.ids[:half] == reading.ids[half:]
@@ -208,7 +218,8 @@ def test_words_that_are_given_get_the_tags_of_the_text(text, seed):
     for mine, theirs in zip(raw.prediction.entities, given_words.prediction.entities, strict=True):
         assert joined[theirs.start : theirs.end] == theirs.text
         assert (mine.type, mine.score) == (theirs.type, theirs.score)
-        assert "".join(mine.text.split()) == "".join(theirs.text.split())
+        mine_seen, theirs_seen = (normalise(one.text, version) for one in (mine, theirs))
+        assert "".join(mine_seen.split()) == "".join(theirs_seen.split())
 
 
 awkward = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=6).filter(str.strip), max_size=8)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
 
+from gradsim_offline.bundle.full_length import check_shapes
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
 from gradsim_offline.bundle.parity import compare, single_text_latency
 from gradsim_offline.bundle.sessions import open_model
@@ -20,9 +20,11 @@ from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.ensemble import Ensemble
+from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
+from gradsim_shared.normalisation import NEWEST
 
 TOKENIZER_FILE = "tokenizer.json"
 RESULT = "export.json"
@@ -36,6 +38,7 @@ class Terms:
     labels: Sequence[str]
     maximum_length: int
     segmentation: str = "none"
+    normalisation: int = NEWEST
 
 
 def export_group(
@@ -44,7 +47,7 @@ def export_group(
     model_directory: Path,
     directory: Path,
     *,
-    task: ModuleType,
+    task: Task,
     maximum_length: int,
     tolerance: float,
     most_texts: int,
@@ -52,8 +55,10 @@ def export_group(
 ) -> None:
     """Export a group's model and compare its logits with torch's on the dev texts of the served languages.
 
+    It also runs in every shape that the service may give it: what is exported can be served.
+
     Raises:
-        ModelError: The architecture cannot be exported, or the outputs differ.
+        ModelError: The architecture cannot be exported, the model cannot run, or the outputs differ.
     """
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
     tokenizer.no_truncation()
@@ -75,6 +80,7 @@ def export_group(
     )
     contract = Terms(dataset.task, dataset.labels, maximum_length)
     served = open_model(directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, contract, threads=1)
+    check_shapes(served, trained, texts, name=group.id, maximum_length=maximum_length, tolerance=tolerance)
     parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
     latency = single_text_latency(served, texts)
     progress.note(

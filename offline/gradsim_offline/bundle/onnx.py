@@ -9,13 +9,14 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from gradsim_offline.bundle.ensemble_graph import merge
+from gradsim_offline.models.loading import first_line
 from gradsim_offline.training.ensemble import Ensemble
+from gradsim_offline.training.task import Task
 from gradsim_shared.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MODEL_FILE = "model.onnx"
 OPSET = 18
 
 
-def export(model: nn.Module, path: Path, *, task: ModuleType) -> list[str]:
+def export(model: nn.Module, path: Path, *, task: Task) -> list[str]:
     """Write ``model``, or an ensemble as one graph, to ``path`` and return the names of its inputs, in order.
 
     Raises:
@@ -41,34 +42,47 @@ def export(model: nn.Module, path: Path, *, task: ModuleType) -> list[str]:
     return [entry.name for entry in graph.graph.input]
 
 
-def _graph(model: nn.Module, task: ModuleType) -> ModelProto:
+def _graph(model: nn.Module, task: Task) -> ModelProto:
     """Return a model as an ONNX graph."""
     import onnx
     from optimum.exporters.onnx import export as export_with_optimum
 
     with tempfile.TemporaryDirectory() as scratch, _quietly():
         draft = Path(scratch) / MODEL_FILE
+        configuration = export_configuration(model, task)
         try:
-            export_with_optimum(model.eval().cpu(), _configuration(model, task), draft, opset=OPSET)
+            export_with_optimum(model.eval().cpu(), configuration, draft, opset=OPSET)
         except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
-            kind = getattr(model.config, "model_type", type(model).__name__)
-            raise ModelError(f"the architecture {kind} cannot be exported to ONNX: {error}") from error
+            raise ModelError(_unknown(model, error)) from error
         return onnx.load(str(draft))  # one file, also where the exporter split it
 
 
-def _configuration(model: nn.Module, task: ModuleType) -> object:
-    """Return optimum's export configuration of an architecture: its own, or ours for mini."""
+def export_configuration(model: nn.Module, task: Task) -> object:
+    """Return optimum's export configuration of an architecture: its own, or ours for mini.
+
+    Raises:
+        ModelError: It has none.
+    """
+    import optimum.exporters.onnx.model_configs  # noqa: F401 - registers the architectures
     from optimum.exporters.tasks import TasksManager
 
     from gradsim_offline.bundle.mini_onnx import MiniOnnxConfig
     from gradsim_offline.models.mini import MiniConfig
 
     if isinstance(model.config, MiniConfig):
-        return MiniOnnxConfig(model.config, task=task.EXPORT_TASK)
-    make = TasksManager.get_exporter_config_constructor(
-        "onnx", model=model, task=task.EXPORT_TASK, library_name="transformers"
-    )
-    return make(model.config)
+        return MiniOnnxConfig(model.config, task=task.export_task)
+    try:
+        make = TasksManager.get_exporter_config_constructor(
+            "onnx", model=model, task=task.export_task, library_name="transformers"
+        )
+        return make(model.config)
+    except (ValueError, KeyError, NotImplementedError, AttributeError) as error:
+        raise ModelError(_unknown(model, error)) from error
+
+
+def _unknown(model: nn.Module, error: Exception) -> str:
+    kind = getattr(model.config, "model_type", type(model).__name__)
+    return f"the architecture {kind} cannot be exported to ONNX, which serving needs: {first_line(error)}"
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.measures.gradient import cosines
 from gradsim_offline.similarity.model_gradients import LAYER, half_gradients
 from gradsim_offline.training.batching import Row
+from gradsim_offline.training.task import Task
 from gradsim_shared.errors import BundleError
 from gradsim_shared.manifest import Assignment
 
@@ -38,16 +38,18 @@ _SAMPLE_WORDS = 11  # keeps the random stream that draws a sample apart from the
 
 
 @dataclass(frozen=True)
-class Kept:
+class ReferenceGradients:
     """What goes into a bundle's ``assignment/``.
 
     Attributes:
         model: The joint model's directory, as a training left it.
         directory: Holds gradients.safetensors and assignment.json.
+        digest: Of that directory.
     """
 
     model: Path
     directory: Path
+    digest: str = ""
 
     def copy_to(self, bundle: Path) -> tuple[Assignment, list[str]]:
         """Copy everything below ``bundle/assignment``; return the manifest's entry and the files, by path."""
@@ -70,12 +72,12 @@ def model_files(directory: Path) -> list[Path]:
     return sorted({file for pattern in _MODEL_FILES for file in directory.glob(pattern)})
 
 
-def keep_gradients(
+def measure_gradients(
     dataset: Dataset,
     model_directory: Path,
     directory: Path,
     *,
-    task: ModuleType,
+    task: Task,
     maximum_length: int,
     seed: int,
     device: torch.device,

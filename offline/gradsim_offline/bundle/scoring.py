@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset, Gold, Split
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.decoding import Decoded
 from gradsim_shared.manifest import Scores as Columns
@@ -35,7 +35,7 @@ def score(
     multilingual: Path,
     path: ServicePath,
     *,
-    task: ModuleType,
+    task: Task,
     maximum_length: int,
     device: torch.device,
     progress: Progress,
@@ -124,7 +124,7 @@ def bootstrap(
     gold: Sequence[Gold],
     predicted: Mapping[str, Sequence[Gold]],
     labels: Sequence[str],
-    task: ModuleType,
+    task: Task,
     *,
     seed: int,
     draws: int = DRAWS,

@@ -32,6 +32,10 @@ class Contract(Protocol):
     def segmentation(self) -> str:
         """The rule that splits raw text into words."""
 
+    @property
+    def normalisation(self) -> int:
+        """The version of the text normalisation that the model was trained with."""
+
 
 def open_model(model: Path, tokenizer: Path, group: Group, contract: Contract, *, threads: int = 0) -> GroupModel:
     """Open ``model.onnx`` and ``tokenizer.json``; 0 threads: as many as there are cores."""
@@ -47,4 +51,5 @@ def open_model(model: Path, tokenizer: Path, group: Group, contract: Contract, *
         labels=contract.labels,
         maximum_length=contract.maximum_length,
         segmentation=contract.segmentation,
+        normalisation=contract.normalisation,
     )

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_offline.bundle.export import read_export
-from gradsim_offline.bundle.reference_gradients import Kept
+from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.bundle.sessions import open_model
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.run_directory import Done, write_json
+from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import Groups
@@ -26,6 +26,7 @@ from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_model import served_precision
+from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import (
     MANIFEST_FILE,
     Baseline,
@@ -38,6 +39,7 @@ from gradsim_shared.manifest import (
     Scores,
     Similarity,
 )
+from gradsim_shared.normalisation import NEWEST
 from gradsim_shared.scripts import main_scripts
 
 REPORT_FILE = "report/index.html"
@@ -49,7 +51,7 @@ def draft_manifest(
     settings: Settings,
     dataset: Dataset,
     groups: Groups,
-    exported: Mapping[str, Done],
+    exported: Mapping[str, StageResult],
     identifier: Path,
     metric: str,
     segmentation: str = "none",
@@ -71,13 +73,14 @@ def draft_manifest(
         labels=list(dataset.labels),
         metric=metric,
         segmentation=segmentation,
+        normalisation=NEWEST,
         maximum_length=settings.maximum_length,
         languages=[
             Language(
                 code=code,
                 name=codes.name(code),
                 aliases=_aliases(dataset, code),
-                scripts=list(main_scripts(example.text for example in dataset.split(code, "train"))),
+                scripts=list(main_scripts(identifier_text(example.text) for example in dataset.split(code, "train"))),
                 group=server[code].id,
                 collective_similarity={
                     group.id: group.collective_similarity[code] for group in groups.groups if code in group.members
@@ -163,7 +166,7 @@ def write_bundle(
     measured: Measured,
     page: str,
     figures: Sequence[Drawing] = (),
-    kept: Kept | None = None,
+    reference: ReferenceGradients | None = None,
 ) -> None:
     """Write the bundle beside its place, verify it, and put it there in one step; an older one stays until then.
 
@@ -175,7 +178,7 @@ def write_bundle(
         measured: The similarity matrix.
         page: The report.
         figures: Those of the report, written beside it as SVG and PNG.
-        kept: What assigning a new language needs; ``None``: the bundle cannot do it.
+        reference: What assigning a new language needs; ``None``: the bundle cannot do it.
 
     Raises:
         SettingsError: What stands in its place is not a bundle.
@@ -192,7 +195,7 @@ def write_bundle(
         (draft / REPORT_FILE).parent.mkdir()
         (draft / REPORT_FILE).write_text(page, encoding="utf-8")
         drawn = write_figures((draft / REPORT_FILE).parent, figures)
-        entry, files = kept.copy_to(draft) if kept else (None, [])
+        entry, files = reference.copy_to(draft) if reference else (None, [])
         files = [*files, *(path.relative_to(draft).as_posix() for path in drawn)]
         write_manifest(draft, manifest.model_copy(update={"assignment": entry}), [*manifest.files, *files])
 

@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from gradsim_shared.errors import GradsimError
+from gradsim_shared.excerpts import one_line
 from gradsim_shared.nearest import nearest
 
 _COMMANDS = {
@@ -105,17 +106,17 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except GradsimError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {one_line(str(error))}", err=True)
         sys.exit(1)
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
-        click.echo(f"Error: {_in_one_line(error)}", err=True)
+        click.echo(f"Error: {one_line(_worded(error))}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _in_one_line(error: Exception) -> str:
+def _worded(error: Exception) -> str:
     """Word an error that has no message for people."""
     package = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package and not package.startswith("gradsim_"):

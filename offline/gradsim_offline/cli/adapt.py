@@ -24,7 +24,11 @@ def texts_and_model(command: Callable[..., Any]) -> Callable[..., Any]:
 _SOURCE = [
     click.option("--model", metavar="NAME|DIR", required=True, help="A directory, or a Hugging Face name."),
     click.option("--text", type=_PATH, metavar="DIR", help="Directory of <lang>.txt or <lang>/*.txt, one text a line."),
-    click.option("--data", metavar="NAME", help="Instead of --text: the train texts of a data set; no label is read."),
+    click.option(
+        "--data",
+        metavar="NAME|DIR",
+        help="Instead of --text: the train texts of a data set, or of a directory of labelled files; no label is read.",
+    ),
     click.option("--data-dir", type=_PATH, help="Directory of its files.  [default: the data set's own rule]"),
     click.option("--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"),
 ]

@@ -44,6 +44,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the results are.")
 def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -> None:  # noqa: ANN401 - click's own
+    from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.analyse.analyse import analyse
     from gradsim_offline.experiments.analyse.materials import Request
@@ -55,7 +56,8 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     findings = analyse(Request(measures=names, **asked), Progress(quiet=quiet))
     shown = tables(findings)
     directory = out or asked["runs"][0] / "analysis"
-    write(findings, shown, directory)
+    with full_disk_said(directory):
+        write(findings, shown, directory)
     if not quiet:
         show(shown)
         for note in findings.notes:

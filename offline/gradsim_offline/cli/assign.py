@@ -42,7 +42,10 @@ bundle was built from are read again.
 def command(quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
     from rich.console import Console
 
+    from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.assign.assign import assign
 
-    assign(**options, progress=Progress(quiet=quiet), console=Console(highlight=False, soft_wrap=True))
+    written = options["json"].parent if options["json"] and not options["add"] else options["out"]
+    with full_disk_said(written or options["directory"]):
+        assign(**options, progress=Progress(quiet=quiet), console=Console(highlight=False, soft_wrap=True))

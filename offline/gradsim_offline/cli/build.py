@@ -33,7 +33,11 @@ class GroupNumber(click.ParamType):  # type: ignore[type-arg]
 
 
 _OPTIONS: list[Callable[[Any], Any]] = [
-    click.option("--data", metavar="NAME", help="Data set; `gradsim-offline list` shows them.  [default: demo]"),
+    click.option(
+        "--data",
+        metavar="NAME|DIR",
+        help="Data set, as `gradsim-offline list` shows them, or a directory of your own files.  [default: demo]",
+    ),
     click.option(
         "--data-dir",
         type=click.Path(path_type=Path),
@@ -87,7 +91,9 @@ _OPTIONS: list[Callable[[Any], Any]] = [
         "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as in training.epochs=5."
     ),
     click.option(
-        "--out", type=click.Path(path_type=Path, file_okay=False), help="Run directory.  [default: runs/<data set>]"
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Run directory.  [default: runs/<data set>]",
     ),
     click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and the result."),
 ]
@@ -126,7 +132,7 @@ def settings_from(
     Raises:
         SettingsError: Something is unknown or impossible.
     """
-    from gradsim_offline.core.recipes import resolve
+    from gradsim_offline.pipeline.recipes import resolve
 
     no_minimum = None if epochs is None else 0
     given = {
@@ -145,7 +151,7 @@ def settings_from(
         "training.minimum_steps": no_minimum,
     }
     settings = resolve(recipe, given, assignments)
-    plugins.check("datasets/sources", settings.data)
+    plugins.check("datasets", settings.data)
     return settings
 
 
@@ -159,8 +165,8 @@ def _run(
     **options: Any,  # noqa: ANN401
 ) -> None:
     settings = settings_from(**{**options, "grouping.solver": solver, "version": bundle_version})
-    plugins.check("similarity/measures", settings.measure)
-    plugins.check("grouping/solvers", settings.grouping.solver)
+    plugins.check("similarity", settings.measure)
+    plugins.check("solvers", settings.grouping.solver)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.pipeline.build import build
 

@@ -46,8 +46,7 @@ _OWN: list[click.Parameter] = [
 _DATA = click.Option(
     ["--data"],
     metavar="NAME|DIR",
-    help="Data set; with --bundle or --url, where it must be named, also a directory of your own files.  "
-    "[default: demo]",
+    help="Data set, or a directory of your own files; with --bundle or --url it must be named.  [default: demo]",
 )
 
 
@@ -72,6 +71,7 @@ def _score(
     json_file: Path | None,
     **asked: Any,  # noqa: ANN401
 ) -> None:
+    from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.core.run_directory import write_json
     from gradsim_offline.experiments.evaluate.evaluate import evaluate
@@ -83,7 +83,8 @@ def _score(
     found = evaluate(data=data, data_dir=data_dir, languages=codes, progress=Progress(quiet=quiet), **asked)
     show(found)
     if json_file is not None:
-        write_json(json_file, found)
+        with full_disk_said(json_file.parent):
+            write_json(json_file, found)
 
 
 def _given(name: str) -> bool:

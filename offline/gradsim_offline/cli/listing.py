@@ -12,16 +12,16 @@ from gradsim_offline.core import plugins
 )
 @click.argument("kind", required=False, type=click.Choice(sorted(plugins.KINDS)))
 def command(kind: str | None) -> None:
-    for name, folder in plugins.KINDS.items():
+    for name in plugins.KINDS:
         if kind in (None, name):
             click.secho(f"{name}:", bold=True)
-            for plugin in plugins.names(folder):
-                click.echo(f"  {plugin:<22} {plugins.description(folder, plugin)}")
+            for plugin in plugins.names(name):
+                click.echo(f"  {plugin:<22} {plugins.description(name, plugin)}")
                 if name == "datasets":
                     _show_origin(plugin)
 
 
 def _show_origin(data: str) -> None:
     """Show the licence and the citation of a data set."""
-    origin = [plugins.constant("datasets/sources", data, variable) for variable in ("LICENCE", "CITATION")]
+    origin = [plugins.constant("datasets", data, variable) for variable in ("LICENCE", "CITATION")]
     click.echo(f"  {'':<22} Licence: {'; '.join(filter(None, origin)) or 'not stated'}")

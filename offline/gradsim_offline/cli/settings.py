@@ -9,7 +9,7 @@ import click
 from pydantic import BaseModel
 
 from gradsim_offline.core import plugins
-from gradsim_offline.core.recipes import resolve
+from gradsim_offline.pipeline.recipes import resolve
 
 Row = tuple[str, object, str]  # name, value, meaning
 _NAMES = 34  # characters of the column of names, at least
@@ -21,27 +21,33 @@ _NAMES = 34  # characters of the column of names, at least
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one, to see that it is understood."
 )
 @click.option("--measure", metavar="NAME", help="Show the settings of this similarity measure, too.")
+@click.option("--data", metavar="NAME", help="Show the settings of this data set, too.")
 @click.option("--strategy", metavar="NAME", help="Show the settings of this training strategy, too.")
-def command(recipe: str | None, assignments: tuple[str, ...], measure: str | None, strategy: str | None) -> None:
+def command(
+    recipe: str | None, assignments: tuple[str, ...], measure: str | None, strategy: str | None, data: str | None
+) -> None:
     found = resolve(recipe or "mini", {}, assignments)
     rows = [list(_rows(found, ""))]
     if measure is not None:
         given = found.similarity if measure == found.measure else {}
-        rows.append(_option_rows("similarity/measures", measure, given, "similarity."))
+        rows.append(_option_rows("similarity", measure, given, "similarity."))
+    if data is not None:
+        given = found.data_options if data == found.data else {}
+        rows.append(_option_rows("datasets", data, given, "data_options."))
     if strategy is not None:
         given = found.training.strategy_options if strategy == found.training.strategy else {}
-        rows.append(_option_rows("training/strategies", strategy, given, "training.strategy_options."))
+        rows.append(_option_rows("strategies", strategy, given, "training.strategy_options."))
     for block in rows:
         width = max(_NAMES, *(len(name) for name, _, _ in block))
         for name, value, meaning in block:
             click.echo(f"{name:<{width}} {value!s:<14} {meaning}")
 
 
-def _option_rows(folder: str, name: str, given: Mapping[str, Any], prefix: str) -> list[Row]:
+def _option_rows(kind: str, name: str, given: Mapping[str, Any], prefix: str) -> list[Row]:
     """Return a plug-in's own settings: the defaults, under what is given; or that it has none."""
-    section = getattr(plugins.load(folder, name), "Options", None)
+    section = plugins.load(kind, name, plugins.Plugin).options
     if section is None:
-        return [(f"{prefix}*", "-", f"the {plugins.FOLDERS[folder]} {name} has no settings of its own")]
+        return [(f"{prefix}*", "-", f"the {plugins.KINDS[kind].noun} {name} has no settings of its own")]
     return list(_rows(section.model_construct(**given), prefix))  # not validated: a default may be no valid value
 
 

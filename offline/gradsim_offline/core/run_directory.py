@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from gradsim_offline.core.disk import full_disk_said
 from gradsim_offline.core.progress import Progress
 from gradsim_shared.errors import SettingsError
 
@@ -23,14 +24,14 @@ WORK = "work"  # a stage's checkpoints; gone when it is done
 
 
 @dataclass(frozen=True)
-class Done:
+class StageResult:
     """A finished stage: where its results lie, and a digest of them for the stages that follow."""
 
     directory: Path
     digest: str
 
 
-class Run:
+class RunDirectory:
     """A run directory: settings, one folder per stage, a JSON-lines log of metrics.
 
     A stage is run again when its inputs have changed: the settings that matter to it, the data, the digests of the
@@ -48,9 +49,10 @@ class Run:
 
         Raises:
             SettingsError: Another build is at work in it.
+            GradsimError: Its disk is full.
         """
         try:
-            with FileLock(self.directory / LOCK, timeout=0):
+            with full_disk_said(self.directory), FileLock(self.directory / LOCK, timeout=0):
                 yield
         except Timeout as error:
             raise SettingsError(
@@ -65,7 +67,7 @@ class Run:
         *,
         title: str = "",
         whole: Callable[[], bool] = lambda: True,
-    ) -> Done:
+    ) -> StageResult:
         """Run a stage, or say that it is up to date.
 
         Args:
@@ -80,7 +82,7 @@ class Run:
         record = _read(directory / RECORD)
         if record and record["inputs"] == wanted and record.get("files") == _sizes(directory) and whole():
             self.progress.note(f"{title or name}: up to date, skipped")
-            return Done(directory, record["digest"])
+            return StageResult(directory, record["digest"])
         going_on = bool(record) and record["inputs"] == wanted and "digest" not in record
         if not going_on and directory.exists():
             _remove(directory, record)
@@ -98,7 +100,7 @@ class Run:
             directory / RECORD, {"inputs": wanted, "digest": digest, "files": files, "seconds": round(seconds, 1)}
         )
         self.log(stage=name, seconds=round(seconds, 1))
-        return Done(directory, digest)
+        return StageResult(directory, digest)
 
     def remove(self, folder: str) -> None:
         """Remove a folder of stages, if it is there; out of the way first, so that none is ever left in halves."""

@@ -1,4 +1,4 @@
-"""The settings of a build, section by section: defaults, meanings, limits; ``recipes.py`` puts them together."""
+"""The settings of a build, section by section: defaults, meanings, limits; ``pipeline/recipes.py`` reads them."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Training(Schedule):
 
     @model_validator(mode="after")
     def _known_strategy(self) -> Training:
-        plugins.check("training/strategies", self.strategy)
+        plugins.check("strategies", self.strategy)
         if self.strategy != "mixed" or self.strategy_options:  # else torch need not be loaded
-            plugins.options("training/strategies", self.strategy, self.strategy_options)
+            plugins.options("strategies", self.strategy, self.strategy_options)
         return self
 
 
@@ -209,6 +209,9 @@ class Settings(Section):
 
     data: str = Field("demo", description="see `gradsim-offline list datasets`")
     data_dir: Path | None = Field(None, description="where its files lie; none: the data set's own rule")
+    data_options: dict[str, Any] = Field(
+        {}, description="the data set's own settings; `settings --data NAME` shows them"
+    )
     languages: list[str] | None = Field(None, description="codes; none: all")
     model: str = Field("mini", description="mini, a Hugging Face name, or a directory")
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")

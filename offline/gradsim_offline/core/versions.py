@@ -1,8 +1,10 @@
-"""The versions of the libraries that decide what a training results in."""
+"""The versions of what decides the result of a training: the libraries, and how texts are normalised."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+
+from gradsim_shared.normalisation import NEWEST
 
 _LIBRARIES = (
     "gradsim-router",
@@ -18,7 +20,7 @@ _LIBRARIES = (
 
 def library_versions() -> dict[str, str]:
     """Return what is installed; a stage is run again when one of them has changed."""
-    found = {}
+    found = {"text normalisation": str(NEWEST)}
     for name in _LIBRARIES:
         try:
             found[name] = version(name)

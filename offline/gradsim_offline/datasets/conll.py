@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradsim_offline.datasets.tables import read_text
+from gradsim_offline.datasets.columns import USUAL, Columns, word_and_tag
 from gradsim_offline.datasets.tagged import Sentence
+from gradsim_offline.datasets.text import is_blank, read_lines
 from gradsim_shared.errors import DataError
 
 DOCUMENT_START = "-DOCSTART-"
 
 
-def read_conll(path: Path) -> list[Sentence]:
+def read_conll(path: Path, columns: Columns = USUAL) -> list[Sentence]:
     r"""Read a file of words and tags.
 
     In a line that holds a tab the tab separates, and the word may hold spaces; in any other line spaces separate; both
-    may stand in one file. Only ``\n`` and ``\r\n`` end a line, so other white space may be part of a word. Lines whose
+    may stand in one file. Other white space may be part of a word. Lines whose
     first field is ``-DOCSTART-`` are skipped; they end a sentence, as blank lines do.
+
+    Args:
+        path: The file.
+        columns: Which column of several holds the word, and which the tag; without, there are two.
 
     Raises:
         DataError: It is not UTF-8, or a line is not a word and a tag; the message names the line.
     """
     found: list[Sentence] = []
     rows: list[tuple[int, str, str]] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line.strip(" \t\r") and not line.startswith(DOCUMENT_START):
-            rows.append((number, *_word_and_tag(path, number, line.rstrip("\r"))))
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.strip(" \t") and not line.startswith(DOCUMENT_START):
+            rows.append((number, *_word_and_tag(path, number, line, columns)))
         elif rows:
             found.append(_sentence(path, rows))
             rows = []
@@ -35,20 +40,15 @@ def read_conll(path: Path) -> list[Sentence]:
     return found
 
 
-def _word_and_tag(path: Path, number: int, line: str) -> tuple[str, str]:
+def _word_and_tag(path: Path, number: int, line: str, columns: Columns) -> tuple[str, str]:
     if "\t" in line:
         fields = [field.strip(" ") for field in line.split("\t")]
     else:
         fields = [field for field in line.split(" ") if field]
-    if len(fields) != 2:
-        count = f"{len(fields)} field{'s' if len(fields) > 1 else ''}"
-        raise DataError(
-            f"{path}:{number}: {count}; expected a word and its tag, with a tab or spaces between them, and a blank "
-            "line after each sentence"
-        )
-    if not fields[1]:
+    word, tag = word_and_tag(f"{path}:{number}", fields, columns)
+    if is_blank(tag):
         raise DataError(f"{path}:{number}: the tag is empty")
-    return fields[0], fields[1]
+    return word, tag
 
 
 def _sentence(path: Path, rows: Sequence[tuple[int, str, str]]) -> Sentence:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gradsim_offline.datasets.tables import read_text
 from gradsim_offline.datasets.tagged import Sentence
+from gradsim_offline.datasets.text import is_blank, read_lines
 from gradsim_shared.errors import DataError
+from gradsim_shared.excerpts import quoted
 from gradsim_shared.segmentation import locate
 
 COLUMNS = 10  # id, form, lemma, UPOS, XPOS, features, head, relation, enhanced relations, other
-_ID = re.compile(r"(\d+)(?:([-.])(\d+))?")
+_ID = re.compile(r"(\d{1,9})(?:([-.])(\d{1,9}))?")
 _TEXT = re.compile(r"#\s*text\s*=\s?(.*)")
 _VERSION_1 = {"CONJ": "CCONJ"}  # renamed in version 2; the other tags kept their names
 
@@ -43,12 +44,12 @@ def read_conllu(path: Path) -> list[Sentence]:
     """
     found: list[Sentence] = []
     now = _Open()
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.startswith("#"):
-            if comment := _TEXT.fullmatch(line.rstrip("\r")):
+            if comment := _TEXT.fullmatch(line):
                 now.text = comment[1]
         elif line.strip():
-            _add(now, path, number, line.rstrip("\r"))
+            _add(now, path, number, line)
         else:
             found += _closed(now, path)
             now = _Open()
@@ -62,7 +63,7 @@ def _add(now: _Open, path: Path, number: int, line: str) -> None:
         raise DataError(f"{path}:{number}: {len(fields)} tab-separated fields; CoNLL-U has {COLUMNS}")
     place = _ID.fullmatch(fields[0])
     if place is None:
-        raise DataError(f"{path}:{number}: {fields[0]!r} is no word number; expected one such as 3, 3-4 or 8.1")
+        raise DataError(f"{path}:{number}: {quoted(fields[0])} is no word number; expected one such as 3, 3-4 or 8.1")
     if place[2] == "-" and "SpaceAfter=No" in fields[9].split("|"):
         now.glued.add(int(place[3]))
     if place[2]:
@@ -72,8 +73,8 @@ def _add(now: _Open, path: Path, number: int, line: str) -> None:
         raise DataError(
             f"{path}:{number}: word {place[1]} where {expected} was expected; a blank line ends each sentence"
         )
-    if fields[3] in ("_", ""):
-        raise DataError(f"{path}:{number}: the word {fields[1]!r} has no UPOS tag (column 4)")
+    if fields[3] == "_" or is_blank(fields[3]):
+        raise DataError(f"{path}:{number}: the word {quoted(fields[1])} has no UPOS tag (column 4)")
     now.lines.append(number)
     now.words.append(fields[1])
     now.tags.append(_VERSION_1.get(fields[3], fields[3]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import SPLITS, Split
 from gradsim_shared.errors import DataError
+from gradsim_shared.excerpts import listing
 from gradsim_shared.nearest import unknown
 
 ENVIRONMENT = "GRADSIM_DATA"
@@ -37,12 +38,14 @@ def source_folder(name: str, data_dir: Path | None) -> Path | None:
 def language_folders(directory: Path) -> dict[str, Path]:
     """Return the folder of each language below a directory; folders that are named otherwise are passed over.
 
+    A name is a code as ISO 639 lists it: to a data set's authors ``nds-nl`` and ``mo`` are others than ``nds``, ``ro``.
+
     Raises:
         DataError: Two folders are of the same language.
     """
     found: dict[str, Path] = {}
     for path in sorted(directory.iterdir()):
-        code = language_of(path.name) if path.is_dir() else None
+        code = codes.listed(path.name) if path.is_dir() else None
         if code is None:
             continue
         if code in found:
@@ -101,3 +104,20 @@ def split_files(name: str, folder: Path, endings: Sequence[str]) -> dict[Split, 
 def other_names(folders: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
     """Return the names of folders that are not the language's ISO 639-3 code: its aliases."""
     return {code: (path.name,) for code, path in folders.items() if path.name != code}
+
+
+def visible(path: Path) -> list[Path]:
+    """Return what a folder holds, sorted, but for hidden files and folders."""
+    return sorted(file for file in path.iterdir() if not file.name.startswith((".", "__")))
+
+
+def unread_note(name: str, root: Path, unread: Iterable[Path]) -> tuple[str, ...]:
+    """Word what was not read, in one sentence; empty if everything was."""
+    names = [f"{path.relative_to(root)}{'/' if path.is_dir() else ''}" for path in unread]
+    return (f"{name}: not read: {listing(names)}",) if names else ()
+
+
+def passed_over_note(name: str, root: Path, folders: Iterable[Path]) -> tuple[str, ...]:
+    """Word which folders are no language's, in one sentence, as ``unread_note``; ``folders`` are those of languages."""
+    used = set(folders)
+    return unread_note(name, root, (path for path in visible(root) if path.is_dir() and path not in used))

@@ -10,6 +10,7 @@ from typing import TypeVar
 from gradsim_offline.core.dataset import SPLITS, Dataset, Split, TaggedSentence
 from gradsim_offline.datasets import bio as _bio
 from gradsim_shared.errors import DataError
+from gradsim_shared.excerpts import cut, listing, quoted
 from gradsim_shared.iob import is_iob
 from gradsim_shared.nearest import nearest
 from gradsim_shared.segmentation import join
@@ -28,7 +29,7 @@ class Sentence:
 
     Attributes:
         source: The file, as messages name it.
-        lines: The line of each word.
+        lines: The line of each word; empty: ``source`` is the place of the whole sentence.
         words: The words.
         tags: The tag of each.
         text: The sentence as it was written; ``None``: the file does not say.
@@ -39,6 +40,10 @@ class Sentence:
     words: tuple[str, ...]
     tags: tuple[str, ...]
     text: str | None = None
+
+    def place(self, index: int) -> str:
+        """Return where a word stands, as messages name it."""
+        return f"{self.source}:{self.lines[index]}" if self.lines else self.source
 
 
 def tagged_dataset(
@@ -110,16 +115,16 @@ def _is_good(sentence: Sentence, allowed: frozenset[str]) -> bool:
 
 def _refuse(sentence: Sentence, labels: Sequence[str]) -> None:
     """Say what is wrong with a sentence, and in which line."""
-    for line, word, tag in zip(sentence.lines, sentence.words, sentence.tags, strict=True):
-        where = f"{sentence.source}:{line}"
+    for index, (word, tag) in enumerate(zip(sentence.words, sentence.tags, strict=True)):
+        where = sentence.place(index)
         if not word.strip():
             raise DataError(f"{where}: the word is empty")
         if _SURROGATE.search(word + tag):  # JSON's escapes can write one; no tokenizer can read it
             raise DataError(f"{where}: a word or a tag holds a lone surrogate, half a character; write it whole")
         if tag not in labels:
             guesses = nearest(tag, labels, limit=1)
-            meant = f"did you mean {guesses[0]}? " if guesses else ""
-            raise DataError(f"{where}: unknown tag {tag!r}; {meant}allowed: {', '.join(labels)}")
+            meant = f"did you mean {cut(guesses[0])}? " if guesses else ""
+            raise DataError(f"{where}: unknown tag {quoted(tag)}; {meant}allowed: {listing(labels)}")
 
 
 def without_empty_words(sentences: Iterable[Sentence]) -> tuple[list[Sentence], int]:

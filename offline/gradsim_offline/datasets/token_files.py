@@ -1,68 +1,131 @@
-"""The user's own tagged words: CoNLL-like files, CoNLL-U and JSON lines; what is wrong is named by file and line."""
+"""The user's own tagged words: CoNLL-like files, CoNLL-U, JSON and Parquet; what is wrong is named by file and line."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
-from gradsim_offline.core.dataset import Dataset, Split
+from gradsim_offline.core.dataset import Dataset, Split, TaggedSentence
 from gradsim_offline.datasets import bio as _bio
+from gradsim_offline.datasets import objects as _objects
+from gradsim_offline.datasets.columns import LABEL_COLUMN, USUAL, Columns
 from gradsim_offline.datasets.conll import read_conll
 from gradsim_offline.datasets.conllu import read_conllu
-from gradsim_offline.datasets.tables import LABEL_COLUMN, read_text
-from gradsim_offline.datasets.tagged import Sentence, count_note, tagged_dataset
+from gradsim_offline.datasets.objects import read_objects
+from gradsim_offline.datasets.quotes import are_quoted, unquoted
+from gradsim_offline.datasets.tag_spelling import in_usual_spelling
+from gradsim_offline.datasets.tagged import Sentence, count_note, examples, tagged_dataset
+from gradsim_offline.datasets.text import ending, is_blank
 from gradsim_shared.errors import DataError
+from gradsim_shared.excerpts import listing, quoted
 from gradsim_shared.iob import OUTSIDE, is_iob
 from gradsim_shared.segmentation import locate
 
 CONLL_ENDINGS = (".conll", ".txt", ".bio")
-ENDINGS = (*CONLL_ENDINGS, ".conllu", ".jsonl")
+ENDINGS = (*CONLL_ENDINGS, ".conllu", *_objects.ENDINGS)
 WORD_FIELDS = ("words", "tokens")
 TAG_FIELDS = ("tags", "ner_tags", "labels")
 
+Key = TypeVar("Key")
+
 
 def holds_words(path: Path) -> bool | None:
-    """Return whether a file holds tagged words: by its ending; JSON lines by the fields of the first, if it has one."""
-    if path.suffix.lower() != ".jsonl":
-        return path.suffix.lower() in ENDINGS
-    first = next(filter(str.strip, read_text(path).split("\n")), None)
+    """Return whether a file holds tagged words: by its ending; files of objects by the first, if there is one."""
+    if ending(path) not in _objects.ENDINGS:
+        return ending(path) in ENDINGS
+    try:
+        _, first = next(read_objects(path), (None, None))
+    except DataError:
+        return False  # whoever reads it says what is wrong
     if first is None:
         return None
-    try:
-        row = json.loads(first)
-    except ValueError:
-        return False  # whoever reads it says what is wrong
-    return isinstance(row, dict) and LABEL_COLUMN not in row and not set(WORD_FIELDS).isdisjoint(row)
+    return LABEL_COLUMN not in first and not set(WORD_FIELDS).isdisjoint(first)
 
 
-def load(data_dir: Path, files: Mapping[str, Mapping[Split, Path]], aliases: Mapping[str, tuple[str, ...]]) -> Dataset:
+def load(
+    data_dir: Path,
+    files: Mapping[str, Mapping[Split, Path]],
+    aliases: Mapping[str, tuple[str, ...]],
+    columns: Columns,
+    notes: Sequence[str],
+) -> Dataset:
     """Read the files of each language and split; the labels are those of the train splits.
+
+    Args:
+        data_dir: For messages.
+        files: By language and split.
+        aliases: Other codes of the languages.
+        columns: Which column of CoNLL-like files holds what.
+        notes: What the user should know, beside what is found here.
 
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
     """
-    found = {code: {split: read(path) for split, path in splits.items()} for code, splits in files.items()}
-    for code, splits in found.items():
-        if not splits["train"]:
+    written: dict[tuple[str, Split], list[Sentence]] = {}
+    quotes: dict[tuple[str, Split], int] = {}
+    for code, splits in files.items():
+        for split, path in splits.items():
+            written[code, split], quotes[code, split] = without_quotes(read(path, columns))
+    training = chain.from_iterable(part for (_, split), part in written.items() if split == "train")
+    usual, spelling = in_usual_spelling(written, training)
+    found = {code: {split: usual[code, split] for split in splits} for code, splits in files.items()}
+    for code in files:
+        if not found[code]["train"]:
             raise DataError(f"{files[code]['train']}: no sentences; a language needs a train split that is not empty")
-    labels = labels_of(chain.from_iterable(splits["train"] for splits in found.values()))
+    labels = labels_of(chain.from_iterable(mine["train"] for mine in found.values()))
     if len(labels) < 2:
         raise DataError(f"{data_dir}: the train splits hold {len(labels)} tag; a tagger needs two")
     changed: dict[tuple[str, Split], int] = {}
-    for code, splits in found.items():
-        for split, sentences in splits.items():
-            splits[split], changed[code, split] = as_bio(sentences, labels)
-    notes = count_note("files", "tags of BIOES or the like were read as BIO", changed)
+    for code, mine in found.items():
+        for split, sentences in mine.items():
+            mine[split], changed[code, split] = as_bio(sentences, labels)
+    notes = (
+        *notes,
+        *count_note("files", "words were read without the quotation marks that an export put around them", quotes),
+        *spelling,
+        *count_note("files", "tags of BIOES or the like were read as BIO", changed),
+    )
     return tagged_dataset("files", labels, found, list, aliases=aliases, notes=notes)
 
 
-def read(path: Path) -> list[Sentence]:
+def read(path: Path, columns: Columns = USUAL) -> list[Sentence]:
     """Read one file, by its ending."""
-    readers = {".conllu": read_conllu, ".jsonl": read_json_lines}
-    return readers.get(path.suffix.lower(), read_conll)(path)
+    if ending(path) in _objects.ENDINGS:
+        return [_sentence(*row) for row in read_objects(path)]
+    return read_conllu(path) if ending(path) == ".conllu" else read_conll(path, columns)
+
+
+def read_labelled(
+    paths: Mapping[Key, Path], columns: Columns, labels: Sequence[str] | None = None
+) -> tuple[dict[Key, list[TaggedSentence]], tuple[str, ...]]:
+    """Return the sentences of some files that stand alone, and their labels.
+
+    Args:
+        paths: Of the files.
+        columns: Which of their columns hold what.
+        labels: The allowed tags; ``None``: those of the files themselves.
+
+    Raises:
+        DataError: What is wrong, in which file and line, and what is allowed.
+    """
+    written = {key: without_quotes(read(path, columns))[0] for key, path in paths.items()}
+    usual, _ = in_usual_spelling(written, chain.from_iterable(written.values()))
+    labels = labels_of(chain.from_iterable(usual.values())) if labels is None else labels
+    return {key: examples(as_bio(part, labels)[0], labels)[0] for key, part in usual.items()}, tuple(labels)
+
+
+def without_quotes(sentences: Sequence[Sentence]) -> tuple[list[Sentence], int]:
+    """Take off quotation marks that an export put around words; also return how many words that changed.
+
+    They are such if every word of the file with a mark is quoted as in CSV: one mark, alone, is four.
+    """
+    marked = sum('"' in word for sentence in sentences for word in sentence.words)
+    if not are_quoted(word for sentence in sentences for word in sentence.words):
+        return list(sentences), 0
+    return [replace(sentence, words=tuple(map(unquoted, sentence.words))) for sentence in sentences], marked
 
 
 def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
@@ -73,14 +136,15 @@ def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
     """
     where: dict[str, str] = {}
     for sentence in sentences:
-        for line, tag in zip(sentence.lines, sentence.tags, strict=True):
+        for index, tag in enumerate(sentence.tags):
             if tag not in where:
-                where[tag] = f"{sentence.source}:{line}"
+                where[tag] = sentence.place(index)
     others = [tag for tag in where if tag != OUTSIDE and not _bio.is_prefixed(tag)]
     if not any(tag[:2] in ("B-", "I-") for tag in where) and (others or OUTSIDE not in where):
         return tuple(sorted(where))
     if others:
-        raise DataError(f"{where[others[0]]}: the tag {others[0]!r} among entities' tags; expected O, B-TYPE or I-TYPE")
+        other = others[0]
+        raise DataError(f"{where[other]}: the tag {quoted(other)} among entities' tags; expected O, B-TYPE or I-TYPE")
     return _bio.bio_labels(_bio.types(where))
 
 
@@ -93,38 +157,25 @@ def as_bio(sentences: Sequence[Sentence], labels: Sequence[str]) -> tuple[list[S
     return found, sum(old != new for before, after in pairs for old, new in zip(before.tags, after.tags, strict=True))
 
 
-def read_json_lines(path: Path) -> list[Sentence]:
-    """Read JSON lines such as ``{"words": ["Aisha", "lives"], "tags": ["B-PER", "O"]}``; ``text`` may stand beside.
-
-    Raises:
-        DataError: It is not UTF-8, or a line is not such an object; the message names the line.
-    """
-    lines = enumerate(read_text(path).split("\n"), start=1)
-    return [_sentence(path, number, line) for number, line in lines if line.strip()]
-
-
-def _sentence(path: Path, number: int, line: str) -> Sentence:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{path}:{number}: not valid JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{path}:{number}: each line is a JSON object such as {{'words': [...], 'tags': [...]}}")
-    words, tags = _strings(path, number, row, WORD_FIELDS), _strings(path, number, row, TAG_FIELDS)
+def _sentence(where: str, row: Mapping[str, object]) -> Sentence:
+    """Read an object such as ``{"words": ["Aisha", "lives"], "tags": ["B-PER", "O"]}``; ``text`` may stand beside."""
+    words, tags = _strings(where, row, WORD_FIELDS), _strings(where, row, TAG_FIELDS)
     if len(words) != len(tags):
-        raise DataError(f"{path}:{number}: {len(words)} words and {len(tags)} tags; each word has one tag")
+        raise DataError(f"{where}: {len(words)} words and {len(tags)} tags; each word has one tag")
+    if any(map(is_blank, tags)):
+        raise DataError(f"{where}: a tag is empty")
     text = row.get("text")
     if not isinstance(text, str) or locate(words, text) is None:
         text = None  # the words are joined
-    return Sentence(str(path), [number] * len(words), words, tags, text)
+    return Sentence(where, (), words, tags, text)
 
 
-def _strings(path: Path, number: int, row: Mapping[str, object], names: Sequence[str]) -> tuple[str, ...]:
+def _strings(where: str, row: Mapping[str, object], names: Sequence[str]) -> tuple[str, ...]:
     """Return the one of some fields that is there: a list of strings that is not empty."""
     name = next((name for name in names if name in row), None)
     if name is None:
-        raise DataError(f"{path}:{number}: no field {' or '.join(names)}; found {', '.join(map(repr, row))}")
+        raise DataError(f"{where}: no field {' or '.join(names)}; found {listing(map(quoted, row))}")
     values = row[name]
     if not isinstance(values, list) or not values or not all(isinstance(value, str) and value for value in values):
-        raise DataError(f"{path}:{number}: {name} is not a list of strings that are not empty")
+        raise DataError(f"{where}: {name} is not a list of strings that are not empty")
     return tuple(values)

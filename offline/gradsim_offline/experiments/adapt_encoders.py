@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.experiments.text_source import Source
 from gradsim_offline.report.text_tables import Table, figure
 from gradsim_offline.training.adapt import adapt, read_perplexities
+from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.masked_model import check_there
 from gradsim_offline.training.perplexity import Perplexity, mean
 from gradsim_offline.training.text_folders import Unlabelled
@@ -76,12 +76,12 @@ def adapt_encoders(
     """
     where = resolve_device(device)
     check_there(model)
-    found = plugins.load("training/encoders", "pretrained").find(model)
+    found = pretrained.find(model)
     members = {} if groups is None else read_members(groups)
     if Path(model).resolve() in [(out / name).resolve() for name in members or [ALL]]:
         raise SettingsError(f"--out {out} would overwrite the encoder that it starts from, {model}; choose another")
-    texts = _texts(source, members, settings.held_out, seed, groups)
-    run = Run(out, progress)
+    texts = _texts(source, members, settings.held_out, seed, groups, progress.note)
+    run = RunDirectory(out, progress)
     adapted = {}
     with run.locked():
         for name, languages in (members or {ALL: tuple(texts.train)}).items():
@@ -161,7 +161,12 @@ _TIMES = ("before", "after")
 
 
 def _texts(
-    source: Source, members: Mapping[str, Sequence[str]], held_out: int, seed: int, groups: Path | None
+    source: Source,
+    members: Mapping[str, Sequence[str]],
+    held_out: int,
+    seed: int,
+    groups: Path | None,
+    say: Callable[[str], None],
 ) -> Unlabelled:
     """Read the texts that are needed: with groups, those of their members.
 
@@ -170,9 +175,9 @@ def _texts(
     """
     needed = sorted({code for languages in members.values() for code in languages})
     if not needed:
-        return source.read(held_out, seed)
+        return source.read(held_out, seed, say)
     try:
-        return replace(source, languages=needed).read(held_out, seed)
+        return replace(source, languages=needed).read(held_out, seed, say)
     except DataError as error:
         raise DataError(f"{error} (read were the languages of --groups {groups})") from error
 

@@ -20,20 +20,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset, Gold, Split
-from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.method import Method
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.pipeline.answering import as_labels
 from gradsim_offline.pipeline.model_store import Encoder
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.training.costs import cost
 from gradsim_offline.training.fine_tune import epochs_for
+from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 
 PREDICTIONS_FILE = "predictions.json"
@@ -84,11 +84,11 @@ class SeedCells:
     methods: Sequence[Method]
     seed: int
     dataset: Dataset
-    task: ModuleType
+    task: Task
     encoder: Encoder
-    run: Run
+    run: RunDirectory
     keep_models: bool = False
-    measured_in: Run | None = None
+    measured_in: RunDirectory | None = None
 
     def compute(self, say: Say) -> list[Cell]:
         """Compute what is missing, and return the cells in the order of the methods.
@@ -115,38 +115,38 @@ class SeedCells:
             self._remove(folder, self._measuring)
         return [self._cell(m.name, measured[m.name], groups[m.name], predicted) for m in self.methods]
 
-    def _workshop(self, settings: Settings, joint: tuple[str, ...], run: Run | None = None) -> Workshop:
+    def _pipeline(self, settings: Settings, joint: tuple[str, ...], run: RunDirectory | None = None) -> Pipeline:
         seeded = settings.model_copy(update={"seed": self.seed})
-        return Workshop(seeded, self.dataset, self.task, run or self.run, joint)
+        return Pipeline(seeded, self.dataset, self.task, run or self.run, joint)
 
     @property
-    def _measuring(self) -> Run:
+    def _measuring(self) -> RunDirectory:
         return self.measured_in or self.run
 
     @cached_property
     def _joint(self) -> tuple[str, ...]:
         """Where the gradient's joint runs lie."""
         chosen = [method.settings for method in self.methods if method.settings.measure == "gradient"]
-        return tuple(f"measuring/{self._measure_name(self._workshop(settings, ()))}" for settings in chosen)
+        return tuple(f"measuring/{self._measure_name(self._pipeline(settings, ()))}" for settings in chosen)
 
-    def _measure_name(self, work: Workshop) -> str:
+    def _measure_name(self, pipeline: Pipeline) -> str:
         """Name a measure's folder by the measure and its settings, so that methods share it."""
-        inputs = work.measuring_inputs(self.encoder)
+        inputs = pipeline.measuring_inputs(self.encoder)
         own = {name: inputs[name] for name in ("measuring", "options", "training") if name in inputs}
         return f"{inputs['measure']}-{sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]}"
 
     def _measure(self, method: Method) -> Measured:
         """Measure S, in a folder of models, and keep it in one without."""
-        work = self._workshop(method.settings, self._joint, self._measuring)
-        if "training" in work.measuring_inputs(self.encoder):  # it trains as this variant does
-            work = self._workshop(method.settings, self._joint)
-        name = self._measure_name(work)
+        pipeline = self._pipeline(method.settings, self._joint, self._measuring)
+        if "training" in pipeline.measuring_inputs(self.encoder):  # it trains as this variant does
+            pipeline = self._pipeline(method.settings, self._joint)
+        name = self._measure_name(pipeline)
 
         def measure(directory: Path) -> None:
-            work.measure(self.encoder, f"measuring/{name}").save(directory / SIMILARITY_FILE)
+            pipeline.measure(self.encoder, f"measuring/{name}").save(directory / SIMILARITY_FILE)
 
         title = f"{method.name}: {method.settings.measure} similarity"
-        done = work.run.stage(f"measure/{name}", work.measuring_inputs(self.encoder), measure, title=title)
+        done = pipeline.run.stage(f"measure/{name}", pipeline.measuring_inputs(self.encoder), measure, title=title)
         measured = read_measured(done.directory / SIMILARITY_FILE)
         if method.layer is None:
             return measured
@@ -158,19 +158,22 @@ class SeedCells:
         if measured.split_half is None and settings.grouping.singleton_score == "split-half":
             chosen = settings.grouping.model_copy(update={"singleton_score": "self"})
             settings = settings.model_copy(update={"grouping": chosen})
-        work = self._workshop(settings, self._joint)
-        return work.group(measured, self.encoder, f"group/{method.name}")
+        pipeline = self._pipeline(settings, self._joint)
+        return pipeline.group(measured, self.encoder, f"group/{method.name}")
 
     def _predict(self, group: LanguageGroup) -> dict[str, Any]:
         """Train a group's model if needed, and keep its answers; the model goes."""
-        work = self._workshop(self.methods[0].settings, self._joint)
-        inputs = {**work.trainer.training_inputs(self.encoder, group.members, group.served), "data": self._fingerprint}
+        pipeline = self._pipeline(self.methods[0].settings, self._joint)
+        inputs = {
+            **pipeline.store.training_inputs(self.encoder, group.members, group.served),
+            "data": self._fingerprint,
+        }
 
         def predict(directory: Path) -> None:
-            model = work.train(self.encoder, group.members, group.served).directory
+            model = pipeline.train(self.encoder, group.members, group.served).directory
             content = {
-                "answers": self._answers(model, group.served, work),
-                "cost": cost(model, work.settings.training.batch_size),
+                "answers": self._answers(model, group.served, pipeline),
+                "cost": cost(model, pipeline.settings.training.batch_size),
             }
             write_json(directory / PREDICTIONS_FILE, content)
 
@@ -184,11 +187,11 @@ class SeedCells:
     def _fingerprint(self) -> str:
         return self.dataset.fingerprint()
 
-    def _answers(self, model_path: Path, served: Sequence[str], work: Workshop) -> dict[str, dict[str, list[Any]]]:
+    def _answers(self, model_path: Path, served: Sequence[str], pipeline: Pipeline) -> dict[str, dict[str, list[Any]]]:
         """Return what a model answers to each text, by split and language: the index of a label, or one per word."""
-        settings, labels = work.settings, self.dataset.labels
+        settings, labels = pipeline.settings, self.dataset.labels
         model = open_trained(
-            model_path, labels, task=self.task, maximum_length=settings.maximum_length, device=work.trainer.device
+            model_path, labels, task=self.task, maximum_length=settings.maximum_length, device=pipeline.store.device
         )
         index = {label: i for i, label in enumerate(labels)}
         found: dict[str, dict[str, list[Any]]] = {}
@@ -218,7 +221,7 @@ class SeedCells:
         left = [seconds[folder] for folder in groups if not (kept / folder / PREDICTIONS_FILE).is_file()]
         return sum(left), sum(seconds.values())
 
-    def _remove(self, folder: str, run: Run | None = None) -> None:
+    def _remove(self, folder: str, run: RunDirectory | None = None) -> None:
         if not self.keep_models:
             (run or self.run).remove(folder)
 

@@ -7,23 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress, duration
-from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
+from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments import variants
 from gradsim_offline.experiments.cells import Cell, SeedCells
 from gradsim_offline.experiments.comparison import summarise
 from gradsim_offline.experiments.equal_steps import held_equal, numbers_of_groups
 from gradsim_offline.experiments.method import Method, check, read_methods
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.report.comparison import comparison_drawings, render_comparison
 from gradsim_offline.report.comparison_tables import write_tables
 from gradsim_offline.report.files import write_figures
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import DataError, SettingsError
 
 
@@ -112,18 +113,17 @@ def run_methods(
     if seeds < 1:
         raise SettingsError(f"--seeds {seeds}: it takes at least one")
     dataset = load_data(settings)
-    for note in dataset.notes:
-        progress.note(note)
+    announce(dataset, progress)
     if len(dataset.languages) < 2:
         raise DataError(f"{dataset.name}: a comparison of groupings needs at least two languages")
     if not any(count for split in ("dev", "test") for count in dataset.counts(split).values()):
         raise DataError(f"{dataset.name}: no dev and no test texts; a comparison needs one of the two")
     check(methods, dataset.languages)
     numbers = [settings.seed + i for i in range(seeds)]
-    run = Run(out, progress)
+    run = RunDirectory(out, progress)
     with run.locked():
         cells = _cells(settings, methods, numbers, dataset, run, keep_models=keep_models)
-        task = plugins.load("tasks", dataset.task)
+        task = load_task(dataset.task)
         summary = summarise(dataset, task, methods, numbers, cells, permutations=permutations, bar=progress.bar)
         result = {
             **_heading(settings, methods, numbers, dataset, task.metric(dataset.labels), permutations, over),
@@ -142,18 +142,18 @@ def _cells(
     methods: Sequence[Method],
     seeds: Sequence[int],
     dataset: Dataset,
-    run: Run,
+    run: RunDirectory,
     *,
     keep_models: bool,
 ) -> list[Cell]:
-    task = plugins.load("tasks", dataset.task)
-    work = Workshop(settings, dataset, task, run)
+    task = load_task(dataset.task)
+    pipeline = Pipeline(settings, dataset, task, run)
     for method in methods:
-        replace(work, settings=method.settings).check()
-    work.save_settings()
-    encoder = work.prepare_encoder()
+        replace(pipeline, settings=method.settings).check()
+    pipeline.save_settings()
+    encoder = pipeline.prepare_encoder()
     starts = {
-        variant: variants.prepare_encoder(replace(work, settings=found[0].settings), settings, variant)
+        variant: variants.prepare_encoder(replace(pipeline, settings=found[0].settings), settings, variant)
         for variant, found in variants.by_variant(methods).items()
     }
     cells = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from gradsim_offline.core.significance import CHUNK, permutation_tests
 from gradsim_offline.experiments.cells import PREDICTED, Cell
 from gradsim_offline.experiments.method import Method
 from gradsim_offline.training.costs import conflicts
+from gradsim_offline.training.task import Task
 
 Statistics = dict[str, dict[str, NDArray[np.int64]]]  # method -> language -> [seeds, texts, S]
 
@@ -67,7 +67,7 @@ def _texts(dataset: Dataset, language: str, split: Split) -> set[str]:
 
 def summarise(
     dataset: Dataset,
-    task: ModuleType,
+    task: Task,
     methods: Sequence[Method],
     seeds: Sequence[int],
     cells: Sequence[Cell],
@@ -122,7 +122,7 @@ def summarise(
 
 
 def statistics(
-    dataset: Dataset, task: ModuleType, methods: Sequence[Method], cells: Sequence[Cell], subset: Subset
+    dataset: Dataset, task: Task, methods: Sequence[Method], cells: Sequence[Cell], subset: Subset
 ) -> Statistics:
     """Return what each text of a subset adds to the metric: method, language to ``[seeds, texts, S]``."""
     counted: Statistics = {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.training.text_folders import Unlabelled, data_texts, folder_texts, hold_out, train_texts
+from gradsim_offline.datasets.folders import unread_note
+from gradsim_offline.datasets.source import load_dataset
+from gradsim_offline.training.text_folders import Unlabelled, data_texts, folder_texts, hold_out, train_texts, unread
 from gradsim_offline.training.text_stream import Texts
 from gradsim_shared.errors import SettingsError
 
@@ -19,7 +20,7 @@ class Source:
 
     Attributes:
         text: Directory of ``<lang>.txt`` or ``<lang>/*.txt``; ``None``: the data set is meant.
-        data: Name of the data set; ``None``: the directory is meant.
+        data: Name of the data set, or a directory of labelled texts; ``None``: ``text`` is meant.
         data_dir: Where the data set's files lie; ``None``: its own rule.
         languages: Codes; ``None``: all.
     """
@@ -43,24 +44,37 @@ class Source:
         """What the user called it."""
         return str(self.text or self.data)
 
-    def read(self, held_out: int, seed: int) -> Unlabelled:
+    def read(self, held_out: int, seed: int, say: Callable[[str], None]) -> Unlabelled:
         """Find the texts, and keep some of each language back; a data set is judged on dev texts.
+
+        Args:
+            held_out: Texts of a language to keep back, at most.
+            seed: Draws them.
+            say: Is told what the user should know about the texts.
 
         Raises:
             GradsimError: Something is wrong with the texts; the message names file and line.
         """
         if self.text is not None:
-            return hold_out(folder_texts(self.text, self.languages), held_out, seed)
-        return data_texts(self._dataset(), held_out, seed)
+            return hold_out(self._folder(self.text, say), held_out, seed)
+        return data_texts(self._dataset(say), held_out, seed)
 
-    def read_all(self) -> dict[str, Texts]:
-        """Find the texts, none of them held out; of a data set the train texts.
+    def read_all(self, say: Callable[[str], None]) -> dict[str, Texts]:
+        """Find the texts, none of them held out; of a data set the train texts; ``say`` is as for ``read``.
 
         Raises:
             GradsimError: Something is wrong with the texts; the message names file and line.
         """
-        return train_texts(self._dataset()) if self.text is None else folder_texts(self.text, self.languages)
+        return train_texts(self._dataset(say)) if self.text is None else self._folder(self.text, say)
 
-    def _dataset(self) -> Dataset:
-        dataset: Dataset = plugins.load("datasets/sources", str(self.data)).load(self.data_dir, self.languages)
+    def _folder(self, directory: Path, say: Callable[[str], None]) -> dict[str, Texts]:
+        found = folder_texts(directory, self.languages)
+        for note in unread_note("texts", directory, unread(directory, self.languages)):
+            say(note)
+        return found
+
+    def _dataset(self, say: Callable[[str], None]) -> Dataset:
+        dataset = load_dataset(str(self.data), self.data_dir, self.languages)
+        for note in dataset.notes:
+            say(note)
         return dataset

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gradsim_offline.core.recipes import changed
-from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.method import Method
 from gradsim_offline.pipeline.model_store import Encoder
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.pipeline.recipes import changed
+from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_shared.errors import SettingsError
 
 STARTS = ("model", "pretraining", "maximum_length", "device")  # what the encoder depends on, beside its adapting
@@ -121,19 +121,19 @@ def by_variant(methods: Sequence[Method]) -> dict[str, list[Method]]:
     return found
 
 
-def prepare_encoder(work: Workshop, base: Settings, variant: str) -> Encoder:
+def prepare_encoder(pipeline: Pipeline, base: Settings, variant: str) -> Encoder:
     """Return what a variant starts from: what the comparison starts from, unless a setting of that differs.
 
     Args:
-        work: The variant's, in the comparison's run directory.
+        pipeline: The variant's, in the comparison's run directory.
         base: The settings of the comparison.
         variant: Names the folder where another start is kept.
     """
-    if any(getattr(work.settings, name) != getattr(base, name) for name in STARTS):
-        return replace(work, run=_inside(work.run, variant)).prepare_encoder()
-    if work.settings.adapting != base.adapting:
-        return work.trainer.prepare_encoder(f"{variant}/adapt")
-    return work.prepare_encoder()
+    if any(getattr(pipeline.settings, name) != getattr(base, name) for name in STARTS):
+        return replace(pipeline, run=_inside(pipeline.run, variant)).prepare_encoder()
+    if pipeline.settings.adapting != base.adapting:
+        return pipeline.store.prepare_encoder(f"{variant}/adapt")
+    return pipeline.prepare_encoder()
 
 
 def shares_start(settings: Settings, encoder: Encoder, base: Settings, start: Encoder) -> bool:
@@ -141,10 +141,10 @@ def shares_start(settings: Settings, encoder: Encoder, base: Settings, start: En
     return encoder == start and all(getattr(settings, name) == getattr(base, name) for name in STARTS)
 
 
-def folder(run: Run, seed: int, variant: str) -> Run:
+def folder(run: RunDirectory, seed: int, variant: str) -> RunDirectory:
     """Return where a seed's cells of a variant lie."""
     return _inside(_inside(run, f"seed-{seed}"), variant)
 
 
-def _inside(run: Run, name: str) -> Run:
-    return Run(run.directory / name, run.progress) if name else run
+def _inside(run: RunDirectory, name: str) -> RunDirectory:
+    return RunDirectory(run.directory / name, run.progress) if name else run

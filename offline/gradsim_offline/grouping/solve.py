@@ -1,9 +1,4 @@
-"""From a measured S and the settings to groups: put the question to a solver, or to several K and the dev texts.
-
-A solver's file may say how it takes K: ``READS_K = False``, it finds its groups whatever K is, so that there is none to
-choose; ``K_FROM = "exact"``, groups of the sizes that another solver finds, so that K is chosen for that one. And
-``READS_S = False``: similarities do not change its groups, so that these say nothing of how stable S is.
-"""
+"""From a measured S and the settings to groups: put the question to a solver, or to several K and the dev texts."""
 
 from __future__ import annotations
 
@@ -11,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Grouping
 from gradsim_offline.grouping.choose_k import candidates, choose
 from gradsim_offline.grouping.objective import singleton_scores
 from gradsim_offline.grouping.problem import Problem, read_constraints
 from gradsim_offline.grouping.result import Groups, name_groups
+from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.errors import SettingsError
 
@@ -45,7 +40,7 @@ def ask_solver(
     name = solver or chosen.solver
     problem = Problem(measured.matrix, groups, singletons, measured.languages, constraints, seed, chosen.time_limit)
     return name_groups(
-        plugins.load("grouping/solvers", name).solve(problem),
+        load_solver(name).solve(problem),
         measured.languages,
         measured.matrix,
         singletons,
@@ -56,14 +51,14 @@ def ask_solver(
 
 def reads_k(chosen: Grouping) -> bool:
     """Say whether the groups that the solver finds depend on K."""
-    return bool(getattr(plugins.load("grouping/solvers", chosen.solver), "READS_K", True))
+    return load_solver(chosen.solver).reads_k
 
 
 def solver_to_try(chosen: Grouping) -> str:
     """Return the solver whose groups are trained to choose K; empty: K is a number, or the solver does not read it."""
     if chosen.groups != "auto" or not reads_k(chosen):
         return ""
-    return str(getattr(plugins.load("grouping/solvers", chosen.solver), "K_FROM", chosen.solver))
+    return load_solver(chosen.solver).k_from or chosen.solver
 
 
 def ask_dev_texts(

@@ -15,6 +15,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from gradsim_offline.core.disk import require_space
+
 _ZEROED = {"MALLOC_PERTURB_": "255"}  # glibc: allocated memory is filled with the complement of this byte, zero
 
 
@@ -46,7 +48,17 @@ def _train(file: str, path: str, seed: int, settings: dict[str, Any]) -> None:
     import fasttext
 
     model = fasttext.train_supervised(file, loss="softmax", thread=1, seed=seed, verbose=0, **settings)
-    model.save_model(path)
+    save(model, Path(path))
+
+
+def save(model: Any, path: Path) -> None:  # noqa: ANN401 - fastText's
+    """Write a model; where the disk is full fastText leaves half a file, and says nothing.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    model.save_model(str(path))
+    require_space(path)
 
 
 @contextmanager

@@ -13,12 +13,13 @@ import fasttext
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.identifier.calibration import fit_temperature, minimum_letters, reliability, tables
-from gradsim_offline.identifier.fasttext_process import train_candidates
+from gradsim_offline.identifier.fasttext_process import save, train_candidates
 from gradsim_offline.identifier.profiles import bucket_count, fit_profiles
 from gradsim_shared.errors import DataError, ModelError
 from gradsim_shared.identification import LanguageIdentifier, open_identifier
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest_identifier import Identifier, Policy
+from gradsim_shared.normalisation import NEWEST
 
 MODEL_FILE = "identifier.ftz"
 RESULT = "identifier.json"
@@ -98,6 +99,7 @@ def train_identifier(
         directory / RESULT,
         {
             "labels": labels,
+            "normalisation": NEWEST,
             "temperature": temperature,
             "minimum_letters": minimum_letters(lambda texts: accuracies(identifier, texts), judged),
             "profiles": fitted.profiles.model_dump(),
@@ -141,7 +143,7 @@ def _quantise(trained: Path, file: Path, path: Path, most_bytes: int, megabytes:
             model.quantize(qnorm=True)
         else:
             model.quantize(str(file), cutoff=keep, retrain=False, qnorm=True, thread=1)
-        model.save_model(str(path))
+        save(model, path)
         if path.stat().st_size <= most_bytes:
             return
     size = path.stat().st_size / _MEGABYTE

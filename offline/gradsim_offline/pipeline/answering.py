@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset, Gold, Split
-from gradsim_offline.pipeline.model_store import Trainer
+from gradsim_offline.pipeline.model_store import ModelStore
 
 
-def answers(model: Path, texts: Dataset, splits: Mapping[str, Split], trainer: Trainer) -> dict[str, list[Any]]:
+def answers(model: Path, texts: Dataset, splits: Mapping[str, Split], store: ModelStore) -> dict[str, list[Any]]:
     """Return what a model answers to each text, by language: the index of a label, or one per word.
 
     Args:
         model: Its directory.
         texts: What to ask.
         splits: The languages to ask, and the split of each.
-        trainer: How it was trained.
+        store: How it was trained.
     """
     from gradsim_offline.training.trained import open_trained
 
     labels = texts.labels
-    length = trainer.settings.maximum_length
-    opened = open_trained(model, labels, task=trainer.task, maximum_length=length, device=trainer.device)
+    length = store.settings.maximum_length
+    opened = open_trained(model, labels, task=store.task, maximum_length=length, device=store.device)
     index = {label: i for i, label in enumerate(labels)}
     return {
         code: [

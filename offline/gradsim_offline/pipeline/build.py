@@ -9,36 +9,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
-from gradsim_offline.pipeline.packaging import Packing
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.datasets.source import load_dataset
+from gradsim_offline.datasets.summary import announce
+from gradsim_offline.pipeline.packaging import Packaging
+from gradsim_offline.pipeline.stages import Pipeline
+from gradsim_offline.training.task import load_task
 
 
-def stages(work: Workshop) -> Iterator[str]:
+def stages(pipeline: Pipeline) -> Iterator[str]:
     """Go through the method, one stage at a time; the name of each is yielded when it is done."""
-    work.segmentation()  # how raw text is split into words, where words are tagged
-    encoder = work.prepare_encoder()  # mini is made here; another one is only looked for; both may be adapted
+    pipeline.segmentation()  # how raw text is split into words, where words are tagged
+    encoder = pipeline.prepare_encoder()  # mini is made here; another one is only looked for; both may be adapted
     yield "encoder"
-    measured = work.measure(encoder)  # S, from one joint training
+    measured = pipeline.measure(encoder)  # S, from one joint training
     yield "measure"
-    groups = work.group(measured, encoder)  # the groups of highest agreement
+    groups = pipeline.group(measured, encoder)  # the groups of highest agreement
     yield "group"
-    multilingual = work.train_multilingual(encoder)  # what they are compared with
-    models = work.train_groups(encoder, groups, multilingual)  # one model per group
+    multilingual = pipeline.train_multilingual(encoder)  # what they are compared with
+    models = pipeline.train_groups(encoder, groups, multilingual)  # one model per group
     yield "train"
-    pack = Packing(work)
-    exported = pack.export(groups, models)  # ONNX, compared with torch
+    packaging = Packaging(pipeline)
+    exported = packaging.export(groups, models)  # ONNX, compared with torch
     yield "export"
-    identifier = pack.identify()  # fastText
+    identifier = packaging.identify()  # fastText
     yield "identify"
-    evaluated = pack.evaluate(groups, multilingual, exported, identifier)  # three columns per language
+    draft = packaging.draft(groups, exported, identifier)  # the manifest: it can route
+    evaluated = packaging.evaluate(draft, multilingual, exported, identifier)  # three columns per language
     yield "evaluate"
-    kept = pack.keep(multilingual)  # for a language that comes later
-    pack.bundle(measured, groups, exported, identifier, evaluated, multilingual, kept)
+    reference = packaging.reference_gradients(multilingual)  # for a language that comes later
+    packaging.bundle(draft, measured, groups, exported, identifier, evaluated, multilingual, reference)
     yield "bundle"
 
 
@@ -58,14 +61,13 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.
     """
     dataset = load_data(settings)
-    run = Run(out, progress)
-    for note in dataset.notes:
-        progress.note(note)
+    run = RunDirectory(out, progress)
+    announce(dataset, progress)
     with run.locked():
-        work = Workshop(settings, dataset, plugins.load("tasks", dataset.task), run)
-        work.check()
-        work.save_settings()
-        for stage in stages(work):
+        pipeline = Pipeline(settings, dataset, load_task(dataset.task), run)
+        pipeline.check()
+        pipeline.save_settings()
+        for stage in stages(pipeline):
             if stage == until:
                 break
     return out / "bundle"
@@ -77,5 +79,4 @@ def load_data(settings: Settings) -> Dataset:
     Raises:
         GradsimError: It is unknown, cannot be found, or is not as it should be.
     """
-    dataset: Dataset = plugins.load("datasets/sources", settings.data).load(settings.data_dir, settings.languages)
-    return dataset
+    return load_dataset(settings.data, settings.data_dir, settings.languages, settings.data_options)

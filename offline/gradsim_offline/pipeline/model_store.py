@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
-from gradsim_offline.core.run_directory import WORK, Done, Run, write_json
+from gradsim_offline.core.run_directory import WORK, RunDirectory, StageResult, write_json
 from gradsim_offline.core.settings import Schedule, Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
+from gradsim_offline.training.context import TrainingContext
+from gradsim_offline.training.encoders import pretrained
+from gradsim_offline.training.task import Task
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
+_CUT_FILE = "cut.json"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Trainer:
+class ModelStore:
     """Settings, data and run directory, and the trainings as stages.
 
     Attributes:
@@ -43,8 +45,8 @@ class Trainer:
 
     settings: Settings
     dataset: Dataset
-    task: ModuleType
-    run: Run
+    task: Task
+    run: RunDirectory
 
     @cached_property
     def common(self) -> dict[str, Any]:
@@ -71,6 +73,7 @@ class Trainer:
             adapted: Folder of the adapted encoder.
         """
         encoder = self._starting_encoder()
+        self._try(encoder)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
@@ -84,9 +87,9 @@ class Trainer:
     def _starting_encoder(self) -> Encoder:
         settings = self.settings
         if settings.model != "mini":
-            found = plugins.load("training/encoders", "pretrained").find(settings.model)
+            found = pretrained.find(settings.model)
             return Encoder(settings.model, found)
-        mini = plugins.load("training/encoders", "mini")
+        from gradsim_offline.training.encoders import mini
 
         def make(directory: Path) -> None:
             mini.make(
@@ -107,6 +110,27 @@ class Trainer:
         }
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
+
+    def _try(self, encoder: Encoder) -> None:
+        """Find before anything is trained what the encoder cannot do; say how many texts are cut."""
+        settings = self.settings
+
+        def read(directory: Path) -> None:
+            from gradsim_offline.pipeline.encoder_trial import try_encoder
+            from gradsim_offline.training.cut_texts import count_cut
+
+            how: dict[str, Any] = {"task": self.task, "maximum_length": settings.maximum_length}
+            if settings.model != "mini":
+                try_encoder(encoder.path, self.dataset.labels, **how)
+            write_json(directory / _CUT_FILE, count_cut(self.dataset, encoder.path, **how))
+
+        inputs = {**self.common, "data": self.dataset.fingerprint(), "encoder": encoder.digest}
+        done = self.run.stage("reading", inputs, read, title="what the encoder reads")
+        from gradsim_offline.training.cut_texts import describe_cut
+
+        cut = json.loads((done.directory / _CUT_FILE).read_text(encoding="utf-8"))
+        if note := describe_cut(cut, self.dataset, settings.maximum_length):
+            self.run.progress.note(f"  {note}")
 
     def _adapt(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> None:
         """Train the encoder on, on the members' training texts without their labels."""
@@ -139,11 +163,11 @@ class Trainer:
         shutil.copyfile(place / ADAPTED, directory / ADAPTED)
         return Encoder(str(place), encoder.digest)
 
-    def joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
+    def joint_model(self, measure: Path, encoder: Encoder) -> StageResult | None:
         """Return the model that a measure's joint run left, if it was trained as the multilingual model would be."""
         return self._joint_model(measure, encoder) if self.settings.training.ensemble == 1 else None
 
-    def _joint_model(self, measure: Path, encoder: Encoder) -> Done | None:
+    def _joint_model(self, measure: Path, encoder: Encoder) -> StageResult | None:
         """Return that model, if it was trained as the multilingual one's first would be."""
         if self.settings.adapting.mode == "tapt-group":
             return None  # it started from the encoder as it is
@@ -159,9 +183,9 @@ class Trainer:
         start = {**self.common, "encoder": encoder.digest}
         same = all(inputs.get(name) == value for name, value in start.items())
         is_there = (measure / "training.json").is_file()
-        return Done(measure, digest) if is_there and alike and same else None
+        return StageResult(measure, digest) if is_there and alike and same else None
 
-    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
+    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:
         """Train the model of these members, or its ensemble, judged on what it serves; or find that it was trained."""
         name = f"train/{self._folder(members, served)}"
 
@@ -179,7 +203,7 @@ class Trainer:
                 directory,
                 settings=self.settings.training,
                 fraction=self.settings.training.fraction,
-                **self.arguments(start, name),
+                context=self.context(start, name),
             )
 
         inputs = self.training_inputs(encoder, members, served)
@@ -204,13 +228,13 @@ class Trainer:
             return True
 
         fine_tune_ensemble(
+            self.dataset,
+            members,
+            served,
             directory,
+            context=self.context(start, stage),
             settings=self.settings.training,
             first=first,
-            dataset=self.dataset,
-            members=members,
-            served=served,
-            **self.arguments(start, stage),
         )
 
     def training_inputs(self, encoder: Encoder, members: Sequence[str], served: Sequence[str]) -> dict[str, Any]:
@@ -235,17 +259,17 @@ class Trainer:
         everything = self.dataset.languages
         return "multilingual" if tuple(members) == tuple(served) == everything else folder_name(members, served)
 
-    def arguments(self, encoder: Encoder, stage: str) -> dict[str, Any]:
-        """Return the arguments that every training takes; ``stage`` names it in the log."""
-        return {
-            "task": self.task,
-            "encoder": encoder.path,
-            "maximum_length": self.settings.maximum_length,
-            "seed": self.settings.seed,
-            "device": self.device,
-            "progress": self.run.progress,
-            "log": self.log(stage),
-        }
+    def context(self, encoder: Encoder, stage: str) -> TrainingContext:
+        """Return what every training takes; ``stage`` names it in the log."""
+        return TrainingContext(
+            task=self.task,
+            encoder=encoder.path,
+            maximum_length=self.settings.maximum_length,
+            seed=self.settings.seed,
+            device=self.device,
+            progress=self.run.progress,
+            log=self.log(stage),
+        )
 
     def texts(self, split: Split) -> dict[str, list[str]]:
         """Return all texts of a split, by language."""

@@ -9,7 +9,8 @@ from statistics import fmean
 
 from gradsim_offline.core.dataset import Dataset, TaggedSentence
 from gradsim_shared.errors import DataError
-from gradsim_shared.segmentation import RULES, Span, join, locate, segment
+from gradsim_shared.normalisation import Span, normalise, sent, trimmed
+from gradsim_shared.segmentation import RULES, join, locate, segment
 
 SENTENCES = 500
 """How many training sentences of a language are looked at, spread over all."""
@@ -65,7 +66,7 @@ def agreement(rule: str, sentences: Sequence[tuple[str, Sequence[Span]]]) -> flo
     """
     right = total = 0
     for text, known in sentences:
-        found = segment(text, rule)
+        found = sent(segment(normalise(text), rule), text)
         right += len(set(found).intersection(known))
         total += len(found) + len(known)
     return 2 * right / total if total else 1.0
@@ -78,7 +79,7 @@ def known_words(examples: Sequence[object]) -> Iterator[tuple[str, list[Span]]]:
             continue
         text = example.text if example.text != join(example.words) else written(example.words)
         if spans := locate(example.words, text):
-            yield text, spans
+            yield text, [trimmed(span, text) for span in spans]
 
 
 def written(words: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""A build's workshop: each stage as one method, with what it depends on and the call that does it."""
+"""The stages of a build up to the trained models: each a method, with what it depends on and the call that does it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.run_directory import Done, Run, write_json
+from gradsim_offline.core.run_directory import RunDirectory, StageResult, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.constraints import check_constraints
 from gradsim_offline.grouping.problem import Problem, read_constraints
 from gradsim_offline.grouping.result import GROUPS_FILE, Groups, read_groups
 from gradsim_offline.grouping.solve import ask_dev_texts, ask_solver, reads_k, solver_to_try
-from gradsim_offline.pipeline.model_store import Encoder, Trainer
+from gradsim_offline.grouping.solver import load_solver
+from gradsim_offline.pipeline.model_store import Encoder, ModelStore
+from gradsim_offline.similarity.measure import MeasureContext, load_measure
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.training.strategy import load_strategy
+from gradsim_offline.training.task import Task
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.segmentation import RULES
 
@@ -31,8 +34,8 @@ _SEGMENTATION_FILE = "segmentation.json"
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """A build's settings, data and run directory, and its stages as methods.
+class Pipeline:
+    """A build: settings, data, run directory, and its stages as methods.
 
     Attributes:
         settings: What to build.
@@ -44,14 +47,14 @@ class Workshop:
 
     settings: Settings
     dataset: Dataset
-    task: ModuleType
-    run: Run
+    task: Task
+    run: RunDirectory
     joint: tuple[str, ...] = ("measure",)
 
     @cached_property
-    def trainer(self) -> Trainer:
+    def store(self) -> ModelStore:
         """What trains."""
-        return Trainer(self.settings, self.dataset, self.task, self.run)
+        return ModelStore(self.settings, self.dataset, self.task, self.run)
 
     def _check_grouping(self) -> None:
         """Find before anything is trained what no grouping could keep to; say when K is larger than it can be."""
@@ -80,18 +83,15 @@ class Workshop:
         training = self.settings.training
         if training.strategy == "mixed":  # plain training fits everything
             return
-        folder = "training/strategies"
-        check = getattr(plugins.load(folder, training.strategy), "check", None)
-        if check is None:
-            return
         counts = self.dataset.counts("train")
         if training.fraction < 1:  # as ``fine_tune`` draws them: one text at least
             counts = {code: max(1, round(training.fraction * count)) for code, count in counts.items()}
-        check(plugins.options(folder, training.strategy, training.strategy_options), counts)
+        options = plugins.options("strategies", training.strategy, training.strategy_options)
+        load_strategy(training.strategy).check(options, counts)
 
     def prepare_encoder(self) -> Encoder:
         """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked."""
-        return self.trainer.prepare_encoder()
+        return self.store.prepare_encoder()
 
     def check(self) -> None:
         """Find before anything is trained what cannot work with these settings and data.
@@ -103,11 +103,8 @@ class Workshop:
         for language in self.dataset.languages:
             if not self.dataset.split(language, "train"):
                 raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
-        plugins.load("grouping/solvers", self.settings.grouping.solver).check(len(self.dataset.languages))
-        options = plugins.options("similarity/measures", self.settings.measure, self.settings.similarity)
-        possible = getattr(plugins.load("similarity/measures", self.settings.measure), "check", None)
-        if possible:
-            possible(self.dataset, options)
+        load_solver(self.settings.grouping.solver).check(len(self.dataset.languages))
+        load_measure(self.settings.measure).check(self.dataset, self._measure_options)
         self._check_grouping()
         self.check_strategy()
 
@@ -118,7 +115,7 @@ class Workshop:
         self.run.progress.note(
             f"{self.dataset.name}: {len(self.dataset.languages)} languages, "
             + ", ".join(f"{count} {split}" for split, count in counts.items())
-            + f"; model {self.settings.model}, on {self.trainer.device.type}; in {self.run.directory}"
+            + f"; model {self.settings.model}, on {self.store.device.type}; in {self.run.directory}"
         )
 
     def segmentation(self) -> str:
@@ -147,45 +144,39 @@ class Workshop:
         )
         return str(found["rule"])
 
+    @property
+    def _measure_options(self) -> Any:  # noqa: ANN401 - each measure has its own class
+        return plugins.options("similarity", self.settings.measure, self.settings.similarity)
+
     def measuring_inputs(self, encoder: Encoder) -> dict[str, Any]:
         """Return what S depends on."""
-        settings = self.settings
-        options = plugins.options("similarity/measures", settings.measure, settings.similarity)
-        measure = plugins.load("similarity/measures", settings.measure)
-        reads, fingerprint, trains = (getattr(measure, name, None) for name in ("reads", "fingerprint", "trains"))
+        settings, measure, options = self.settings, load_measure(self.settings.measure), self._measure_options
         return {
-            **self.trainer.common,
+            **self.store.common,
             "measure": settings.measure,
-            **({"measuring": reads(settings.measuring)} if reads else {}),
+            **({"measuring": measure.joint_run(settings.measuring)} if measure.joint_run else {}),
             "encoder": encoder.digest,
             **({"options": options.model_dump(mode="json")} if options else {}),
-            **(self.trainer.schedule if trains and trains(options) else {}),
-            **({"fingerprint": fingerprint(options)} if fingerprint else {}),
+            **(self.store.schedule if measure.trains(options) else {}),
+            **({"fingerprint": measure.fingerprint(options)} if measure.fingerprint else {}),
         }
 
     def measure(self, encoder: Encoder, name: str = "measure") -> Measured:
         """Measure S; ``name`` is the stage's folder."""
-        settings = self.settings
-        options = plugins.options("similarity/measures", settings.measure, settings.similarity)
-        measure = plugins.load("similarity/measures", settings.measure)
 
-        def work(directory: Path) -> None:
-            from gradsim_offline.similarity.context import Context
-
-            measured: Measured = measure.measure(
-                Context(
-                    dataset=self.dataset,
-                    directory=directory,
-                    measuring=settings.measuring,
-                    options=options,
-                    train=lambda members, served: self.train(encoder, members, served).directory,
-                    **self.trainer.arguments(encoder, name),
-                )
+        def measure(directory: Path) -> None:
+            context = MeasureContext(
+                dataset=self.dataset,
+                directory=directory,
+                training=self.store.context(encoder, name),
+                measuring=self.settings.measuring,
+                options=self._measure_options,
+                train=lambda members, served: self.train(encoder, members, served).directory,
             )
-            measured.save(directory / SIMILARITY_FILE)
+            load_measure(self.settings.measure).measure(context).save(directory / SIMILARITY_FILE)
 
-        inputs = self.measuring_inputs(encoder)
-        done = self.run.stage(name, inputs, work, title=f"measure: {settings.measure} similarity")
+        title = f"measure: {self.settings.measure} similarity"
+        done = self.run.stage(name, self.measuring_inputs(encoder), measure, title=title)
         return read_measured(done.directory / SIMILARITY_FILE)
 
     def group(self, measured: Measured, encoder: Encoder | None = None, name: str = "group") -> Groups:
@@ -208,7 +199,7 @@ class Workshop:
                 groups = ask_dev_texts(measured, chosen, sizes, seed, train, self.run.progress.note)
             groups.save(directory / GROUPS_FILE)
 
-        evidence = self.trainer.training_inputs(encoder, (), ()) if tried and encoder else {}
+        evidence = self.store.training_inputs(encoder, (), ()) if tried and encoder else {}
         inputs = {
             **evidence,
             **({"tried": tried} if tried not in ("", chosen.solver) else {}),
@@ -228,24 +219,24 @@ class Workshop:
             self.run.progress.note(f"  {group.id}: {' '.join(group.served)}{source}")
         return groups
 
-    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> Done:
+    def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:
         """Train one model; the joint run of the measurement is the multilingual one if it was trained alike."""
         if tuple(members) == tuple(served) == self.dataset.languages:
             for folder in self.joint:
-                joint = self.trainer.joint_model(self.run.directory / folder, encoder)
+                joint = self.store.joint_model(self.run.directory / folder, encoder)
                 if joint is not None:
                     self.run.progress.note(
                         "train multilingual: the measured joint model is that model, not trained again"
                     )
                     return joint
-        return self.trainer.train(encoder, members, served, title)
+        return self.store.train(encoder, members, served, title)
 
-    def train_multilingual(self, encoder: Encoder) -> Done:
+    def train_multilingual(self, encoder: Encoder) -> StageResult:
         """Train one model on all languages."""
         everything = self.dataset.languages
         return self.train(encoder, everything, everything, "train multilingual")
 
-    def train_groups(self, encoder: Encoder, groups: Groups, multilingual: Done) -> dict[str, Done]:
+    def train_groups(self, encoder: Encoder, groups: Groups, multilingual: StageResult) -> dict[str, StageResult]:
         """Train one model per group; a group of all languages is the multilingual model."""
         models = {}
         for group in groups.groups:
@@ -253,5 +244,5 @@ class Workshop:
                 models[group.id] = multilingual
                 continue
             title = f"train {group.id}: {' '.join(group.members)}"
-            models[group.id] = self.trainer.train(encoder, group.members, group.served, title)
+            models[group.id] = self.store.train(encoder, group.members, group.served, title)
         return models

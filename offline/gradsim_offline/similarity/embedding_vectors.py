@@ -13,6 +13,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.models.loading import from_pretrained, load_tokenizer
 from gradsim_offline.training.batching import pad, to_device
 from gradsim_shared.errors import ModelError, SettingsError
+from gradsim_shared.normalisation import normalise
 
 _NO_POOLER = "{} has no trained pooler; use similarity.pooling=mean or similarity.pooling=cls"
 
@@ -78,7 +79,7 @@ def embed(
     """
     tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
     model = load_encoder(path, with_pooler=pooling == "pooler").to(device)
-    rows = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    rows = [encoding.ids for encoding in tokenizer.encode_batch([normalise(text) for text in texts])]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     found = []

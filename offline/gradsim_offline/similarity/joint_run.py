@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.training.batching import Row
 from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_offline.training.loop import Observer
@@ -15,7 +15,7 @@ from gradsim_offline.training.loop import Observer
 Watcher = TypeVar("Watcher", bound=Observer)
 
 
-def train_jointly(context: Context, observe: Callable[[nn.Module, Sequence[Row]], Watcher]) -> Watcher:
+def train_jointly(context: MeasureContext, observe: Callable[[nn.Module, Sequence[Row]], Watcher]) -> Watcher:
     """Train on all languages with the measuring schedule; leave the model in the context's directory.
 
     Args:
@@ -36,14 +36,8 @@ def train_jointly(context: Context, observe: Callable[[nn.Module, Sequence[Row]]
         context.dataset.languages,
         context.dataset.languages,
         context.directory,
-        task=context.task,
-        encoder=context.encoder,
+        context=context.training,
         settings=context.measuring,
-        maximum_length=context.maximum_length,
-        seed=context.seed,
-        device=context.device,
-        progress=context.progress,
-        log=context.log,
         fraction=context.measuring.fraction,
         observe=keep,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.datasets.tables import read_text
+from gradsim_offline.datasets.objects import parse_json
+from gradsim_offline.datasets.text import read_text
 from gradsim_shared.errors import DataError
 
 Row = tuple[
@@ -113,7 +113,7 @@ def _separated_rows(path: Path) -> Iterator[Row]:
 
 def _json_rows(path: Path) -> Iterator[Row]:
     """Read ``{"languages": [...], "similarity": [[...], ...]}`` or ``{row: {column: value}}``."""
-    content = _parse(path)
+    content = parse_json(read_text(path), str(path))
     if isinstance(content, dict) and "similarity" in content:
         yield from _list_rows(path, content)
     elif isinstance(content, dict) and content and all(isinstance(row, dict) for row in content.values()):
@@ -138,16 +138,3 @@ def _list_rows(path: Path, content: Mapping[str, object]) -> Iterator[Row]:
             size = f"{len(row)} values" if isinstance(row, list) else "no list"
             raise DataError(f'{where}: {size}; "languages" has {len(names)}')
         yield where, name, list(zip(names, row, strict=True))
-
-
-def _parse(path: Path) -> object:
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        for i, (key, _) in enumerate(pairs):
-            if key in (earlier for earlier, _ in pairs[:i]):
-                raise DataError(f"{path}: {key!r} stands twice; keep one of them")
-        return dict(pairs)
-
-    try:
-        return json.loads(read_text(path), object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON: {error}") from error

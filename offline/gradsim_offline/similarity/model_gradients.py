@@ -8,20 +8,20 @@ that the backward pass costs nothing beside the forward pass.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
 from gradsim_offline.similarity.tracking import GradientTracker, tracked_layers
 from gradsim_offline.training.batching import Row, to_device
+from gradsim_offline.training.task import Task
 
 LAYER = "head.out"
 _BATCH = 32
 
 
 def half_gradients(
-    model: nn.Module, rows: Sequence[Row], languages: int, pad_id: int, *, task: ModuleType, device: torch.device
+    model: nn.Module, rows: Sequence[Row], languages: int, pad_id: int, *, task: Task, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return each language's mean gradient over both halves of its rows.
 
@@ -49,7 +49,7 @@ def half_gradients(
 
 
 def example_gradients(
-    model: nn.Module, rows: Sequence[Row], pad_id: int, *, task: ModuleType, device: torch.device
+    model: nn.Module, rows: Sequence[Row], pad_id: int, *, task: Task, device: torch.device
 ) -> Tensor:
     """Return the gradient of every row's own loss, ``[rows, parameters]``: each row tracked as a language of its own.
 
@@ -97,7 +97,7 @@ def _units(rows: Sequence[Row], chosen: Sequence[int]) -> Tensor:
 
 
 def _backward(
-    model: nn.Module, rows: Sequence[Row], chosen: Sequence[int], pad_id: int, *, task: ModuleType, device: torch.device
+    model: nn.Module, rows: Sequence[Row], chosen: Sequence[int], pad_id: int, *, task: Task, device: torch.device
 ) -> None:
     """Run the loss of a batch and its backward pass, in full precision: devices must agree with each other."""
     batch = task.collate([rows[i] for i in chosen], pad_id)(range(len(chosen)), 0, 0)

@@ -13,12 +13,9 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.dataset import Example
 from gradsim_offline.training.batching import Row, halves, pad
+from gradsim_offline.training.task import Task
 from gradsim_shared.decode import text_classification as decoder
 from gradsim_shared.decoding import Reader
-
-__all__ = ["EXPORT_TASK", "collate", "decoder", "encode", "load_model", "metric", "metric_from", "scores", "statistics"]
-
-EXPORT_TASK = "text-classification"
 
 
 def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
@@ -98,3 +95,16 @@ def metric_from(sums: NDArray[Any], labels: Sequence[str]) -> NDArray[np.float64
     f1 = 2 * right / np.maximum(answered + true, 1)  # a label that is nowhere: 0, and it weighs nothing
     weighted: NDArray[np.float64] = (f1 * true).sum(axis=-1) / np.maximum(true.sum(axis=-1), 1)
     return weighted
+
+
+PLUGIN = Task(
+    decoder=decoder,
+    export_task="text-classification",
+    load_model=load_model,
+    encode=encode,
+    collate=collate,
+    metric=metric,
+    scores=scores,
+    statistics=statistics,
+    metric_from=metric_from,
+)

@@ -13,13 +13,10 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.dataset import TaggedSentence
 from gradsim_offline.training.batching import IGNORED, Row, halves, pad
+from gradsim_offline.training.task import Task
 from gradsim_shared.decode import token_classification as decoder
 from gradsim_shared.decoding import Reader
 from gradsim_shared.iob import entities, is_iob
-
-__all__ = ["EXPORT_TASK", "collate", "decoder", "encode", "load_model", "metric", "metric_from", "scores", "statistics"]
-
-EXPORT_TASK = "token-classification"
 
 
 def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
@@ -131,3 +128,16 @@ def _entity_counts(gold: Sequence[str], predicted: Sequence[str]) -> tuple[int, 
 
 def _word_counts(gold: Sequence[str], predicted: Sequence[str]) -> tuple[int, int]:
     return sum(a == b for a, b in zip(gold, predicted, strict=True)), len(gold)
+
+
+PLUGIN = Task(
+    decoder=decoder,
+    export_task="token-classification",
+    load_model=load_model,
+    encode=encode,
+    collate=collate,
+    metric=metric,
+    scores=scores,
+    statistics=statistics,
+    metric_from=metric_from,
+)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +14,14 @@ from torch import nn
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import AnyExample, Dataset
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.core.settings import Schedule, Training
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.judging import HALVES, DevTexts
 from gradsim_offline.training.loop import Observer, train
-from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.strategy import Strategy, StrategyContext, load_strategy
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.errors import SettingsError
 
@@ -35,18 +35,12 @@ def fine_tune(
     served: Sequence[str],
     directory: Path,
     *,
-    task: ModuleType,
-    encoder: str,
+    context: TrainingContext,
     settings: Schedule,
-    maximum_length: int,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    log: Callable[..., None],
     fraction: float = 1.0,
     new_head: bool = True,
     observe: Callable[[nn.Module, Sequence[Row]], Observer] | None = None,
-    strategy: Callable[[Context], Strategy] | None = None,
+    strategy: Callable[[StrategyContext], Strategy] | None = None,
     data_seed: int | None = None,
 ) -> None:
     """Train on all members, judge on the served languages, write the model of the best epoch to ``directory``.
@@ -56,38 +50,32 @@ def fine_tune(
         members: Languages to train on.
         served: Languages whose plain mean dev score chooses the epoch.
         directory: Gets the model in Hugging Face form, its tokenizer, and training.json.
-        task: The task's torch half.
-        encoder: What to start from.
+        context: Task, encoder to start from, maximum length, seed, device, progress; ``log`` gets each epoch's figures.
         settings: The schedule.
-        maximum_length: Tokens; longer texts are cut.
-        seed: The build's seed.
-        device: Where to train.
-        progress: Shows how far it is.
-        log: Called with the figures of each epoch.
         fraction: Share of each language's training texts to use.
-        new_head: Start with a new head; ``False`` goes on with the one that ``encoder`` was saved with.
+        new_head: Start with a new head; ``False`` goes on with the one that the encoder was saved with.
         observe: Makes an observer of the backward passes from the model and the training rows; for plain training.
         strategy: Makes the strategy; ``None``: the one that the settings name.
-        data_seed: Draws the share of the texts, and the halves; ``None``: ``seed``.
+        data_seed: Draws the share of the texts, and the halves; ``None``: the context's seed.
 
     Raises:
         SettingsError: The strategy is not possible with these data, or not while gradients are watched.
     """
-    tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
+    task, seed, progress = context.task, context.seed, context.progress
+    tokenizer, pad_id = load_tokenizer(context.encoder, maximum_length=context.maximum_length)
     torch.manual_seed(seed)  # the new head
-    model = task.load_model(encoder, dataset.labels, new_head=new_head)
+    model: Any = task.load_model(context.encoder, dataset.labels, new_head=new_head)
     number = {language: i for i, language in enumerate(dataset.languages)}
     drawing = seed if data_seed is None else data_seed
 
-    reader = task.decoder.Reader(tokenizer, maximum_length)
+    reader = task.decoder.Reader(tokenizer, context.maximum_length)
     chosen = {code: _sample(dataset.split(code, "train"), fraction, drawing, number[code]) for code in members}
 
     def encode(code: str, examples: Sequence[AnyExample]) -> list[Row]:
-        found: list[Row] = task.encode(reader, examples, dataset.labels, language=number[code], seed=drawing)
-        return found
+        return task.encode(reader, examples, dataset.labels, language=number[code], seed=drawing)
 
     rows = [row for code, examples in chosen.items() for row in encode(code, examples)]
-    context = Context(
+    given = StrategyContext(
         languages=dataset.languages,
         examples=chosen,
         rows=rows,
@@ -97,10 +85,10 @@ def fine_tune(
         options=None,
         seed=seed,
     )
-    chosen_strategy = strategy(context) if strategy else make_strategy(context, settings, watched=observe is not None)
+    chosen_strategy = strategy(given) if strategy else make_strategy(given, settings, watched=observe is not None)
     judged = {code: dataset.split(code, "dev") for code in served if dataset.split(code, "dev")}
     dev = DevTexts(judged, number, reader, task, drawing)
-    trained = TrainedModel(model, task.decoder, reader, dataset.labels, pad_id, device)
+    trained = TrainedModel(model, task.decoder, reader, dataset.labels, pad_id, context.device)
     metric = task.metric(dataset.labels)
 
     def evaluate() -> dict[str, float]:
@@ -121,11 +109,11 @@ def fine_tune(
             weight_decay=settings.weight_decay,
             clip=settings.clip,
             seed=seed,
-            device=device,
+            device=context.device,
             evaluate=evaluate if judged else None,
             checkpoints=directory / WORK,
             advance=advance,
-            log=log,
+            log=context.log,
             observer=observe(model, rows) if observe else None,
             strategy=chosen_strategy,
             sparse_rate=settings.sparse_rate,
@@ -137,7 +125,7 @@ def fine_tune(
             f"  epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.3f}{score}{_conflicts(epoch)}{best}"
         )
     model.to("cpu").save_pretrained(directory)
-    copy_tokenizer(encoder, directory)
+    copy_tokenizer(context.encoder, directory)
     write_json(
         directory / RESULT,
         {
@@ -161,7 +149,7 @@ def epochs_for(texts: int, settings: Schedule) -> int:
     return max(settings.epochs, math.ceil(settings.minimum_steps / max(1, steps)))
 
 
-def make_strategy(context: Context, settings: Schedule, *, watched: bool = False) -> Strategy:
+def make_strategy(context: StrategyContext, settings: Schedule, *, watched: bool = False) -> Strategy:
     """Make the strategy that the settings name; a mere schedule names none, and is trained plainly.
 
     Args:
@@ -172,13 +160,11 @@ def make_strategy(context: Context, settings: Schedule, *, watched: bool = False
     Raises:
         SettingsError: It is not possible with these options and data, or not while gradients are watched.
     """
-    folder = "training/strategies"
     name, given = (settings.strategy, settings.strategy_options) if isinstance(settings, Training) else ("mixed", {})
     if watched and name != "mixed":
         raise SettingsError(f"strategy {name}: gradients are measured in plain training only; use mixed there")
-    options = plugins.options(folder, name, given)
-    strategy: Strategy = plugins.load(folder, name).make(replace(context, options=options))
-    return strategy
+    options = plugins.options("strategies", name, given)
+    return load_strategy(name).make(replace(context, options=options))
 
 
 def _conflicts(epoch: dict[str, float]) -> str:

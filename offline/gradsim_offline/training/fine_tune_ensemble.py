@@ -4,111 +4,118 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.core.settings import Training
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.distilling import Distilling, judged_logits
 from gradsim_offline.training.ensemble import Members, seeds_of
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 from gradsim_offline.training.judging import DevTexts
-from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.strategy import Strategy, StrategyContext
 from gradsim_offline.training.trained import TrainedModel, open_trained
 
-Log = Callable[..., None]
+MakeStrategy = Callable[[StrategyContext], Strategy]
 _TEACHER = "teacher"
 
 
 def fine_tune_ensemble(
+    dataset: Dataset,
+    members: Sequence[str],
+    served: Sequence[str],
     directory: Path,
     *,
+    context: TrainingContext,
     settings: Training,
-    seed: int,
-    progress: Progress,
-    log: Log,
     first: Callable[[Path], bool] = lambda _: False,
-    **rest: Any,  # noqa: ANN401 - of many types
 ) -> None:
     """Train the models of all seeds, and a student of theirs if the settings ask for one.
 
-    A model that is whole is not trained again; one that was interrupted goes on.
+    A model that is whole is not trained again; one that was interrupted resumes.
 
     Args:
+        dataset: Where the examples come from.
+        members: Languages to train on.
+        served: Languages whose plain mean dev score chooses each model's epoch.
         directory: Gets the folder of an ensemble (training/ensemble.py), or the student's, a single model. Its
             training.json is that of the first model, or of the student, and says how many were trained.
+        context: As for ``fine_tune``; its seed is that of the first model and of the student, and all models draw the
+            same share of the texts. ``log`` gets ``model`` beside the figures: 1, 2, ... or ``student``.
         settings: The schedule, how many models, what is averaged, and how the student learns.
-        seed: Of the first model and of the student; all models draw the same share of the texts.
-        progress: Shows how far it is.
-        log: Called with the figures of each epoch, and ``model``: 1, 2, ... or ``student``.
         first: Puts the first model into a folder if it lies somewhere already, and says whether it did.
-        rest: The other arguments of ``fine_tune``: data set, members, served, task, encoder, ...
     """
     place = directory / WORK / _TEACHER if settings.distil else directory
     count = settings.ensemble
-    arguments = {**rest, "settings": settings, "fraction": settings.fraction, "progress": progress}
-    _train_models(place, directory, seeds_of(seed, count), arguments, log, first)
-    ensemble, score = _average(place, settings, seed, rest, progress)
+
+    def train(
+        where: Path, model: str, seed: int, strategy: Callable[[StrategyContext], Strategy] | None = None
+    ) -> None:
+        fine_tune(
+            dataset,
+            members,
+            served,
+            where,
+            context=replace(context, seed=seed, log=partial(context.log, model=model)),
+            settings=settings,
+            fraction=settings.fraction,
+            strategy=strategy,
+            data_seed=context.seed,
+        )
+
+    for number, seed in enumerate(seeds_of(context.seed, count)):
+        where = place / _folder(number)
+        where.mkdir(parents=True, exist_ok=True)
+        is_there = (where / RESULT).is_file() or (number == 0 and first(where))
+        name = f"model {number + 1} of {count}"
+        context.progress.note(f"  {name}{': is there, not trained again' if is_there else ''}")
+        if not is_there:
+            train(where, str(number + 1), seed)
+        if where != directory:  # that of the stage goes with it
+            shutil.rmtree(where / WORK, ignore_errors=True)
+    ensemble, score = _average(dataset, served, place, context, settings)
     if not settings.distil:
         _amend(directory, ensemble=count, trainings=count)
         return
 
-    def learn(context: Context) -> Strategy:
-        logits = judged_logits(ensemble, context.rows)
+    def learn(given: StrategyContext) -> Strategy:
+        logits = judged_logits(ensemble, given.rows)
         ensemble.model.to("cpu")  # the student needs the room
         weight, temperature = settings.distil_weight, settings.distil_temperature
-        return Distilling(context.rows, logits, weight=weight, temperature=temperature)
+        return Distilling(given.rows, logits, weight=weight, temperature=temperature)
 
-    progress.note(f"  one student of these {count}")
-    fine_tune(directory=directory, seed=seed, log=_marked(log, "student"), strategy=learn, **arguments)
+    context.progress.note(f"  one student of these {count}")
+    train(directory, "student", context.seed, learn)
     _amend(directory, distilled_from=count, teacher_score=score, trainings=count + 1)
 
 
-def _train_models(
-    place: Path,
-    stage: Path,
-    seeds: Sequence[int],
-    arguments: Mapping[str, Any],
-    log: Log,
-    first: Callable[[Path], bool],
-) -> None:
-    """Train what is missing: the first model in ``place``, the others in folders below it."""
-    for number, own in enumerate(seeds):
-        where = place / _folder(number)
-        where.mkdir(parents=True, exist_ok=True)
-        is_there = (where / RESULT).is_file() or (number == 0 and first(where))
-        name = f"model {number + 1} of {len(seeds)}"
-        arguments["progress"].note(f"  {name}{': is there, not trained again' if is_there else ''}")
-        if not is_there:
-            logged = _marked(log, str(number + 1))
-            fine_tune(directory=where, seed=own, data_seed=seeds[0], log=logged, **arguments)
-        if where != stage:  # that of the stage goes with it
-            shutil.rmtree(where / WORK, ignore_errors=True)
-
-
 def _average(
-    place: Path, settings: Training, seed: int, rest: Mapping[str, Any], progress: Progress
+    dataset: Dataset, served: Sequence[str], place: Path, context: TrainingContext, settings: Training
 ) -> tuple[TrainedModel, float | None]:
     """Write ensemble.json; return the ensemble and its mean dev score, as each model's epochs were judged."""
-    seeds = seeds_of(seed, settings.ensemble)
+    seeds = seeds_of(context.seed, settings.ensemble)
     members = Members(models=[_folder(i) for i in range(len(seeds))], seeds=seeds, average=settings.average)
     members.save(place)
-    dataset, task, reading = rest["dataset"], rest["task"], ("task", "maximum_length", "device")
-    ensemble = open_trained(place, dataset.labels, **{name: rest[name] for name in reading})
-    judged = {code: dataset.split(code, "dev") for code in rest["served"] if dataset.split(code, "dev")}
+    task = context.task
+    ensemble = open_trained(
+        place, dataset.labels, task=task, maximum_length=context.maximum_length, device=context.device
+    )
+    judged = {code: dataset.split(code, "dev") for code in served if dataset.split(code, "dev")}
     if not judged:
         return ensemble, None
     number = {language: i for i, language in enumerate(dataset.languages)}
-    found = DevTexts(judged, number, ensemble.reader, task, seed).scores(ensemble)
+    by_language = DevTexts(judged, number, ensemble.reader, task, context.seed).scores(ensemble)
     metric = task.metric(dataset.labels)
-    score = fmean(scores[metric] for scores in found.values())
+    score = fmean(scores[metric] for scores in by_language.values())
     alone = [_best_score(place / folder) for folder in members.models]
     members.model_copy(update={"score": score, "scores": alone}).save(place)
-    each = ", ".join(f"{100 * one:.2f}" for one in alone)
-    progress.note(f"  the average of their {settings.average}: dev {metric} {100 * score:.2f} (alone: {each})")
+    each = ", ".join(f"{100 * single:.2f}" for single in alone)
+    context.progress.note(f"  the average of their {settings.average}: dev {metric} {100 * score:.2f} (alone: {each})")
     return ensemble, score
 
 
@@ -125,7 +132,3 @@ def _amend(directory: Path, **facts: object) -> None:
     """Add facts to training.json."""
     path = directory / RESULT
     write_json(path, {**json.loads(path.read_text(encoding="utf-8")), **facts})
-
-
-def _marked(log: Log, model: str) -> Log:
-    return lambda **figures: log(model=model, **figures)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 from typing import Any
 
 from gradsim_offline.core.dataset import AnyExample
 from gradsim_offline.training.batching import halves
+from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decoding import Reading
 
@@ -31,7 +31,7 @@ class DevTexts:
     examples: Mapping[str, Sequence[AnyExample]]
     number: Mapping[str, int]
     reader: Any
-    task: ModuleType
+    task: Task
     seed: int
 
     def scores(self, model: TrainedModel) -> dict[str, dict[str, float]]:

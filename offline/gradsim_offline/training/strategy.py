@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import AnyExample
 from gradsim_offline.training.batching import Row
 
@@ -41,7 +42,7 @@ class Strategy(Protocol):
 
 
 @dataclass(frozen=True)
-class Context:
+class StrategyContext:
     """What a strategy is made from; most use a part of it.
 
     Attributes:
@@ -51,7 +52,7 @@ class Context:
         encode: From a language and some of its examples to rows.
         lay_out: From rows to the function that makes batches of them.
         batch_size: Texts per training step.
-        options: The strategy's own settings: an instance of its module's ``Options``, ``None`` if it has none.
+        options: The strategy's own settings: an instance of its ``options``, ``None`` if it has none.
         seed: The build's seed.
     """
 
@@ -63,3 +64,30 @@ class Context:
     batch_size: int
     options: Any
     seed: int
+
+
+def _nothing_to_check(_options: Any, _texts: Mapping[str, int]) -> None:  # noqa: ANN401 - each strategy's own
+    """All data will do."""
+
+
+@dataclass(frozen=True)
+class TrainingStrategy(plugins.Plugin):
+    """A way to turn the languages' gradients into one step.
+
+    Attributes:
+        make: Makes the strategy of one training.
+        check: Raises ``SettingsError`` before anything is trained if its options do not fit the data: it is given
+            them, and how many training texts each language has.
+    """
+
+    make: Callable[[StrategyContext], Strategy]
+    check: Callable[[Any, Mapping[str, int]], None] = _nothing_to_check
+
+
+def load_strategy(name: str) -> TrainingStrategy:
+    """Return the strategy of that name.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    return plugins.load("strategies", name, TrainingStrategy)

@@ -10,8 +10,10 @@ import numpy as np
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.folders import visible
 from gradsim_offline.training.text_stream import Chosen, Listed, Streamed, Texts
 from gradsim_shared.errors import DataError
+from gradsim_shared.excerpts import listing
 from gradsim_shared.nearest import unknown
 
 _HELD_OUT = 29  # keeps the random stream that draws the held-out texts apart from the others
@@ -46,7 +48,7 @@ def folder_texts(directory: Path, languages: Sequence[str] | None = None) -> dic
 
     Raises:
         DataError: There are none, a name is no language code, a wanted language is missing, two names are the same
-            language, a language has no text, or a file is not UTF-8.
+            language, a language has no text or a folder with nothing to read, or a file is not UTF-8.
     """
     if not directory.is_dir():
         raise DataError(f"--text {directory} is not a directory; it holds <lang>.txt or <lang>/*.txt, one text a line")
@@ -58,6 +60,21 @@ def folder_texts(directory: Path, languages: Sequence[str] | None = None) -> dic
             where = paths[0] if len(paths) == 1 else paths[0].parent
             raise DataError(f"{where}: no text for {code}; it takes at least one line that is not blank")
         found[code] = texts
+    return found
+
+
+def unread(directory: Path, languages: Sequence[str] | None = None) -> list[Path]:
+    """Return the files and folders that ``folder_texts`` passes over, but for hidden ones and other languages'."""
+    wanted = None if languages is None else [codes.resolve(code) for code in languages]
+    found: list[Path] = []
+    for path in visible(directory):
+        texts = _texts_at(path)
+        if wanted is not None and _code(path) not in wanted:
+            continue
+        if not texts:
+            found.append(path)
+        elif path.is_dir():
+            found += [file for file in visible(path) if file not in texts]
     return found
 
 
@@ -123,8 +140,12 @@ def _files(directory: Path, languages: Sequence[str] | None) -> dict[str, list[P
     Raises:
         DataError: There is none, a name is no language code, or one that is wanted is not there.
     """
-    there = {path: _texts_at(path) for path in sorted(directory.iterdir()) if not path.name.startswith(".")}
+    there = {path: _texts_at(path) for path in visible(directory)}
     if languages is None:
+        empty = [path for path, files in there.items() if not files and path.is_dir() and _code(path)]
+        if empty:
+            names = listing(path.name for path in visible(empty[0]))
+            raise DataError(f"{empty[0]}: no text in it; expected *.txt, one text a line; found {names}")
         found = _by_language({path: files for path, files in there.items() if files})
         if not found:
             raise DataError(f"{directory} holds no text: expected <lang>.txt or <lang>/*.txt, one text a line")

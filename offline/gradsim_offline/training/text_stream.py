@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_shared.errors import DataError
+from gradsim_shared.normalisation import normalise
 
 _MARK = b"\xef\xbb\xbf"  # what some editors put before the first line
 
@@ -33,14 +34,10 @@ class Texts(Protocol):
 
 
 class Listed:
-    """Texts that are in memory already; blank ones are left out.
-
-    Args:
-        texts: Each may hold line breaks, which become spaces.
-    """
+    """Texts that are in memory already, normalised; blank ones are left out."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = [line for line in (" ".join(text.split()) for text in texts) if line]
+        self._texts = [line for line in map(normalise, texts) if line]
         self.sizes = np.array([len(_bytes(text)) for text in self._texts], dtype=np.int64)
         self.fingerprint = hashlib.sha256(_bytes("\n".join(self._texts))).hexdigest()
 
@@ -52,7 +49,7 @@ class Listed:
 
 
 class Streamed:
-    """The lines of some files, as one sequence; blank lines are left out.
+    """The lines of some files, normalised, as one sequence; blank lines are left out.
 
     The files are read once from end to end, to see that they are UTF-8 and where each line stands (16 bytes a line);
     after that, a text is read from its file when it is asked for.
@@ -71,7 +68,7 @@ class Streamed:
         for path in self.files:
             for start, line in _lines(path):
                 digest.update(line)
-                if line.decode("utf-8").strip():
+                if normalise(line.decode("utf-8")):
                     starts.append(start + len(line) - len(line.lstrip()))
                     sizes.append(len(line.strip()))
             ends.append(len(starts))
@@ -88,7 +85,7 @@ class Streamed:
         with path.open("rb") as stream:
             stream.seek(int(self._starts[index]))
             line = stream.read(int(self.sizes[index]))
-        return " ".join(line.decode("utf-8").split())
+        return normalise(line.decode("utf-8"))
 
 
 class Chosen:
@@ -115,7 +112,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Go through a file: where each line starts, and its bytes.
 
     Raises:
-        DataError: It is not UTF-8.
+        DataError: It is not UTF-8, or it has carriage returns in place of line feeds.
     """
     start = 0
     with path.open("rb") as stream:
@@ -127,6 +124,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     f"{path}, line {number}: not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8, "
                     "one text a line"
                 ) from error
+            if number == 1 and b"\r" in line.strip(b"\r\n") and not line.endswith(b"\n"):
+                raise DataError(f"{path}: its lines end in carriage returns alone; save the file with line feeds")
             marked = len(_MARK) if number == 1 and line.startswith(_MARK) else 0
             yield start + marked, line[marked:]
             start += len(line)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gradsim_offline.training.conflict_counts import Tally
 from gradsim_offline.training.gradient_lists import combine, gramian, put, take
 from gradsim_offline.training.strategies.mixed import backward
-from gradsim_offline.training.strategy import Batch, Context
+from gradsim_offline.training.strategy import Batch, StrategyContext
 from gradsim_shared.errors import SettingsError
 
 Weigh = Callable[[Tensor, Sequence[int]], Tensor]
@@ -37,7 +37,7 @@ class ByLanguage:
         kept: Tensors of ``weigh`` that a checkpoint must keep, by name; they are changed in place.
     """
 
-    def __init__(self, context: Context, weigh: Weigh, kept: dict[str, Tensor] | None = None) -> None:
+    def __init__(self, context: StrategyContext, weigh: Weigh, kept: dict[str, Tensor] | None = None) -> None:
         self._language = torch.tensor([row.language for row in context.rows])
         self._units = torch.tensor([row.units for row in context.rows])
         self._weigh, self._seed, self._kept, self._tally = weigh, context.seed, kept or {}, Tally()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,9 @@ from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.batching import pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
+from gradsim_offline.training.task import Task
 from gradsim_shared.decoding import Logits, Reading, Text
+from gradsim_shared.normalisation import NEWEST
 
 _BATCH = 64
 
@@ -76,9 +77,23 @@ class TrainedModel:
 
 
 def open_trained(
-    path: str | Path, labels: Sequence[str], *, task: ModuleType, maximum_length: int, device: torch.device
+    path: str | Path,
+    labels: Sequence[str],
+    *,
+    task: Task,
+    maximum_length: int,
+    device: torch.device,
+    normalisation: int = NEWEST,
 ) -> TrainedModel:
     """Load a trained model, or all models of an ensemble, with the tokenizer.
+
+    Args:
+        path: Name on the Hub, or directory.
+        labels: In the order of the model's outputs.
+        task: The task's torch half.
+        maximum_length: Tokens that it can read at once.
+        device: Where to put it.
+        normalisation: The version that it was trained with.
 
     Raises:
         ModelError: It cannot be loaded.
@@ -90,6 +105,5 @@ def open_trained(
     else:
         models = [task.load_model(Path(path) / folder, labels) for folder in members.models]
         model = Ensemble(models, members.average)
-    return TrainedModel(
-        model.to(device), task.decoder, task.decoder.Reader(tokenizer, maximum_length), labels, pad_id, device
-    )
+    reader = task.decoder.Reader(tokenizer, maximum_length, normalisation=normalisation)
+    return TrainedModel(model.to(device), task.decoder, reader, labels, pad_id, device)

@@ -144,6 +144,7 @@ def load_group_model(
         labels=manifest.labels,
         maximum_length=manifest.maximum_length,
         segmentation=manifest.segmentation,
+        normalisation=manifest.normalisation,
     )
     if is_new and settings.warm_tokens:
         try:

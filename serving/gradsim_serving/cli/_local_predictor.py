@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from gradsim_serving.app import create_engine
 from gradsim_serving.http.predictions import plain, plain_route
@@ -16,7 +17,7 @@ LineResult = dict[str, Any] | RequestError
 
 
 class LocalPredictor:
-    """A loaded bundle that answers.
+    """A loaded bundle that answers, until the end of its ``with``.
 
     Args:
         bundle: Its directory.
@@ -35,9 +36,22 @@ class LocalPredictor:
         options = Options(threads=threads, provider=provider, check_given=0.0, canary_seconds=0.0, warm_up=False)
         lifecycle, self._engine = create_engine([bundle], options)
         self._engine.start()
-        lifecycle.load()
+        try:
+            lifecycle.load()
+        except BaseException:
+            self._engine.end()
+            raise
         ((self._endpoint, self._served),) = self._engine.served.items()
         self._policy = policy
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the threads: one may still run texts of a batch that has failed."""
+        self._engine.end()
 
     def require_language(self, code: str) -> None:
         """Raise ``RequestError`` unless the bundle knows the language."""

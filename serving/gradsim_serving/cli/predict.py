@@ -80,7 +80,7 @@ def command(
         read_manifest(bundle)  # the common mistakes, before heavy imports
         from gradsim_serving.cli._local_predictor import LocalPredictor
 
-        answer = LocalPredictor(bundle, threads, policy, provider)
+        answer = opened.enter_context(LocalPredictor(bundle, threads, policy, provider))
         if language is not None:
             answer.require_language(language)  # a wrong code is one error, not one for each line
         out = opened.enter_context(_opened(target, "wb", "--output"))

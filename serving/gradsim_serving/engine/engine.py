@@ -181,17 +181,21 @@ class Engine:
         self.close()
         if self._pending is not None and not await self._pending.drain(seconds):
             self._pending.close()
+        await asyncio.to_thread(self.end, LAST_BATCH_SECONDS)
+
+    def end(self, seconds: float | None = None) -> None:
+        """End the threads once all admitted jobs are done; ``seconds``: at most, ``None``: however long it takes.
+
+        Python aborts at its exit while a thread is inside a model.
+        """
+        self.close()
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        await asyncio.to_thread(self._join)
-
-    def _join(self) -> None:
-        """Wait for the batches that still run: Python aborts if it ends while one of its threads is inside a model."""
-        limit = time.monotonic() + LAST_BATCH_SECONDS
+        limit = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(0.0, limit - time.monotonic()))
+                thread.join(None if limit is None else max(0.0, limit - time.monotonic()))
 
     def _require_served(self, endpoint: str) -> Served:
         if self._closing:

@@ -78,7 +78,8 @@ class BatchRunner:
                 return
             half = len(texts) // 2
             for part in (texts[:half], texts[half:]):
-                self._run(batch, part, completed)
+                if _any_live(part):  # a job has ended with its first failing text
+                    self._run(batch, part, completed)
             return
         self._add_results(batch, ready, results, labels, completed)
         done = time.perf_counter()

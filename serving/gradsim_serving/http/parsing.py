@@ -113,7 +113,7 @@ Code = Annotated[
     Field(
         min_length=1,
         max_length=MAX_CODE_CHARACTERS,
-        description="ISO 639-3, or an alias that /languages lists; script or region, as in en-US, are ignored",
+        description="ISO 639-3, or an alias that /languages lists; script and region, as in en-US, are ignored",
     ),
 ]
 

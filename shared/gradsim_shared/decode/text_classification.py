@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities, set_up
+from gradsim_shared.normalisation import NEWEST, normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,20 @@ def prediction_type(_labels: Sequence[str]) -> type[Prediction]:
 class Reader:
     """Reads whole texts; longer ones are cut."""
 
-    def __init__(self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = "none") -> None:  # noqa: ARG002
+    def __init__(
+        self,
+        tokenizer: FastTokenizer,
+        maximum_length: int,
+        segmentation: str = "none",  # noqa: ARG002
+        normalisation: int = NEWEST,
+    ) -> None:
         set_up(tokenizer, maximum_length)
-        self._tokenizer, self._maximum = tokenizer, maximum_length
+        self._tokenizer, self._maximum, self._normalisation = tokenizer, maximum_length, normalisation
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Turn texts into token ids, one piece each."""
-        encodings = self._tokenizer.encode_batch(list(texts))
+        plain = [normalise(cast("str", text), self._normalisation) for text in texts]
+        encodings = self._tokenizer.encode_batch(plain)
         ids = [encoding.ids for encoding in encodings]
         full = [row for row, tokens in enumerate(ids) if len(tokens) >= self._maximum]
         return Reading(ids, cut=[row for row in full if encodings[row].overflowing])

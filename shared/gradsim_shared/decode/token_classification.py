@@ -1,8 +1,8 @@
 """A tag for each word: named entities where the tags are IOB2, else parts of speech.
 
 Words are read by their first subword. Raw text is split into words by the bundle's segmentation rule, so that they are
-as those of the training data. A sentence that is too long for the model is read in overlapping windows, not cut; only
-a single word that no window can hold is.
+as those of the training data; spans are told in the text as it was sent. A sentence that is too long for the model is
+read in overlapping windows, not cut; only a single word that no window can hold is.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pydantic import Field
 
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities, set_up
 from gradsim_shared.iob import best_tags, entities, is_iob
+from gradsim_shared.normalisation import NEWEST, Span, normalise, sent
 from gradsim_shared.segmentation import join, locate, segment
 from gradsim_shared.windows import windows
 
-Span = tuple[int, int]
 Start = Annotated[int, Field(description="of its first character, from 0; counted in Unicode code points, not bytes")]
 End = Annotated[int, Field(description="behind its last character; counted in Unicode code points, not bytes")]
 
@@ -78,7 +78,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One text: the spans of its words, ``None`` where words were given, and where they are judged."""
+    """One text: the spans of its words as sent, ``None`` where words were given, and where they are judged."""
 
     count: int
     spans: list[Span] | None
@@ -102,25 +102,38 @@ class Reader:
         tokenizer: The model's.
         maximum_length: Tokens that the model can read at once, those at the ends counted.
         segmentation: The rule that splits raw text into words; ``none`` is for those that send words only.
+        normalisation: The version that the model was, or is to be, trained with.
     """
 
-    def __init__(self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = "none") -> None:
+    def __init__(
+        self,
+        tokenizer: FastTokenizer,
+        maximum_length: int,
+        segmentation: str = "none",
+        normalisation: int = NEWEST,
+    ) -> None:
         set_up(tokenizer, None)
-        self._tokenizer, self._maximum, self._rule = tokenizer, maximum_length, segmentation
+        self._tokenizer, self._maximum = tokenizer, maximum_length
+        self._rule, self._normalisation = segmentation, normalisation
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Turn texts, raw or as words, into the token ids of their windows."""
-        spans = [segment(text, self._rule) if isinstance(text, str) else None for text in texts]
-        words = [
-            list(text) if found is None else [text[start:end] for start, end in found]
-            for text, found in zip(texts, spans, strict=True)
-        ]
-        encodings = self._tokenizer.encode_batch(words, is_pretokenized=True)
+        divided = [self._words(text) for text in texts]
+        encodings = self._tokenizer.encode_batch([words for words, _ in divided], is_pretokenized=True)
         reading = Reading([])
-        for mine, found, encoding in zip(words, spans, encodings, strict=True):
+        for (mine, found), encoding in zip(divided, encodings, strict=True):
             pieces = list(self._pieces(encoding.ids, encoding.word_ids, len(mine), reading)) if mine else []
             reading.layout.append(Layout(len(mine), found, pieces))
         return reading
+
+    def _words(self, text: Text) -> tuple[list[str], list[Span] | None]:
+        """Return the words to read, and where those of a raw text stand in it; given words stay words."""
+        if not isinstance(text, str):
+            return [normalise(word, self._normalisation) or word for word in text], None
+        plain = normalise(text, self._normalisation)
+        spans = segment(plain, self._rule)
+        words = [plain[start:end] for start, end in spans]
+        return words, sent(spans, text, self._normalisation)
 
     def _pieces(self, ids: list[int], owners: list[int | None], count: int, reading: Reading) -> Iterator[Piece]:
         """Add the next text's windows to a reading, and yield what is judged in each."""

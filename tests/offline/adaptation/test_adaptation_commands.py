@@ -85,6 +85,19 @@ def test_a_data_set_without_its_labels(run, small, tiny_mini, tmp_path, monkeypa
     assert (code, shown, error) == (0, f"{tmp_path / 'gathered' / 'sprachbunds.json'}\n", "")
 
 
+def test_what_is_not_read_is_named(run, folder, tiny_mini, tmp_path):
+    for name in ("yor.txt.gz", "notes.md", "hau/c.TSV"):
+        (folder / name).write_text("nothing")
+    words = ("--model", tiny_mini, "--text", folder, "--maximum-length", 64, "--out", tmp_path / "out")
+    for command in (("sprachbund", "--groups", 1, "--pooling", "mean"), ("adapt", "--epochs", 1)):
+        code, _, error = run(*command, *words)
+        assert code == 0 and "texts: not read: hau/c.TSV, notes.md, yor.txt.gz" in error, error
+    (folder / "yor").mkdir()
+    (folder / "yor" / "a.jsonl").write_text("{}")
+    refused(run("adapt", *words, "-q"), "text/yor: no text in it; expected *.txt", "found a.jsonl")
+    assert run("sprachbund", "--groups", 1, "--pooling", "mean", *words, "--languages", "eng,hau")[0] == 0
+
+
 def test_mistakes(run, folder, tiny_mini, tiny_xlmr, tmp_path):
     adapt = ("adapt", "--model", tiny_mini, "--maximum-length", 64, "--out", tmp_path / "out", "-q")
     gather = ("sprachbund", "--model", tiny_mini, "--maximum-length", 64, "--out", tmp_path / "out", "-q", "--groups")

@@ -112,13 +112,13 @@ def test_the_adapted_start_is_tested_against_the_plain_one_and_nothing_else_is(s
         "plain": {"all": of(wrong, wrong), "pivot": of(gold, wrong), "eng": of(gold, gold)},
         "adapted": {"all": of(gold, gold), "pivot": of(gold, wrong), "eng": of(gold, gold)},
     }
-    found = summarise(answers, small, text_classification, "test", permutations=999, progress=quiet)
+    found = summarise(answers, small, text_classification.PLUGIN, "test", permutations=999, progress=quiet)
     sure, same, none = (test for test in found["tests"] if test["average"] == "plain")
     assert (sure["difference"], same["difference"], none["difference"]) == (1.0, 0.0, 0.0)
     assert sure["p"] == pytest.approx(1 / 1000) and same["p"] == none["p"] == 1
     assert sure["p_holm"] == pytest.approx(3 / 1000)  # three things trained on: three tests
     assert found["scores"]["plain"]["pivot"]["hau"] == [1.0, 0.0]
-    assert summarise(answers, small, text_classification, "test", permutations=0, progress=quiet)["tests"] == []
+    assert summarise(answers, small, text_classification.PLUGIN, "test", permutations=0, progress=quiet)["tests"] == []
 
 
 def test_a_run_of_before_that_kept_no_answers_is_run_again(run, tmp_path):
@@ -140,7 +140,7 @@ def test_scores_are_those_of_the_model(run, small, tmp_path):
     model = open_trained(
         tmp_path / "out" / "seed-0" / "g1" / "train" / "hau",
         small.labels,
-        task=text_classification,
+        task=text_classification.PLUGIN,
         maximum_length=64,
         device=torch.device("cpu"),
     )

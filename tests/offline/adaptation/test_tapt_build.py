@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.recipes import changed, resolve
-from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.pipeline.recipes import changed, resolve
+from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training.adapt import ADAPTED
@@ -46,7 +46,7 @@ def work(small, tiny_mini, tmp_path):
             measuring={**SCHEDULE, "minimum_steps": 0},
             training={**SCHEDULE, "minimum_steps": 0},
         )
-        return Workshop(settings, small, text_classification, Run(tmp_path / folder, notes or Notes()))
+        return Pipeline(settings, small, text_classification.PLUGIN, RunDirectory(tmp_path / folder, notes or Notes()))
 
     return make
 
@@ -75,7 +75,8 @@ def test_the_whole_set_is_read_once_before_everything(work, tiny_mini, tmp_path)
     assert mine.train_multilingual(encoder).directory == tmp_path / "run" / "measure"  # both start from it
     again = Notes()
     assert work("tapt", again).prepare_encoder() == encoder
-    assert again.said == ["adapt the encoder to the training texts: up to date, skipped"]
+    titles = ("what the encoder reads", "adapt the encoder to the training texts")
+    assert again.said == [f"{title}: up to date, skipped" for title in titles]
     assert work("tapt", epochs=2).prepare_encoder().digest != encoder.digest
 
 
@@ -101,9 +102,7 @@ def test_each_group_starts_from_its_members_texts(work, small, monkeypatch, tmp_
         assert not (done.directory / "work").exists()  # the adapted encoder is not kept
     monkeypatch.undo()
     assert mine.train(encoder, ("tur",), ("tur",)) == alone
-    inputs = [
-        work(mode).trainer.training_inputs(encoder, ("tur",), ("tur",)) for mode in ("none", "tapt", "tapt-group")
-    ]
+    inputs = [work(mode).store.training_inputs(encoder, ("tur",), ("tur",)) for mode in ("none", "tapt", "tapt-group")]
     assert "adapting" not in inputs[0] and inputs[0] == inputs[1] and inputs[2]["adapting"]["mode"] == "tapt-group"
 
 

@@ -37,6 +37,12 @@ def test_any_text_in_any_number_of_files(tmp_path_factory, texts, ending, cut):
     assert everything(found) == everything(Listed(usable))
 
 
+def test_texts_are_normalised_and_those_of_which_nothing_is_left_are_left_out(tmp_path):
+    lines = ["\u200fIna\u00adkwana \u2003 Kano\u200b", "\u200b\u200e", "sai\u00a0anjima"]
+    (tmp_path / "a.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert everything(Streamed([tmp_path / "a.txt"])) == ["Inakwana Kano", "sai anjima"] == everything(Listed(lines))
+
+
 def _encodes(text):
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -63,6 +69,9 @@ def test_what_is_refused(folder, tmp_path):
         folder_texts(folder)
     (folder / "yor.txt").write_bytes("one\ntwo \u1eb9\n".encode() + "x\u00e9\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"yor.txt, line 3: not UTF-8 \(byte 2 of the line\)"):
+        folder_texts(folder)
+    (folder / "yor.txt").write_bytes(b"one\rtwo\r")
+    with pytest.raises(DataError, match=r"yor.txt: its lines end in carriage returns alone"):
         folder_texts(folder)
     (folder / "yor.txt").unlink()
     (folder / "tur.txt").write_text("iki\n")

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from scipy import stats
 
 from gradsim_offline.cli.analyse import command
-from gradsim_offline.core.recipes import resolve
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.pipeline.build import build
+from gradsim_offline.pipeline.recipes import resolve
+from gradsim_offline.similarity.measure import load_measure
 from gradsim_shared.errors import DataError, ModelError, SettingsError
 
 LANGUAGES = ("eng", "hau", "hin", "tur")
@@ -235,12 +236,11 @@ def test_help_loads_no_torch():
 
 
 def test_what_needs_no_training_is_measured_here_unless_it_cannot_be(runs, tmp_path, monkeypatch):
-    from gradsim_offline.core import plugins
 
     run(runs[0], "--measures", "family", "--out", tmp_path / "found")
     found = strict(tmp_path / "found" / "analysis.json")
     assert found["origins"]["family"] == ["measured here"]
-    family = plugins.load("similarity/measures", "family")
+    family = load_measure("family")
 
     def missing(_context):
         raise DataError("the families' file is missing")

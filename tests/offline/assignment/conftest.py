@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline.bundle.reference_gradients import Kept, joint_model, keep_gradients
+from gradsim_offline.bundle.reference_gradients import ReferenceGradients, joint_model, measure_gradients
 from gradsim_offline.bundle.write import complete_manifest, draft_manifest, write_bundle
-from gradsim_offline.core import plugins
-from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.assign import evidence
 from gradsim_offline.grouping.objective import Grouping
 from gradsim_offline.grouping.result import name_groups
 from gradsim_offline.identifier import training
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.packaging import Packing
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.pipeline.packaging import Packaging
+from gradsim_offline.pipeline.stages import Pipeline
+from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import Bundle, open_bundle
 
 KNOWN = ("eng", "hau", "hin", "tur")
@@ -68,27 +68,29 @@ def bundle(tmp_path_factory, quiet) -> Bundle:
     """The bundle; it has no scores, and its report is empty."""
     settings = Settings.model_validate(SETTINGS)
     dataset = load_data(settings)
-    task = plugins.load("tasks", dataset.task)
-    work = Workshop(settings, dataset, task, Run(tmp_path_factory.mktemp("runs") / "four", quiet))
-    encoder = work.prepare_encoder()
-    measured = work.measure(encoder)
+    task = load_task(dataset.task)
+    pipeline = Pipeline(settings, dataset, task, RunDirectory(tmp_path_factory.mktemp("runs") / "four", quiet))
+    encoder = pipeline.prepare_encoder()
+    measured = pipeline.measure(encoder)
     groups = name_groups(_pairs(measured.matrix), KNOWN, measured.matrix, solver="pairs", **SINGLETONS)
-    multilingual = work.train_multilingual(encoder)
-    pack = Packing(work)
-    exported = pack.export(groups, work.train_groups(encoder, groups, multilingual))
+    multilingual = pipeline.train_multilingual(encoder)
+    pack = Packaging(pipeline)
+    exported = pack.export(groups, pipeline.train_groups(encoder, groups, multilingual))
     with briefly():
         identifier = pack.identify()
-    kept = work.run.directory / "assignment"
+    kept = pipeline.run.directory / "assignment"
     kept.mkdir()
-    joint = joint_model(work.run.directory / "measure", multilingual.directory)
-    keep_gradients(
+    joint = joint_model(pipeline.run.directory / "measure", multilingual.directory)
+    measure_gradients(
         dataset, joint, kept, task=task, maximum_length=settings.maximum_length, seed=0, device=torch.device("cpu")
     )
     draft = draft_manifest(settings, dataset, groups, exported, identifier.directory, task.metric(dataset.labels))
     manifest = complete_manifest(draft, settings, dataset, measured, {"scores": {}, "identifier": {}})
-    target = work.run.directory / "bundle"
+    target = pipeline.run.directory / "bundle"
     sources = {group: done.directory for group, done in exported.items()}
-    write_bundle(target, manifest, sources, identifier.directory, measured, "", kept=Kept(joint, kept))
+    write_bundle(
+        target, manifest, sources, identifier.directory, measured, "", reference=ReferenceGradients(joint, kept)
+    )
     return open_bundle(target)
 
 

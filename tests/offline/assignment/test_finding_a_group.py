@@ -139,6 +139,15 @@ def test_languages_that_cannot_be_assigned(bundle, write_texts):
     refused("--data .* is not a directory", *options(bundle, data / "none"))
 
 
+def test_what_is_not_read_is_named(bundle, write_texts):
+    data = write_texts("spa", sentences("hau")[:12])
+    (data / "spa" / "more.tsv").write_text("nothing")
+    done = CliRunner().invoke(command, [*map(str, options(bundle, data))], catch_exceptions=False)
+    assert "files: not read: spa/more.tsv" in done.output
+    (data / "spa" / "train.tsv").unlink()
+    refused("spa: no train split, nor any other; expected train.tsv.*; found more.tsv", *options(bundle, data))
+
+
 def test_examples_that_cannot_be_used(bundle, write_texts):
     examples = sentences("hau")[:12]
     data = write_texts("spa", examples[:9])

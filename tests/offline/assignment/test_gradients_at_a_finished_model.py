@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from gradsim_offline.bundle.reference_gradients import read_gradients
-from gradsim_offline.core import plugins
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.model_gradients import example_gradients, half_gradients
 from gradsim_offline.training.batching import pad
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import BundleError
 
 CPU = torch.device("cpu")
-TASK = plugins.load("tasks", "text_classification")
+TASK = load_task("text_classification")
 
 
 def autograd(model, rows, pad_id):

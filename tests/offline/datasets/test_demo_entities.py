@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from gradsim_offline.core import plugins
-from gradsim_offline.core import recipes as resolving
 from gradsim_offline.core.dataset import SPLITS, TaggedSentence
 from gradsim_offline.datasets.demo_generator import Sentence, generate, languages
+from gradsim_offline.datasets.source import load_source
 from gradsim_offline.datasets.sources import demo, demo_entities
+from gradsim_offline.pipeline import recipes as resolving
 from gradsim_offline.pipeline.segmentation import choose
 from gradsim_shared.errors import DataError
 from gradsim_shared.segmentation import locate, segment
@@ -99,8 +100,8 @@ def test_an_entity_that_cuts_a_word_is_refused(entity: tuple[int, int, str]) -> 
 
 
 def test_found_by_its_name_on_the_command_line() -> None:
-    assert plugins.load("datasets/sources", "demo-entities") is demo_entities
-    assert "demo_entities" in plugins.names("datasets/sources")
+    assert load_source("demo-entities") is demo_entities
+    assert "demo_entities" in plugins.names("datasets")
 
 
 def test_its_recipe_is_whole() -> None:

@@ -15,11 +15,11 @@ from scipy.special import softmax
 import gradsim_offline.pipeline.build as building
 from gradsim_offline.bundle import ensemble_graph
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
-from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.evaluate.answers_here import open_here
 from gradsim_offline.identifier import training as identifying
 from gradsim_offline.training.ensemble import Ensemble, read_members
+from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import ModelError
@@ -36,7 +36,7 @@ CASES = [
 
 def new_models(dataset, encoder, count=3):
     """Return models with heads of large weights, so that they are sure of different labels."""
-    task, models = plugins.load("tasks", dataset.task), []
+    task, models = load_task(dataset.task), []
     for seed in range(count):
         torch.manual_seed(seed)
         models.append(task.load_model(str(encoder), dataset.labels, new_head=True).eval())
@@ -61,7 +61,7 @@ def session(path):
 
 def test_one_graph_answers_as_torch(scene, tmp_path):
     dataset, average, models = scene
-    task = plugins.load("tasks", dataset.task)
+    task = load_task(dataset.task)
     inputs = export(Ensemble(models, average), tmp_path / MODEL_FILE, task=task)
     assert inputs == ["input_ids", "attention_mask"]
     graph = onnx.load(str(tmp_path / MODEL_FILE)).graph
@@ -95,7 +95,7 @@ def test_sure_models_that_contradict_each_other_have_finite_logits(small, tiny_x
     models = new_models(small, tiny_xlmr, 2)
     for model, sign in zip(models, (1e4, -1e4), strict=True):
         model.classifier.out_proj.bias.data = torch.tensor([sign, -sign, 0.0])
-    export(Ensemble(models, "probabilities"), tmp_path / MODEL_FILE, task=plugins.load("tasks", small.task))
+    export(Ensemble(models, "probabilities"), tmp_path / MODEL_FILE, task=load_task(small.task))
     ids = np.ones((1, 4), np.int64)
     found = session(tmp_path / MODEL_FILE).run(None, {"input_ids": ids, "attention_mask": ids})[0]
     assert np.isfinite(found).all() and softmax(found[0]).tolist() == pytest.approx([0.5, 0.5, 0])
@@ -105,7 +105,7 @@ def test_an_ensemble_too_large_for_a_file(small, tiny_xlmr, tmp_path, monkeypatc
     monkeypatch.setattr(ensemble_graph, "LARGEST", 200_000)
     ensemble = Ensemble(new_models(small, tiny_xlmr), "logits")
     with pytest.raises(ModelError, match=r"3 models .* an ONNX file holds 2 GiB at most; set training\.distil=true"):
-        export(ensemble, tmp_path / MODEL_FILE, task=plugins.load("tasks", small.task))
+        export(ensemble, tmp_path / MODEL_FILE, task=load_task(small.task))
 
 
 def test_what_a_condition_runs_finds_the_tensors_that_are_shared(tmp_path):
@@ -164,7 +164,7 @@ def test_a_build_makes_a_bundle_that_answers(data, encoder, tmp_path, quiet, req
         served = tuple(one.code for one in manifest.languages if one.group == group.id)
         assert len(read_members(trained[served]).models) == 2
         model = open_trained(
-            trained[served], dataset.labels, task=plugins.load("tasks", dataset.task), maximum_length=48, device=CPU
+            trained[served], dataset.labels, task=load_task(dataset.task), maximum_length=48, device=CPU
         )
         for code in served:
             inputs = [example.input for example in dataset.split(code, "test")]

@@ -43,7 +43,7 @@ def trained(request, small, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(trained, small, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / MODEL_FILE
-    return path, export(text_classification.load_model(trained, small.labels), path, task=text_classification)
+    return path, export(text_classification.load_model(trained, small.labels), path, task=text_classification.PLUGIN)
 
 
 GROUP = LanguageGroup("g1", ("eng", "hau", "tur"), ("eng", "hau"), {"eng": 0.1, "hau": 0.2, "tur": 0.3})
@@ -55,7 +55,7 @@ def write(directory, small, trained, quiet, **options):
         GROUP,
         trained,
         directory,
-        task=text_classification,
+        task=text_classification.PLUGIN,
         maximum_length=64,
         progress=quiet,
         **{"tolerance": 1e-3, "most_texts": 8, **options},
@@ -96,7 +96,9 @@ def test_a_group_as_it_is_served(trained, small, quiet, tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
 
     served = open_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, Terms(small.task, small.labels, 64))
-    model = open_trained(trained, small.labels, task=text_classification, maximum_length=64, device=torch.device("cpu"))
+    model = open_trained(
+        trained, small.labels, task=text_classification.PLUGIN, maximum_length=64, device=torch.device("cpu")
+    )
     monkeypatch.setattr("gradsim_offline.training.trained._BATCH", 4)
     expected = np.stack(model.logits(TEXTS))
     assert expected.shape == (len(TEXTS), 1, 3)
@@ -136,6 +138,25 @@ def test_tampered_weights_stop_the_build(exported, trained, small, quiet, tmp_pa
     with pytest.raises(ModelError, match=r"group g1: the exported model is not the trained one: .* up to 0\.01 "):
         write(tmp_path, small, trained, quiet)
     assert not (tmp_path / RESULT).exists()
+
+
+@pytest.mark.parametrize("flaw", ["one position too few", "other last positions"])
+def test_a_model_that_fails_at_its_full_length_only_stops_the_build(trained, small, quiet, tmp_path, monkeypatch, flaw):
+    def flawed(model, path, *, task):
+        inputs = export(model, path, task=task)
+        graph = onnx.load(str(path))
+        table = next(tensor for tensor in graph.graph.initializer if "position_embeddings" in tensor.name)
+        rows = numpy_helper.to_array(table).copy()
+        rows[-30:, ::2] += 100
+        table.CopyFrom(numpy_helper.from_array(rows[:-1] if "too few" in flaw else rows, table.name))
+        onnx.save(graph, str(path))
+        return inputs
+
+    monkeypatch.setattr("gradsim_offline.bundle.export.export", flawed)
+    found = "cannot run 1 x 64 tokens: " if "too few" in flaw else r"not the trained one: .*\(seen with 1 x 64 tokens\)"
+    with pytest.raises(ModelError, match=f"group g1: the .*model .*{found}") as caught:
+        write(tmp_path, small, trained, quiet, tolerance=EXACT)
+    assert "\n" not in str(caught.value) and not (tmp_path / RESULT).exists()
 
 
 def test_another_model_stops_the_build(exported, trained, small, quiet, tmp_path, monkeypatch):
@@ -185,5 +206,5 @@ def test_an_architecture_that_optimum_does_not_know(small, tmp_path):
             model_type = "nothing-known"
 
     with pytest.raises(ModelError, match="nothing-known cannot be exported to ONNX"):
-        export(Unknown(), tmp_path / MODEL_FILE, task=text_classification)
+        export(Unknown(), tmp_path / MODEL_FILE, task=text_classification.PLUGIN)
     shutil.rmtree(tmp_path)

@@ -11,10 +11,11 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
+from gradsim_offline.core.settings import Pretraining
 from gradsim_offline.models.loading import from_pretrained, is_there, load_tokenizer
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad
-from gradsim_offline.training.encoders import pretrained
+from gradsim_offline.training.encoders import mini, pretrained
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decode import text_classification as decoder
 from gradsim_shared.errors import ModelError
@@ -29,10 +30,10 @@ def path(request, encoder):
     return request.getfixturevalue(encoder)
 
 
-def logits(model, path):
+def logits(model, path, texts=TEXTS):
     tokenizer, pad_id = load_tokenizer(path, maximum_length=64)
     reader = decoder.Reader(tokenizer, 64)
-    return np.concatenate(TrainedModel(model, decoder, reader, LABELS, pad_id, torch.device("cpu")).logits(TEXTS))
+    return np.concatenate(TrainedModel(model, decoder, reader, LABELS, pad_id, torch.device("cpu")).logits(texts))
 
 
 @every_encoder
@@ -44,6 +45,32 @@ def test_saved_and_loaded_gives_the_same_logits(path, tmp_path):
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     assert (logits(loaded, path) == logits(model, path)).all()
     assert loaded.config.id2label == dict(enumerate(LABELS))
+
+
+@every_encoder
+def test_white_space_and_unseen_marks_change_no_logits(path):
+    model = text_classification.load_model(path, LABELS)
+    odd = [f"\n{text}\u200f".replace(" ", "\u2028\u200b\t").replace("m", "m\u00ad") for text in TEXTS]
+    assert (logits(model, path, odd) == logits(model, path)).all()
+
+
+def test_a_mini_of_texts_with_unseen_marks_is_that_of_the_plain_texts(texts, quiet, tmp_path):
+    odd = [f"\u200f{text}\n".replace(" ", "\u00a0\u200b ").replace("a", "a\u00ad") for text in texts]
+    made = []
+    for name, mine in (("plain", texts), ("odd", odd)):
+        (tmp_path / name).mkdir()
+        mini.make(
+            {"hau": mine},
+            tmp_path / name,
+            settings=Pretraining(vocabulary=300, hidden_size=32, layers=1, ngram_buckets=64, ngram_size=4, epochs=0),
+            maximum_length=64,
+            seed=0,
+            device=torch.device("cpu"),
+            progress=quiet,
+            log=lambda **_: None,
+        )
+        made.append({file.name: file.read_bytes() for file in (tmp_path / name).iterdir() if file.is_file()})
+    assert made[0] == made[1]
 
 
 @every_encoder

@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 from gradsim_offline.core.plugins import names
-from gradsim_offline.core.recipes import resolve
 from gradsim_offline.experiments.compare import wants_test
 from gradsim_offline.experiments.method import DEFAULT, read_methods
 from gradsim_offline.experiments.sweep import read_numbers
+from gradsim_offline.pipeline.recipes import resolve
 from gradsim_shared.errors import SettingsError
 
 from .conftest import gradsim

@@ -10,7 +10,7 @@ import pytest
 
 from gradsim_offline.datasets.sources import demo_entities, files
 from gradsim_offline.grouping.result import LanguageGroup
-from gradsim_offline.tasks import token_classification as task
+from gradsim_offline.tasks.token_classification import PLUGIN as task
 
 from .conftest import LANGUAGES, SETTINGS, gradsim
 

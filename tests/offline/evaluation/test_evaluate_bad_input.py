@@ -111,6 +111,17 @@ def test_a_split_that_is_not_there(bundle, data, tmp_path):
     assert code == 0 and "No test texts: hau" in shown
 
 
+def test_what_is_not_read_is_named(bundle, data):
+    (data / "hau" / "more.tsv").write_text("nothing")
+    code, _, error = gradsim("evaluate", "--bundle", bundle, "--data", data)
+    assert code == 0 and "files: not read: hau/more.tsv" in error
+    (data / "swa").mkdir()
+    refused(gradsim("evaluate", "--bundle", bundle, "--data", data), "swa: no train split, nor any other", "found none")
+    (data / "swa").rmdir()
+    (data / "hau" / "testing.csv").write_text("text,label\n")
+    refused(gradsim("evaluate", "--bundle", bundle, "--data", data), "hau: test.jsonl and testing.csv: keep one")
+
+
 def test_languages_that_are_not_there(bundle, data):
     words = ("evaluate", "--bundle", bundle)
     refused(gradsim(*words, "--data", data, "--languages", "yor"), "unknown language 'yor'. Known: hau")

@@ -55,6 +55,14 @@ def test_one_span_is_right_if_type_and_both_ends_are(answered, right):
     assert scores["f1"] == 2 * right / (2 + count)
 
 
+def test_marks_that_are_not_seen_at_the_ends_of_a_span_do_not_count():
+    sentence = TaggedSentence("\u200fAda\u200b lives .", ("\u200fAda\u200b", "lives", "."), ("NOUN", "VERB", "PUNCT"))
+    assert gold_spans(sentence, iob=False) == {("NOUN", 1, 4), ("VERB", 6, 11), ("PUNCT", 12, 13)}
+    for start, end in ((0, 5), (1, 4)):
+        found = {("NOUN", start, end), ("VERB", 6, 11), ("PUNCT", 12, 13)}
+        assert score_spans([sentence], [found], POS).scores["f1"] == 1.0
+
+
 def test_splitting_words_differently_costs_as_in_the_conll_shared_task():
     """Two of the three words that were found are right, of four that there are: F1 = 2 * 2 / (3 + 4)."""
     sentence = TaggedSentence("can't go .", ("ca", "n't", "go", "."), ("VERB", "NOUN", "VERB", "PUNCT"))

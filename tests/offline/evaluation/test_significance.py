@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradsim_offline.core.significance import holm, permutation_tests
-from gradsim_offline.tasks import text_classification as task
+from gradsim_offline.tasks.text_classification import PLUGIN as task
 
 LABELS = ("negative", "neutral", "positive")
 

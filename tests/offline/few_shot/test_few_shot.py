@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.few_shot.gradients import texts_for
 from gradsim_offline.experiments.few_shot.plan import SecondStep
 from gradsim_offline.experiments.few_shot.shots import draw, scored
-from gradsim_offline.tasks import text_classification as task
+from gradsim_offline.tasks.text_classification import PLUGIN as task
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training.batching import Row
+from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import open_trained
 
 from .conftest import REGIMES, SOURCE, TARGETS, gradsim
@@ -201,7 +201,7 @@ def test_tagged_sentences(words, tmp_path):
     code, shown, said = gradsim(*words(tmp_path / "ner", **changes, seeds=1), "--set", "pretraining.epochs=0")
     assert code == 0, said
     content = read(tmp_path / "ner")
-    metric = plugins.load("tasks", "token_classification").metric(("O", "B-LOC"))
+    metric = load_task("token_classification").metric(("O", "B-LOC"))
     assert (content["metric"], content["tagged"], content["tests"]) == (metric, True, [])
     assert content["texts"]["target"] == {"2": 2}
     assert "sentences of each target" in shown

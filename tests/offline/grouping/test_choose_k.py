@@ -15,6 +15,7 @@ from gradsim_offline.grouping.choose_k import candidates, choose, cross_fitted
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.grouping.solve import ask_dev_texts
+from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.fine_tune import RESULT
 from gradsim_shared.errors import DataError
@@ -137,8 +138,8 @@ def test_random_groups_have_the_sizes_of_the_chosen_ones(auto, best):
 
 
 @pytest.mark.filterwarnings("ignore:S is not symmetric")
-@pytest.mark.parametrize("solver", plugins.names("grouping/solvers"))
+@pytest.mark.parametrize("solver", plugins.names("solvers"))
 def test_a_solver_says_when_it_does_not_read_k(solver):
-    module = plugins.load("grouping/solvers", solver)
+    module = load_solver(solver)
     found = {module.solve(Problem(SIMILARITY, k, np.zeros(6), CODES)).groups for k in (1, 2, 4, 6)}
-    assert getattr(module, "READS_K", True) == (len(found) > 1)
+    assert module.reads_k == (len(found) > 1)

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradsim_offline.core import plugins
 from gradsim_offline.grouping.constraints import allowed_sets, broken
 from gradsim_offline.grouping.exact.columns import solve_columns
 from gradsim_offline.grouping.objective import collective_similarity
 from gradsim_offline.grouping.problem import Constraints, Problem
+from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.grouping.solvers import exact
 from gradsim_shared.errors import SettingsError
 
@@ -100,7 +100,7 @@ def test_twelve_languages_with_a_budget_are_proven(seed):
         scores.append(found.score)
     assert scores == sorted(scores)
     assert scores[-1] <= free.score + 1e-9
-    partition = plugins.load("grouping/solvers", "partition").solve(Problem(similarity, 4, alone))
+    partition = load_solver("partition").solve(Problem(similarity, 4, alone))
     assert scores[0] == pytest.approx(partition.score, abs=1e-6)  # a budget of all texts once leaves no helpers
 
 
@@ -158,7 +158,7 @@ def test_solvers_that_know_no_constraints_refuse_rather_than_break_them(solver):
     asked = Constraints(must_link=((0, 1),)) if solver == "each" else Constraints(cannot_link=((0, 1),))
     clustered = np.kron(np.eye(2), np.ones((2, 2)))
     with pytest.raises(SettingsError, match=r"does not look at constraints.*amh and hau are"):
-        plugins.load("grouping/solvers", solver).solve(Problem(clustered, 2, np.zeros(4), CODES[:4], asked))
+        load_solver(solver).solve(Problem(clustered, 2, np.zeros(4), CODES[:4], asked))
 
 
 def test_many_forbidden_pairs_end_in_time():
@@ -173,7 +173,7 @@ def test_too_many_forbidden_pairs_to_prove_anything():
     question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, time_limit=2.0)
     with pytest.raises(SettingsError, match=r"cannot_link leaves more than 2000 sets.*choose the solver search"):
         exact.solve(question)
-    honest(question, plugins.load("grouping/solvers", "search").solve(question))
+    honest(question, load_solver("search").solve(question))
 
 
 @pytest.mark.parametrize("count", [4, 19])
@@ -187,11 +187,11 @@ def test_only_groups_of_one_and_none_of_those(count):
 def test_solvers_that_do_not_read_k_are_not_held_to_it(solver):
     languages = ("amh", "hau", "ibo", "tur")  # two of one family
     asked = Constraints(largest_group=1 if solver == "each" else 2)
-    found = plugins.load("grouping/solvers", solver).solve(Problem(matrix(4), 1, np.zeros(4), languages, asked))
+    found = load_solver(solver).solve(Problem(matrix(4), 1, np.zeros(4), languages, asked))
     assert len(found.groups) == {"each": 4, "family": 3}[solver]
 
 
 def test_random_groups_keep_the_constraints():
     for seed in range(5):
         question = Problem(matrix(6), 3, np.zeros(6), CODES, Constraints(((0, 1),), ((2, 3),), 4), seed)
-        honest(question, plugins.load("grouping/solvers", "random").solve(question))
+        honest(question, load_solver("random").solve(question))

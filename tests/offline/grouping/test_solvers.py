@@ -19,6 +19,7 @@ from gradsim_offline.core.families import families
 from gradsim_offline.grouping.objective import collective_similarity, simple_bound, singleton_scores
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import name_groups, read_groups
+from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.grouping.solvers import agglomerative, each, exact, family, partition, random, single
 from gradsim_shared.errors import SettingsError
 
@@ -34,13 +35,13 @@ def asymmetric(count, seed=1):
     return np.random.default_rng(seed).uniform(-1, 1, (count, count))
 
 
-@pytest.mark.parametrize("solver", plugins.names("grouping/solvers"))
+@pytest.mark.parametrize("solver", plugins.names("solvers"))
 @pytest.mark.parametrize("count", [1, 2, 6])
 @pytest.mark.parametrize("groups", [1, 3, 8])
 def test_every_solver_of_the_folder_covers_all_and_says_what_it_scores(solver, count, groups, tmp_path):
     similarity = asymmetric(count)
     question = Problem(similarity, groups, singleton_scores(similarity, "self"), CODES[:count], seed=3)
-    module = plugins.load("grouping/solvers", solver)
+    module = load_solver(solver)
     module.check(count)
     found = module.solve(question)
     assert {i for group in found.groups for i in group} == set(range(count))
@@ -62,10 +63,10 @@ def test_every_solver_of_the_folder_covers_all_and_says_what_it_scores(solver, c
     assert read_groups(tmp_path / "groups.json") == named
 
 
-@pytest.mark.parametrize("solver", plugins.names("grouping/solvers"))
+@pytest.mark.parametrize("solver", plugins.names("solvers"))
 def test_one_language_alone_where_that_is_forbidden_is_one_clear_message(solver):
     with pytest.raises(SettingsError):
-        plugins.load("grouping/solvers", solver).solve(Problem(np.ones((1, 1)), 1, np.array([-np.inf]), ("amh",)))
+        load_solver(solver).solve(Problem(np.ones((1, 1)), 1, np.array([-np.inf]), ("amh",)))
 
 
 @given(similarity=matrices, groups=st.integers(1, 5), rule=st.sampled_from(["self", "zero", "forbid"]))
@@ -152,7 +153,7 @@ def test_family_groups_relatives():
 def test_too_many_languages_are_refused_early():
     for solver in ("exact", "partition", "random"):
         with pytest.raises(SettingsError, match="up to 50 languages, not 51"):
-            plugins.load("grouping/solvers", solver).check(51)
+            load_solver(solver).check(51)
 
 
 def test_the_simple_bound_is_reached_with_as_many_groups_as_languages():

@@ -24,6 +24,7 @@ from gradsim_offline.identifier.training import (
 )
 from gradsim_shared.errors import DataError, ModelError
 from gradsim_shared.identification import LanguageIdentifier
+from gradsim_shared.normalisation import NEWEST
 
 
 def texts(split, most, codes=("eng", "hau", "hin", "swa", "tur")):
@@ -76,6 +77,7 @@ def test_what_the_manifest_gets(trained):
     assert entry.profiles.languages == ["eng", "hau", "hin", "swa", "tur"]
     assert entry.known.threshold == 0.01 and min(entry.known.accepted.values()) > 0.9
     assert entry.code_mixing.words == 8
+    assert entry.normalisation == NEWEST
     assert 1 <= entry.minimum_letters <= 20
     after, before = entry.reliability["after"], entry.reliability["before"]
     assert sum(after.share) == pytest.approx(1)
@@ -88,6 +90,21 @@ def test_a_language_never_seen_is_found_out_and_known_ones_are_not(trained):
     foreign = ["Mänty kasvaa hitaasti pohjoisessa metsässä", "Wszystko będzie dobrze, przyjacielu", "Þetta er íslenska"]
     assert np.mean([share < 0.01 for share in known]) < 0.1
     assert max(one.known for one in identifier.identify(foreign)) < 0.01
+
+
+def test_what_people_do_not_see_changes_nothing_but_for_an_identifier_from_before(trained, tmp_path):
+    plain = [text for mine in texts("test", 10).values() for text in mine]
+    odd = ["\u200f" + text.replace(" ", "\u200b\n ").replace("a", "a\u00ad") for text in plain]
+    identifier = load_identifier(trained[0])
+    assert identifier.identify(odd) == identifier.identify(plain)
+    content = json.loads((trained[0] / RESULT).read_text())
+    (tmp_path / RESULT).write_text(
+        json.dumps({name: content[name] for name in ("labels", "temperature", "chosen", "tuned_on")})
+    )
+    (tmp_path / MODEL_FILE).write_bytes((trained[0] / MODEL_FILE).read_bytes())
+    before = load_identifier(tmp_path)
+    assert before.probabilities(plain) == identifier.probabilities(plain)
+    assert before.probabilities(odd) != before.probabilities(plain)
 
 
 def test_an_identifier_from_before_profiles_is_read(trained, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradsim_offline.bundle.scoring import COLUMNS, GAIN, average_intervals, bootstrap
-from gradsim_offline.tasks import text_classification as task
+from gradsim_offline.tasks.text_classification import PLUGIN as task
 
 LABELS = ["negative", "neutral", "positive"]
 

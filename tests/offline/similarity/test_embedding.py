@@ -19,11 +19,12 @@ from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.settings import Training
 from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
-from gradsim_offline.similarity.context import Context
 from gradsim_offline.similarity.embedding_vectors import embed, pool
+from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measures import embedding
 from gradsim_offline.similarity.measures.embedding import CENTROIDS_FILE, Options, centroids_of, sample
 from gradsim_offline.tasks import text_classification
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_shared.errors import ModelError, SettingsError
 
@@ -35,18 +36,20 @@ def measured(small, quiet, tmp_path):
     """Measure with an encoder and the settings that are given."""
 
     def run(encoder, *, dataset=small, train=None, seed=0, **options):
-        context = Context(
+        context = MeasureContext(
             dataset=dataset,
             directory=tmp_path,
-            task=text_classification,
-            encoder=str(encoder),
+            training=TrainingContext(
+                task=text_classification.PLUGIN,
+                encoder=str(encoder),
+                maximum_length=64,
+                seed=seed,
+                device=CPU,
+                progress=quiet,
+                log=lambda **_: None,
+            ),
             measuring=None,
             options=Options(**options),
-            maximum_length=64,
-            seed=seed,
-            device=CPU,
-            progress=quiet,
-            log=lambda **_: None,
             train=train,
         )
         return embedding.measure(context)
@@ -124,14 +127,16 @@ def test_finetuned_embeds_with_the_joint_models_encoder(measured, small, tiny_xl
             members,
             served,
             directory,
-            task=text_classification,
-            encoder=str(tiny_xlmr),
+            context=TrainingContext(
+                task=text_classification.PLUGIN,
+                encoder=str(tiny_xlmr),
+                maximum_length=64,
+                seed=0,
+                device=CPU,
+                progress=quiet,
+                log=lambda **_: None,
+            ),
             settings=Training(epochs=1, batch_size=8, learning_rate=5e-3),
-            maximum_length=64,
-            seed=0,
-            device=CPU,
-            progress=quiet,
-            log=lambda **_: None,
         )
         return directory
 
@@ -223,4 +228,4 @@ def test_centroids_are_means_and_follow_the_order_of_the_languages(vectors, orde
 def test_settings_are_checked():
     for wrong in ({"model": "plm"}, {"pooling": "max"}, {"fraction": 0}, {"most_texts": 0}, {"batch_size": 0}):
         with pytest.raises(SettingsError, match=next(iter(wrong))):
-            plugins.options("similarity/measures", "embedding", wrong)
+            plugins.options("similarity", "embedding", wrong)

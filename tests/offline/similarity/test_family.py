@@ -61,7 +61,7 @@ def test_an_unknown_language_is_an_error():
 
 
 def test_settings_are_checked():
-    assert plugins.options("similarity/measures", "family", {"graded": True}).graded
+    assert plugins.options("similarity", "family", {"graded": True}).graded
     with pytest.raises(SettingsError, match="it knows graded"):
-        plugins.options("similarity/measures", "family", {"depth": 2})
+        plugins.options("similarity", "family", {"depth": 2})
     assert family.fingerprint(Options()).startswith("urielplus ")

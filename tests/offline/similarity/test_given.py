@@ -158,7 +158,7 @@ def test_other_files_are_not_guessed_at(tmp_path):
 
 def test_the_path_must_be_given_and_be_a_file(tmp_path):
     with pytest.raises(SettingsError, match=r"name the file with the matrix: --set similarity\.path=FILE"):
-        plugins.options("similarity/measures", "given", {})
+        plugins.options("similarity", "given", {})
     for path in (tmp_path, tmp_path / "nothing.csv"):
         with pytest.raises(SettingsError, match="there is no such file"):
-            plugins.options("similarity/measures", "given", {"path": str(path)})
+            plugins.options("similarity", "given", {"path": str(path)})

@@ -15,13 +15,14 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from gradsim_offline.core.settings import Measuring
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 from gradsim_offline.similarity.measures import gradient
 from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
 from gradsim_offline.similarity.products import products
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=2, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
@@ -186,14 +187,16 @@ def train_on(small, encoder, directory, quiet, layers, **options):
         small.languages,
         small.languages,
         directory,
-        task=text_classification,
-        encoder=str(encoder),
+        context=TrainingContext(
+            task=text_classification.PLUGIN,
+            encoder=str(encoder),
+            maximum_length=64,
+            seed=3,
+            device=torch.device("cpu"),
+            progress=quiet,
+            log=lambda **_: None,
+        ),
         settings=SETTINGS,
-        maximum_length=64,
-        seed=3,
-        device=torch.device("cpu"),
-        progress=quiet,
-        log=lambda **_: None,
         observe=observe if layers else None,
     )
     return made
@@ -227,18 +230,20 @@ def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, small, qu
 def test_what_a_measurement_leaves_behind(small, tiny_mini, quiet, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        context = Context(
+        context = MeasureContext(
             dataset=small,
             directory=tmp_path,
-            task=text_classification,
-            encoder=str(tiny_mini),
+            training=TrainingContext(
+                task=text_classification.PLUGIN,
+                encoder=str(tiny_mini),
+                maximum_length=64,
+                seed=0,
+                device=torch.device("cpu"),
+                progress=quiet,
+                log=lambda **_: None,
+            ),
             measuring=SETTINGS,
             options=None,
-            maximum_length=64,
-            seed=0,
-            device=torch.device("cpu"),
-            progress=quiet,
-            log=lambda **_: None,
             train=lambda *_: tmp_path,
         )
         measured = gradient.measure(context)

@@ -15,7 +15,7 @@ from gradsim_offline.similarity import gradient_sums as _sums
 from gradsim_offline.similarity.measures.gradient import GradientObserver
 from gradsim_offline.similarity.model_gradients import example_gradients, half_gradients
 from gradsim_offline.similarity.tracking import HALVES, GradientTracker, tracked_layers
-from gradsim_offline.tasks import token_classification as task
+from gradsim_offline.tasks.token_classification import PLUGIN as task
 from gradsim_offline.training.batching import IGNORED
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}

@@ -43,4 +43,4 @@ def test_of_tagged_words_every_tag_counts():
 
 
 def test_it_is_a_measure_and_a_method():
-    assert "labels" in plugins.names("similarity/measures") and "labels" in plugins.names("methods")
+    assert "labels" in plugins.names("similarity") and "labels" in plugins.names("methods")

@@ -20,14 +20,15 @@ from torch import nn
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.similarity.context import Context
 from gradsim_offline.similarity.lookahead_steps import Judge, affinities, undisturbed
+from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measures import lookahead
 from gradsim_offline.similarity.measures.lookahead import LookaheadObserver, Options, summarise
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop
 from gradsim_offline.training.batching import Row
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=2, batch_size=8, learning_rate=2e-3)
@@ -40,18 +41,20 @@ encoders = pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
 def context(small, tiny_mini, quiet, tmp_path):
     directory = tmp_path / "measure"
     directory.mkdir()
-    return Context(
+    return MeasureContext(
         dataset=small,
         directory=directory,
-        task=text_classification,
-        encoder=str(tiny_mini),
+        training=TrainingContext(
+            task=text_classification.PLUGIN,
+            encoder=str(tiny_mini),
+            maximum_length=64,
+            seed=3,
+            device=CPU,
+            progress=quiet,
+            log=lambda **_: None,
+        ),
         measuring=SETTINGS,
         options=Options(every=3, texts=4),
-        maximum_length=64,
-        seed=3,
-        device=CPU,
-        progress=quiet,
-        log=lambda **_: None,
         train=lambda *_: directory,
     )
 
@@ -63,14 +66,8 @@ def train_plainly(context, directory, observe=None):
         context.dataset.languages,
         context.dataset.languages,
         directory,
-        task=context.task,
-        encoder=context.encoder,
+        context=context.training,
         settings=context.measuring,
-        maximum_length=context.maximum_length,
-        seed=context.seed,
-        device=CPU,
-        progress=context.progress,
-        log=context.log,
         observe=observe,
     )
 
@@ -239,7 +236,8 @@ def test_random_numbers_drawn_while_looking_ahead_are_not_missed():
 @pytest.mark.parametrize("drawn", [0, 4])
 def test_looking_ahead_changes_neither_the_losses_nor_the_weights(context, encoder, drawn, tmp_path, request):
     path = str(request.getfixturevalue(encoder))
-    context = replace(context, encoder=path, options=Options(every=3, texts=drawn))
+    training = replace(context.training, encoder=path)
+    context = replace(context, training=training, options=Options(every=3, texts=drawn))
     train_plainly(context, tmp_path / "plain")
     measured = lookahead.measure(context)
     assert measured.settings["recorded"] == 5  # of 14 steps: 0, 3, 6, 9, 12
@@ -255,7 +253,7 @@ def test_the_whole_measure_equals_copies_made_on_the_way(context, small, tmp_pat
     class Copying:
         def __init__(self, model, rows):
             self.model, self.rows = model, rows
-            collate = text_classification.collate(rows, load_tokenizer(context.encoder, maximum_length=64)[1])
+            collate = text_classification.collate(rows, load_tokenizer(context.training.encoder, maximum_length=64)[1])
             self.lay = lambda indices: collate(indices, 0, 0)
 
         @contextmanager
@@ -327,12 +325,13 @@ class Impatient(Progress):
 def test_an_interrupted_measurement_ends_the_same(context, tmp_path, monkeypatch, eager, stop):
     if eager:
         monkeypatch.setattr(fine_tuning, "train", functools.partial(loop.train, save_every_seconds=-1.0))
-    broken = replace(context, directory=tmp_path / "broken", progress=Impatient(stop))
+    training = replace(context.training, progress=Impatient(stop))
+    broken = replace(context, directory=tmp_path / "broken", training=training)
     broken.directory.mkdir()
     whole = lookahead.measure(context)
     with pytest.raises(KeyboardInterrupt):
         lookahead.measure(broken)
-    again = lookahead.measure(replace(broken, progress=context.progress))
+    again = lookahead.measure(replace(broken, training=context.training))
     np.testing.assert_array_equal(whole.matrix, again.matrix)
     np.testing.assert_array_equal(whole.epochs, again.epochs)
     assert whole.settings == again.settings

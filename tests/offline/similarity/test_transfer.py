@@ -16,14 +16,15 @@ from sklearn.metrics import f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from gradsim_offline.core import plugins
-from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Training
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solvers import exact
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measures import transfer
 from gradsim_offline.similarity.measures.transfer import Options, normalised
 from gradsim_offline.tasks import text_classification
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_shared.errors import DataError, SettingsError
 
@@ -34,21 +35,23 @@ class Workplace:
     """Trains for real, in stages of a run as a build does, and keeps the order in which models were made."""
 
     def __init__(self, small, encoder, progress, directory):
-        self.run = Run(directory, progress)
+        self.run = RunDirectory(directory, progress)
         self.made = []
         self.left = 99  # trainings until Ctrl-C
-        self.context = Context(
+        self.context = MeasureContext(
             dataset=small,
             directory=directory / "measure",
-            task=text_classification,
-            encoder=str(encoder),
+            training=TrainingContext(
+                task=text_classification.PLUGIN,
+                encoder=str(encoder),
+                maximum_length=64,
+                seed=0,
+                device=torch.device("cpu"),
+                progress=progress,
+                log=lambda **_: None,
+            ),
             measuring=None,
             options=Options(),
-            maximum_length=64,
-            seed=0,
-            device=torch.device("cpu"),
-            progress=progress,
-            log=lambda **_: None,
             train=self.train,
         )
 
@@ -60,14 +63,13 @@ class Workplace:
                 raise KeyboardInterrupt
             self.left -= 1
             self.made.append(members)
-            names = ("task", "encoder", "maximum_length", "seed", "device", "progress", "log")
             fine_tune(
                 self.context.dataset,
                 members,
                 served,
                 directory,
+                context=self.context.training,
                 settings=SCHEDULE,
-                **{name: getattr(self.context, name) for name in names},
             )
 
         return self.run.stage(f"train/{'-'.join(members)}", {"members": members, "served": served}, work).directory
@@ -150,7 +152,7 @@ def test_a_language_without_dev_texts(whole, small):
 
 def test_an_unknown_rule():
     with pytest.raises(SettingsError, match="normalise = 'column'"):
-        plugins.options("similarity/measures", "transfer", {"normalise": "column"})
+        plugins.options("similarity", "transfer", {"normalise": "column"})
 
 
 scores = st.integers(2, 5).flatmap(lambda n: arrays(np.float64, (n, n), elements=st.floats(0.01, 1)))

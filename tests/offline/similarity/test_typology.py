@@ -190,12 +190,10 @@ def test_what_is_not_known_is_an_error_with_a_way_on():
 )
 def test_settings_are_checked(given, message):
     with pytest.raises(SettingsError, match=message):
-        plugins.options("similarity/measures", "typology", given)
+        plugins.options("similarity", "typology", given)
 
 
 def test_sets_may_be_written_as_text():
-    options = plugins.options(
-        "similarity/measures", "typology", {"features": "syntax_knn+phonology_average, inventory_knn"}
-    )
+    options = plugins.options("similarity", "typology", {"features": "syntax_knn+phonology_average, inventory_knn"})
     assert options.features == ["syntax_knn", "phonology_average", "inventory_knn"]
     assert typology.fingerprint(options).startswith("urielplus ")

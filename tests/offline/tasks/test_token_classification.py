@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score
 
 from gradsim_offline.core.dataset import TaggedSentence
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.tasks import token_classification as task
+from gradsim_offline.tasks.token_classification import PLUGIN as task
 from gradsim_offline.training.batching import IGNORED, Row, halves
 
 LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")

@@ -13,17 +13,17 @@ from hypothesis.extra.numpy import arrays
 from safetensors.torch import load_file
 from scipy.special import log_softmax, softmax
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.batching import IGNORED
 from gradsim_offline.training.distilling import Distilling, divergence, judged_logits
 from gradsim_offline.training.ensemble import ENSEMBLE_FILE, Ensemble
 from gradsim_offline.training.fine_tune import RESULT
+from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import TrainedModel
 
 CPU = torch.device("cpu")
@@ -56,7 +56,7 @@ def scene(request):
     """Models without dropout, rows, and how batches of them are made."""
     dataset: Dataset = request.getfixturevalue(request.param[0])
     encoder = str(request.getfixturevalue(request.param[1]))
-    task = plugins.load("tasks", dataset.task)
+    task = load_task(dataset.task)
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=32)
     reader = task.decoder.Reader(tokenizer, 32)
     rows = task.encode(reader, dataset.split("hau", "train")[:9], dataset.labels, language=0, seed=0)
@@ -127,13 +127,15 @@ class Interrupting(Progress):
 @pytest.mark.parametrize(("data", "encoder"), [("small", "tiny_mini"), ("tagged", "tiny_xlmr")])
 def test_only_the_student_stays(data, encoder, tmp_path, request):
     dataset, path = request.getfixturevalue(data), request.getfixturevalue(encoder)
-    task = plugins.load("tasks", dataset.task)
+    task = load_task(dataset.task)
 
     def train(folder, when="", **training):
         schedule = {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3}
         chosen = Settings(model=str(path), maximum_length=48, device="cpu", training={**schedule, **training})
-        work = Workshop(chosen, dataset, task, Run(tmp_path / folder, Interrupting(when)))
-        return work.train(work.prepare_encoder(), ("hau", "tur"), ("hau",)).directory, work.run.progress.said
+        pipeline = Pipeline(chosen, dataset, task, RunDirectory(tmp_path / folder, Interrupting(when)))
+        return pipeline.train(
+            pipeline.prepare_encoder(), ("hau", "tur"), ("hau",)
+        ).directory, pipeline.run.progress.said
 
     single, _ = train("single")
     with pytest.raises(KeyboardInterrupt):

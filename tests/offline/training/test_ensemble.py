@@ -16,14 +16,14 @@ from safetensors.torch import load_file
 from scipy.special import softmax
 
 from gradsim_offline.bundle import reference_gradients as keep
-from gradsim_offline.core import plugins
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.recipes import resolve
-from gradsim_offline.core.run_directory import Run
+from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.pipeline.recipes import resolve
+from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.ensemble import ENSEMBLE_FILE, mean_logits, read_members, seeds_of
 from gradsim_offline.training.fine_tune import RESULT
+from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.errors import ModelError, SettingsError
 
@@ -68,8 +68,8 @@ def work(small, tagged, tmp_path, request):
             training={**SCHEDULE, **training},
         )
         dataset = {"small": small, "tagged": tagged}[data]
-        task = plugins.load("tasks", dataset.task)
-        return Workshop(settings, dataset, task, Run(tmp_path / folder, notes or Notes()))
+        task = load_task(dataset.task)
+        return Pipeline(settings, dataset, task, RunDirectory(tmp_path / folder, notes or Notes()))
 
     return make
 
@@ -219,13 +219,13 @@ def test_the_adapted_encoder_is_made_once(work, monkeypatch):
 
 
 def test_a_single_model_depends_on_nothing_that_is_said_of_ensembles(work):
-    plain = work().trainer.schedule
-    assert plain == work(average="logits", distil_weight=0.3).trainer.schedule and "ensemble" not in plain["training"]
-    two = work(ensemble=2).trainer.schedule
-    assert two != plain and two == work(ensemble=2, distil_temperature=5).trainer.schedule
-    assert two != work(ensemble=2, average="logits").trainer.schedule
-    student = work(ensemble=2, distil=True).trainer.schedule
-    assert student != work(ensemble=2, distil=True, distil_temperature=5).trainer.schedule
+    plain = work().store.schedule
+    assert plain == work(average="logits", distil_weight=0.3).store.schedule and "ensemble" not in plain["training"]
+    two = work(ensemble=2).store.schedule
+    assert two != plain and two == work(ensemble=2, distil_temperature=5).store.schedule
+    assert two != work(ensemble=2, average="logits").store.schedule
+    student = work(ensemble=2, distil=True).store.schedule
+    assert student != work(ensemble=2, distil=True, distil_temperature=5).store.schedule
 
 
 @pytest.mark.parametrize(

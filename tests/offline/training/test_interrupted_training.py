@@ -12,13 +12,14 @@ from safetensors.torch import load_file
 
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Measuring
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measured import SIMILARITY_FILE
 from gradsim_offline.similarity.measures import gradient
 from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop, masked_language_modelling
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.encoders import mini
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
@@ -63,31 +64,35 @@ def tune(small, encoder, directory, progress):
         small.languages,
         ["eng", "tur"],
         directory,
-        task=text_classification,
-        encoder=str(encoder),
+        context=TrainingContext(
+            task=text_classification.PLUGIN,
+            encoder=str(encoder),
+            maximum_length=64,
+            seed=1,
+            device=torch.device("cpu"),
+            progress=progress,
+            log=lambda **_: None,
+        ),
         settings=SETTINGS,
-        maximum_length=64,
-        seed=1,
-        device=torch.device("cpu"),
-        progress=progress,
-        log=lambda **_: None,
     )
 
 
 def measure(small, encoder, directory, progress):
     directory.mkdir(exist_ok=True)
-    context = Context(
+    context = MeasureContext(
         dataset=small,
         directory=directory,
-        task=text_classification,
-        encoder=str(encoder),
+        training=TrainingContext(
+            task=text_classification.PLUGIN,
+            encoder=str(encoder),
+            maximum_length=64,
+            seed=1,
+            device=torch.device("cpu"),
+            progress=progress,
+            log=lambda **_: None,
+        ),
         measuring=SETTINGS,
         options=None,
-        maximum_length=64,
-        seed=1,
-        device=torch.device("cpu"),
-        progress=progress,
-        log=lambda **_: None,
         train=lambda *_: directory,
     )
     gradient.measure(context).save(directory / SIMILARITY_FILE)

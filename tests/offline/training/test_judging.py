@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline.core import plugins
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import halves
 from gradsim_offline.training.judging import DevTexts
+from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import open_trained
 
 CPU = torch.device("cpu")
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 def case(request, tiny_xlmr, tmp_path):
     """A data set, its task, and a model for it."""
     dataset = request.getfixturevalue(request.param)
-    task = plugins.load("tasks", dataset.task)
+    task = load_task(dataset.task)
     torch.manual_seed(3)
     model = task.load_model(tiny_xlmr, dataset.labels, new_head=True)
     [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1].weight.data *= 20

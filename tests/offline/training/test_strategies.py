@@ -14,17 +14,19 @@ from torch import nn
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.recipes import resolve
 from gradsim_offline.core.settings import Measuring, Training
 from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop
 from gradsim_offline.training.batching import plan
+from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 from gradsim_offline.training.optimizer import Optimizer
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import SettingsError
 
-FOLDER = "training/strategies"
+FOLDER = "strategies"
 NEEDS = {"cagrad": ("cvxpy", "clarabel"), "nash_mtl": ("cvxpy", "ecos")}
 NAMES = [
     pytest.param(
@@ -71,14 +73,16 @@ def tune(dataset, encoder, directory, strategy="mixed", progress=None, **options
         dataset.languages,
         dataset.languages[:1],
         directory,
-        task=plugins.load("tasks", dataset.task),
-        encoder=str(encoder),
+        context=TrainingContext(
+            task=load_task(dataset.task),
+            encoder=str(encoder),
+            maximum_length=48,
+            seed=1,
+            device=torch.device("cpu"),
+            progress=progress or Patient(),
+            log=lambda **_: None,
+        ),
         settings=settings,
-        maximum_length=48,
-        seed=1,
-        device=torch.device("cpu"),
-        progress=progress or Patient(),
-        log=lambda **_: None,
         fraction=settings.fraction,
     )
     return load_file(directory / "model.safetensors"), json.loads((directory / RESULT).read_text())
@@ -91,7 +95,7 @@ def same(first, second):
 
 def test_mixed_is_a_plain_loop_bit_for_bit(small, tiny_mini, tmp_path):
     found, record = tune(small, tiny_mini, tmp_path / "run")
-    task, torch_seed = plugins.load("tasks", small.task), 1
+    task, torch_seed = load_task(small.task), 1
     tokenizer, pad_id = load_tokenizer(str(tiny_mini), maximum_length=48)
     reader = task.decoder.Reader(tokenizer, 48)
     torch.manual_seed(torch_seed)
@@ -167,7 +171,7 @@ def test_surgery_without_conflicts_is_plain_training(small, tiny_xlmr, tmp_path,
 
 
 def test_the_reference_mode_never_trains_head_biases_and_norms(small, tiny_xlmr, tmp_path):
-    task = plugins.load("tasks", small.task)
+    task = load_task(small.task)
     torch.manual_seed(1)
     before = task.load_model(str(tiny_xlmr), small.labels, new_head=True)
     norms = {

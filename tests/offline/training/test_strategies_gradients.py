@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradsim_offline.core import plugins
 from gradsim_offline.training.batching import IGNORED, Row
 from gradsim_offline.training.conflict_counts import Tally
 from gradsim_offline.training.gradient_lists import combine, gramian, put, take
 from gradsim_offline.training.strategies import gradvac, mixed, nash_mtl, pcgrad
 from gradsim_offline.training.strategies.surgery import projected, zero_as_the_reference_does
 from gradsim_offline.training.strategies.upgrad import LeastSquaresProjector
-from gradsim_offline.training.strategy import Context
+from gradsim_offline.training.strategy import StrategyContext, load_strategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 seeds = st.integers(0, 2**20)
@@ -72,7 +71,7 @@ def make_batch(seed, languages=(0, 0, 1, 1, 1, 2), tagged=True):
 
 
 def context(rows, options=None, seed=3):
-    return Context(("aaa", "bbb", "ccc"), {}, rows, lambda *_: [], lambda _: lambda *_: {}, 8, options, seed)
+    return StrategyContext(("aaa", "bbb", "ccc"), {}, rows, lambda *_: [], lambda _: lambda *_: {}, 8, options, seed)
 
 
 def gradient_of(model, batch, chosen):
@@ -272,7 +271,7 @@ def test_upgrads_projection_is_torchjds():
 
 def test_upgrad_harms_no_language():
     model, batch, rows = make_batch(11)
-    plugins.load("training/strategies", "upgrad").make(context(rows)).backward(model, batch, range(6), 0, 0)
+    load_strategy("upgrad").make(context(rows)).backward(model, batch, range(6), 0, 0)
     step = flat(model, take(model))
     gradients = by_language(model, batch, rows)
     assert (gradients @ step > -1e-3 * gradients.norm(dim=1) * step.norm()).all()
@@ -291,8 +290,8 @@ def test_the_root_has_the_same_inner_products(seed, count):
 def test_nash_and_cagrad_weigh_gradients_that_stand_upright_as_their_papers_say():
     _, _, rows = make_batch(7)
     for name, check in (("nash_mtl", _bargains), ("cagrad", _helps_the_worst)):
-        module = plugins.load("training/strategies", name)
-        strategy = module.make(context(rows, module.Options()))
+        plugin = load_strategy(name)
+        strategy = plugin.make(context(rows, plugin.options()))
         check(strategy._weigh)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from gradsim_offline.cli import cli
 from gradsim_offline.core import plugins
-from gradsim_offline.core.recipes import resolve
-from gradsim_offline.core.run_directory import Run
-from gradsim_offline.pipeline.stages import Workshop
+from gradsim_offline.core.run_directory import RunDirectory
+from gradsim_offline.pipeline.recipes import resolve
+from gradsim_offline.pipeline.stages import Pipeline
+from gradsim_offline.training.strategy import load_strategy
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import SettingsError
 
-FOLDER = "training/strategies"
+FOLDER = "strategies"
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def workshop(small, quiet, tmp_path):
 
     def set_up(*assignments):
         settings = resolve("demo", {"device": "cpu"}, assignments)
-        return Workshop(settings, small, plugins.load("tasks", small.task), Run(tmp_path / "run", quiet))
+        return Pipeline(settings, small, load_task(small.task), RunDirectory(tmp_path / "run", quiet))
 
     return set_up
 
@@ -45,9 +48,9 @@ def surgery(**options):
     ],
 )
 def test_what_the_data_cannot_give_is_told_first(workshop, assignments, problem):
-    work = workshop(*assignments)
+    pipeline = workshop(*assignments)
     with pytest.raises(SettingsError, match=f"^strategy surgery: {problem}"):
-        work.check()
+        pipeline.check()
 
 
 @pytest.mark.parametrize(
@@ -71,11 +74,12 @@ def test_a_share_of_the_texts_is_counted_as_training_draws_it(workshop, monkeypa
     from gradsim_offline.training.strategies import surgery as strategy
 
     found = []
-    monkeypatch.setattr(strategy, "check", lambda _options, texts: found.append(dict(texts)))
+    watched = replace(strategy.PLUGIN, check=lambda _options, texts: found.append(dict(texts)))
+    monkeypatch.setattr(strategy, "PLUGIN", watched)
     for fraction in (0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 1.0):
-        work = workshop(*surgery(), f"training.fraction={fraction}")
-        work.check_strategy()
-        texts = {code: work.dataset.split(code, "train") for code in work.dataset.languages}
+        pipeline = workshop(*surgery(), f"training.fraction={fraction}")
+        pipeline.check_strategy()
+        texts = {code: pipeline.dataset.split(code, "train") for code in pipeline.dataset.languages}
         assert found.pop() == {code: len(_sample(own, fraction, 0, 0)) for code, own in texts.items()}
 
 
@@ -88,7 +92,7 @@ def show(*words):
 @pytest.mark.parametrize("name", plugins.names(FOLDER))
 def test_settings_of_each_strategy_are_shown(name):
     shown = show("--strategy", name)
-    section = getattr(plugins.load(FOLDER, name), "Options", None)
+    section = load_strategy(name).options
     lines = [line for line in shown.splitlines() if line.startswith("training.strategy_options.")]
     if section is None:
         assert lines[-1].endswith(f"the training strategy {name} has no settings of its own")

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import onnxruntime
@@ -140,6 +141,13 @@ def test_what_cannot_be_is_one_line(tiny, arguments, message):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("lines", [[{"text": "Wannan fim"}], [{"text": "a", "language": "xyz"}]])
+def test_no_thread_is_left_behind(tiny, lines):
+    before = set(threading.enumerate())
+    predict(tiny, lines=lines)
+    assert set(threading.enumerate()) <= before
+
+
 def test_no_bundle_and_no_lines(tiny, tmp_path):
     result, _ = predict(tmp_path)
     assert result.stderr.startswith(f"Error: {tmp_path} is no bundle")
@@ -211,7 +219,8 @@ def test_whatever_is_bad_every_line_comes_out_in_its_place(kinds, batch):
 @pytest.fixture(scope="module")
 def in_process(tiny):
     """The tiny bundle, loaded."""
-    return LocalPredictor(tiny, 1, None)
+    with LocalPredictor(tiny, 1, None) as loaded:
+        yield loaded
 
 
 @pytest.mark.parametrize("says_which", [True, False])

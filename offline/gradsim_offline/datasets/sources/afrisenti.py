@@ -9,6 +9,7 @@ from typing import Any
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import SPLITS, Dataset, Example, Split
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError
 from gradsim_shared.nearest import unknown
@@ -90,7 +91,7 @@ def _read_directory(directory: Path, code: str) -> dict[Split, Sequence[Example]
         path = directory / code / f"{split}.tsv"
         if not path.is_file():
             raise DataError(f"afrisenti: {path} is missing; expected <lang>/train.tsv, dev.tsv and test.tsv")
-        found[split] = read_table(path, LABELS)
+        found[split] = read_table(path, LABELS, literal=True)
     return found
 
 
@@ -132,3 +133,6 @@ def _example(row: dict[str, Any]) -> Example:
     return Example(
         row["tweet"] if "tweet" in row else row["text"], label if isinstance(label, str) else HUB_LABELS[label]
     )
+
+
+PLUGIN = DatasetSource(load, TASK)

@@ -8,6 +8,7 @@ from pathlib import Path
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset, Example
 from gradsim_offline.datasets import demo_generator as _demo_generator
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_shared.errors import DataError
 from gradsim_shared.nearest import unknown
 
@@ -49,3 +50,6 @@ def _resolve(code: str) -> str:
     if found not in known:
         raise DataError("demo: " + unknown("language", code, known))
     return found
+
+
+PLUGIN = DatasetSource(load, TASK)

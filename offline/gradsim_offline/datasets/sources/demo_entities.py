@@ -8,6 +8,7 @@ from pathlib import Path
 from gradsim_offline.core.dataset import Dataset, TaggedSentence
 from gradsim_offline.datasets import demo_generator as _demo_generator
 from gradsim_offline.datasets.demo_generator import Sentence
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.sources import demo
 from gradsim_shared.errors import DataError
 from gradsim_shared.segmentation import segment
@@ -63,3 +64,6 @@ def tagged(sentence: Sentence) -> TaggedSentence:
         tags[first : last + 1] = [f"B-{kind}"] + [f"I-{kind}"] * (last - first)
     words = tuple(sentence.text[start:end] for start, end in spans)
     return TaggedSentence(sentence.text, words, tuple(tags))
+
+
+PLUGIN = DatasetSource(load, TASK)

@@ -1,4 +1,4 @@
-"""Your own data: a directory of `<lang>/{train,dev,test}`, texts (.tsv .csv .jsonl) or tagged words (.conll .jsonl)."""
+"""Your own data: a directory of `<lang>/{train,dev,test}`, labelled texts (.tsv ...) or tagged words (.conll ...)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gradsim_offline.core import languages as codes
-from gradsim_offline.core.dataset import SPLITS, AnyExample, Dataset, Example, Split
-from gradsim_offline.datasets import tagged as _tagged
+from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
 from gradsim_offline.datasets import token_files as _token_files
-from gradsim_offline.datasets.tables import read_table
-from gradsim_shared.errors import DataError
+from gradsim_offline.datasets.columns import USUAL, Columns
+from gradsim_offline.datasets.folders import unread_note, visible
+from gradsim_offline.datasets.source import DatasetSource
+from gradsim_offline.datasets.splits import EXPECTED, Folder, look_into
+from gradsim_offline.datasets.tables import has_quoted_fields, read_table
+from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.excerpts import listing
 from gradsim_shared.nearest import unknown
 
 TASK = "text_classification"  # of labelled texts; tagged words are for TAGGING
 TAGGING = "token_classification"
 LICENCE = "yours"
 CITATION = ""
-TEXT_ENDINGS = (".tsv", ".csv", ".jsonl")
-ENDINGS = (*TEXT_ENDINGS, *_token_files.ENDINGS)
 
 
-def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -> Dataset:
+def load(
+    data_dir: Path | None = None, languages: Sequence[str] | None = None, columns: Columns | None = None
+) -> Dataset:
     """Read every language directory below ``data_dir``.
 
     What the files hold decides the task: labelled texts, or words with tags. The labels are those of the train splits,
@@ -31,37 +35,65 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     Args:
         data_dir: The directory; it must be given.
         languages: Codes of the languages to read, other directories are not looked at; ``None``: all that are there.
+        columns: Which of a file's columns hold what; ``None``: the usual ones.
 
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
+        SettingsError: Columns are named that files for the task have not.
     """
     if data_dir is None:
         raise DataError("the data set files needs --data-dir: a directory of <lang>/{train,dev,test}.tsv")
     if not data_dir.is_dir():
         raise DataError(f"--data-dir {data_dir} is not a directory")
-    found = _language_directories(data_dir, languages)
-    files = {code: _files(path) for code, path in found.items()}
-    aliases = {code: (path.name,) for code, path in found.items() if path.name != code}
-    if task_of(path for splits in files.values() for path in splits.values()) == TAGGING:
-        return _token_files.load(data_dir, files, aliases)
-    return _load_texts(data_dir, files, aliases)
+    folders, notes = language_folders(data_dir, languages)
+    files = {code: folder.with_train().files for code, folder in folders.items()}
+    aliases = {code: (folder.path.name,) for code, folder in folders.items() if folder.path.name != code}
+    columns = columns or USUAL
+    task = task_of(path for splits in files.values() for path in splits.values())
+    _check_columns(columns, task)
+    if task == TAGGING:
+        return _token_files.load(data_dir, files, aliases, columns, notes)
+    return _load_texts(data_dir, files, aliases, columns, notes)
 
 
-def read_language(directory: Path, labels: Sequence[str], task: str) -> dict[Split, Sequence[AnyExample]]:
+def _check_columns(columns: Columns, task: str) -> None:
+    """Refuse columns that files for the task have not.
+
+    Raises:
+        SettingsError: One is named.
+    """
+    others = ("text_column", "label_column") if task == TAGGING else ("word_column", "tag_column")
+    for setting in others:
+        if getattr(columns, setting) is not None:
+            raise SettingsError(f"data_options.{setting}: the files are for {task}, which has no such column")
+
+
+def read_language(
+    directory: Path, labels: Sequence[str], task: str, columns: Columns = USUAL
+) -> dict[Split, Sequence[AnyExample]]:
     """Return the examples of one language's directory, whose labels and task are given.
+
+    Args:
+        directory: The language's.
+        labels: The allowed ones.
+        task: What its files must be for.
+        columns: Which of their columns hold what.
 
     Raises:
         DataError: They are for another task, or which file and line is not as it should be, and what is allowed.
     """
-    files = _files(directory)
+    files = look_into(directory).with_train().files
     if task_of(files.values()) != task:
         raise DataError(f"{directory} holds data for {task_of(files.values())}; expected {task}")
     if task == TAGGING:
-        return {
-            split: _tagged.examples(_token_files.as_bio(_token_files.read(path), labels)[0], labels)[0]
-            for split, path in files.items()
-        }
-    return {split: read_table(path, labels) for split, path in files.items()}
+        return {**_token_files.read_labelled(files, columns, labels)[0]}
+    return {split: read_table(path, labels, columns) for split, path in files.items()}
+
+
+def language_notes(directory: Path) -> tuple[str, ...]:
+    """Return what the user should know about one language's directory: what is not read, and how quotes are."""
+    folder, root = look_into(directory), directory.parent
+    return (*unread_note("files", root, folder.unread), *quoting_note(root, folder.files.values()))
 
 
 def task_of(paths: Iterable[Path]) -> str:
@@ -84,47 +116,76 @@ def task_of(paths: Iterable[Path]) -> str:
 def task_in(data_dir: Path) -> str:
     """Return the task of a directory's files; where they cannot be read, that of texts: reading will say why."""
     try:
-        files = [path for directory in data_dir.iterdir() if directory.is_dir() for path in _files(directory).values()]
-        return task_of(files)
+        folders = [look_into(path) for path in visible(data_dir) if path.is_dir()]
+        return task_of(path for folder in folders for path in folder.files.values())
     except (DataError, OSError):
         return TASK
 
 
+def quoting_note(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+    """Name the tab-separated files whose fields are quoted, in one sentence; empty if there are none."""
+    names = [str(path.relative_to(root)) for path in paths if has_quoted_fields(path)]
+    what = "quotation marks around fields, as pandas writes them, were taken off, and doubled ones read as one"
+    return (f"files: {what}: {listing(names)}",) if names else ()
+
+
 def _load_texts(
-    data_dir: Path, files: Mapping[str, Mapping[Split, Path]], aliases: Mapping[str, tuple[str, ...]]
+    data_dir: Path,
+    files: Mapping[str, Mapping[Split, Path]],
+    aliases: Mapping[str, tuple[str, ...]],
+    columns: Columns,
+    notes: Sequence[str],
 ) -> Dataset:
-    training = {code: read_table(splits["train"], None) for code, splits in files.items()}
+    training = {code: read_table(splits["train"], None, columns) for code, splits in files.items()}
     labels = tuple(sorted({example.label for examples in training.values() for example in examples}))
     if len(labels) < 2:
         raise DataError(f"{data_dir}: the train splits hold {len(labels)} label; a classifier needs two")
     examples: dict[str, dict[Split, Sequence[Example]]] = {}
     for code, splits in files.items():
         examples[code] = {
-            split: training[code] if split == "train" else read_table(path, labels) for split, path in splits.items()
+            split: training[code] if split == "train" else read_table(path, labels, columns)
+            for split, path in splits.items()
         }
         if not training[code]:
             raise DataError(f"{splits['train']}: no examples; a language needs a train split that is not empty")
-    return Dataset("files", TASK, labels, examples, aliases)
+    notes = (*notes, *quoting_note(data_dir, (path for splits in files.values() for path in splits.values())))
+    return Dataset("files", TASK, labels, examples, aliases, notes)
 
 
-def _language_directories(data_dir: Path, languages: Sequence[str] | None) -> dict[str, Path]:
-    """Return the directory of each language that is to be read.
+def language_folders(data_dir: Path, languages: Sequence[str] | None) -> tuple[dict[str, Folder], tuple[str, ...]]:
+    """Return the folder of each language that is to be read, and what the user should know of what is not read.
 
     Raises:
-        DataError: There is none, one that is wanted is not there, or a name is no language code.
+        DataError: There is none, one that is wanted is not there or holds nothing, or a name is no language code.
     """
-    directories = [path for path in sorted(data_dir.iterdir()) if path.is_dir()]
+    there = visible(data_dir)
+    directories = [path for path in there if path.is_dir()]
     if languages is None:
-        found = _by_language([path for path in directories if _holds_data(path)])
+        holding = [path for path in directories if look_into(path).files or _code(path)]
+        found = _by_language(holding)
         if not found:
-            raise DataError(f"{data_dir} holds no data: expected <lang>/train.tsv, .csv, .jsonl or .conll below it")
-        return found
-    wanted = [codes.resolve(code) for code in languages]
-    found = _by_language([path for path in directories if _code(path) in wanted])
-    for code in wanted:
-        if code not in found:
-            raise DataError(f"{data_dir}: " + unknown("language", code, filter(None, map(_code, directories))))
-    return {code: found[code] for code in wanted}
+            raise DataError(f"{data_dir} holds no data: expected <lang>/{EXPECTED} below it")
+        passed_over = [path for path in there if path not in holding]
+    else:
+        wanted = [codes.resolve(code) for code in languages]
+        found = _by_language([path for path in directories if _code(path) in wanted])
+        for code in wanted:
+            if code not in found:
+                raise DataError(f"{data_dir}: " + unknown("language", code, filter(None, map(_code, directories))))
+        found, passed_over = {code: found[code] for code in wanted}, []
+    folders = {code: look_into(path) for code, path in found.items()}
+    for folder in folders.values():
+        if not folder.files:
+            folder.with_train()
+    unread = [*passed_over, *(path for folder in folders.values() for path in folder.unread)]
+    return folders, (*_naming_note(found), *unread_note("files", data_dir, unread))
+
+
+def _naming_note(found: Mapping[str, Path]) -> tuple[str, ...]:
+    """Say which directories were taken for a language though their name is no code that ISO 639 lists."""
+    others = {code: path.name for code, path in found.items() if codes.listed(path.name) is None}
+    read = [f"{folder} is {code} ({codes.name(code)})" for code, folder in others.items()]
+    return (f"files: by the names of the folders, {listing(read)}",) if others else ()
 
 
 def _by_language(directories: Sequence[Path]) -> dict[str, Path]:
@@ -154,30 +215,4 @@ def _code(directory: Path) -> str | None:
         return None
 
 
-def _holds_data(directory: Path) -> bool:
-    return any(_named(directory, split) for split in SPLITS)
-
-
-def _named(directory: Path, split: Split) -> list[Path]:
-    """Return the files of a split; capitals in their names, as in ``train.TSV``, make no difference."""
-    names = [f"{split}{ending}" for ending in dict.fromkeys(ENDINGS)]
-    there = (path for path in sorted(directory.iterdir()) if path.name.lower() in names and path.is_file())
-    return sorted(there, key=lambda path: names.index(path.name.lower()))
-
-
-def _files(directory: Path) -> dict[Split, Path]:
-    """Return the file of each split.
-
-    Raises:
-        DataError: There is no train split, or one split stands in two files.
-    """
-    found: dict[Split, Path] = {}
-    for split in SPLITS:
-        there = _named(directory, split)
-        if len(there) > 1:
-            raise DataError(f"{directory}: {there[0].name} and {there[1].name}: keep one of them")
-        if there:
-            found[split] = there[0]
-    if "train" not in found:
-        raise DataError(f"{directory}: no train split; expected train.tsv, train.csv or train.jsonl, or train.conll")
-    return found
+PLUGIN = DatasetSource(load, TASK, task_in=task_in, options=Columns)

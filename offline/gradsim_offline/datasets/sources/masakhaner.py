@@ -9,8 +9,16 @@ from pathlib import Path
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.datasets import bio as _bio
 from gradsim_offline.datasets.conll import read_conll
-from gradsim_offline.datasets.folders import choose, language_folders, other_names, source_folder, split_files
+from gradsim_offline.datasets.folders import (
+    choose,
+    language_folders,
+    other_names,
+    passed_over_note,
+    source_folder,
+    split_files,
+)
 from gradsim_offline.datasets.hub import Hub, hub_dataset
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_shared.errors import DataError
 
@@ -54,10 +62,11 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     folders = {code: path for code, path in language_folders(directory).items() if code in LANGUAGES}
     if not folders:
         raise DataError(f"masakhaner: {directory} holds no data; expected <lang>/train.txt, dev.txt and test.txt")
+    passed_over = passed_over_note("masakhaner", directory, folders.values()) if languages is None else ()
     chosen, _ = choose("masakhaner", folders, languages, LANGUAGES)
     files = {code: split_files("masakhaner", folders[code], (".txt",)) for code in chosen}
     aliases = other_names({code: folders[code] for code in chosen})
-    return tagged_dataset("masakhaner", LABELS, files, _read, aliases=aliases, notes=(_QUOTES,))
+    return tagged_dataset("masakhaner", LABELS, files, _read, aliases=aliases, notes=(*passed_over, _QUOTES))
 
 
 def _read(path: Path) -> list[Sentence]:
@@ -66,3 +75,6 @@ def _read(path: Path) -> list[Sentence]:
         replace(sentence, words=tuple('"' if word == _FOUR else word for word in sentence.words))
         for sentence in read_conll(path)
     ]
+
+
+PLUGIN = DatasetSource(load, TASK)

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.datasets.conllu import read_conllu
-from gradsim_offline.datasets.folders import choose, language_folders, other_names, source_folder, split_files
+from gradsim_offline.datasets.folders import (
+    choose,
+    language_folders,
+    other_names,
+    passed_over_note,
+    source_folder,
+    split_files,
+)
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_offline.datasets.treebanks import Treebanks, files_of, find_treebanks, of_languages, short_codes, usable
 from gradsim_shared.errors import DataError
@@ -55,10 +63,11 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     folders = language_folders(directory)
     if not folders:
         raise DataError(f"ud: {directory} holds no data; expected UD_<Language>-<Treebank> or <lang>/train.conllu")
+    passed_over = passed_over_note("ud", directory, folders.values()) if languages is None else ()
     chosen, _ = choose("ud", folders, languages, list(folders))
     files = {code: split_files("ud", folders[code], (".conllu",)) for code in chosen}
     aliases = other_names({code: folders[code] for code in chosen})
-    return tagged_dataset("ud", LABELS, files, read_conllu, aliases=aliases)
+    return tagged_dataset("ud", LABELS, files, read_conllu, aliases=aliases, notes=passed_over)
 
 
 def _from_release(directory: Path, treebanks: Treebanks, languages: Sequence[str] | None) -> Dataset:
@@ -73,3 +82,6 @@ def _from_release(directory: Path, treebanks: Treebanks, languages: Sequence[str
 
 def _read_all(paths: Sequence[Path]) -> list[Sentence]:
     return [sentence for path in paths for sentence in read_conllu(path)]
+
+
+PLUGIN = DatasetSource(load, TASK)

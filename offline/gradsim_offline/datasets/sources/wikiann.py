@@ -15,12 +15,15 @@ from gradsim_offline.datasets.folders import (
     language_folders,
     language_of,
     other_names,
+    passed_over_note,
     source_folder,
     split_files,
 )
 from gradsim_offline.datasets.hub import Hub, hub_dataset
+from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
 from gradsim_shared.errors import DataError
+from gradsim_shared.excerpts import quoted
 
 TASK = "token_classification"
 LABELS = _bio.bio_labels(("LOC", "ORG", "PER"))
@@ -55,10 +58,13 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     folders = language_folders(directory)
     if not folders:
         raise DataError(f"wikiann: {directory} holds no data; expected <lang>/train, dev and test")
+    passed_over = passed_over_note("wikiann", directory, folders.values()) if languages is None else ()
     chosen, notes = choose("wikiann", folders, languages, LANGUAGES)
     files = {code: split_files("wikiann", folders[code], ("", ".txt")) for code in chosen}
     aliases = other_names({code: folders[code] for code in chosen})
-    return tagged_dataset("wikiann", LABELS, files, read_panx, aliases=aliases, notes=notes, skip_empty=True)
+    return tagged_dataset(
+        "wikiann", LABELS, files, read_panx, aliases=aliases, notes=(*notes, *passed_over), skip_empty=True
+    )
 
 
 def read_panx(path: Path) -> list[Sentence]:
@@ -77,9 +83,9 @@ def read_panx(path: Path) -> list[Sentence]:
 
 
 def _without_code(sentence: Sentence, code: str) -> Sentence:
-    for line, word in zip(sentence.lines, sentence.words, strict=True):
+    for index, word in enumerate(sentence.words):
         if not word.startswith(code):
-            raise DataError(f"{sentence.source}:{line}: {word!r} does not begin with {code!r}, as other tokens do")
+            raise DataError(f"{sentence.place(index)}: {quoted(word)} does not begin with {code!r}, as other tokens do")
     return replace(sentence, words=tuple(word.removeprefix(code) for word in sentence.words))
 
 
@@ -90,3 +96,6 @@ def _hub_folders(languages: Sequence[str]) -> dict[str, str]:
         code = iso.resolve(written)
         found[code] = (*iso.other_codes(code), code)[0]
     return dict(sorted(found.items()))
+
+
+PLUGIN = DatasetSource(load, TASK)

@@ -7,7 +7,6 @@ from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.experiments.analyse import sources as found
 from gradsim_offline.experiments.analyse.agreement import adjusted_rand, serving, together
@@ -17,6 +16,7 @@ from gradsim_offline.experiments.analyse.materials import Request, Work, find_ke
 from gradsim_offline.experiments.analyse.regrouping import Regrouped, regroup
 from gradsim_offline.experiments.analyse.stability import Halves, Interval, bootstrap, over_epochs, over_halves
 from gradsim_offline.experiments.analyse.untrained import check_untrained
+from gradsim_offline.grouping.solver import load_solver
 from gradsim_shared.errors import DataError, GradsimError
 
 
@@ -122,7 +122,7 @@ def _regrouped(work: Work, similarity: found.Similarity, halves: Halves | None) 
     if not groups or not parts:
         return None
     solver = groups[0].solver
-    if not getattr(plugins.load("grouping/solvers", solver), "READS_S", True):
+    if not load_solver(solver).reads_s:
         work.notes.append(f"{name} of {origin} was not grouped anew: the solver {solver} does not look at S")
         return None
     try:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.experiments.analyse.keywords import Keyword, keywords
 from gradsim_offline.experiments.analyse.sources import Similarity, Sources
 from gradsim_offline.experiments.analyse.topics import CAUTION, topic_similarity
@@ -87,15 +87,17 @@ def load_data(work: Work) -> Dataset | None:
     mine = request.data in (None, settings.get("data"))
     directory = request.data_dir or (settings.get("data_dir") if mine else None)
     try:
-        dataset: Dataset = plugins.load("datasets/sources", name).load(
-            Path(directory) if directory else None, settings.get("languages") if mine else None
+        return load_dataset(
+            name,
+            Path(directory) if directory else None,
+            settings.get("languages") if mine else None,
+            settings.get("data_options") if mine else None,
         )
     except GradsimError as error:
         if request.data or request.data_dir or request.measures:
             raise
         work.notes.append(f"no keywords, no topic similarity: {error}")
         return None
-    return dataset
 
 
 def find_keywords(work: Work, dataset: Dataset | None) -> dict[str, tuple[Keyword, ...]]:

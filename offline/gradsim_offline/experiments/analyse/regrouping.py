@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.core import plugins
 from gradsim_offline.experiments.analyse.agreement import Serving, adjusted_rand, serving, together
 from gradsim_offline.grouping.objective import singleton_scores
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import Groups, name_groups
+from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.similarity.measured import Measured
 
 Matrix = NDArray[np.float64]
@@ -74,7 +74,7 @@ def _solve(matrix: Matrix, measured: Measured, whole: Groups, seed: int) -> Grou
     own: Any = None if measured.split_half is None else list(measured.split_half)
     singletons = singleton_scores(matrix, whole.singleton_score, own)
     problem = Problem(matrix, len(whole.groups), singletons, measured.languages, seed=seed)
-    grouping = plugins.load("grouping/solvers", whole.solver).solve(problem)
+    grouping = load_solver(whole.solver).solve(problem)
     return name_groups(
         grouping,
         measured.languages,

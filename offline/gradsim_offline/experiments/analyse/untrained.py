@@ -13,8 +13,9 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.experiments.analyse.sources import Similarity
-from gradsim_offline.similarity.context import Context
-from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.similarity.measure import MeasureContext, load_measure
+from gradsim_offline.training.context import TrainingContext
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import SettingsError
 
 ORIGIN = "measured here"
@@ -26,8 +27,7 @@ def check_untrained(name: str) -> None:
     Raises:
         SettingsError: It does.
     """
-    module = plugins.load("similarity/measures", name)
-    if hasattr(module, "reads") or hasattr(module, "trains"):  # a joint run, or models of their own
+    if load_measure(name).needs_training:
         raise SettingsError(f"{name} needs training: `gradsim-offline measure --measure {name}`, then analyse that run")
 
 
@@ -48,27 +48,19 @@ def measure_untrained(
     """
     check_untrained(name)
     with tempfile.TemporaryDirectory() as directory:
-        measured: Measured = plugins.load("similarity/measures", name).measure(
-            Context(
+        measured = load_measure(name).measure(
+            MeasureContext(
                 dataset=dataset,
                 directory=Path(directory),
-                task=plugins.load("tasks", dataset.task),
-                encoder=encoder,
+                training=TrainingContext(
+                    load_task(dataset.task), encoder, maximum_length, seed, device, progress, lambda **_: None
+                ),
                 measuring=Measuring(),
-                options=plugins.options("similarity/measures", name, {}),
-                maximum_length=maximum_length,
-                seed=seed,
-                device=device,
-                progress=progress,
-                log=_keep_nothing,
+                options=plugins.options("similarity", name, {}),
                 train=_refuse,
             )
         )
     return Similarity(name, ORIGIN, measured)
-
-
-def _keep_nothing(**_figures: object) -> None:
-    """Log nothing."""
 
 
 def _refuse(members: Sequence[str], _served: Sequence[str]) -> Path:

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 import torch
@@ -23,8 +22,10 @@ from gradsim_offline.experiments.assign.identifier import Identified, train_agai
 from gradsim_offline.experiments.assign.known import join
 from gradsim_offline.experiments.assign.scoring import score_again
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
+from gradsim_offline.training.task import Task
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import Assigned, Language, Manifest
 from gradsim_shared.nearest import unknown
 from gradsim_shared.scripts import main_scripts
@@ -95,7 +96,7 @@ def add_language(
     group: str,
     by: Literal["gradient", "score", "user"],
     version: str,
-    task: ModuleType,
+    task: Task,
     device: torch.device,
     progress: Progress,
 ) -> Added:
@@ -154,7 +155,7 @@ def _language(
         code=code,
         name=evidence.name,
         aliases=[alias for alias in aliases if alias not in taken],
-        scripts=list(main_scripts(example.text for example in new.split(code, "train"))),
+        scripts=list(main_scripts(identifier_text(example.text) for example in new.split(code, "train"))),
         group=group,
         collective_similarity={one.id: one.similarity for one in evidence.groups},
         counts={split: new.counts(split)[code] for split in ("train", "dev", "test")},

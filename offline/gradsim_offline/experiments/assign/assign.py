@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
@@ -16,6 +15,7 @@ from gradsim_offline.experiments.assign.evidence import By, assignment_of, find_
 from gradsim_offline.experiments.assign.examples import check_enough, new_language, read_examples
 from gradsim_offline.experiments.assign.known import known_texts
 from gradsim_offline.experiments.assign.show import show_added, show_evidence
+from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
 
@@ -76,8 +76,10 @@ def assign(
     new = read_examples(manifest, data, code)
     check_enough(new, code, force=force)
     known = known_texts(manifest, data, data=known_data, directory=known_directory, force=force) if add else None
-    task, where = plugins.load("tasks", manifest.task), resolve_device(device)
+    task, where = load_task(manifest.task), resolve_device(device)
     progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
+    for note in new.notes:
+        progress.note(note)
     evidence = find_evidence(bundle, new, code, task=task, seed=seed, device=where, by=by)
     show_evidence(evidence, console)
     content = evidence.content()

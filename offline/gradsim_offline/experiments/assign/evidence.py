@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from gradsim_offline.core.dataset import AnyExample, Dataset
 from gradsim_offline.experiments.assign import bootstrap
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.model_gradients import example_gradients
+from gradsim_offline.training.task import Task
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.group_model import GroupModel, served_precision
@@ -128,7 +128,7 @@ def find_evidence(
     examples: Dataset,
     code: str,
     *,
-    task: ModuleType,
+    task: Task,
     seed: int,
     device: torch.device,
     by: By = "score",
@@ -219,7 +219,7 @@ def _gradients(
     entry: Assignment,
     examples: Sequence[AnyExample],
     *,
-    task: ModuleType,
+    task: Task,
     seed: int,
     device: torch.device,
 ) -> Array:
@@ -228,7 +228,7 @@ def _gradients(
     directory = bundle.path(entry.directory)
     tokenizer, pad_id = load_tokenizer(directory, maximum_length=bundle.manifest.maximum_length)
     model = task.load_model(directory, labels)
-    reader = task.decoder.Reader(tokenizer, bundle.manifest.maximum_length)
+    reader = task.decoder.Reader(tokenizer, bundle.manifest.maximum_length, normalisation=bundle.manifest.normalisation)
     rows = task.encode(reader, examples, labels, language=0, seed=seed)
     units = np.array([row.units for row in rows])[:, None]
     own = example_gradients(model, rows, pad_id, task=task, device=device).double().numpy()
@@ -236,7 +236,7 @@ def _gradients(
 
 
 def _scores(
-    bundle: Bundle, examples: Sequence[AnyExample], *, task: ModuleType, random: np.random.Generator
+    bundle: Bundle, examples: Sequence[AnyExample], *, task: Task, random: np.random.Generator
 ) -> tuple[Array, Array]:
     """Return each group model's score on the examples, ``[groups]``, and on draws of them, ``[draws, groups]``."""
     labels = bundle.manifest.labels

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gradsim_offline.core import languages as codes
+from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.source import FILES, built_with
 from gradsim_offline.datasets.sources import files
+from gradsim_offline.datasets.splits import EXPECTED
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.manifest import Manifest
 
@@ -42,14 +45,15 @@ def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
         raise DataError(f"--data {directory} is not a directory")
     there = [path for path in sorted(directory.iterdir()) if path.is_dir() and _stands_for(path.name) == code]
     if not there:
-        endings = ",".join(ending.removeprefix(".") for ending in dict.fromkeys(files.ENDINGS))
-        raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/train.{{{endings}}}")
+        raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/{EXPECTED}")
     if len(there) > 1:
         raise DataError(f"{there[0]} and {there[1]} are the same language, {code}; keep one of them")
     labels = tuple(manifest.labels)
-    found = files.read_language(there[0], labels, manifest.task)
+    columns = plugins.options("datasets", FILES, built_with(manifest))
+    found = files.read_language(there[0], labels, manifest.task, columns)
+    notes = files.language_notes(there[0])
     name = there[0].name
-    return Dataset("files", manifest.task, labels, {code: found}, {code: (name,)} if name != code else {})
+    return Dataset("files", manifest.task, labels, {code: found}, {code: (name,)} if name != code else {}, notes)
 
 
 def check_enough(examples: Dataset, code: str, *, force: bool) -> None:

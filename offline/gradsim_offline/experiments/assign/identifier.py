@@ -70,6 +70,7 @@ def train_again(bundle: Bundle, everything: Dataset, code: str, directory: Path,
         fasttext.load_model(str(bundle.path(manifest.identifier.file))),
         manifest.identifier.labels,
         manifest.identifier.temperature,
+        normalisation=manifest.identifier.normalisation,
     )
     before = accuracies(old, {language: mine for language, mine in dev.items() if language != code})
     chosen = read_identifier(directory)["chosen"]

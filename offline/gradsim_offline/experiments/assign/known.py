@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
+from gradsim_offline.datasets.source import FILES, built_with, load_dataset, named
 from gradsim_offline.experiments.assign.examples import read_examples
 from gradsim_shared.errors import DataError, GradsimError
 from gradsim_shared.manifest import Language, Manifest
@@ -30,8 +30,10 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
     trained = [language.code for language in manifest.languages if language.assigned is None]
     name = data or str(manifest.provenance.settings.get("data", manifest.provenance.data))
     why = f"the language identifier of {manifest.title} is trained again on all its languages"
+    name, directory = named(name, directory)
+    options = built_with(manifest) if name == FILES else {}
     try:
-        found: Dataset = plugins.load("datasets/sources", name).load(directory, trained)
+        found = load_dataset(name, directory, trained, options)
     except GradsimError as error:
         raise DataError(f"{why}, and their texts cannot be read: {error} So {_WAY}") from error
     if found.fingerprint() != manifest.provenance.data_fingerprint and not force:

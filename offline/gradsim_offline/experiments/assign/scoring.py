@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 
 import torch
 
@@ -12,6 +11,7 @@ from gradsim_offline.bundle.scoring import SCORED
 from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.core.dataset import AnyExample, Dataset, Gold
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.decoding import Decoded, Text
@@ -26,7 +26,7 @@ def score_again(
     everything: Dataset,
     code: str,
     *,
-    task: ModuleType,
+    task: Task,
     device: torch.device,
     progress: Progress,
 ) -> Manifest:
@@ -86,17 +86,22 @@ def score_again(
     )
 
 
-def _score(
-    task: ModuleType, examples: Sequence[AnyExample], answers: Sequence[Gold], manifest: Manifest
-) -> dict[str, float]:
+def _score(task: Task, examples: Sequence[AnyExample], answers: Sequence[Gold], manifest: Manifest) -> dict[str, float]:
     found: dict[str, float] = task.scores([example.gold for example in examples], answers, manifest.labels)
     return found
 
 
-def _joint_answers(bundle: Bundle, inputs: Sequence[Text], *, task: ModuleType, device: torch.device) -> list[Gold]:
+def _joint_answers(bundle: Bundle, inputs: Sequence[Text], *, task: Task, device: torch.device) -> list[Gold]:
     """Return what the joint model answers."""
     manifest = bundle.manifest
     assert manifest.assignment is not None  # the evidence was measured with it
     directory = bundle.path(manifest.assignment.directory)
-    model = open_trained(directory, manifest.labels, task=task, maximum_length=manifest.maximum_length, device=device)
+    model = open_trained(
+        directory,
+        manifest.labels,
+        task=task,
+        maximum_length=manifest.maximum_length,
+        device=device,
+        normalisation=manifest.normalisation,
+    )
     return model.answers(inputs)

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.datasets.source import built_with
 from gradsim_offline.experiments.evaluate.answers import Answerer, Answers, Target, put_together
 from gradsim_offline.experiments.evaluate.answers_here import open_here, target_of
 from gradsim_offline.experiments.evaluate.answers_over_http import USUAL_TEXTS, choose, look_at
 from gradsim_offline.experiments.evaluate.fitting import check_fits
 from gradsim_offline.experiments.evaluate.language_scores import averages, language_scores
 from gradsim_offline.experiments.evaluate.reading import read_split
+from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
 
@@ -49,13 +50,14 @@ def evaluate(
         GradsimError: Bundle, service or data cannot be read, or do not fit each other.
     """
     manifest = None if bundle is None else open_bundle(bundle).manifest
+    options = built_with(manifest) if manifest else None
     if url is not None:
         batch = batch or USUAL_TEXTS
         service = look_at(url, batch)
-        dataset = read_split(data, data_dir, languages, split)
+        dataset = read_split(data, data_dir, languages, split, options)
         answerer: Answerer = choose(service, dataset, split, manifest)
     elif bundle is not None and manifest is not None:
-        dataset = read_split(data, data_dir, languages, split)
+        dataset = read_split(data, data_dir, languages, split, options)
         check_fits(target_of(manifest), dataset, split)
         answerer = open_here(bundle, manifest)
     else:
@@ -70,7 +72,7 @@ def evaluate(
 
 def _figures(answers: Mapping[str, Answers], dataset: Dataset, split: Split, target: Target) -> dict[str, Any]:
     """Return each language's figures, and the averages."""
-    task = plugins.load("tasks", target.task)
+    task = load_task(target.task)
     metric = task.metric(target.labels)
     found = {
         code: language_scores(dataset.split(code, split), mine, target, code, task) for code, mine in answers.items()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gradsim_offline.core.dataset import Dataset, Split
 from gradsim_offline.experiments.evaluate.answers import Target
 from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.excerpts import cut, listing, quoted
 from gradsim_shared.nearest import nearest
 
 
@@ -25,10 +26,10 @@ def check_fits(target: Target, dataset: Dataset, split: Split) -> None:
         )
     for code, label, count in unknown_labels(target, dataset, split):
         guesses = nearest(label, target.labels, limit=1)
-        meant = f"did you mean {guesses[0]}? " if guesses else ""
+        meant = f"did you mean {cut(guesses[0])}? " if guesses else ""
         raise DataError(
-            f"{dataset.name}: {split} of {code} has the label {label!r} ({count} x), which {target.title} does not "
-            f"know; {meant}it knows {', '.join(target.labels)}"
+            f"{dataset.name}: {split} of {code} has the label {quoted(label)} ({count} x), which {target.title} does "
+            f"not know; {meant}it knows {listing(target.labels)}"
         )
 
 

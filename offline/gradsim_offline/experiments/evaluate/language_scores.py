@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import AnyExample, Gold, TaggedSentence
 from gradsim_offline.experiments.evaluate.answers import Answers, Target
 from gradsim_offline.experiments.evaluate.spans import score_spans
+from gradsim_offline.training.task import Task
 
 SHARES = ("identifier", "routed", "unsure")
 UNSURE = ("fallback", "unknown", "too_short", "soft")
@@ -19,7 +19,7 @@ _NO_ANSWER = ""  # no label: a text that was refused is answered wrongly
 
 
 def language_scores(
-    examples: Sequence[AnyExample], answers: Answers, target: Target, code: str, task: ModuleType
+    examples: Sequence[AnyExample], answers: Answers, target: Target, code: str, task: Task
 ) -> dict[str, Any]:
     """Return a language's figures; shares and scores are 0 to 1.
 
@@ -85,7 +85,7 @@ def figure(found: Mapping[str, Any], column: str, metric: str) -> float | None:
 
 
 def _scores(
-    examples: Sequence[AnyExample], answers: Sequence[Gold | None] | None, target: Target, task: ModuleType
+    examples: Sequence[AnyExample], answers: Sequence[Gold | None] | None, target: Target, task: Task
 ) -> dict[str, float] | None:
     if answers is None:
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gradsim_offline.core.dataset import TaggedSentence
 from gradsim_offline.experiments.evaluate.answers import Span
 from gradsim_shared.iob import entities, is_iob
+from gradsim_shared.normalisation import trimmed
 from gradsim_shared.segmentation import join, locate
 
 
@@ -27,7 +28,7 @@ class SpanScores:
 
 
 def gold_spans(sentence: TaggedSentence, *, iob: bool) -> set[Span] | None:
-    """Return what the annotators marked, in the sentence's own text.
+    """Return what the annotators marked, in the sentence's own text; what is unseen at its ends does not count.
 
     Args:
         sentence: Its words, tags and text.
@@ -39,6 +40,7 @@ def gold_spans(sentence: TaggedSentence, *, iob: bool) -> set[Span] | None:
     places = locate(sentence.words, sentence.text)
     if places is None:
         return None
+    places = [trimmed(place, sentence.text) for place in places]
     if iob:
         return {(kind, places[first][0], places[last - 1][1]) for kind, first, last in entities(sentence.tags)}
     return {(tag, start, end) for tag, (start, end) in zip(sentence.tags, places, strict=True)}
@@ -54,7 +56,7 @@ def score_spans(
         if gold is None:
             left_out += 1
             continue
-        right += len(gold & (mine or set()))
+        right += len(gold & {(label, *trimmed((start, end), sentence.text)) for label, start, end in mine or ()})
         answered += len(mine or ())
         true += len(gold)
     joined = sum(sentence.text == join(sentence.words) for sentence in sentences)

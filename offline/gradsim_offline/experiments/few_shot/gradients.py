@@ -11,7 +11,7 @@ import numpy as np
 from gradsim_offline.core.dataset import AnyExample, Dataset
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.experiments.few_shot.shots import Shots
-from gradsim_offline.pipeline.model_store import Trainer
+from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.similarity.measures.gradient import GradientObserver, compare
 from gradsim_offline.training.batching import to_device
@@ -52,7 +52,7 @@ def similarities(
     model: Path,
     texts: Mapping[str, Sequence[AnyExample]],
     languages: Sequence[str],
-    trainer: Trainer,
+    store: ModelStore,
     measuring: Measuring,
 ) -> Measured:
     """Return the cosines of the languages' mean gradients in a model as it is, without dropout.
@@ -61,13 +61,13 @@ def similarities(
         model: Its directory.
         texts: Of each language.
         languages: The order of the matrix.
-        trainer: How it was trained.
+        store: How it was trained.
         measuring: Its ``layers`` are tracked, its ``projection`` holds.
     """
     started = time.monotonic()
-    task, labels = trainer.task, trainer.dataset.labels
-    length = trainer.settings.maximum_length
-    opened = open_trained(model, labels, task=task, maximum_length=length, device=trainer.device)
+    task, labels = store.task, store.dataset.labels
+    length = store.settings.maximum_length
+    opened = open_trained(model, labels, task=task, maximum_length=length, device=store.device)
     rows = [
         row
         for i, code in enumerate(languages)
@@ -81,7 +81,7 @@ def similarities(
     for start in range(0, len(order), _BATCH):
         indices = order[start : start + _BATCH]
         with observer.watch(indices):
-            backward(opened.model, to_device(lay_out(indices, 0, 0), trainer.device))
+            backward(opened.model, to_device(lay_out(indices, 0, 0), store.device))
         opened.model.zero_grad(set_to_none=True)
     observer.end_epoch()
     return compare(observer.epochs, observer.shares, languages, measuring, time.monotonic() - started)

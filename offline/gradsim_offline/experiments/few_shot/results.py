@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from gradsim_offline.experiments.few_shot.plan import Plan
 from gradsim_offline.experiments.few_shot.seed import Asked
 from gradsim_offline.experiments.few_shot.shots import scored
 from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.training.task import Task
 
 Counted = dict[str, dict[str, NDArray[np.int64]]]  # regime -> language -> [seeds, texts, S]
 BySeed = Sequence[Mapping[str, Asked]]  # the models of each seed, by name
@@ -27,7 +27,7 @@ BySeed = Sequence[Mapping[str, Asked]]  # the models of each seed, by name
 def summarise(
     plan: Plan,
     dataset: Dataset,
-    task: ModuleType,
+    task: Task,
     asked: BySeed,
     measured: Sequence[Mapping[str, Measured]],
     *,
@@ -92,7 +92,7 @@ def summarise(
 
 
 def _statistics(
-    plan: Plan, shots: int, asked: BySeed, gold: Mapping[str, Sequence[Any]], task: ModuleType, labels: Sequence[str]
+    plan: Plan, shots: int, asked: BySeed, gold: Mapping[str, Sequence[Any]], task: Task, labels: Sequence[str]
 ) -> Counted:
     """Return what each text adds to the metric, of every regime at a K."""
     counted: Counted = {}

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress, duration
-from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
+from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.few_shot.drawings import FIGURES, drawings
 from gradsim_offline.experiments.few_shot.page import page
 from gradsim_offline.experiments.few_shot.plan import Plan, SecondStep, make_plan
@@ -22,8 +22,9 @@ from gradsim_offline.experiments.few_shot.seed import SeedModels
 from gradsim_offline.experiments.few_shot.shots import draw, scored
 from gradsim_offline.experiments.few_shot.tables import write_tables
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.model_store import Trainer
+from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.report.files import figure_names, write_figures
+from gradsim_offline.training.task import load_task
 
 NAME = "few-shot"
 
@@ -84,11 +85,10 @@ def few_shot(
         heatmap_shots=heatmap_shots,
     )
     scored(dataset, plan.languages)  # says now which languages cannot be scored
-    for note in dataset.notes:
-        progress.note(note)
+    announce(dataset, progress)
     if not dataset.split(plan.source, "dev"):
         progress.note(f"{plan.source} has no dev texts: of each training the last epoch is kept")
-    run = Run(out, progress)
+    run = RunDirectory(out, progress)
     with run.locked():
         content = _run(plan, settings, dataset, run, permutations if seeds > 1 else 0, keep_models=keep_models)
         write_json(out / f"{NAME}.json", content)
@@ -99,17 +99,17 @@ def few_shot(
 
 
 def _run(
-    plan: Plan, settings: Settings, dataset: Dataset, run: Run, permutations: int, *, keep_models: bool
+    plan: Plan, settings: Settings, dataset: Dataset, run: RunDirectory, permutations: int, *, keep_models: bool
 ) -> dict[str, Any]:
     """Compute all seeds, and return what they come to."""
-    task = plugins.load("tasks", dataset.task)
+    task = load_task(dataset.task)
     write_json(run.directory / "settings.json", settings.model_dump(mode="json"))
-    encoder = Trainer(settings, dataset, task, run).prepare_encoder()
+    encoder = ModelStore(settings, dataset, task, run).prepare_encoder()
     results = []
     for position, seed in enumerate(plan.seeds):
         of_seeds = f"seed {seed} ({position + 1} of {len(plan.seeds)})"
         run.progress.note(f"{of_seeds}: {', '.join(regime.name for regime in plan.regimes)}", heading=True)
-        place = Run(run.directory / f"seed-{seed}", run.progress)
+        place = RunDirectory(run.directory / f"seed-{seed}", run.progress)
         models = SeedModels(plan, seed, settings, dataset, task, encoder, place, keep_models)
         results.append(models.compute(_say(run.progress, of_seeds, len(plan.seeds) - position - 1)))
     asked, measured = [found[0] for found in results], [found[1] for found in results]

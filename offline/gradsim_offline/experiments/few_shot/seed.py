@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset, Gold
-from gradsim_offline.core.run_directory import RECORD, Run, write_json
+from gradsim_offline.core.run_directory import RECORD, RunDirectory, write_json
 from gradsim_offline.core.settings import Settings, Training
 from gradsim_offline.experiments.few_shot.models import Model, all_models, source_model
 from gradsim_offline.experiments.few_shot.plan import Plan
 from gradsim_offline.experiments.few_shot.shots import Shots, draw, scored, visible
 from gradsim_offline.pipeline.answering import answers, as_labels
-from gradsim_offline.pipeline.model_store import Encoder, Trainer
+from gradsim_offline.pipeline.model_store import Encoder, ModelStore
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.training.task import Task
 
 ANSWERS_FILE = "answers.json"
 Say = Callable[[str, float, float], None]
@@ -65,9 +65,9 @@ class SeedModels:
     seed: int
     settings: Settings
     dataset: Dataset
-    task: ModuleType
+    task: Task
     encoder: Encoder
-    run: Run
+    run: RunDirectory
     keep_models: bool = False
 
     def compute(self, say: Say) -> tuple[dict[str, Asked], dict[str, Measured]]:
@@ -109,9 +109,9 @@ class SeedModels:
         chosen = model.regime.strategy(self.plan.targets, self.plan.alpha)
         return self.settings.training.model_copy(update=chosen)
 
-    def _trainer(self, model: Model) -> Trainer:
+    def _trainer(self, model: Model) -> ModelStore:
         settings = self.settings.model_copy(update={"seed": self.seed, "training": self._training(model)})
-        return Trainer(settings, self._visible(model), self.task, self.run)
+        return ModelStore(settings, self._visible(model), self.task, self.run)
 
     def _sides(self, model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the languages that the model trains on, and those whose dev texts choose the epoch."""
@@ -129,18 +129,18 @@ class SeedModels:
         """Train a model, or find that it is there; the source model first, for one that goes on from it."""
         from gradsim_offline.training.fine_tune import fine_tune
 
-        trainer, name = self._trainer(model), f"train/{model.name}"
+        store, name = self._trainer(model), f"train/{model.name}"
 
         def train(directory: Path) -> None:
             second = model.regime.second_step
             start = Encoder(str(self._train(source_model(self.plan))), "") if second else self.encoder
             fine_tune(
-                trainer.dataset,
+                store.dataset,
                 *self._sides(model),
                 directory,
-                settings=trainer.settings.training,
+                settings=store.settings.training,
                 new_head=not second,
-                **trainer.arguments(start, name),
+                context=store.context(start, name),
             )
 
         return self.run.stage(name, self._inputs(model), train, title=f"train {model.name}").directory

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradsim_offline.core import plugins
 from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.similarity.measures.gradient import cosines
 from gradsim_shared.errors import SettingsError
 
@@ -82,7 +82,7 @@ def find_sprachbunds(similarity: Matrix, languages: Sequence[str], count: int) -
     """
     check_count(languages, count)
     problem = Problem(similarity, count, similarity.diagonal().copy(), tuple(languages))
-    found = plugins.load("grouping/solvers", "agglomerative").solve(problem)
+    found = load_solver("agglomerative").solve(problem)
     blocks = sorted(sorted(group) for group in found.groups)
     return tuple(
         Sprachbund(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from gradsim_offline.core.significance import CHUNK, holm, permutation_tests
 from gradsim_offline.experiments.comparison import average_weights
 from gradsim_offline.report.comparison_tables import AVERAGES
 from gradsim_offline.report.text_tables import Table, figure
+from gradsim_offline.training.task import Task
 
 PLAIN, ADAPTED = STARTS = ("plain", "adapted")
 
@@ -24,7 +24,7 @@ Counted = dict[str, dict[str, dict[str, NDArray[np.int64]]]]  # the same three k
 
 
 def summarise(
-    answers: Answers, dataset: Dataset, task: ModuleType, split: Split, *, permutations: int, progress: Progress
+    answers: Answers, dataset: Dataset, task: Task, split: Split, *, permutations: int, progress: Progress
 ) -> dict[str, Any]:
     """Score all answers, and test the adapted starts against the plain one.
 
@@ -57,7 +57,7 @@ def summarise(
     return {"counts": counts, "scores": scores, "permutations": permutations, "tests": tests}
 
 
-def _statistics(answers: Answers, dataset: Dataset, task: ModuleType, split: Split) -> Counted:
+def _statistics(answers: Answers, dataset: Dataset, task: Task, split: Split) -> Counted:
     """Return what each text adds to the metric."""
     gold = {code: [example.gold for example in dataset.split(code, split)] for code in dataset.languages}
     return {

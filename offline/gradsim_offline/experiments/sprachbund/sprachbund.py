@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.experiments.analyse.writing import plain
 from gradsim_offline.experiments.sprachbund.clusters import (
@@ -31,6 +30,7 @@ from gradsim_offline.report.dendrogram import dendrogram
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.files import write_figures
 from gradsim_offline.report.text_tables import UNDEFINED, Table, figure
+from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.masked_model import check_there
 
 RESULT = "sprachbunds.json"
@@ -94,11 +94,11 @@ def sprachbunds(
     """
     where = resolve_device(device)
     check_there(model)
-    found = plugins.load("training/encoders", "pretrained").find(model)
-    texts = source.read_all()
+    found = pretrained.find(model)
+    texts = source.read_all(progress.note)
     languages = tuple(texts)
     check_count(languages, groups)
-    run = Run(out, progress)
+    run = RunDirectory(out, progress)
 
     def work(directory: Path) -> None:
         represent(

@@ -14,19 +14,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Gold, Split
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.run_directory import Run, write_json
+from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
+from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.adapt_encoders import read_members
 from gradsim_offline.experiments.sprachbund.results import PLAIN, STARTS, summarise
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.pipeline.answering import as_labels
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.model_store import Encoder, Trainer
+from gradsim_offline.pipeline.model_store import Encoder, ModelStore
+from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.masked_model import check_there
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.nearest import unknown
 
@@ -98,6 +100,7 @@ def train_clusters(
         )
     check_there(settings.model)
     dataset = load_data(settings)
+    announce(dataset, progress)
     clusters = read_clusters(groups, adapted, dataset)
     split = _judging_split(dataset)
     for word in on:
@@ -105,10 +108,10 @@ def train_clusters(
             raise SettingsError("--on: " + unknown("setting", word, [ALL, PIVOT, *dataset.languages]))
         if word == PIVOT:
             _check_pivots(clusters, dataset)
-    run = Run(out, progress)
+    run = RunDirectory(out, progress)
     with run.locked():
         answers = _all_answers(settings, dataset, clusters, run, split, on=on, seeds=seeds, keep_models=keep_models)
-        task = plugins.load("tasks", dataset.task)
+        task = load_task(dataset.task)
         tested = permutations if seeds > 1 else 0
         summary = summarise(answers, dataset, task, split, permutations=tested, progress=progress)
     content = {
@@ -129,7 +132,7 @@ def _all_answers(
     settings: Settings,
     dataset: Dataset,
     clusters: Sequence[Cluster],
-    run: Run,
+    run: RunDirectory,
     split: Split,
     *,
     on: Sequence[str],
@@ -137,21 +140,21 @@ def _all_answers(
     keep_models: bool,
 ) -> Answers:
     """Return what each language's texts were answered, by start and by what was trained on."""
-    task = plugins.load("tasks", dataset.task)
+    task = load_task(dataset.task)
     answers: Answers = {start: {word: {} for word in on} for start in STARTS}
     everything = sorted(code for cluster in clusters for code in cluster.languages)
     for seed, start, cluster in product(range(settings.seed, settings.seed + seeds), STARTS, clusters):
         plain = start == PLAIN
         path = settings.model if plain else str(cluster.encoder)
-        encoder = Encoder(path, plugins.load("training/encoders", "pretrained").find(path))
+        encoder = Encoder(path, pretrained.find(path))
         seeded = settings.model_copy(update={"seed": seed})
-        place = Run(run.directory / f"seed-{seed}" / (PLAIN if plain else cluster.id), run.progress)
-        trainer = Trainer(seeded, dataset, task, place)
+        place = RunDirectory(run.directory / f"seed-{seed}" / (PLAIN if plain else cluster.id), run.progress)
+        store = ModelStore(seeded, dataset, task, place)
         scored = everything if plain else cluster.languages  # a plain model on one language is that of all clusters
         for word in on:
             members = cluster.training_languages(word)
             title = f"seed {seed}, {start}{'' if plain else f' {cluster.id}'}, on {' '.join(members)}"
-            found = _answers(trainer, encoder, members, scored, split, title, keep_models=keep_models)
+            found = _answers(store, encoder, members, scored, split, title, keep_models=keep_models)
             for code in cluster.languages:
                 answers[start][word].setdefault(code, []).append(found[code])
     return answers
@@ -183,7 +186,7 @@ def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluste
 
 
 def _answers(
-    trainer: Trainer,
+    store: ModelStore,
     encoder: Encoder,
     members: Sequence[str],
     scored: Sequence[str],
@@ -197,20 +200,20 @@ def _answers(
     def work(directory: Path) -> None:
         from gradsim_offline.pipeline.answering import answers
 
-        model = trainer.train(encoder, members, members, title).directory
-        write_json(directory / _ANSWERS, answers(model, trainer.dataset, dict.fromkeys(scored, split), trainer))
+        model = store.train(encoder, members, members, title).directory
+        write_json(directory / _ANSWERS, answers(model, store.dataset, dict.fromkeys(scored, split), store))
         if not keep_models:
             shutil.rmtree(model)
 
     inputs = {
-        **trainer.training_inputs(encoder, members, members),
+        **store.training_inputs(encoder, members, members),
         "scored": list(scored),
-        "judged_on": trainer.dataset.fingerprint(split),
+        "judged_on": store.dataset.fingerprint(split),
         "kept": "answers",  # a run of before kept scores alone, which no test can be made of: it is run again
     }
-    done = trainer.run.stage(f"scores/{folder_name(members, members)}", inputs, work, title=f"scores: {title}")
+    done = store.run.stage(f"scores/{folder_name(members, members)}", inputs, work, title=f"scores: {title}")
     kept = json.loads((done.directory / _ANSWERS).read_text(encoding="utf-8"))
-    return {code: as_labels(mine, trainer.dataset.labels) for code, mine in kept.items()}
+    return {code: as_labels(mine, store.dataset.labels) for code, mine in kept.items()}
 
 
 def _judging_split(dataset: Dataset) -> Split:

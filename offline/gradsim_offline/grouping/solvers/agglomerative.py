@@ -9,6 +9,7 @@ import numpy as np
 from gradsim_offline.grouping.constraints import refuse_broken
 from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solver import Solver
 
 _ROUNDING = 1e-6
 
@@ -54,5 +55,4 @@ def _warn_of_directions(similarity: np.ndarray) -> None:
         )
 
 
-def check(languages: int) -> None:
-    """Say before anything long runs whether so many languages can be taken: any number can."""
+PLUGIN = Solver(solve)

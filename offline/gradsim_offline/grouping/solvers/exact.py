@@ -13,6 +13,7 @@ from gradsim_offline.grouping.exact.columns import solve_columns
 from gradsim_offline.grouping.exact.small import solve_small
 from gradsim_offline.grouping.objective import Grouping
 from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solver import Solver
 from gradsim_shared.errors import SettingsError
 
 MOST_LANGUAGES = 50  # beyond, the proof takes too long to be waited for
@@ -86,3 +87,6 @@ def _within_budget(problem: Problem, grouping: Grouping) -> bool:
     if asked.budget is None:
         return True
     return sum(asked.sizes[i] for group in grouping.groups for i in group) <= asked.budget * (1 + SLACK)
+
+
+PLUGIN = Solver(solve, check=check)

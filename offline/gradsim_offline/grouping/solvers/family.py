@@ -8,9 +8,7 @@ from gradsim_offline.core.families import families
 from gradsim_offline.grouping.constraints import refuse_broken
 from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
-
-READS_K = False
-READS_S = False
+from gradsim_offline.grouping.solver import Solver
 
 
 def solve(problem: Problem) -> Grouping:
@@ -26,5 +24,4 @@ def solve(problem: Problem) -> Grouping:
     return refuse_broken(replace(problem, groups=problem.count), found, "family")
 
 
-def check(languages: int) -> None:
-    """Take any number of languages."""
+PLUGIN = Solver(solve, reads_k=False, reads_s=False)

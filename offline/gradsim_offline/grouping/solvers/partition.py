@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradsim_offline.grouping.objective import Grouping
 from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solver import Solver
 from gradsim_offline.grouping.solvers import exact
 
 
@@ -18,10 +19,4 @@ def solve(problem: Problem) -> Grouping:
     return exact.solve_exactly(problem, overlap=False)
 
 
-def check(languages: int) -> None:
-    """Say before anything long runs whether so many languages can be taken.
-
-    Raises:
-        SettingsError: They cannot.
-    """
-    exact.check(languages)
+PLUGIN = Solver(solve, check=exact.check)

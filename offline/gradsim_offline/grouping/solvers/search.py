@@ -19,6 +19,7 @@ from gradsim_offline.grouping.constraints import check_constraints, impossible
 from gradsim_offline.grouping.local_search import Blocks
 from gradsim_offline.grouping.objective import TIE, Grouping, evaluate_grouping, serve_blocks
 from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solver import Solver
 from gradsim_shared.errors import SettingsError
 
 RANDOM_STARTS = 12
@@ -49,10 +50,6 @@ def solve(problem: Problem) -> Grouping:
     found = grouping_of(scaled, blocks, chosen, np.inf)
     bound = upper_bound(scaled, found, deadline=started + problem.time_limit)
     return grouping_of(scaled, blocks, chosen, bound).times(unit)
-
-
-def check(languages: int) -> None:
-    """Say before anything long runs whether this solver can take so many languages: it takes any number."""
 
 
 def search(problem: Problem, blocks: Blocks, deadline: float) -> Assignment:
@@ -204,3 +201,6 @@ def grouping_of(problem: Problem, blocks: Blocks, chosen: Assignment, bound: flo
         return evaluate_grouping(problem.similarity, groups, problem.singletons, bound=bound)
     served = [[int(i) for i in np.flatnonzero(block)] for block in members]
     return serve_blocks(problem.similarity, list(zip(served, groups, strict=True)), problem.singletons, bound=bound)
+
+
+PLUGIN = Solver(solve)

@@ -7,9 +7,7 @@ from dataclasses import replace
 from gradsim_offline.grouping.constraints import refuse_broken
 from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
-
-READS_K = False
-READS_S = False
+from gradsim_offline.grouping.solver import Solver
 
 
 def solve(problem: Problem) -> Grouping:
@@ -24,5 +22,4 @@ def solve(problem: Problem) -> Grouping:
     return refuse_broken(replace(problem, groups=problem.count), found, "single")
 
 
-def check(languages: int) -> None:
-    """Take any number of languages."""
+PLUGIN = Solver(solve, reads_k=False, reads_s=False)

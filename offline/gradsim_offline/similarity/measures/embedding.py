@@ -15,8 +15,8 @@ from torch import Tensor
 
 from gradsim_offline.core.dataset import AnyExample
 from gradsim_offline.core.settings import Positive, Section, Share
-from gradsim_offline.similarity.context import Context
 from gradsim_offline.similarity.embedding_vectors import embed
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.similarity.measures.gradient import cosines
 
@@ -44,7 +44,7 @@ def trains(options: Options) -> bool:
     return options.model == "finetuned"
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Embed the training texts; a language is the centroid of its texts, ``S[i, j]`` the cosine of two centroids.
 
     The GradSim paper's baselines "embedding (PLM)" and "embedding (FT)"; its pooling is not stated. ``split_half`` is
@@ -58,16 +58,16 @@ def measure(context: Context) -> Measured:
     started = time.monotonic()
     languages, options = context.dataset.languages, context.options
     finetuned = options.model == "finetuned"
-    model = context.train(languages, languages) if finetuned else context.encoder
-    samples = [sample(context.dataset.split(code, "train"), code, options, context.seed) for code in languages]
+    model = context.train(languages, languages) if finetuned else context.training.encoder
+    samples = [sample(context.dataset.split(code, "train"), code, options, context.training.seed) for code in languages]
     vectors = embed(
         model,
         [text for texts in samples for text in texts],
         pooling=options.pooling,
-        maximum_length=context.maximum_length,
+        maximum_length=context.training.maximum_length,
         batch_size=options.batch_size,
-        device=context.device,
-        progress=context.progress,
+        device=context.training.device,
+        progress=context.training.progress,
     )
     counts = [len(texts) for texts in samples]
     centroids, halves = centroids_of(vectors, counts)
@@ -120,3 +120,6 @@ def _warn_of_nothing(centroids: Tensor, languages: Sequence[str]) -> None:
     zero = [code for code, vector in zip(languages, centroids, strict=True) if not vector.any()]
     if zero:
         warnings.warn(f"the embedding of {', '.join(zero)} is zero: similarity 0", stacklevel=3)
+
+
+PLUGIN = SimilarityMeasure(measure, trains=trains, options=Options)

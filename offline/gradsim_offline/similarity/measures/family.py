@@ -11,7 +11,7 @@ from pydantic import Field
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.families import lineage, uriel_version
 from gradsim_offline.core.settings import Section
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 
 
@@ -36,7 +36,7 @@ def check(dataset: Dataset, _: Section) -> None:
         lineage(code)
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Compare the languages' families; nothing is trained, and the texts are not looked at.
 
     ``S[i, j]`` is 1 if the widest family of both is the same, else 0; graded, it is what ``shared_lineage`` returns.
@@ -72,3 +72,6 @@ def shared_lineage(first: tuple[str, ...], second: tuple[str, ...]) -> float:
     """Return the share of two lineages that they have in common from the top: twice the shared names over all names."""
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
     return 2 * common / (len(first) + len(second))
+
+
+PLUGIN = SimilarityMeasure(measure, check=check, fingerprint=fingerprint, options=Options)

@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.settings import Section
-from gradsim_offline.similarity.context import Context
 from gradsim_offline.similarity.matrix_file import read_matrix
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.errors import DataError
 
@@ -38,7 +38,7 @@ def fingerprint(options: Options) -> str:
     return hashlib.sha256(Path(options.path).read_bytes()).hexdigest()
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Read S; nothing is trained. ``S[i, j]``, row i, column j: what training on j does for i; it may be asymmetric.
 
     Raises:
@@ -75,3 +75,6 @@ def _language(name: str, dataset: Dataset) -> str | None:
     except DataError:
         return None
     return found if found in dataset.languages else None
+
+
+PLUGIN = SimilarityMeasure(measure, fingerprint=fingerprint, options=Options)

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gradsim_offline.core.settings import Measuring
-from gradsim_offline.similarity.context import Context
 from gradsim_offline.similarity.joint_run import train_jointly
 from gradsim_offline.similarity.label_balance import Cells
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured, counted_epochs
 from gradsim_offline.similarity.products import DIMENSIONS, of_wholes, own_cosines, products, to_cosines
 from gradsim_offline.similarity.tracking import GradientTracker, tracked_layers
@@ -27,12 +27,12 @@ GRADIENTS_FILE = "gradients.safetensors"
 Matrix = NDArray[np.float64]
 
 
-def reads(measuring: Measuring) -> dict[str, Any]:
+def joint_run(measuring: Measuring) -> dict[str, Any]:
     """Return what of the section ``measuring`` this measure depends on: all."""
     return measuring.model_dump()
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Train one joint model on mixed batches and compare the languages' gradients on the way.
 
     Per epoch, a language's gradient is the mean over its examples (over its words, for tagging); ``S_epoch[i, j]`` is
@@ -54,8 +54,8 @@ def measure(context: Context) -> Measured:
             settings.layers,
             len(languages),
             projection=settings.projection,
-            seed=context.seed,
-            counted=counted_epochs(reads(settings)),
+            seed=context.training.seed,
+            counted=counted_epochs(joint_run(settings)),
             classes=len(context.dataset.labels) if settings.balanced else 1,
         )
 
@@ -86,7 +86,7 @@ def compare(
         whole = [of_wholes(found[name], shares) for found in epochs]
         _warn_of_silence(whole, languages, name)
         by_epoch[name] = [to_cosines(found) for found in whole]
-    counted = counted_epochs(reads(settings))
+    counted = counted_epochs(joint_run(settings))
     layers = {name: np.mean(matrices[counted], axis=0) for name, matrices in by_epoch.items()}
     first = settings.layers[0]
     own = np.mean([own_cosines(found[first]) for found in epochs[counted]], axis=0)
@@ -97,7 +97,7 @@ def compare(
         own,
         tuple(by_epoch[first]),
         layers,
-        reads(settings),
+        joint_run(settings),
         seconds,
     )
 
@@ -213,3 +213,6 @@ class GradientObserver:
             else:
                 self._take(found)
         self._totals |= {name: state[key] for name in self._names if (key := f"total.{name}") in state}
+
+
+PLUGIN = SimilarityMeasure(measure, joint_run=joint_run)

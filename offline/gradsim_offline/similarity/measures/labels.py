@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Compare the languages' shares of each label in the training texts (for tagging: of each tag in their words).
 
     ``S[i, j]`` is the sum over labels of the smaller share, 1 less the total variation distance: 1 for the same class
@@ -36,3 +36,6 @@ def label_shares(dataset: Dataset) -> NDArray[np.float64]:
         counts[row] = [found[label] for label in dataset.labels]
     shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     return shares
+
+
+PLUGIN = SimilarityMeasure(measure)

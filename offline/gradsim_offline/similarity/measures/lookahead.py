@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.settings import Measuring, Positive, Section, Share
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.similarity.context import Context
 from gradsim_offline.similarity.joint_run import train_jointly
 from gradsim_offline.similarity.lookahead_steps import Judge, Lay, affinities, undisturbed
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.batching import Row, to_device
 
@@ -35,12 +35,12 @@ class Options(Section):
     gain: Share = Field(0.01, description="share of its own loss that a language's step is to take away, on average")
 
 
-def reads(measuring: Measuring) -> dict[str, Any]:
+def joint_run(measuring: Measuring) -> dict[str, Any]:
     """Return what of the section ``measuring`` this measure depends on: the schedule of the joint run."""
     return measuring.model_dump(exclude={"layers", "projection", "skipped_epochs", "averaged_epochs", "balanced"})
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Train one joint model and look ahead on the way (Fifty et al. 2021, Efficiently Identifying Task Groupings).
 
     At every n-th step: for each language j, step along the gradient of j's loss alone, see the loss of every language
@@ -66,16 +66,21 @@ def measure(context: Context) -> Measured:
     """
     started = time.monotonic()
     languages, options = context.dataset.languages, context.options
-    pad_id = load_tokenizer(context.encoder, maximum_length=context.maximum_length)[1]
+    pad_id = load_tokenizer(context.training.encoder, maximum_length=context.training.maximum_length)[1]
 
     def observe(model: nn.Module, rows: Sequence[Row]) -> LookaheadObserver:
-        collate = context.task.collate(rows, pad_id)
+        collate = context.training.task.collate(rows, pad_id)
         return LookaheadObserver(
-            model, rows, lambda indices: collate(indices, 0, 0), len(languages), seed=context.seed, options=options
+            model,
+            rows,
+            lambda indices: collate(indices, 0, 0),
+            len(languages),
+            seed=context.training.seed,
+            options=options,
         )
 
     observer = train_jointly(context, observe)
-    settings = {**reads(context.measuring), **options.model_dump()}
+    settings = {**joint_run(context.measuring), **options.model_dump()}
     return summarise(*observer.epochs, languages, settings, time.monotonic() - started)
 
 
@@ -210,3 +215,6 @@ def _by_language(indices: Sequence[int], spoken: Sequence[int]) -> dict[int, lis
     for index in indices:
         found.setdefault(spoken[index], []).append(index)
     return {language: found[language] for language in sorted(found)}
+
+
+PLUGIN = SimilarityMeasure(measure, joint_run=joint_run, options=Options)

@@ -18,7 +18,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.core.settings import Section
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.judging import DevTexts
 from gradsim_offline.training.trained import open_trained
@@ -42,7 +42,7 @@ def trains(_: Options) -> bool:
     return True
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Train a model on each language alone and score it on every language's dev split (the GradSim paper's oracle).
 
     ``S[i, j]`` is the score (the task's metric, 0 to 1) on i of the model trained on j. A row is one language's
@@ -62,10 +62,10 @@ def measure(context: Context) -> Measured:
     """
     check(context.dataset, context.options)
     languages = context.dataset.languages
-    dev, metric = _dev_texts(context), context.task.metric(context.dataset.labels)
+    dev, metric = _dev_texts(context), context.training.task.metric(context.dataset.labels)
     (context.directory / SCORES).mkdir(parents=True, exist_ok=True)
     matrix, seconds = np.zeros((len(languages), len(languages))), []
-    clock = _Clock(context.progress, len(languages))
+    clock = _Clock(context.training.progress, len(languages))
     for column, language in enumerate(languages):
         file = context.directory / SCORES / f"{language}.json"
         if not file.is_file():
@@ -74,7 +74,7 @@ def measure(context: Context) -> Measured:
             found = _scores_of(context, context.train((language,), (language,)), dev)
             spent = time.monotonic() - started
             write_json(file, {"trained_on": language, "dev": found, "seconds": round(spent, 1)})
-            context.log(trained_on=language, **{code: found[code][metric] for code in languages})
+            context.training.log(trained_on=language, **{code: found[code][metric] for code in languages})
             clock.take(spent)
         kept = json.loads(file.read_text(encoding="utf-8"))
         matrix[:, column] = [kept["dev"][code][metric] for code in languages]
@@ -122,31 +122,31 @@ def check(dataset: Dataset, _: Section) -> None:
         )
 
 
-def _dev_texts(context: Context) -> DevTexts:
+def _dev_texts(context: MeasureContext) -> DevTexts:
     """Return every language's dev split."""
-    tokenizer, _ = load_tokenizer(context.encoder, maximum_length=context.maximum_length)
+    tokenizer, _ = load_tokenizer(context.training.encoder, maximum_length=context.training.maximum_length)
     dataset = context.dataset
     return DevTexts(
         {code: dataset.split(code, "dev") for code in dataset.languages},
         {code: number for number, code in enumerate(dataset.languages)},
-        context.task.decoder.Reader(tokenizer, context.maximum_length),
-        context.task,
-        context.seed,
+        context.training.task.decoder.Reader(tokenizer, context.training.maximum_length),
+        context.training.task,
+        context.training.seed,
     )
 
 
-def _scores_of(context: Context, directory: Path, dev: DevTexts) -> dict[str, dict[str, float]]:
+def _scores_of(context: MeasureContext, directory: Path, dev: DevTexts) -> dict[str, dict[str, float]]:
     """Score the model of a directory on every language, ``{language: {metric: 0 to 1}}``."""
     model = open_trained(
         directory,
         context.dataset.labels,
-        task=context.task,
-        maximum_length=context.maximum_length,
-        device=context.device,
+        task=context.training.task,
+        maximum_length=context.training.maximum_length,
+        device=context.training.device,
     )
     found = dev.scores(model)
     del model
-    if context.device.type == "cuda":
+    if context.training.device.type == "cuda":
         torch.cuda.empty_cache()
     return found
 
@@ -174,3 +174,6 @@ class _Clock:
     def take(self, seconds: float) -> None:
         """Take note of how long a language took."""
         self._spent.append(seconds)
+
+
+PLUGIN = SimilarityMeasure(measure, check=check, trains=trains, options=Options)

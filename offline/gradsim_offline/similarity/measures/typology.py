@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from gradsim_offline.core.families import uriel_version
 from gradsim_offline.core.settings import Section
-from gradsim_offline.similarity.context import Context
+from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.similarity.uriel import FEATURE_SETS, features
 from gradsim_shared.errors import DataError
@@ -54,7 +54,7 @@ def fingerprint(_: Options) -> str:
     return uriel_version()
 
 
-def measure(context: Context) -> Measured:
+def measure(context: MeasureContext) -> Measured:
     """Compare the languages' features in URIEL; nothing is trained, and the texts are not looked at.
 
     ``S[i, j]`` is 1 minus the distance of the features that are known for both languages.
@@ -127,3 +127,6 @@ def euclidean(first: Values, second: Values) -> float:
 
 
 _DISTANCES = {"cosine": cosine, "angular": angular, "hamming": hamming, "euclidean": euclidean}
+
+
+PLUGIN = SimilarityMeasure(measure, fingerprint=fingerprint, options=Options)

@@ -17,6 +17,7 @@ from gradsim_offline.models.mini import MiniConfig, MiniForMaskedLM
 from gradsim_offline.training.batching import Row, pad, plan, steps_per_epoch
 from gradsim_offline.training.masked_language_modelling import masking_collate, train_masked
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.normalisation import normalise
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 START, PAD, END, UNKNOWN, MASK = range(5)
@@ -49,7 +50,7 @@ def make(
     """
     from transformers import PreTrainedTokenizerFast
 
-    everything = [text for language in sorted(texts) for text in texts[language]]
+    everything = [normalise(text) for language in sorted(texts) for text in texts[language]]
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=train_tokenizer(everything, settings.vocabulary, lowercase=settings.lowercase),
         bos_token="<s>",

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from gradsim_offline.core.settings import Section
-from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage, require
 
 
@@ -26,7 +26,7 @@ class Options(Section):
         return self
 
 
-def make(context: Context) -> Strategy:
+def make(context: StrategyContext) -> Strategy:
     """Return Algorithm 1 of Conflict-Averse Gradient Descent (NeurIPS 2021), as torchjd has it."""
     from torchjd.aggregation import CAGradWeighting
 
@@ -37,3 +37,6 @@ def make(context: Context) -> Strategy:
         return weights
 
     return ByLanguage(context, weigh)
+
+
+PLUGIN = TrainingStrategy(make, options=Options)

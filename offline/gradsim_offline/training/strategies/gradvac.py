@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gradsim_offline.core.settings import Section
-from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 
@@ -22,7 +22,7 @@ class Options(Section):
     )
 
 
-def make(context: Context) -> Strategy:
+def make(context: StrategyContext) -> Strategy:
     """Return Gradient Vaccine (ICLR 2021), as torchjd has it, over the whole model.
 
     Its sum over languages is divided by their number. torchjd keeps the running cosines by position and forgets them
@@ -42,3 +42,6 @@ def make(context: Context) -> Strategy:
         return weights
 
     return ByLanguage(context, weigh, {"usual": usual})
+
+
+PLUGIN = TrainingStrategy(make, options=Options)

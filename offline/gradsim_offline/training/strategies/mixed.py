@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from gradsim_offline.core.devices import mixed_precision
-from gradsim_offline.training.strategy import Batch, Context, Strategy
+from gradsim_offline.training.strategy import Batch, Strategy, StrategyContext, TrainingStrategy
 
 
-def make(_context: Context) -> Strategy:
+def make(_context: StrategyContext) -> Strategy:
     """Return the strategy; it has no settings."""
     return Mixed()
 
@@ -40,3 +40,6 @@ def backward(model: nn.Module, batch: Batch) -> Tensor:
         loss: Tensor = model(**batch).loss
     loss.backward()
     return loss
+
+
+PLUGIN = TrainingStrategy(make)

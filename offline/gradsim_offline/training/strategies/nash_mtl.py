@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from gradsim_offline.core.settings import Positive, Section
-from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage, require
 
 
@@ -25,7 +25,7 @@ class Options(Section):
         return self
 
 
-def make(context: Context) -> Strategy:
+def make(context: StrategyContext) -> Strategy:
     """Return Algorithm 1 of Multi-Task Learning as a Bargaining Game (ICML 2022), as torchjd has it.
 
     Its sum over languages is divided by their number. Batches differ in their languages, so that the bargaining begins
@@ -49,3 +49,6 @@ def _root(gramian: Tensor) -> Tensor:
     """Return vectors, ``[m, m]``, that have these inner products: they bargain as the gradients would."""
     values, vectors = torch.linalg.eigh(gramian.double())
     return (vectors * values.clamp(min=0).sqrt()).to(gramian.dtype)
+
+
+PLUGIN = TrainingStrategy(make, options=Options)

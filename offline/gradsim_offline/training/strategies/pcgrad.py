@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 
-def make(context: Context) -> Strategy:
+def make(context: StrategyContext) -> Strategy:
     """Return Algorithm 1 of Gradient Surgery for Multi-Task Learning (NeurIPS 2020), as torchjd has it.
 
     Its sum over languages is divided by their number, so that rate and clipping mean what they do in plain training.
@@ -24,3 +24,6 @@ def make(context: Context) -> Strategy:
         return weights
 
     return ByLanguage(context, weigh)
+
+
+PLUGIN = TrainingStrategy(make)

@@ -15,7 +15,7 @@ from gradsim_offline.training.batching import Row, plan, to_device
 from gradsim_offline.training.conflict_counts import Tally
 from gradsim_offline.training.gradient_lists import Gradient, combine, gramian, put, take
 from gradsim_offline.training.strategies.mixed import backward
-from gradsim_offline.training.strategy import Batch, Context, LayOut, Strategy
+from gradsim_offline.training.strategy import Batch, LayOut, Strategy, StrategyContext, TrainingStrategy
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import unknown
 
@@ -66,7 +66,7 @@ def _check_shots(options: Options, code: str, texts: int) -> None:
         )
 
 
-def make(context: Context) -> Strategy:
+def make(context: StrategyContext) -> Strategy:
     """Gather the oracle examples of each target (Algorithm 1's oracle data).
 
     Raises:
@@ -86,7 +86,7 @@ def make(context: Context) -> Strategy:
     )
 
 
-def _oracle(context: Context, code: str) -> list[Row]:
+def _oracle(context: StrategyContext, code: str) -> list[Row]:
     """Return the rows of a target's oracle examples."""
     examples, shots = context.examples[code], context.options.shots
     if shots is None:
@@ -207,3 +207,6 @@ def zero_as_the_reference_does(model: nn.Module) -> None:
         lost = not name.startswith(prefix) or name.endswith("bias") or id(parameter) in norms
         if lost and parameter.grad is not None:
             parameter.grad.zero_()
+
+
+PLUGIN = TrainingStrategy(make, check=check, options=Options)

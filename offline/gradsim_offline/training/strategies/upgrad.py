@@ -11,13 +11,13 @@ from torch import Tensor
 from torchjd.aggregation import UPGradWeighting
 from torchjd.linalg import DualConeProjector, PSDMatrix
 
-from gradsim_offline.training.strategy import Context, Strategy
+from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 _RIDGE = 1e-4  # of the trace; torchjd's
 
 
-def make(context: Context) -> Strategy:
+def make(context: StrategyContext) -> Strategy:
     """Return UPGrad of Jacobian Descent for Multi-Objective Optimization, as torchjd has it, with our projector."""
     weighting = UPGradWeighting(projector=LeastSquaresProjector())
 
@@ -50,3 +50,6 @@ class LeastSquaresProjector(DualConeProjector):
         starts = U.detach().cpu().double().reshape(-1, len(products)).numpy()
         found = np.stack([start + nnls(lower.T, -lower.T @ start)[0] for start in starts])
         return torch.from_numpy(found).to(U).reshape(U.shape)
+
+
+PLUGIN = TrainingStrategy(make)

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Settings
+from gradsim_offline.datasets.source import load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
@@ -33,10 +33,8 @@ def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
 
 def _task(data: str, data_dir: Path | None) -> str:
     """Return a data set's task; that of a user's own files is seen from them."""
-    source = plugins.load("datasets/sources", data)
-    if data_dir is not None and hasattr(source, "task_in"):
-        return str(source.task_in(data_dir))
-    return str(source.TASK)
+    source = load_source(data)
+    return source.task_in(data_dir) if data_dir is not None and source.task_in is not None else source.task
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -72,6 +70,8 @@ def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequenc
     values = _recipe(recipe, given)
     for name, value in given.items():
         _put(values, name, value)
+    if values.get("data"):
+        values["data"], values["data_dir"] = _named(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -107,14 +107,20 @@ def _recipe(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     file = name is not None and name.endswith(".toml")
     own = read_recipe(str(name)) if file else {}
     used = {"data": "demo", "model": "mini", "data_dir": None} | own | dict(given)
-    folder = Path(str(used["data_dir"])) if used["data_dir"] else None
-    values = read_recipe(name if name and not file else default_recipe(str(used["data"]), str(used["model"]), folder))
+    data, folder = _named(used)
+    values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             values[key] |= value
         else:
             values[key] = value
     return values
+
+
+def _named(values: Mapping[str, Any]) -> tuple[str, Path | None]:
+    """Return data set and directory that settings name; a directory may stand in place of the data set."""
+    folder = values.get("data_dir")
+    return named(str(values["data"]), Path(str(folder)) if folder else None)
 
 
 def _assignment(text: str) -> tuple[str, Any]:

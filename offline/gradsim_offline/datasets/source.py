@@ -1,0 +1,79 @@
+"""Sources of labelled texts, and the data set that people name: a source, or a directory of their own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import Dataset
+from gradsim_shared.errors import SettingsError
+from gradsim_shared.manifest import Manifest
+
+FILES = "files"
+
+
+@dataclass(frozen=True)
+class DatasetSource(plugins.Plugin):
+    """A source of labelled texts, or of words with tags.
+
+    Attributes:
+        load: From ``data_dir`` (where the files lie; ``None``: the source's own rule), languages (only these; ``None``:
+            all) and, if it has options, these to the examples. Raises ``DataError`` if they cannot be found, or are not
+            as they should be.
+        task: What they are labelled for; of ``task_in``'s sources, usually.
+        task_in: From a directory to what its files are labelled for, where that depends on them; ``None``: it does not.
+    """
+
+    load: Callable[..., Dataset]
+    task: str
+    task_in: Callable[[Path], str] | None = None
+
+
+def load_source(name: str) -> DatasetSource:
+    """Return the source of that name.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    return plugins.load("datasets", name, DatasetSource)
+
+
+def named(data: str, data_dir: Path | None) -> tuple[str, Path | None]:
+    """Return name and directory of a data set; a directory as its name is short for ``files`` with that directory.
+
+    Raises:
+        SettingsError: Two directories are named.
+    """
+    if data.replace("-", "_") in plugins.names("datasets") or not Path(data).is_dir():
+        return data, data_dir
+    if data_dir is not None:
+        raise SettingsError(f"--data {data} is a directory; leave out --data-dir, or name a data set with --data")
+    return FILES, Path(data)
+
+
+def built_with(manifest: Manifest) -> Mapping[str, Any]:
+    """Return the data set's own settings that a bundle was built with."""
+    found = manifest.provenance.settings.get("data_options")
+    return found if isinstance(found, dict) else {}
+
+
+def load_dataset(
+    data: str, data_dir: Path | None, languages: Sequence[str] | None, options: Mapping[str, Any] | None = None
+) -> Dataset:
+    """Load a data set.
+
+    Args:
+        data: Its name, or a directory of the user's own files.
+        data_dir: Where its files lie; ``None``: its own rule.
+        languages: Only these; ``None``: all.
+        options: Its own settings; ``None``: the defaults.
+
+    Raises:
+        GradsimError: It is unknown, cannot be found, or is not as it should be.
+    """
+    data, data_dir = named(data, data_dir)
+    source, given = load_source(data), plugins.options("datasets", data, options or {})
+    return source.load(data_dir, languages) if given is None else source.load(data_dir, languages, given)

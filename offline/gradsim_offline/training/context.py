@@ -1,0 +1,36 @@
+"""What nearly every training takes, and whoever asks a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.training.task import Task
+
+if TYPE_CHECKING:  # torch takes seconds to load
+    import torch
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What is the same for all trainings of a stage.
+
+    Attributes:
+        task: The torch half of the data set's task.
+        encoder: Directory or name of the model to start from.
+        maximum_length: Tokens; longer texts are cut.
+        seed: All randomness comes from it.
+        device: Where to compute.
+        progress: Shows how far it is.
+        log: Called with figures worth keeping, as keyword arguments.
+    """
+
+    task: Task
+    encoder: str
+    maximum_length: int
+    seed: int
+    device: torch.device
+    progress: Progress
+    log: Callable[..., None]

@@ -1,0 +1,77 @@
+"""What a task offers to training and scoring: a model, rows, batches and figures; its numpy half is its decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.core import plugins
+from gradsim_shared.decoding import Decoder, Reader
+
+if TYPE_CHECKING:  # torch takes seconds to load
+    from torch import Tensor, nn
+
+    from gradsim_offline.training.batching import Row
+
+
+class LoadModel(Protocol):
+    """Loads a model."""
+
+    def __call__(self, path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
+        """Load a model with the head that it was saved with, or an encoder with a new one.
+
+        Args:
+            path: Name on the Hub, or directory.
+            labels: In the order of the model's outputs.
+            new_head: Start with a new head, also where one was saved.
+        """
+
+
+class Encode(Protocol):
+    """Tokenises labelled examples."""
+
+    def __call__(
+        self, reader: Reader, examples: Sequence[Any], labels: Sequence[str], *, language: int, seed: int
+    ) -> list[Row]:
+        """Return the training rows of a language's examples."""
+
+
+@dataclass(frozen=True)
+class Task(plugins.Plugin):
+    """The torch half of a task.
+
+    Attributes:
+        decoder: The numpy half (``gradsim_shared/decode``), the same in the service.
+        export_task: The exporter's name for it.
+        load_model: Loads a model, or an encoder with a new head.
+        encode: From examples to rows.
+        collate: From rows and the padding id to the function that lays out a batch of row indices.
+        metric: From the labels to the name of the figure that epochs, groups and methods are judged by.
+        scores: From gold, answers and labels to figures by name, 0 to 1; the metric is one.
+        statistics: From gold, answers and labels to each text's counts, ``[texts, S]``; sums go to ``metric_from``.
+        metric_from: From summed statistics ``[..., S]`` and labels to the metric, ``[...]``.
+    """
+
+    decoder: Decoder
+    export_task: str
+    load_model: LoadModel
+    encode: Encode
+    collate: Callable[[Sequence[Row], int], Callable[[Sequence[int], int, int], dict[str, Tensor]]]
+    metric: Callable[[Sequence[str]], str]
+    scores: Callable[[Sequence[Any], Sequence[Any], Sequence[str]], dict[str, float]]
+    statistics: Callable[[Sequence[Any], Sequence[Any], Sequence[str]], NDArray[np.int64]]
+    metric_from: Callable[[NDArray[Any], Sequence[str]], NDArray[np.float64]]
+
+
+def load_task(name: str) -> Task:
+    """Return the task of that name.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    return plugins.load("tasks", name, Task)

@@ -1,0 +1,37 @@
+"""Languages at the edge: every code and every name that people write."""
+
+from __future__ import annotations
+
+import pycountry
+import pytest
+
+from gradsim_offline.core import languages
+from gradsim_shared.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        *(("pt-BR", "por"), ("zh_Hant_TW", "zho"), ("de-CH-1901", "deu"), ("es-419", "spa"), ("GER", "deu")),
+        *(("in", "ind"), ("iw", "heb"), ("ji", "yid"), ("jw", "jav"), ("mo", "ron"), ("sh", "hbs")),
+        *(("balinese", "ban"), ("Acehnese", "ace"), ("BATAK_TOBA", "bbc"), ("swahili", "swa"), ("bangla", "ben")),
+    ],
+)
+def test_codes_and_names_as_people_write_them(written, code):
+    assert languages.resolve(written) == code
+
+
+def test_every_name_that_is_shown_is_understood():
+    for language in pycountry.languages:
+        shown = languages.name(language.alpha_3)
+        if len(shown) > 3:
+            assert languages.resolve(shown) == language.alpha_3
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("balinees", "ban (Balinese)"), ("yorr", "yor (Yoruba)"), ("zh-yue", ""), ("hau-old", "")]
+)
+def test_what_is_neither_names_the_nearest(written, meant):
+    with pytest.raises(DataError, match=f"^unknown language code '{written}'; it must be an ISO 639-3 code") as caught:
+        languages.resolve(written)
+    assert meant in str(caught.value)
