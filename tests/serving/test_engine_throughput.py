@@ -1,4 +1,4 @@
-"""The seconds that clients are told to wait: what waits, by the pace of the latest batches of all runners."""
+"""Retry-After: what is queued, by the throughput of the latest batches of all runners."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradsim_shared.errors import RequestError
 GOOD = "Wannan fim yana da kyau sosai"
 
 
-def test_before_the_first_batch_nobody_knows():
+def test_before_the_first_batch_retry_after_is_one_second():
     assert ThroughputEstimate(4).retry_after_seconds(10_000) == 1
 
 
@@ -40,7 +40,7 @@ def test_later_batches_move_the_mean():
     assert pace.retry_after_seconds(1000) in {10, 11}
 
 
-def test_clients_are_told_so_and_canaries_are_no_measure(tiny, monkeypatch):
+def test_retry_after_follows_the_throughput_without_canaries(tiny, monkeypatch):
     """By a clock of ours batches take 4 seconds; the canaries before them would say one text in 30 seconds."""
     gate, real = Gate(), time.monotonic
     late, seconds = [0.0], [30.0]  # what our clock is ahead, and what a run adds to it

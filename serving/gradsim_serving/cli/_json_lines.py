@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
-from gradsim_serving.http.parsing import unique_keys
+from gradsim_serving.http.parsing import is_visible, unique_keys
 from gradsim_shared.errors import RequestError
 
 LINE_BYTES = 2**22
 """Longer lines are not read."""
-
-_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def _text(fields: dict[str, Any]) -> str:
         raise RequestError(f"text must be a string, not {json.dumps(text)[:40]}", code="invalid_text")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise RequestError("the text holds a lone surrogate, which is no character of Unicode", code="invalid_text")
-    if all(unicodedata.category(character) in _INVISIBLE for character in text):
+    if not is_visible(text):
         raise RequestError("the text is empty: it has no visible character", code="empty_text")
     return text
 

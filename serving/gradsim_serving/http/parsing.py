@@ -100,11 +100,18 @@ def _kind(value: object) -> str:
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # not Cn: Python may not know the newest emoji yet
 
 
-def visible(text: str) -> str:
-    """Refuse a text without a visible character: spaces, control and format characters only."""
+def is_visible(text: str) -> bool:
+    """Say whether a text has more than spaces, control and format characters."""
     for character in text:
         if unicodedata.category(character) not in _INVISIBLE:
-            return text
+            return True
+    return False
+
+
+def visible(text: str) -> str:
+    """Refuse a text without a visible character."""
+    if is_visible(text):
+        return text
     raise PydanticCustomError("empty_text", "the text is empty")
 
 

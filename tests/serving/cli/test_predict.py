@@ -224,7 +224,7 @@ def in_process(tiny):
 
 
 @pytest.mark.parametrize("says_which", [True, False])
-def test_what_the_engine_cannot_answer_spoils_no_other(in_process, monkeypatch, says_which):
+def test_a_line_that_cannot_be_answered_fails_alone(in_process, monkeypatch, says_which):
     answer_here = in_process._engine.answer_here
 
     def failing(endpoint, texts, languages, *, policy):
