@@ -180,7 +180,7 @@ class Engine:
         await asyncio.to_thread(self.end, LAST_BATCH_SECONDS)
 
     def end(self, seconds: float | None = None) -> None:
-        """End the threads once their jobs are done, ``seconds`` at most; one inside a model would abort Python's exit."""
+        """End the threads once their jobs are done, within ``seconds``; one inside a model aborts Python's exit."""
         self.close()
         with self._changed:
             self._stopped = True

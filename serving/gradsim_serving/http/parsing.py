@@ -102,10 +102,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # not Cn: Python may not
 
 def is_visible(text: str) -> bool:
     """Say whether a text has more than spaces, control and format characters."""
-    for character in text:
-        if unicodedata.category(character) not in _INVISIBLE:
-            return True
-    return False
+    return any(unicodedata.category(character) not in _INVISIBLE for character in text)
 
 
 def visible(text: str) -> str:
