@@ -1,4 +1,4 @@
-"""Given languages that are looked at as well: the right share, wherever they stand, and each counted once."""
+"""Checks of given languages by the identifier: the right share, at every position, each counted once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong harms the request that it comes from, and nobody else; what nobody wants is not run."""
+"""A failing text fails its own request only; the work of ended requests is dropped."""
 
 from __future__ import annotations
 

@@ -64,17 +64,17 @@ def test_batches_hold_live_texts_oldest_first_within_their_tokens(texts, limit):
     assert (queues.texts, queues.full, queues.oldest()) == (0, 0, None)
 
 
-@given(texts=TEXTS, limit=st.integers(1, 120), patience=st.integers(0, 70))
+@given(texts=TEXTS, limit=st.integers(1, 120), starvation_seconds=st.integers(0, 70))
 @settings(deadline=None)
-def test_the_fullest_queue_goes_first_unless_a_text_is_starving(texts, limit, patience):
-    queues = Scheduler(limit, starvation_seconds=patience)
+def test_the_fullest_queue_goes_first_unless_a_text_is_starving(texts, limit, starvation_seconds):
+    queues = Scheduler(limit, starvation_seconds=starvation_seconds)
     left = [waiting(float(number), group, tokens) for number, (group, tokens, *_) in enumerate(texts)]
     queues.add(left)
     while (batch := queues.take(60.0)) is not None:
         tokens = Counter()
         for one in left:
             tokens[one.group] += one.tokens
-        if 60.0 - left[0].job.arrived > patience:
+        if 60.0 - left[0].job.arrived > starvation_seconds:
             assert batch.texts[0] is left[0]
         else:
             assert tokens[batch.group] == max(tokens.values())

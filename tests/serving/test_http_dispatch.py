@@ -1,4 +1,4 @@
-"""The way of a request through the HTTP side: ids, deadlines, methods, limits, errors, clients that go or are slow."""
+"""Dispatch of requests: ids, deadlines, methods, limits, errors, disconnects, slow clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bundles are exchanged under load without a failed request; models that nobody asks for leave the memory."""
+"""Bundles are reloaded under load without a failed request; replaced models are freed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory cap: it holds whoever loads at the same time, and what comes back is of the version that is served."""
+"""The model cache: its limit holds under concurrent loads; reloaded models are of the version that is served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs the models: chosen before anything is loaded, seen to start, and said."""
+"""How models run: the provider is chosen and tried before anything is loaded, threads, warm-up."""
 
 from __future__ import annotations
 

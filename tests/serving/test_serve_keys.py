@@ -1,4 +1,4 @@
-"""Who may ask a service that is just started: keys that are meant and missing, and services open to others."""
+"""Keys at the start of a service: missing or empty ones, and the warning where there are none on a public address."""
 
 from __future__ import annotations
 
