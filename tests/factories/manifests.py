@@ -45,7 +45,7 @@ def make_manifest(
 ) -> Manifest:
     """Return a manifest.
 
-    Args as of `Manifest`, but: ``served_by`` is language to group (``None``: `SERVED_BY`), ``members`` group to languages
+    Args as of `Manifest`, but: ``served_by`` is language to group (``None``: `SERVED_BY`), ``members`` group to codes
     (``None``: those that it serves), ``names``, ``aliases`` and ``scripts`` are by language (``None``: made from the
     code, and ``script``), and ``files`` are empty entries where none are given.
     """
