@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.grouping.objective import Grouping, collective_similarity
+from gradsim_offline.grouping.objective import GroupingResult, collective_similarity
 
 GROUPS_FILE = "groups.json"
 _LONG_NAME = 60
@@ -50,7 +50,7 @@ def folder_name(members: Sequence[str], served: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Groups:
-    """All groups, and how good the choice is known to be.
+    """All groups by name, and how good the choice is known to be.
 
     Attributes:
         solver: What chose them.
@@ -93,7 +93,7 @@ def _plain(group: LanguageGroup) -> dict[str, object]:
 
 
 def name_groups(
-    grouping: Grouping,
+    grouping: GroupingResult,
     languages: Sequence[str],
     similarity: NDArray[np.float64],
     singletons: NDArray[np.float64],

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Grouping
-from gradsim_offline.grouping.choose_k import candidates, choose, cross_fitted
+from gradsim_offline.grouping.choose_k import candidates, choose, choose_k_by_dev_scores, cross_fitted
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import Groups, LanguageGroup
-from gradsim_offline.grouping.solve import ask_dev_texts
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.fine_tune import RESULT
 from gradsim_shared.errors import DataError
@@ -111,7 +110,7 @@ def auto(tmp_path):
 
         measured = Measured("gradient", CODES, SIMILARITY, None, (), {}, {}, 0.0)
         chosen = Grouping(solver=solver, groups="auto", **more)
-        return ask_dev_texts(measured, chosen, dict.fromkeys(CODES, 1), 0, train, lambda _: None), asked
+        return choose_k_by_dev_scores(measured, chosen, dict.fromkeys(CODES, 1), 0, train, lambda _: None), asked
 
     return choose_groups
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from gradsim_offline.core import plugins
 from gradsim_offline.grouping.constraints import allowed_sets, broken
-from gradsim_offline.grouping.exact.columns import solve_columns
+from gradsim_offline.grouping.exact.column_generation import solve_columns
 from gradsim_offline.grouping.objective import collective_similarity
 from gradsim_offline.grouping.problem import Constraints, Problem
 from gradsim_offline.grouping.solvers import exact
@@ -161,16 +161,16 @@ def test_solvers_that_know_no_constraints_refuse_rather_than_break_them(solver):
         plugins.load("grouping/solvers", solver).solve(Problem(clustered, 2, np.zeros(4), CODES[:4], asked))
 
 
-def test_many_forbidden_pairs_end_in_time():
+def test_many_forbidden_pairs_end_when_the_effort_is_spent():
     """Every pair may double the sets that could be one group; the limit holds for the climbing in them, too."""
     asked = Constraints(cannot_link=tuple((i, i + 1) for i in range(0, 18, 2)))
-    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, time_limit=2.0)
+    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, effort=0.01)
     honest(question, exact.solve(question))
 
 
 def test_too_many_forbidden_pairs_to_prove_anything():
     asked = Constraints(cannot_link=tuple((i, i + 1) for i in range(0, 24, 2)))
-    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, time_limit=2.0)
+    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, effort=0.01)
     with pytest.raises(SettingsError, match=r"cannot_link leaves more than 2000 sets.*choose the solver search"):
         exact.solve(question)
     honest(question, plugins.load("grouping/solvers", "search").solve(question))

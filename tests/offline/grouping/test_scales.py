@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.grouping.exact.columns import solve_columns
+from gradsim_offline.grouping.exact.column_generation import solve_columns
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solvers import agglomerative, each, exact, partition, search, single
 
@@ -18,7 +18,7 @@ def problem_of(count, groups, seed, singletons=0.0):
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(count, 4))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Problem(vectors @ vectors.T, groups, np.full(count, singletons), time_limit=30.0)
+    return Problem(vectors @ vectors.T, groups, np.full(count, singletons))
 
 
 def in_another(problem, unit):

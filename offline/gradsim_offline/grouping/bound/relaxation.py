@@ -8,7 +8,6 @@ left out (to warm up: only ``copies = 2`` proves anything). The multipliers come
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -158,16 +157,13 @@ class Relaxation:
         return Multipliers(now.prices, now.group_price, now.signs, cuts, now.moments, now.slack, now.alone)
 
 
-def improve(
-    problem: Relaxation, start: Multipliers, steps: int, *, deadline: float, penalty: float
-) -> tuple[Multipliers, float]:
+def improve(problem: Relaxation, start: Multipliers, steps: int, *, penalty: float) -> tuple[Multipliers, float]:
     """Take steps of the alternating direction method; returns the multipliers and the last penalty.
 
     Args:
         problem: The relaxation.
         start: Where to begin.
-        steps: How many steps at most.
-        deadline: ``time.monotonic()`` after which no step begins.
+        steps: How many steps.
         penalty: Weight of the constraints' violation; adapted on the way.
     """
     moments, slack, signs, alone = start.moments, start.slack, start.signs, start.alone
@@ -177,8 +173,6 @@ def improve(
     spare = np.maximum(np.append(prices, 0.0) + group_price - problem.singletons, 0.0)  # slack of standing alone
     aim = np.append(np.ones(problem.count), problem.groups)
     for step in range(1, steps + 1):
-        if time.monotonic() > deadline:
-            break
         error = problem.totals(moments, alone) - aim
         filled = problem.gain + slack + signs + pulls
         dual = problem.inverse @ (problem.totals(filled, problem.singletons + spare) + error / penalty)

@@ -7,13 +7,13 @@ import warnings
 import numpy as np
 
 from gradsim_offline.grouping.constraints import refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
 
 _ROUNDING = 1e-6
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Return exactly K clusters, at most N; S is made symmetric, for a distance has no direction.
 
     An S that is not symmetric, as that of ``transfer``, is averaged with its transpose, and a warning says so; the

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gradsim_offline.grouping.constraints import refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
 
 READS_K = False
 READS_S = False
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Return N groups of one; K does not matter.
 
     Raises:

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from gradsim_offline.core.families import families
 from gradsim_offline.grouping.constraints import refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
 
 READS_K = False
 READS_S = False
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Return one group per family; K does not matter.
 
     Raises:

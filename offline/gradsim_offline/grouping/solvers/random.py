@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradsim_offline.grouping.constraints import broken, refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks
+from gradsim_offline.grouping.objective import GroupingResult, serve_blocks
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solvers import exact
 
@@ -15,7 +15,7 @@ _DRAW = 23  # keeps this random stream apart from others of the same seed
 _DRAWS = 1000  # until the constraints are kept
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Solve exactly, then let the languages change places at random (``problem.seed``); overlap stays.
 
     Raises:

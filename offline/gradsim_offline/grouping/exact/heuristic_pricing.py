@@ -1,0 +1,141 @@
+"""Heuristic pricing: climb from many blocks at once, by units in or out, while that raises the reduced cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.grouping.exact.column_pool import AllowedSet, ColumnPool
+from gradsim_offline.grouping.exact.master import Column, Duals
+
+Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_STARTS = 40  # random blocks
+_ROUNDS = 40  # changes of a block, at most
+_NEIGHBOURS = 100  # changed starts that are added
+
+
+def add_by_climbing(pool: ColumnPool, duals: Duals, threshold: float, used: Sequence[Column] = ()) -> int:
+    """Add the columns above a threshold that climbing finds from random blocks and those of ``used`` columns.
+
+    The best changes of the starts are added beside the ends of the climbs: a linear programme with many equal optima
+    needs such neighbours of its columns before its duals settle.
+
+    Returns:
+        How many were new.
+    """
+    new = 0
+    for allowed in pool.allowed:
+        if pool.work.spent:
+            break
+        if not allowed.units or len(allowed.languages) < 2:
+            continue
+        local = duals.of(allowed.languages)
+        for blocks, sizes, costs in _climb(pool, allowed, local, _starts(pool, allowed, used)):
+            good = np.flatnonzero(costs > threshold)
+            new += pool.add(
+                pool.with_best_helpers(allowed, local, np.flatnonzero(blocks[i]), int(sizes[i])) for i in good
+            )
+    return new
+
+
+def add_neighbours(pool: ColumnPool, duals: Duals, blocks: Iterable[tuple[int, ...]]) -> None:
+    """Add the blocks that differ in one unit from those given."""
+    for allowed in pool.allowed:
+        if pool.work.spent:
+            break
+        local = duals.of(allowed.languages)
+        inside = [block for block in blocks if set(block) <= set(allowed.languages)]
+        for block in inside:
+            changed = np.isin(allowed.languages, block) ^ _changes(allowed)
+            costs, sizes = best_reduced_costs(pool, allowed, local, changed)
+            pool.add(
+                pool.with_best_helpers(allowed, local, np.flatnonzero(changed[row]), int(sizes[row]))
+                for row in np.flatnonzero(np.isfinite(costs))
+            )
+
+
+def best_reduced_costs(
+    pool: ColumnPool, allowed: AllowedSet, duals: Duals, blocks: Flags
+) -> tuple[Vector, NDArray[np.int64]]:
+    """Return the largest reduced cost of each block over all helpers, ``[n]``, and the size of that group, 2 or more.
+
+    Args:
+        pool: Pays for the work.
+        allowed: Where the blocks lie.
+        duals: Of the allowed set's languages.
+        blocks: By place in the allowed set, ``[n, M]``.
+    """
+    most = min(len(allowed.languages), pool.most_members)
+    pool.work.spend(len(blocks))
+    columns = blocks.astype(np.float64) @ allowed.similarity  # C_A, [n, M]
+    counts = blocks.sum(axis=1)
+    inner = np.where(blocks, columns, 0.0).sum(axis=1)  # W(A)
+    charged = blocks @ duals.languages + duals.group
+    best, sizes = np.full(len(blocks), -np.inf), np.full(len(blocks), 2)
+    free = not duals.helpers.any()
+    gains = _best_first(columns, blocks)
+    for members in range(2, most + 1):
+        if not free:
+            gains = _best_first(columns - (members - 1) * duals.helpers, blocks)
+        added = np.take_along_axis(gains, np.clip(members - counts, 0, None)[:, None], axis=1)[:, 0]
+        costs = np.where((counts > 0) & (counts <= members), (inner + added) / (members - 1) - charged, -np.inf)
+        better = costs > best
+        best[better], sizes[better] = costs[better], members
+    return best, sizes
+
+
+def _best_first(gains: Vector, blocks: Flags) -> Vector:
+    """Return the sum of the 0, 1, 2, ... best helpers of each block, ``[n, M + 1]``."""
+    ordered = np.sort(np.where(blocks, -np.inf, gains), axis=1)[:, ::-1]
+    return np.concatenate([np.zeros((len(gains), 1)), np.cumsum(ordered, axis=1)], axis=1)
+
+
+def _changes(allowed: AllowedSet) -> Flags:
+    """Return the units as flags, ``[units, M]``."""
+    changes = np.zeros((len(allowed.units), len(allowed.languages)), dtype=bool)
+    for row, unit in enumerate(allowed.units):
+        changes[row, unit] = True
+    return changes
+
+
+def _starts(pool: ColumnPool, allowed: AllowedSet, used: Sequence[Column]) -> Flags:
+    """Return the blocks of the used columns, as far as they lie in the set, and random ones, ``[n, M]``."""
+    changes = _changes(allowed)
+    given = np.array([np.isin(allowed.languages, column.served) for column in used], dtype=bool)
+    given = given.reshape(len(used), len(allowed.languages))
+    whole = ~(~given @ changes.T)  # [used, units]: all of the unit is in the block
+    chances = pool.random.uniform(0.05, 0.5, (_STARTS, 1))
+    drawn = pool.random.random((_STARTS, len(changes))) < chances
+    starts: Flags = np.concatenate([whole, drawn]) @ changes
+    return starts
+
+
+def _climb(
+    pool: ColumnPool, allowed: AllowedSet, duals: Duals, starts: Flags
+) -> Iterable[tuple[Flags, NDArray[np.int64], Vector]]:
+    """Yield the best changes of the starts, then the blocks that no change improves: with sizes and reduced costs."""
+    changes, blocks = _changes(allowed), starts.copy()
+    costs, members = best_reduced_costs(pool, allowed, duals, blocks)
+    active = np.arange(len(blocks))
+    for step in range(_ROUNDS):
+        tried = blocks[active, None] ^ changes  # [n, units, M]
+        flat = tried.reshape(-1, tried.shape[2])
+        reached, sizes = best_reduced_costs(pool, allowed, duals, flat)
+        if step == 0:
+            first = np.argsort(-reached, kind="stable")[:_NEIGHBOURS]
+            yield flat[first], sizes[first], reached[first]
+        by_start = reached.reshape(len(active), -1)
+        best = by_start.argmax(axis=1)
+        rows = np.arange(len(active))
+        better = by_start[rows, best] > costs[active] + 1e-10
+        rows, best, active = rows[better], best[better], active[better]
+        if not len(active):
+            break
+        blocks[active] = tried[rows, best]
+        costs[active] = by_start[rows, best]
+        members[active] = sizes.reshape(-1, len(changes))[rows, best]
+    yield blocks, members, costs
