@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from gradsim_offline.grouping.objective import GroupingResult
+from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
 from gradsim_shared.errors import SettingsError
 
@@ -130,8 +131,23 @@ def broken(problem: Problem, grouping: GroupingResult) -> str | None:
     return None
 
 
+def serve_given(problem: Problem, groups: Sequence[Sequence[int]], solver: str) -> GroupingResult:
+    """Return the groups of a solver that knows neither constraints nor overlap, if they happen to keep them.
+
+    The bound holds for all groupings of at most K groups, with overlap, too.
+
+    Raises:
+        SettingsError: They do not, the constraints contradict each other, or a language is alone where that is
+            forbidden.
+    """
+    bound = None if len(groups) == problem.groups == 1 else simple_bound(problem.similarity, problem.singletons)
+    pairs = [(group, group) for group in groups]
+    grouping = serve_blocks(problem.similarity, pairs, problem.singletons, bound=bound)
+    return refuse_broken(replace(problem, groups=problem.count), grouping, solver)
+
+
 def refuse_broken(problem: Problem, grouping: GroupingResult, solver: str) -> GroupingResult:
-    """Return the grouping of a solver that knows no constraints if it happens to keep them.
+    """Return the grouping of a solver that knows no constraints, if it happens to keep them.
 
     Raises:
         SettingsError: It does not, or the constraints contradict each other.

@@ -9,7 +9,7 @@ left out (to warm up: only ``copies = 2`` proves anything). The multipliers come
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ class Relaxation:
             kept.joined(triangle_cuts(moments[: self.count, : self.count], self.width, most))
             for kept, moments in zip(now.cuts, now.moments, strict=True)
         )
-        return Multipliers(now.prices, now.group_price, now.signs, cuts, now.moments, now.slack, now.alone)
+        return replace(now, cuts=cuts)
 
 
 def improve(problem: Relaxation, start: Multipliers, steps: int, *, penalty: float) -> tuple[Multipliers, float]:

@@ -18,7 +18,8 @@ from gradsim_offline.grouping.block_values import BlockValues
 from gradsim_offline.grouping.bound.upper_bound import upper_bound
 from gradsim_offline.grouping.constraints import impossible
 from gradsim_offline.grouping.exact.column_pool import AllowedSet, ColumnPool
-from gradsim_offline.grouping.exact.heuristic_pricing import add_by_climbing, add_neighbours
+from gradsim_offline.grouping.exact.cover import find_cover
+from gradsim_offline.grouping.exact.heuristic_pricing import add_by_climbing
 from gradsim_offline.grouping.exact.master import Column, Duals, Master, Relaxed
 from gradsim_offline.grouping.exact.pricing import PricedBlocks, Work, find_blocks, helper_sets
 from gradsim_offline.grouping.local_search import search
@@ -26,13 +27,12 @@ from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, sim
 from gradsim_offline.grouping.problem import Problem
 from gradsim_shared.errors import SettingsError
 
-WORK = 1_500_000_000  # blocks that pricing values or bounds, times N, at an effort of 1: about a minute
-_NODES = 2000  # of the integer programme while columns are generated, at most
+WORK = 1_200_000_000  # blocks that pricing values or bounds, times N, at an effort of 1: about a minute
+_NODES = 1000  # of the integer programme while columns are generated, at most
 _LAST_NODES = 20_000  # of the last integer programme
 _START_EFFORT = 0.1  # of the local search that begins
 _PRECISION = 1e-7  # reduced costs and gaps below this are none: the linear programme is no more exact
 _CHOICES = 3000  # columns that are chosen among while the linear programme is not solved
-_ROUNDS = 6  # of choosing among columns like the best, at most
 _MANY = 30_000  # columns of one exact pricing, for each number of members, at most
 _UNCOVERED = 1e-6  # what is left uncovered by rounding
 _WIDTH = 0.02  # how far duals may leave their centre at first, in units of the largest similarity
@@ -79,13 +79,12 @@ def _add_first_columns(pool: ColumnPool) -> None:
     members = blocks.members(assignment, groups)
     members = members[members.any(axis=1)]
     helpers = blocks.helpers(members) if pool.master.overlap else np.zeros_like(members)
-    alone = blocks.units[blocks.units.sum(axis=1) == 1]
-    candidates = [pool.column(np.flatnonzero(block), np.flatnonzero(block)) for block in alone]
+    pairs = [(unit, unit) for unit in blocks.units if unit.sum() == 1]
     if value > -blocks.penalty / 2:
-        candidates += [
-            pool.column(np.flatnonzero(block), np.flatnonzero(block | more))
-            for block, more in zip(members, helpers, strict=True)
-        ]
+        pairs += zip(members, members | helpers, strict=True)
+    candidates = [pool.column(np.flatnonzero(block), np.flatnonzero(group)) for block, group in pairs]
+    if value < -blocks.penalty / 2:  # perhaps no grouping is possible
+        candidates += [pool.column(block, block) for block in find_cover(pool.problem, _LAST_NODES)]
     pool.add(column for column in candidates if np.isfinite(column.value))
     guessed_helpers = np.zeros(count) if pool.master.overlap else np.full(count, np.inf)
     ordered = -np.sort(-pool.similarity, axis=1)
@@ -123,7 +122,7 @@ def _prove(pool: ColumnPool) -> None:
 
 
 def _generate(pool: ColumnPool) -> Relaxed:
-    """Solve the linear programme, adding what climbing finds, until it finds nothing; then improve the incumbent.
+    """Solve the linear programme, adding what climbing finds, until that is nothing; then choose among the columns.
 
     Duals stay in a box around a centre that moves: see ``Master.relax``.
     """
@@ -140,7 +139,9 @@ def _generate(pool: ColumnPool) -> Relaxed:
         if not relaxed.boxed or relaxed.uncovered < 1e-9:
             break
         centre, width = relaxed.duals.languages, 1.2 * width
-    _improve_incumbent(pool, relaxed)
+    costs = np.array([column.reduced_cost(relaxed.duals) for column in columns])
+    best = [columns[i] for i in np.argsort(-costs, kind="stable")[:_CHOICES]]
+    pool.improve(best + [column for column in pool.incumbent if column not in best], _NODES)
     return relaxed
 
 
@@ -155,20 +156,6 @@ def _shared_scores(pool: ColumnPool, relaxed: Relaxed) -> NDArray[np.float64]:
             scores = pool.similarity[np.ix_(block, group)].sum(axis=1) / (len(group) - 1)
         duals[block] += weight * (scores - relaxed.duals.group / len(block))
     return duals
-
-
-def _improve_incumbent(pool: ColumnPool, relaxed: Relaxed) -> None:
-    """Choose among the columns of highest reduced cost; then among more like the chosen, while that helps."""
-    for _ in range(_ROUNDS):
-        columns = list(pool.columns.values())
-        costs = np.array([column.reduced_cost(relaxed.duals) for column in columns])
-        best = [columns[i] for i in np.argsort(-costs, kind="stable")[:_CHOICES]]
-        before = pool.score
-        pool.improve(best + [column for column in pool.incumbent if column not in best], _NODES)
-        improved = pool.score > before + _PRECISION
-        if not improved or relaxed.value - pool.score <= _PRECISION or pool.work.spent:
-            return
-        add_neighbours(pool, relaxed.duals, [column.served for column in pool.incumbent])
 
 
 def _choose_among(pool: ColumnPool, listed: list[Column], otherwise: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +42,7 @@ def add_by_climbing(pool: ColumnPool, duals: Duals, threshold: float, used: Sequ
     return new
 
 
-def add_neighbours(pool: ColumnPool, duals: Duals, blocks: Iterable[tuple[int, ...]]) -> None:
-    """Add the blocks that differ in one unit from those given."""
-    for allowed in pool.allowed:
-        if pool.work.spent:
-            break
-        local = duals.of(allowed.languages)
-        inside = [block for block in blocks if set(block) <= set(allowed.languages)]
-        for block in inside:
-            changed = np.isin(allowed.languages, block) ^ _changes(allowed)
-            costs, sizes = best_reduced_costs(pool, allowed, local, changed)
-            pool.add(
-                pool.with_best_helpers(allowed, local, np.flatnonzero(changed[row]), int(sizes[row]))
-                for row in np.flatnonzero(np.isfinite(costs))
-            )
-
-
-def best_reduced_costs(
+def _best_reduced_costs(
     pool: ColumnPool, allowed: AllowedSet, duals: Duals, blocks: Flags
 ) -> tuple[Vector, NDArray[np.int64]]:
     """Return the largest reduced cost of each block over all helpers, ``[n]``, and the size of that group, 2 or more.
@@ -116,15 +100,15 @@ def _starts(pool: ColumnPool, allowed: AllowedSet, used: Sequence[Column]) -> Fl
 
 def _climb(
     pool: ColumnPool, allowed: AllowedSet, duals: Duals, starts: Flags
-) -> Iterable[tuple[Flags, NDArray[np.int64], Vector]]:
+) -> Iterator[tuple[Flags, NDArray[np.int64], Vector]]:
     """Yield the best changes of the starts, then the blocks that no change improves: with sizes and reduced costs."""
     changes, blocks = _changes(allowed), starts.copy()
-    costs, members = best_reduced_costs(pool, allowed, duals, blocks)
+    costs, members = _best_reduced_costs(pool, allowed, duals, blocks)
     active = np.arange(len(blocks))
     for step in range(_ROUNDS):
         tried = blocks[active, None] ^ changes  # [n, units, M]
         flat = tried.reshape(-1, tried.shape[2])
-        reached, sizes = best_reduced_costs(pool, allowed, duals, flat)
+        reached, sizes = _best_reduced_costs(pool, allowed, duals, flat)
         if step == 0:
             first = np.argsort(-reached, kind="stable")[:_NEIGHBOURS]
             yield flat[first], sizes[first], reached[first]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 from scipy.sparse import csc_array, hstack
 
 Vector = NDArray[np.float64]
-_INFEASIBLE = 2  # HiGHS, as scipy reports it
+INFEASIBLE = 2  # HiGHS, as scipy reports it
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,9 @@ class Master:
         """
         values = np.array([column.value for column in columns])
         cover, limits, bounds = self._rows(columns, extra=0)
-        solution = milp(
-            -values,
-            integrality=np.ones(len(columns), dtype=np.int64),
-            bounds=Bounds(0, 1),
-            constraints=[LinearConstraint(cover, 1, 1), LinearConstraint(limits, -np.inf, bounds)],
-            options={"node_limit": nodes, "mip_rel_gap": 0.0},
-        )
-        limit = -np.inf if solution.status == _INFEASIBLE else np.inf
+        rows = [LinearConstraint(cover, 1, 1), LinearConstraint(limits, -np.inf, bounds)]
+        solution = solve_integers(-values, rows, nodes)
+        limit = -np.inf if solution.status == INFEASIBLE else np.inf
         if solution.mip_dual_bound is not None:
             limit = -float(solution.mip_dual_bound)
         if solution.x is None:
@@ -177,3 +173,26 @@ class Master:
             limits.append(np.concatenate([[column.cost for column in columns], np.zeros(extra)]) / self._scale)
             bounds.append(self.budget / self._scale)
         return cover, csc_array(np.array(limits)), np.array(bounds)
+
+
+def solve_integers(
+    costs: Vector, rows: Sequence[LinearConstraint], nodes: int, most: Vector | float = 1.0
+) -> OptimizeResult:
+    """Minimise over integers from 0 to ``most``, in a thread: HiGHS ignores interrupts, waiting for it does not."""
+    solutions: list[OptimizeResult] = []
+
+    def solve() -> None:
+        solutions.append(
+            milp(
+                costs,
+                integrality=np.ones(len(costs), dtype=np.int64),
+                bounds=Bounds(0, most),
+                constraints=rows,
+                options={"node_limit": nodes, "mip_rel_gap": 0.0},
+            )
+        )
+
+    thread = Thread(target=solve, daemon=True)
+    thread.start()
+    thread.join()
+    return solutions[0]

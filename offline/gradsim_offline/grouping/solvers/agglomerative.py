@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 
-from gradsim_offline.grouping.constraints import refuse_broken
-from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, simple_bound
+from gradsim_offline.grouping.constraints import serve_given
+from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.problem import Problem
 
 _ROUNDING = 1e-6
@@ -24,11 +24,9 @@ def solve(problem: Problem) -> GroupingResult:
         SettingsError: A constraint is broken, or a language is alone where that is forbidden.
     """
     _warn_of_directions(problem.similarity)
-    bound = simple_bound(problem.similarity, problem.singletons)
     labels = _labels(problem)
-    blocks = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
-    found = serve_blocks(problem.similarity, [(block, block) for block in blocks], problem.singletons, bound=bound)
-    return refuse_broken(problem, found, "agglomerative")
+    groups = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
+    return serve_given(problem, groups, "agglomerative")
 
 
 def _labels(problem: Problem) -> np.ndarray:

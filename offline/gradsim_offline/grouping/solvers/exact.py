@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gradsim_offline.grouping.constraints import SLACK, check_constraints
+from gradsim_offline.grouping.constraints import broken, check_constraints
 from gradsim_offline.grouping.exact.column_generation import solve_columns
 from gradsim_offline.grouping.exact.dynamic_programming import MOST_LANGUAGES as MOST_AT_ONCE
 from gradsim_offline.grouping.exact.dynamic_programming import solve_small
@@ -36,9 +36,9 @@ def solve_exactly(problem: Problem, *, overlap: bool) -> GroupingResult:
     check_constraints(problem)
     scaled, unit = problem.in_units()
     if problem.count <= MOST_AT_ONCE:
-        found = solve_small(scaled, [problem.groups], overlap=overlap)[0]
-        if _within_budget(problem, found):
-            return found.in_unit(unit)
+        best = solve_small(scaled, [problem.groups], overlap=overlap)[0]
+        if broken(problem, best) is None:  # the budget, which dynamic programming does not look at
+            return best.in_unit(unit)
     return solve_columns(scaled, overlap=overlap).in_unit(unit)
 
 
@@ -57,15 +57,15 @@ def solve_every(problem: Problem) -> list[GroupingResult]:
     if problem.count <= MOST_AT_ONCE and problem.constraints.budget is None:
         check_constraints(problem)
         scaled, unit = problem.in_units()
-        return [found.in_unit(unit) for found in solve_small(scaled, counts)]
-    found = []
+        return [result.in_unit(unit) for result in solve_small(scaled, counts)]
+    results = []
     for most in counts:
         try:
-            found.append(solve(replace(problem, groups=most)))
+            results.append(solve(replace(problem, groups=most)))
         except SettingsError:
             if most == counts[-1]:
                 raise
-    return found
+    return results
 
 
 def check(languages: int) -> None:
@@ -79,10 +79,3 @@ def check(languages: int) -> None:
             f"the exact solver takes up to {MOST_LANGUAGES} languages, not {languages}; "
             "choose the solver search, or name fewer with --languages"
         )
-
-
-def _within_budget(problem: Problem, grouping: GroupingResult) -> bool:
-    asked = problem.constraints
-    if asked.budget is None:
-        return True
-    return sum(asked.sizes[i] for group in grouping.groups for i in group) <= asked.budget * (1 + SLACK)
