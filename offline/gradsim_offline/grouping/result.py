@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -78,18 +78,7 @@ class Groups:
 
     def save(self, path: Path) -> None:
         """Write them as JSON."""
-        content = {name: value for name, value in vars(self).items() if name != "groups"} | {"gap": self.gap}
-        write_json(path, {**content, "groups": [_plain(group) for group in self.groups]})
-
-
-def _plain(group: LanguageGroup) -> dict[str, object]:
-    """Return a group as plain JSON."""
-    return {
-        "id": group.id,
-        "members": list(group.members),
-        "served": list(group.served),
-        "collective_similarity": group.collective_similarity,
-    }
+        write_json(path, asdict(self) | {"gap": self.gap})
 
 
 def name_groups(

@@ -119,7 +119,7 @@ def auto(tmp_path):
 @pytest.mark.parametrize(
     ("solver", "sizes"), [("single", [6]), ("each", [1] * 6), ("family", [2, 4])]
 )  # amh and hau are Afro-Asiatic, the others Atlantic-Congo
-def test_a_baseline_stays_what_it_is(auto, solver, sizes, best):
+def test_solvers_that_ignore_k_train_nothing(auto, solver, sizes, best):
     groups, trained = auto(solver, best)
     assert sorted(len(group.members) for group in groups.groups) == sizes
     assert (groups.solver, groups.curve, trained) == (solver, (), [])
@@ -137,7 +137,7 @@ def test_random_groups_have_the_sizes_of_the_chosen_ones(auto, best):
 
 @pytest.mark.filterwarnings("ignore:S is not symmetric")
 @pytest.mark.parametrize("solver", plugins.names("grouping/solvers"))
-def test_a_solver_says_when_it_does_not_read_k(solver):
+def test_reads_k_is_true_of_solvers_whose_groups_depend_on_k(solver):
     module = plugins.load("grouping/solvers", solver)
     found = {module.solve(Problem(SIMILARITY, k, np.zeros(6), CODES)).groups for k in (1, 2, 4, 6)}
     assert getattr(module, "READS_K", True) == (len(found) > 1)

@@ -55,7 +55,7 @@ def honest(asked, found):
 @pytest.mark.parametrize("solve", [exact.solve, solve_columns])
 @given(similarity=matrices, groups=st.integers(1, 3), rule=st.sampled_from([0.3, -np.inf]), asked=constraints)
 @settings(max_examples=40, deadline=None)
-def test_no_grouping_that_keeps_the_constraints_scores_higher(solve, similarity, groups, rule, asked):
+def test_constrained_optimum_equals_brute_force(solve, similarity, groups, rule, asked):
     question = Problem(similarity, groups, np.full(4, rule), CODES[:4], asked)
     expected = with_constraints(question)
     if not np.isfinite(expected):

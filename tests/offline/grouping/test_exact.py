@@ -29,7 +29,7 @@ rules = st.sampled_from(["self", "zero", "forbid", "split-half", 0.3])
 
 @given(similarity=matrices | tied_matrices, groups=st.integers(1, 5), rule=rules)
 @settings(max_examples=150, deadline=None)
-def test_no_choice_of_groups_scores_higher(similarity, groups, rule):
+def test_exact_equals_brute_force(similarity, groups, rule):
     singletons = singleton_scores(similarity, rule, split_half=[0.5] * len(similarity))
     expected = brute_force(similarity, groups, singletons)
     if not np.isfinite(expected):
@@ -82,7 +82,7 @@ def test_ties_go_to_the_smaller_group_then_to_the_lower_index():
     assert found.serving == (0, 1, 0)
 
 
-def test_as_many_groups_as_languages_are_all_alone_when_nothing_beats_oneself():
+def test_as_many_groups_as_languages_leave_each_alone_when_singletons_score_highest():
     similarity = np.full((5, 5), 0.2) + 0.8 * np.eye(5)
     found = exact.solve(Problem(similarity, 9, singleton_scores(similarity, "self")))
     assert found.groups == ((0,), (1,), (2,), (3,), (4,))
@@ -110,7 +110,7 @@ def test_fifteen_languages_beat_every_local_change():
         (np.eye(51), 2, "up to 50 languages, not 51"),
     ],
 )
-def test_what_cannot_be_grouped_says_why(similarity, groups, message):
+def test_invalid_problems_are_refused_with_the_reason(similarity, groups, message):
     with pytest.raises(SettingsError, match=message):
         exact.solve(Problem(similarity, groups, np.ones(len(similarity))))
 

@@ -1,7 +1,7 @@
-"""What no grouping of at most K groups scores above, for any S: prices of languages and of groups (LP duality).
+"""What no grouping of at most K groups scores above, for any S: duals of languages and of groups (LP duality).
 
-Any prices ``pi`` (one per language) and ``p >= 0`` (per group) at which every group is worth at most the prices of the
-languages that it serves plus p prove ``score <= sum(pi) + K p``. A semidefinite relaxation finds good prices; that no
+Any duals ``pi`` (one per language) and ``p >= 0`` (per group) at which every group is worth at most the duals of the
+languages that it serves plus p prove ``score <= sum(pi) + K p``. A semidefinite relaxation finds good duals; that no
 group is worth more is then checked apart from how they were found (docs/design/search-bound.md).
 """
 
@@ -59,9 +59,9 @@ class _Scaled:
     singletons: Array
     groups: int
 
-    def score(self, prices: Array, group_price: float) -> float:
+    def score(self, duals: Array, group_dual: float) -> float:
         """Return the bound; a language that is worth more alone costs as much more."""
-        return float(np.maximum(prices, self.singletons - group_price).sum()) + self.groups * group_price
+        return float(np.maximum(duals, self.singletons - group_dual).sum()) + self.groups * group_dual
 
 
 def size_classes(count: int, groups: int, sizes: list[int]) -> tuple[SizeClass, ...]:
@@ -81,7 +81,7 @@ def size_classes(count: int, groups: int, sizes: list[int]) -> tuple[SizeClass, 
 
 
 def _relaxed_bound(scaled: _Scaled, incumbent: GroupingResult, effort: float) -> float:
-    """Find prices without helpers, then with them; return the lowest bound that was proven on the way."""
+    """Find duals without helpers, then with them; return the lowest bound that was proven on the way."""
     count = len(scaled.similarity)
     classes = size_classes(count, scaled.groups, [len(group) for group in incumbent.groups])
     share = effort * min(_MOST, (_USUAL / count) ** 2)
@@ -105,30 +105,30 @@ def _relaxed_bound(scaled: _Scaled, incumbent: GroupingResult, effort: float) ->
 
 
 def _covering(
-    scaled: _Scaled, classes: tuple[SizeClass, ...], at: Multipliers, group_price: float
+    scaled: _Scaled, classes: tuple[SizeClass, ...], at: Multipliers, group_dual: float
 ) -> tuple[SizeClass, ...]:
-    """Let the first class begin where counting no longer keeps small groups below nine tenths of the price."""
+    """Let the first class begin where counting no longer keeps small groups below nine tenths of the group's dual."""
     first = classes[0]
-    prices = small_group_prices(scaled.similarity, at.prices, first.high)
-    dear = np.flatnonzero(prices > 0.9 * group_price)
-    low = int(dear[0]) + 2 if len(dear) else first.high
+    worth = small_group_bounds(scaled.similarity, at.duals, first.high)
+    above = np.flatnonzero(worth > 0.9 * group_dual)
+    low = int(above[0]) + 2 if len(above) else first.high
     return (SizeClass(low, first.high), *classes[1:])
 
 
 def _proven(scaled: _Scaled, relaxation: Relaxation, at: Multipliers) -> float:
     """Return the bound that multipliers prove: every size is in a class of the relaxation or below them all."""
-    group_price = certify(relaxation, at)
-    if not np.isfinite(group_price):
+    group_dual = certify(relaxation, at)
+    if not np.isfinite(group_dual):
         return math.inf
     low = relaxation.classes[0].low
     if low > 2:
-        small = small_group_prices(scaled.similarity, at.prices, low - 1)
-        group_price = max(group_price, float(small.max()))
-    return scaled.score(at.prices, group_price)
+        small = small_group_bounds(scaled.similarity, at.duals, low - 1)
+        group_dual = max(group_dual, float(small.max()))
+    return scaled.score(at.duals, group_dual)
 
 
-def small_group_prices(similarity: Array, prices: Array, largest: int) -> Array:
-    """Return, for m = 2 to ``largest``, a bound on what a group of m members is worth beyond its languages' prices.
+def small_group_bounds(similarity: Array, duals: Array, largest: int) -> Array:
+    """Return, for m = 2 to ``largest``, a bound on what a group of m members is worth beyond its languages' duals.
 
     A served language i gets the mean of m - 1 entries of its row, at most that of its highest ones. All served
     languages of a group share each of them, r say: so i's mean has ``S[i, r]`` in it, and at most m - 1 others are
@@ -136,14 +136,14 @@ def small_group_prices(similarity: Array, prices: Array, largest: int) -> Array:
 
     Args:
         similarity: S, ``[N, N]``.
-        prices: What each language costs a group that serves it, ``[N]``.
+        duals: What each language costs a group that serves it, ``[N]``.
         largest: The largest m, at most N.
 
     Returns:
         ``[largest - 1]``; not below the true values.
     """
     count = len(similarity)
-    margins = np.where(np.eye(count, dtype=bool), -np.inf, similarity - prices[:, None])
+    margins = np.where(np.eye(count, dtype=bool), -np.inf, similarity - duals[:, None])
     highest = np.cumsum(-np.sort(-margins, axis=1)[:, : largest - 1], axis=1)  # [N, m - 1]: sums of the highest
     highest = np.concatenate([np.zeros((count, 1)), highest], axis=1)
     worth = np.empty(largest - 1)

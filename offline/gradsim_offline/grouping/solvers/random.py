@@ -29,10 +29,10 @@ def solve(problem: Problem) -> GroupingResult:
             ([int(place[i]) for i in best.served(position)], [int(place[i]) for i in group])
             for position, group in enumerate(best.groups)
         ]
-        found = serve_blocks(problem.similarity, blocks, problem.singletons, bound=best.bound)
-        if broken(problem, found) is None:
-            return found
-    return refuse_broken(problem, found, "random")
+        drawn = serve_blocks(problem.similarity, blocks, problem.singletons, bound=best.bound)
+        if broken(problem, drawn) is None:
+            return drawn
+    return refuse_broken(problem, drawn, "random")
 
 
 def check(languages: int) -> None:
