@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,10 @@ Flags = NDArray[np.bool_]
 
 _STARTS = 40  # random blocks
 _ROUNDS = 40  # changes of a block, at most
-_NEIGHBOURS = 100  # changed starts that are added
 
 
 def add_by_climbing(pool: ColumnPool, duals: Duals, threshold: float, used: Sequence[Column] = ()) -> int:
     """Add the columns above a threshold that climbing finds from random blocks and those of ``used`` columns.
-
-    The best changes of the starts are added beside the ends of the climbs: a linear programme with many equal optima
-    needs such neighbours of its columns before its duals settle.
 
     Returns:
         How many were new.
@@ -34,11 +30,11 @@ def add_by_climbing(pool: ColumnPool, duals: Duals, threshold: float, used: Sequ
         if not allowed.units or len(allowed.languages) < 2:
             continue
         local = duals.of(allowed.languages)
-        for blocks, sizes, costs in _climb(pool, allowed, local, _starts(pool, allowed, used)):
-            good = np.flatnonzero(costs > threshold)
-            new += pool.add(
-                pool.with_best_helpers(allowed, local, np.flatnonzero(blocks[i]), int(sizes[i])) for i in good
-            )
+        blocks, sizes, costs = _climb(pool, allowed, local, _starts(pool, allowed, used))
+        new += pool.add(
+            pool.with_best_helpers(allowed, local, np.flatnonzero(blocks[i]), int(sizes[i]))
+            for i in np.flatnonzero(costs > threshold)
+        )
     return new
 
 
@@ -100,18 +96,14 @@ def _starts(pool: ColumnPool, allowed: AllowedSet, used: Sequence[Column]) -> Fl
 
 def _climb(
     pool: ColumnPool, allowed: AllowedSet, duals: Duals, starts: Flags
-) -> Iterator[tuple[Flags, NDArray[np.int64], Vector]]:
-    """Yield the best changes of the starts, then the blocks that no change improves: with sizes and reduced costs."""
+) -> tuple[Flags, NDArray[np.int64], Vector]:
+    """Return the blocks that no change of one unit improves, their group sizes and their reduced costs."""
     changes, blocks = _changes(allowed), starts.copy()
     costs, members = _best_reduced_costs(pool, allowed, duals, blocks)
     active = np.arange(len(blocks))
-    for step in range(_ROUNDS):
+    for _ in range(_ROUNDS):
         tried = blocks[active, None] ^ changes  # [n, units, M]
-        flat = tried.reshape(-1, tried.shape[2])
-        reached, sizes = _best_reduced_costs(pool, allowed, duals, flat)
-        if step == 0:
-            first = np.argsort(-reached, kind="stable")[:_NEIGHBOURS]
-            yield flat[first], sizes[first], reached[first]
+        reached, sizes = _best_reduced_costs(pool, allowed, duals, tried.reshape(-1, tried.shape[2]))
         by_start = reached.reshape(len(active), -1)
         best = by_start.argmax(axis=1)
         rows = np.arange(len(active))
@@ -122,4 +114,4 @@ def _climb(
         blocks[active] = tried[rows, best]
         costs[active] = by_start[rows, best]
         members[active] = sizes.reshape(-1, len(changes))[rows, best]
-    yield blocks, members, costs
+    return blocks, members, costs
