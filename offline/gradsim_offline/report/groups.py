@@ -6,13 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradsim_offline.report.charts import curve
-from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.drawing import Caption, Drawing
+from gradsim_offline.report.grouping_drawings import (
+    Candidates,
+    Grouped,
+    blocks,
+    chosen,
+    label,
+    similarity_map,
+    similarity_tree,
+)
 from gradsim_offline.report.heatmap import Block
-from gradsim_offline.report.numbers import decimal
-from gradsim_offline.report.similarity_drawings import Grouped, blocks, label, similarity_map, similarity_tree
+from gradsim_offline.report.numbers import decimal, percent
+from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import Language, Manifest
 
@@ -48,14 +58,6 @@ class GroupRow:
 
 
 @dataclass(frozen=True)
-class Heatmap:
-    """S as measured at one tracked layer."""
-
-    layer: str
-    plot: Drawing
-
-
-@dataclass(frozen=True)
 class Change:
     """How far S moved from one epoch to the next, over pairs of two languages."""
 
@@ -68,6 +70,11 @@ def by_group(manifest: Manifest) -> list[Language]:
     """Return the languages in the order of the groups that serve them."""
     place = {group.id: i for i, group in enumerate(manifest.groups)}
     return sorted(manifest.languages, key=lambda language: place[language.group])
+
+
+def who(language: Language) -> Markup:
+    """Name a language in a table of the page: its name and its code."""
+    return Markup("{} <code>{}</code>").format(language.name, language.code)
 
 
 def row_label(language: Language) -> str:
@@ -104,18 +111,26 @@ def together(measured: Measured) -> float | None:
     return float(off.sum() / (len(measured.matrix) - 1)) if off.size else None
 
 
-def heatmaps(manifest: Manifest, measured: Measured) -> list[Heatmap]:
-    """Draw S once per tracked layer, the one that decides first; rows and columns in the order of the groups."""
-    names = list(measured.layers) or [measured.measure]
-    layers = {**measured.layers, names[0]: measured.matrix}  # what the groups were chosen from
-    grouped = _grouped(manifest)
+def layers(measured: Measured) -> list[str]:
+    """Return the tracked layers, the one that decides first; the measure's name where it tracks none."""
+    return list(measured.layers) or [measured.measure]
+
+
+def heatmaps(manifest: Manifest, measured: Measured) -> list[Drawing]:
+    """Draw S at each layer, as ``similarity-1`` and so on; rows and columns in the order of the groups."""
+    names = layers(measured)
+    matrices = {**measured.layers, names[0]: measured.matrix}  # of the first, what the groups were chosen from
     plots = []
-    for position, (layer, matrix) in enumerate(layers.items()):
-        halves = measured.split_half if position == 0 else None
-        name = f"similarity-{position + 1}"
-        title = f"Similarity S, {layer}"
-        plot = similarity_map(matrix, measured.languages, grouped, name=name, title=title, halves=halves)
-        plots += [Heatmap(layer, plot)] if plot else []
+    for number, layer in enumerate(names, start=1):
+        plot = similarity_map(
+            matrices[layer],
+            measured.languages,
+            _grouped(manifest),
+            name=f"similarity-{number}",
+            title=f"Similarity S, {layer}",
+            halves=measured.split_half if number == 1 else None,
+        )
+        plots += [plot] if plot else []
     return plots
 
 
@@ -127,26 +142,48 @@ def tree(manifest: Manifest, measured: Measured) -> Drawing | None:
 
 def changes(measured: Measured) -> list[Change]:
     """Return how far S moved between epochs; empty where there are fewer than two epochs or languages."""
-    found = []
+    moves = []
     for epoch, (before, after) in enumerate(zip(measured.epochs, measured.epochs[1:], strict=False), start=1):
         moved = np.abs(_pairs(after - before))
         if moved.size:
-            found.append(Change(f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
-    return found
+            moves.append(Change(f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
+    return moves
 
 
-def convergence(found: Sequence[Change]) -> Drawing | None:
+def change_table(moves: Sequence[Change]) -> Table:
+    """Lay out how far S moved."""
+    rows = [(change.epochs, decimal(change.mean), decimal(change.largest)) for change in moves]
+    return Table("Absolute change of S between epochs", ("Epochs", "Mean change", "Largest change"), rows)
+
+
+def convergence(moves: Sequence[Change]) -> Drawing | None:
     """Draw the mean change over the epochs; nothing where there are fewer than two."""
-    if len(found) <= 1:
+    if len(moves) <= 1:
         return None
+    words = "; ".join(f"epoch {change.epochs}: {decimal(change.mean)}" for change in moves)
     return curve(
-        [change.mean for change in found],
-        [change.epochs for change in found],
-        name="convergence",
-        title="Mean absolute change of S between epochs",
-        description="; ".join(f"epoch {change.epochs}: {decimal(change.mean)}" for change in found),
+        [change.mean for change in moves],
+        [change.epochs for change in moves],
+        Caption("convergence", "Mean absolute change of S between epochs", words),
         from_zero=True,
     )
+
+
+def candidate_table(candidates: Candidates) -> Table:
+    """Lay out every K that was tried."""
+    best = chosen(candidates)
+    rows = [
+        (
+            str(each["groups"]),
+            str(each["distinct"]),
+            decimal(each["grouping_score"]),
+            percent(each["score"]),
+            "yes" if each is best else "",
+        )
+        for each in candidates
+    ]
+    columns = ("K", "Groups that there are", "Grouping score", "Dev score, %", "Chosen")
+    return Table("Every K that was tried", columns, rows)
 
 
 def group_blocks(manifest: Manifest, order: Sequence[Language], *, source_only: bool) -> list[Block]:

@@ -1,4 +1,4 @@
-"""How well it answers: three columns per language and split, and their averages."""
+"""How well it answers: three columns per language and split, their averages, and both as drawings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from gradsim_offline.report.charts import bar
-from gradsim_offline.report.groups import by_group
+from gradsim_offline.report.charts import Point, Series, bar, dots
+from gradsim_offline.report.drawing import Caption, Drawing
+from gradsim_offline.report.groups import by_group, row_label
+from gradsim_offline.report.numbers import between, percent, points, rounded
 from gradsim_shared.manifest import Language, Manifest, Scores
 
 MULTILINGUAL, GROUP, SERVICE = "multilingual", "group", "service"
@@ -57,7 +59,7 @@ class Average:
 
 
 @dataclass(frozen=True)
-class Row:
+class LanguageScores:
     """A language's line in the table of a split."""
 
     language: Language
@@ -75,7 +77,7 @@ class SplitScores:
     """Everything that was scored on one split."""
 
     split: str
-    rows: tuple[Row, ...]
+    rows: tuple[LanguageScores, ...]
     averages: tuple[Average, ...]
     texts: int
 
@@ -109,13 +111,13 @@ def _row(
     test_counts: Mapping[str, int],
     extent: float,
     evaluated: Mapping[str, Any],
-) -> Row:
+) -> LanguageScores:
     scores = language.scores[split]
     intervals = evaluated.get("intervals", {}).get(split, {}).get(language.code, {})
     columns = (scores.multilingual, scores.group, scores.service)
     gain = _gain(scores, metric)
     names = dict.fromkeys(name for column in columns for name in column)
-    return Row(
+    return LanguageScores(
         language,
         test_counts.get(language.code) if split == "test" else language.counts.get(split),
         tuple(column.get(metric) for column in columns),
@@ -134,20 +136,84 @@ def _gain(scores: Scores, metric: str) -> float | None:
 
 
 def _averages(
-    found: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
+    averages: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
 ) -> tuple[Average, ...]:
-    if not all(column.key in found for column in COLUMNS):
+    if not all(column.key in averages for column in COLUMNS):
         return ()
-    reference = found[MULTILINGUAL]
+    reference = averages[MULTILINGUAL]
     return tuple(
         Average(
             column,
-            found[column.key]["plain"],
-            found[column.key]["weighted"],
-            found[column.key]["plain"] - reference["plain"],
-            found[column.key]["weighted"] - reference["weighted"],
-            {name: own[column.key] for name, own in intervals.items()},
-            {name: own[GAIN] for name, own in intervals.items() if column.key == GROUP},
+            averages[column.key]["plain"],
+            averages[column.key]["weighted"],
+            averages[column.key]["plain"] - reference["plain"],
+            averages[column.key]["weighted"] - reference["weighted"],
+            {name: ends[column.key] for name, ends in intervals.items()},
+            {name: ends[GAIN] for name, ends in intervals.items() if column.key == GROUP},
         )
         for column in COLUMNS
     )
+
+
+def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
+    """Draw the first split: the three columns of every language, and what the groups gain, each with its interval."""
+    if not tables:
+        return []
+    table = tables[0]
+    intervals = " Bars: 95 % bootstrap intervals." if table.has_intervals else ""
+    series = [
+        Series(column.title, [_point(row, position) for row in table.rows], mark, filled)
+        for (position, column), mark, filled in zip(
+            enumerate(COLUMNS), ("square", "circle", "triangle"), (False, True, True), strict=True
+        )
+    ]
+    labels = [row_label(row.language) for row in table.rows]
+    figures = []
+    if any(point for each in series for point in each.points):
+        figures.append(
+            dots(
+                labels,
+                series,
+                Caption(
+                    "scores",
+                    f"{metric} per language on {table.split}",
+                    f"In percent, languages in the order of their groups.{intervals}",
+                ),
+                write=percent,
+                tick=rounded,
+                axis=f"{metric} on {table.split}, %",
+            )
+        )
+    gained = sorted((row for row in table.rows if row.gain is not None), key=lambda row: -(row.gain or 0.0))
+    if gained:
+        figures.append(
+            dots(
+                [row_label(row.language) for row in gained],
+                [Series("Group - multilingual", [_gain_point(row) for row in gained])],
+                Caption(
+                    "gains",
+                    "What grouping gained and lost for each language",
+                    f"Group minus multilingual model, in percentage points, largest gain first.{intervals}",
+                ),
+                write=points,
+                tick=lambda share: rounded(share, signed=True),
+                axis=f"group \u2212 multilingual, points of {metric} on {table.split}",
+                zero=True,
+            )
+        )
+    return figures
+
+
+def _point(row: LanguageScores, position: int) -> Point | None:
+    value, interval = row.values[position], row.intervals[position]
+    if value is None:
+        return None
+    words = f"{row.language.name}, {COLUMNS[position].title.lower()}: {percent(value)}"
+    words += f" ({between(interval)})" if interval else ""
+    return Point(value, (interval[0], interval[1]) if interval else None, words=words)
+
+
+def _gain_point(row: LanguageScores) -> Point:
+    interval = row.gain_interval
+    words = f"{row.language.name}: {points(row.gain)}" + (f" ({between(interval, signed=True)})" if interval else "")
+    return Point(row.gain or 0.0, (interval[0], interval[1]) if interval else None, words=words)

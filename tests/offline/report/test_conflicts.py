@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.report.conflicts import Training, conflicts, drawings, read_trainings
-from gradsim_offline.report.drawing import Dot, Line, Text
-from gradsim_offline.report.files import write_figures
+from gradsim_offline.report.drawing import Caption, Dot, Line, Text
+from gradsim_offline.report.figures import write_figures
+from gradsim_offline.report.lines import Strip, strips
 from gradsim_offline.report.numbers import MINUS, MISSING
 from gradsim_offline.report.page import drawings as page_drawings
 from gradsim_offline.report.page import render
-from gradsim_offline.report.strips import Strip, strips
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import (
     Fallback,
@@ -151,7 +151,7 @@ def test_figures_are_whole_files_that_need_no_colour(tmp_path):
 
 def test_dots_stand_where_values_say():
     rows = [Strip("a", [0.0, 0.5, None, 1.0], ringed=1), Strip("b", [1.0]), Strip("c", [None])]
-    drawing = strips(rows, name="n", title="t", description="d", write=str, tick=str)
+    drawing = strips(rows, Caption("n", "t", "d"), write=str, tick=str)
     dots = [shape for shape in drawing.shapes if isinstance(shape, Dot) and shape.style == "dot"]
     (ring,) = [shape for shape in drawing.shapes if isinstance(shape, Dot) and shape.style == "hollow"]
     assert (dots[1].x, dots[1].y) == (ring.x, ring.y)
@@ -167,7 +167,7 @@ def test_dots_stand_where_values_say():
 @given(st.lists(st.lists(st.none() | st.floats(-1, 1), min_size=1, max_size=40), min_size=1, max_size=12))
 def test_every_value_lies_inside_its_strip(values):
     rows = [Strip(f"g{i}", own, ringed=0) for i, own in enumerate(values)]
-    drawing = strips(rows, name="n", title="t", description="d", write=str, tick=str)
+    drawing = strips(rows, Caption("n", "t", "d"), write=str, tick=str)
     count = sum(value is not None for own in values for value in own)
     if not count:
         assert drawing is None

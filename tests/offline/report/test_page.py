@@ -11,6 +11,7 @@ import pytest
 
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.report.costs import build_stages, stage_seconds
+from gradsim_offline.report.drawing import Caption
 from gradsim_offline.report.heatmap import TOOLTIP_CELLS, heatmap
 from gradsim_offline.report.numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
 from gradsim_offline.report.page import drawings, render
@@ -467,11 +468,9 @@ def test_heat_map_colours():
     """Full colour for the largest value off the diagonal, none for what is missing, two colours for two signs."""
     drawing = heatmap(
         np.array([[9, -0.5], [0.25, np.nan]]),
-        rows=["a", "b"],
-        columns=["a", "b"],
-        name="s",
-        title="t",
-        description="d",
+        ["a", "b"],
+        ["a", "b"],
+        Caption("s", "t", "d"),
         muted=np.array([[True, False], [False, False]]),
         tip=lambda i, j: f"{i}{j}",
     )

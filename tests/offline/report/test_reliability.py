@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gradsim_offline.report.drawing import Dot
-from gradsim_offline.report.reliability import reliability
+from gradsim_offline.report.identifier import reliability
 from gradsim_shared.manifest_identifier import Identifier, Reliability
 
 

@@ -10,7 +10,8 @@ from gradsim_offline.experiments.analyse.correlations import Correlation
 from gradsim_offline.experiments.analyse.findings import REFERENCES, Findings, Pairing, Seeds, Stability
 from gradsim_offline.experiments.analyse.regrouping import group_names
 from gradsim_offline.experiments.analyse.stability import Halves
-from gradsim_offline.report.text_tables import UNDEFINED, Table, figure, square
+from gradsim_offline.report.numbers import MISSING
+from gradsim_offline.report.table import Table, figure, square
 
 _SHOWN_KEYWORDS = 12
 
@@ -48,7 +49,7 @@ def _correlations(findings: Findings) -> Table:
             )
         )
         if found.reason:
-            reasons.append(f"{pairing.first} with {pairing.second} is undefined ({UNDEFINED}): {found.reason}")
+            reasons.append(f"{pairing.first} with {pairing.second} is undefined ({MISSING}): {found.reason}")
     missing = [name for name in REFERENCES if name not in findings.similarities]
     remark = [
         f"Over pairs of {len(findings.languages)} languages: ordered pairs where one of the two is asymmetric, else "
@@ -60,7 +61,7 @@ def _correlations(findings: Findings) -> Table:
     ]
     remark += [f"Not measured: {', '.join(missing)}."] if missing else []
     columns = ("measure", "with", "pairs", "Pearson", "Spearman", "in rows", "p", "Mantel p")
-    return Table("Correlation of similarity measures", columns, tuple(rows), "\n".join(remark))
+    return Table("Correlation of similarity measures", columns, rows, "\n".join(remark), words=2)
 
 
 def _sorted_to(pairings: Sequence[Pairing], references: Sequence[str]) -> list[Pairing]:
@@ -85,13 +86,13 @@ def _stability(found: Sequence[Stability]) -> Table:
             (
                 one.name,
                 one.origin,
-                " ".join(figure(c.pearson, ".2f") for c in one.epochs) or UNDEFINED,
+                " ".join(figure(c.pearson, ".2f") for c in one.epochs) or MISSING,
                 figure(agreement),
                 figure(one.halves.reliability if one.halves else None),
                 figure(one.halves.noise if one.halves else None),
                 figure(float(np.mean(one.own)) if one.own is not None else None),
-                f"{one.interval.width:.3f}" if one.interval else UNDEFINED,
-                f"{100 * one.interval.clear:.0f} %" if one.interval else UNDEFINED,
+                f"{one.interval.width:.3f}" if one.interval else MISSING,
+                f"{100 * one.interval.clear:.0f} %" if one.interval else MISSING,
             )
         )
     drawn = ", ".join(sorted({f"{one.interval.drawn_from} matrices" for one in found if one.interval}))
@@ -107,7 +108,7 @@ def _stability(found: Sequence[Stability]) -> Table:
         "out."
     )
     columns = ("measure", "run", "epochs", "halves", "whole", "noise", "own", "interval", "not 0")
-    return Table("Stability of S", columns, tuple(rows), remark)
+    return Table("Stability of S", columns, rows, remark, words=2)
 
 
 def _of_one_run(one: Stability, *, alone: bool) -> list[Table]:
@@ -127,7 +128,7 @@ def _of_one_run(one: Stability, *, alone: bool) -> list[Table]:
         ("part", "adjusted Rand", "languages by serving group"),
         rows,
         "Adjusted Rand index with the run's groups. Same solver, K and singleton rule; no constraints.",
-        words=True,
+        words=3,
     )
     share = square(
         f"Served together, percent of {len(found.parts)} parts: {where}",
@@ -150,7 +151,7 @@ def _by_language(languages: Sequence[str], halves: Halves, where: str) -> Table:
         "epochs: cosine of the gradients of a language's two halves; last, r of the S of the halves. Near 0 or below, "
         "the epoch says little about the language. row of S: r of its row in the final S of either half."
     )
-    return Table(f"Two halves of the data: {where}", ("", *languages, "S"), tuple(rows), remark)
+    return Table(f"Two halves of the data: {where}", ("", *languages, "S"), rows, remark)
 
 
 def _over_seeds(seeds: Seeds) -> list[Table]:
@@ -170,11 +171,11 @@ def _over_seeds(seeds: Seeds) -> list[Table]:
 
 def _spread(values: Sequence[float | None]) -> tuple[str, str, str]:
     known = [value for value in values if value is not None]
-    return (figure(float(np.mean(known))), figure(min(known)), figure(max(known))) if known else (UNDEFINED,) * 3
+    return (figure(float(np.mean(known))), figure(min(known)), figure(max(known))) if known else (MISSING,) * 3
 
 
 def _first_reason(found: Sequence[Correlation]) -> str:
-    return next((f" Undefined ({UNDEFINED}): {one.reason}." for one in found if one.reason), "")
+    return next((f" Undefined ({MISSING}): {one.reason}." for one in found if one.reason), "")
 
 
 def _agreement(findings: Findings) -> Table:
@@ -184,7 +185,7 @@ def _agreement(findings: Findings) -> Table:
         "seed or run where they share one, a method with itself over seeds. A language counts in the group that serves "
         "it."
     )
-    return Table("Agreement of groupings", ("grouping", "with", "adjusted Rand", "pairs"), rows, remark)
+    return Table("Agreement of groupings", ("grouping", "with", "adjusted Rand", "pairs"), rows, remark, words=2)
 
 
 def _keywords(findings: Findings) -> Table:
@@ -193,4 +194,4 @@ def _keywords(findings: Findings) -> Table:
         for code, found in findings.keywords.items()
     )
     remark = "TF-IDF with languages as documents, untranslated; keywords.csv has more, with weights."
-    return Table("Keywords", ("language", "best first"), rows, remark, words=True)
+    return Table("Keywords", ("language", "best first"), rows, remark, words=2)
