@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
+
+from markupsafe import Markup
 
 from gradsim_offline.core.significance import SIGNIFICANT
 from gradsim_offline.report import comparison_drawings as draw
-from gradsim_offline.report.comparison_tables import AVERAGES, TITLES, cost_table, legend, method_scores, splits
+from gradsim_offline.report.comparison_tables import (
+    AVERAGES,
+    TITLES,
+    cost_table,
+    group_members,
+    legend,
+    method_scores,
+    splits,
+)
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.numbers import decimal, points
 from gradsim_offline.report.pages import environment, metric_name, upper_first, written
@@ -16,28 +27,6 @@ from gradsim_offline.report.table import Table
 from gradsim_offline.report.verdict import main_split, verdict
 
 Result = Mapping[str, Any]
-Members = tuple[tuple[str, bool], ...]  # of a group: language, and whether the group serves it
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Groups that a method chose with some of the seeds.
-
-    Attributes:
-        method: Its name.
-        seeds: Those that led to these very groups.
-        groups: Each as members with whether it is served.
-        score: Grouping score, mean over these seeds; ``None``: not told.
-        gap: To the bound, the largest of these seeds.
-        proven: With how many of these seeds no choice is known to score higher.
-    """
-
-    method: str
-    seeds: tuple[str, ...]
-    groups: tuple[Members, ...]
-    score: float | None
-    gap: float | None
-    proven: int
 
 
 def render_comparison(content: Result) -> str:
@@ -58,7 +47,8 @@ def render_comparison(content: Result) -> str:
         legend=legend(content),
         drawings={drawing.name: drawing for drawing in _drawings(content, split)},
         tests=[(name, AVERAGES[average], table) for name, average, table in tests if table.rows],
-        chosen=_chosen(content),
+        groups=_group_table(content),
+        methods=_method_table(content),
         decisions=draw.decisions(content),
         curves=draw.curves(content, split),
         costs=replace(
@@ -116,25 +106,38 @@ def _sure(p: float) -> str:
     return decimal(p, 4) + ("*" if p < SIGNIFICANT else "")
 
 
-def _chosen(content: Result) -> list[Chosen]:
-    """Return the groups of each method, seeds that led to the same ones together."""
-    chosen = []
+def _group_table(content: Result) -> Table:
+    """Lay out the groups of each method, seeds that led to the same ones together."""
+    rows = []
     for method, by_seed in content.get("groups", {}).items():
-        alike: dict[frozenset[Members], tuple[tuple[Members, ...], list[str]]] = {}
+        alike: dict[frozenset[tuple[str, ...]], tuple[list[tuple[str, ...]], list[str]]] = {}
         for seed, groups in by_seed.items():
-            sets = tuple(tuple((code, code in group["served"]) for code in group["members"]) for group in groups)
+            sets = [tuple(group_members(group)) for group in groups]
             alike.setdefault(frozenset(sets), (sets, []))[1].append(seed)
         reached = content.get("grouping", {}).get(method, {})
         for sets, seeds in alike.values():
             known = [reached[seed] for seed in seeds if seed in reached]
-            chosen.append(
-                Chosen(
+            proven = sum(bool(each["proven"]) for each in known)
+            rows.append(
+                (
                     method,
-                    tuple(seeds),
-                    sets,
-                    sum(each["score"] for each in known) / len(known) if known else None,
-                    max(max(0.0, each["bound"] - each["score"]) for each in known) if known else None,
-                    sum(bool(each["proven"]) for each in known),
+                    Markup('<span class="seeds">{}</span>').format(" ".join(seeds)),
+                    Markup('<ul class="sets">{}</ul>').format(
+                        Markup("").join(Markup("<li>{}</li>").format(" ".join(names)) for names in sets)
+                    ),
+                    decimal(fmean(each["score"] for each in known) if known else None),
+                    decimal(max(max(0.0, each["bound"] - each["score"]) for each in known) if known else None),
+                    "yes" if proven == len(seeds) else f"{proven} of {len(seeds)}",
                 )
             )
-    return chosen
+    title = "Groups of every method; in parentheses languages that only help and are served elsewhere"
+    columns = ("Method", "Seeds", "Groups", "Grouping score", "Gap to bound", "Proven")
+    return Table(title, columns, rows, words=3)
+
+
+def _method_table(content: Result) -> Table:
+    rows = [
+        (draw.label(method), method["description"], method["measure"], method["solver"])
+        for method in content["methods"]
+    ]
+    return Table("The methods", ("Method", "What it is", "Similarity", "Solver"), rows, words=4)

@@ -144,11 +144,12 @@ def markdown_page(result: Result) -> str:
         parts += [markdown([table]) for table in _best_against(result, split)]
     parts.append(f"{legend(result)}\n")
     parts.append(markdown([cost_table(result)]))
+    seed = str(result["seeds"][0])
     groups = [
-        f"- {name}: {' '.join(map(_braced, by_seed[str(result['seeds'][0])]))}\n"
+        f"- {name}: {' '.join('{' + ' '.join(group_members(group)) + '}' for group in by_seed[seed])}\n"
         for name, by_seed in result["groups"].items()
     ]
-    parts.append(f"## Groups with seed {result['seeds'][0]}\n\n{''.join(groups)}")
+    parts.append(f"## Groups with seed {seed}\n\n{''.join(groups)}")
     return "\n".join(parts)
 
 
@@ -228,10 +229,9 @@ def _best_against(result: Result, split: str) -> list[Table]:
     return [Table(title, columns, rows)] if rows else []
 
 
-def _braced(group: Mapping[str, Any]) -> str:
-    """Write a group's languages; source-only ones in parentheses."""
-    names = [code if code in group["served"] else f"({code})" for code in group["members"]]
-    return "{" + " ".join(names) + "}"
+def group_members(group: Mapping[str, Any]) -> list[str]:
+    """Return a group's languages; source-only ones in parentheses."""
+    return [code if code in group["served"] else f"({code})" for code in group["members"]]
 
 
 def _over_seeds(values: Sequence[float]) -> tuple[float, float | None]:

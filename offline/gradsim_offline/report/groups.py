@@ -35,29 +35,6 @@ _SINGLETON_RULES = {
 
 
 @dataclass(frozen=True)
-class Member:
-    """A language in a group, with its collective similarity there."""
-
-    code: str
-    name: str
-    similarity: float | None
-
-
-@dataclass(frozen=True)
-class GroupRow:
-    """A group's line in the table."""
-
-    id: str
-    served: tuple[Member, ...]
-    source_only: tuple[Member, ...]
-
-    @property
-    def alone(self) -> bool:
-        """Whether it has one member only, whose value then is the singleton score."""
-        return len(self.served) + len(self.source_only) == 1
-
-
-@dataclass(frozen=True)
 class Change:
     """How far S moved from one epoch to the next, over pairs of two languages."""
 
@@ -82,20 +59,29 @@ def row_label(language: Language) -> str:
     return label(language.name, language.code)
 
 
-def group_rows(manifest: Manifest) -> list[GroupRow]:
-    """Return the groups with whom each serves and who only helps."""
+def group_table(manifest: Manifest) -> Table:
+    """Lay out whom each group serves and who only helps, with each member's collective similarity there."""
     known = {language.code: language for language in manifest.languages}
     rows = []
     for group in manifest.groups:
-        served: list[Member] = []
-        source_only: list[Member] = []
-        for code in group.members:
-            language = known.get(code)
-            similarity = language.collective_similarity.get(group.id) if language else None
-            member = Member(code, language.name if language else code, similarity)
-            (served if language and language.group == group.id else source_only).append(member)
-        rows.append(GroupRow(group.id, tuple(served), tuple(source_only)))
-    return rows
+        members = [known[code] for code in group.members if code in known]
+        served, source_only = (
+            _list([member for member in members if (member.group == group.id) == here], group.id)
+            for here in (True, False)
+        )
+        if len(group.members) == 1:
+            served += Markup('<span class="note">alone; the figure is the score of a group of one</span>')
+        rows.append((group.id, served, source_only))
+    columns = ("Group", "Serves", "Source-only members")
+    return Table("The groups, with each member's collective similarity", columns, rows, words=3)
+
+
+def _list(members: Sequence[Language], group: str) -> Markup:
+    if not members:
+        return Markup('<span class="quiet-text">none</span>')
+    item = Markup("<li>{} <b>{}</b></li>")
+    items = [item.format(who(member), decimal(member.collective_similarity.get(group))) for member in members]
+    return Markup('<ul class="members">{}</ul>').format(Markup("").join(items))
 
 
 def singleton_rule(rule: str | float) -> str:

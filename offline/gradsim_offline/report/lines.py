@@ -10,7 +10,7 @@ from gradsim_offline.report.axes import Scale, around, frame, mark
 from gradsim_offline.report.charts import Series, legend
 from gradsim_offline.report.drawing import Caption, Dot, Drawing, Line, Shape, Text, cut, width_of
 
-_WIDTH, _HEIGHT, _LEFT, _TOP = 340.0, 200.0, 64.0, 34.0  # pixels of a plot, left of it and above it
+_WIDTH, _HEIGHT, _LEFT, _TOP = 340.0, 200.0, 64.0, 46.0  # pixels of a plot, left of it and above it
 _STRIP, _GAP = 44.0, 22.0  # pixels of a strip, and between two
 _WIDEST, _STEP = 430.0, 64.0  # pixels between the first and the last epoch, and between two, at most
 _SCALE = 62.0  # pixels for the numbers of a strip's scale

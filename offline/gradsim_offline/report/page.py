@@ -43,14 +43,16 @@ def render(
         trainings: How each model was trained (``conflicts.read_trainings``); empty: not told.
     """
     changes = _groups.changes(measured)
+    scores = _scores.split_scores(manifest, evaluated, test_counts)
     grouping = manifest.grouping
     page = environment().get_template("page.html.j2")
     return page.render(
         manifest=manifest,
         measured=measured,
         figures={each.name: each for each in drawings(manifest, measured, evaluated, test_counts, curve, trainings)},
-        scores=_scores.split_scores(manifest, evaluated, test_counts),
-        groups=_groups.group_rows(manifest),
+        scores=scores,
+        score_tables={each.split: _scores.score_table(each, metric_name(manifest.metric)) for each in scores},
+        groups=_groups.group_table(manifest),
         gap=max(0.0, grouping.bound - grouping.score),
         together=_groups.together(measured),
         singleton_rule=_groups.singleton_rule(grouping.singleton_score),

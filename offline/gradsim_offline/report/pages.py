@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from gradsim_offline.report.colours import DARK, LIGHT, PRINT, rules, variables
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.numbers import between, decimal, percent, points, sign, tiny
+from gradsim_offline.report.numbers import between, decimal, difference, percent, points, sign, tiny
 from gradsim_offline.report.table import Table, cell
 
 
@@ -27,7 +27,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (between, cell, decimal, percent, points, sign, tiny, upper_first)
+    filters = (between, cell, decimal, difference, percent, points, sign, tiny, upper_first)
     created.filters |= {each.__name__: each for each in filters} | {"metric": metric_name}
     created.globals |= {
         "light": Markup(variables(LIGHT)),  # noqa: S704 - our own

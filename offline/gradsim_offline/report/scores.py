@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from gradsim_offline.report.charts import Point, Series, bar, dots
 from gradsim_offline.report.drawing import Caption, Drawing
-from gradsim_offline.report.groups import by_group, row_label
-from gradsim_offline.report.numbers import between, percent, points, rounded
+from gradsim_offline.report.groups import by_group, row_label, who
+from gradsim_offline.report.numbers import MISSING, between, difference, percent, points, rounded
+from gradsim_offline.report.table import Table
 from gradsim_shared.manifest import Language, Manifest, Scores
 
 MULTILINGUAL, GROUP, SERVICE = "multilingual", "group", "service"
@@ -68,7 +69,6 @@ class LanguageScores:
     intervals: tuple[Interval | None, ...]
     gain: float | None
     gain_interval: Interval | None
-    bar: Markup
     metrics: tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
@@ -94,9 +94,7 @@ def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: 
         scored = [language for language in by_group(manifest) if split in language.scores]
         if not scored:
             continue
-        gains = [_gain(language.scores[split], manifest.metric) for language in scored]
-        extent = max((abs(gain) for gain in gains if gain is not None), default=0.0)
-        rows = tuple(_row(language, split, manifest.metric, test_counts, extent, evaluated) for language in scored)
+        rows = tuple(_row(language, split, manifest.metric, test_counts, evaluated) for language in scored)
         averages = _averages(
             evaluated.get("averages", {}).get(split, {}), evaluated.get("average_intervals", {}).get(split, {})
         )
@@ -104,12 +102,41 @@ def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: 
     return tables
 
 
+def score_table(scores: SplitScores, metric: str) -> Table:
+    """Lay out the three columns of every language, and what the groups gain, as a number and as a bar."""
+    extent = max((abs(row.gain) for row in scores.rows if row.gain is not None), default=0.0)
+    rows = [
+        (
+            who(row.language),
+            row.language.group,
+            MISSING if row.texts is None else str(row.texts),
+            *map(percent, row.values),
+            difference(row.gain, row.gain_interval),
+            "" if row.gain is None else bar(row.gain, extent),
+        )
+        for row in scores.rows
+    ]
+    totals = []
+    if scores.averages:
+        group = scores.averages[1]
+        plain = [percent(average.plain) for average in scores.averages]
+        plain.append(difference(group.plain_gain, group.gain_intervals.get("plain")))
+        weighted = [percent(average.weighted) for average in scores.averages]
+        weighted.append(difference(group.weighted_gain, group.gain_intervals.get("weighted")))
+        totals = [("Plain mean", "", "", *plain, ""), ("Weighted by texts", "", str(scores.texts), *weighted, "")]
+    title = f"{metric} on {scores.split}, in percent"
+    if scores.has_intervals:
+        title += "; in brackets the 95 % interval of the difference, texts drawn anew 1000 times"
+    compared = ("Multilingual", "Group model", "Service", "Group \u2212 multilingual")
+    columns = ("Language", "Group", "Texts", *compared, Markup('<span class="unseen">as a bar</span>'))
+    return Table(title, columns, [*rows, *totals], words=2, totals=len(totals))
+
+
 def _row(
     language: Language,
     split: str,
     metric: str,
     test_counts: Mapping[str, int],
-    extent: float,
     evaluated: Mapping[str, Any],
 ) -> LanguageScores:
     scores = language.scores[split]
@@ -124,7 +151,6 @@ def _row(
         tuple(intervals.get(column.key) for column in COLUMNS),
         gain,
         intervals.get(GAIN),
-        bar(gain, extent) if gain is not None else Markup(""),
         tuple((name, tuple(column.get(name) for column in columns)) for name in names),
     )
 
