@@ -122,14 +122,14 @@ def draw_map(sweeps: Sequence[Mapping[str, Any]], directory: Path) -> list[Path]
     series = [
         Series(
             encoder,
-            [Point(each.gain, words=f"K={each.best}") for each in own],
+            [Point(each.gain, words=f"K={each.best}") for each in of_encoder],
             MARKS[i % len(MARKS)],
             filled=i // len(MARKS) % 2 == 0,
         )
-        for i, (encoder, own) in enumerate(by_encoder.items())
+        for i, (encoder, of_encoder) in enumerate(by_encoder.items())
     ]
-    shares = [[math.log2(each.share) for each in own] for own in by_encoder.values()]
-    scores = [[each.score for each in own] for own in by_encoder.values()]
+    shares = [[math.log2(each.share) for each in of_encoder] for of_encoder in by_encoder.values()]
+    scores = [[each.score for each in of_encoder] for of_encoder in by_encoder.values()]
     drawing = plots(
         [
             Plot(

@@ -47,7 +47,7 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.analyse.analyse import analyse
     from gradsim_offline.experiments.analyse.materials import Request
-    from gradsim_offline.experiments.analyse.presenting import tables
+    from gradsim_offline.experiments.analyse.tables import tables
     from gradsim_offline.experiments.analyse.writing import write
     from gradsim_offline.report.table import print_tables
 

@@ -19,20 +19,8 @@ from gradsim_offline.report.lines import Strip, strips
 from gradsim_offline.report.numbers import MINUS, MISSING
 from gradsim_offline.report.page import drawings as page_drawings
 from gradsim_offline.report.page import render
-from gradsim_offline.similarity.measured import Measured
-from gradsim_shared.manifest import (
-    Fallback,
-    FileEntry,
-    Group,
-    Grouping,
-    Identifier,
-    Language,
-    Manifest,
-    Parity,
-    Precision,
-    Provenance,
-    Similarity,
-)
+
+from .conftest import make_manifest, make_measured
 
 
 def epoch(number, compared, found, cosine=None):
@@ -44,38 +32,11 @@ PLAIN = Training("multilingual", ("amh", "hau"), "mixed", 1, ({"epoch": 1.0, "lo
 FIRST = Training("multilingual", ("amh", "hau"), "surgery", 2, (epoch(1, 40, 10, 0.3), epoch(2, 60, 30, -0.1)))
 ALONE = Training("g1", ("amh",), "surgery", 1, (epoch(1, 0, 0), epoch(2, 0, 0)))
 
-FILES = ("t.json", "model.onnx", "similarity.json", "identifier.ftz")
-PRECISIONS = {
-    "fp32": Precision(
-        file="model.onnx",
-        parity=Parity(texts=1, max_difference=0, label_agreement=1),
-        latency_milliseconds=1,
-    )
-}
-
 
 def page_of(trainings):
     codes = ("amh", "hau")
-    manifest = Manifest(
-        name="small",
-        version="1",
-        task="text_classification",
-        labels=["a", "b"],
-        metric="weighted_f1",
-        segmentation="none",
-        maximum_length=64,
-        languages=[
-            Language(code=c, name=c, group="g1", collective_similarity={"g1": 0.5}, counts={"train": 9}) for c in codes
-        ],
-        groups=[Group(id="g1", members=codes, tokenizer="t.json", precisions=PRECISIONS, inputs=["ids"], pad_id=0)],
-        similarity=Similarity(measure="gradient"),
-        grouping=Grouping(solver="exact", singleton_score="self", score=1, bound=1, proven=True),
-        identifier=Identifier(labels={}, temperature=1, threshold=0.4),
-        fallback=Fallback(group="g1"),
-        provenance=Provenance(created="", data="small", data_fingerprint="0" * 64, model="mini", seed=0, versions={}),
-        files=dict.fromkeys(FILES, FileEntry(sha256="0" * 64, size=0)),
-    )
-    measured = Measured("gradient", codes, np.eye(2), None, (), {}, {}, 1.0)
+    manifest = make_manifest(dict(zip(codes, codes, strict=True)), dict.fromkeys(codes, "g1"), {"g1": codes}, splits=())
+    measured = make_measured(codes, matrix=np.eye(2), split_half=None, epochs=(), layers={}, settings={})
     arguments = manifest, measured, {}, {}
     return render(*arguments, trainings=trainings), page_drawings(*arguments, trainings=trainings)
 

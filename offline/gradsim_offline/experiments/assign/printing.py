@@ -1,4 +1,4 @@
-"""What was found about a new language, and the bundle that serves it, in the terminal."""
+"""The evidence about a new language, and the bundle that serves it, in the terminal."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def print_evidence(evidence: Evidence, console: Console) -> None:
 
 def print_added(added: Added, code: str, metric: str, console: Console) -> None:
     """Print what the new bundle can do."""
-    found = added.identified
+    identified = added.identified
     console.print(
-        f"Identifier: {found.cross_validated:.1%} of the {code} texts known, each by one that has not seen it"
+        f"Identifier: {identified.cross_validated:.1%} of the {code} texts known, each by one that has not seen it"
     )
-    if found.before:
-        after = {language: found.after[language] for language in found.before}
+    if identified.before:
+        after = {language: identified.after[language] for language in identified.before}
         console.print(
-            f"  the other languages on dev, mean: {_mean(found.before):.2%} before, {_mean(after):.2%} with {code}"
+            f"  the other languages on dev, mean: {_mean(identified.before):.2%} before, {_mean(after):.2%} with {code}"
         )
-        worst = min(found.before, key=lambda language: after[language] - found.before[language])
-        console.print(f"  most changed: {worst} {found.before[worst]:.2%} -> {after[worst]:.2%}")
-    language = next(one for one in added.manifest.languages if one.code == code)
+        worst = min(identified.before, key=lambda language: after[language] - identified.before[language])
+        console.print(f"  most changed: {worst} {identified.before[worst]:.2%} -> {after[worst]:.2%}")
+    language = next(each for each in added.manifest.languages if each.code == code)
     for split, scores in language.scores.items():
         columns = ", ".join(f"{name} {100 * value[metric]:.2f}" for name, value in scores)
         console.print(f"{metric} of {code} on {split}, in percent: {columns}")

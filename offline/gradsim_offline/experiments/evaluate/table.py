@@ -35,22 +35,22 @@ def print_scores(result: Result, console: Console | None = None) -> None:
 
 def remarks(result: Result) -> Iterator[str]:
     """Yield what a reader of the table must know beside it."""
-    found = result["languages"]
-    if any(one["raw"] is not None for one in found.values()):
+    languages = result["languages"]
+    if any(each["raw"] is not None for each in languages.values()):
         what = _SPANS.get(result["metric"], "spans")
         yield f"raw text: F1 over {what}; right if label and both ends are, in the text as written, language identified"
-        joined = sum(one["raw_joined"] for one in found.values())
-        texts = sum(one["texts"] for one in found.values())
+        joined = sum(each["raw_joined"] for each in languages.values())
+        texts = sum(each["texts"] for each in languages.values())
         if joined > texts / 2:
             yield f"  {joined} of {texts} texts are no more than their words joined: real text is harder to split"
-    left_out = {code: one["raw_left_out"] for code, one in found.items() if one.get("raw_left_out")}
+    left_out = {code: each["raw_left_out"] for code, each in languages.items() if each.get("raw_left_out")}
     if left_out:
         listed = ", ".join(f"{code} {count}" for code, count in left_out.items())
         yield f"  left out of it, as their words do not stand in their text one after the other: {listed}"
-    refused = {code: one["refused"] for code, one in found.items() if one["refused"]}
+    refused = {code: each["refused"] for code, each in languages.items() if each["refused"]}
     if refused:
         listed = ", ".join(f"{code} {count}" for code, count in refused.items())
-        first = next(one["refusal"] for one in found.values() if one["refused"])
+        first = next(each["refusal"] for each in languages.values() if each["refused"])
         yield f"Refused, and counted as wrong: {listed}; the first: {first}"
     if result["without_texts"]:
         yield f"No {result['split']} texts: {', '.join(result['without_texts'])}"

@@ -41,19 +41,19 @@ def summarise(
     """
 
     def metric(sums: NDArray[Any]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = task.metric_from(sums, dataset.labels)
-        return found
+        values: NDArray[np.float64] = task.metric_from(sums, dataset.labels)
+        return values
 
     counted = _statistics(answers, dataset, task, split)
     scores = {
         start: {
-            word: {code: metric(rows.sum(axis=1)).tolist() for code, rows in found.items()}
-            for word, found in by_word.items()
+            word: {code: metric(rows.sum(axis=1)).tolist() for code, rows in by_language.items()}
+            for word, by_language in by_word.items()
         }
         for start, by_word in counted.items()
     }
     tests = _tests(counted, metric, permutations, progress) if permutations else []
-    counts = {code: rows.shape[1] for found in counted[PLAIN].values() for code, rows in found.items()}
+    counts = {code: rows.shape[1] for by_language in counted[PLAIN].values() for code, rows in by_language.items()}
     return {"counts": counts, "scores": scores, "permutations": permutations, "tests": tests}
 
 
@@ -64,9 +64,9 @@ def _statistics(answers: Answers, dataset: Dataset, task: ModuleType, split: Spl
         start: {
             word: {
                 code: np.stack([task.statistics(gold[code], each, dataset.labels) for each in by_seed])
-                for code, by_seed in found.items()
+                for code, by_seed in by_language.items()
             }
-            for word, found in by_word.items()
+            for word, by_language in by_word.items()
         }
         for start, by_word in answers.items()
     }
@@ -79,18 +79,18 @@ def _tests(counted: Counted, metric: Any, permutations: int, progress: Progress)
     whether one start on all languages is better than the other on the pivot.
     """
     words = list(counted[PLAIN])
-    found = []
+    tests = []
     for word in words:
         starts = {start: counted[start][word] for start in (ADAPTED, PLAIN)}
         weights = average_weights({code: rows.shape[1] for code, rows in starts[PLAIN].items()})
         with progress.bar(f"testing {word}", -(-permutations // CHUNK)) as advance:
             of_word = permutation_tests(starts, metric, weights, permutations=permutations, advance=advance)
-        found += [{"on": word, **asdict(test)} for test in of_word]
+        tests += [{"on": word, **asdict(test)} for test in of_word]
     for average in AVERAGES:
-        mine = [test for test in found if test["average"] == average]
-        for test, corrected in zip(mine, holm(np.array([test["p"] for test in mine])), strict=True):
+        of_average = [test for test in tests if test["average"] == average]
+        for test, corrected in zip(of_average, holm(np.array([test["p"] for test in of_average])), strict=True):
             test["p_holm"] = float(corrected)
-    return found
+    return tests
 
 
 def tables(content: Mapping[str, Any]) -> list[Table]:
