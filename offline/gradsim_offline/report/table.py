@@ -14,10 +14,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from gradsim_offline.report.numbers import MISSING
+from gradsim_offline.report.numbers import MINUS, MISSING
 
-_PAGE = 100  # characters of a row that a printed page has room for
-_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$", "<": "$<$", MISSING: "--"}
+_PAGE = 80  # characters of a row that a printed page has room for
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%_#${}"},
+    "±": r"$\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    MISSING: "--",
+    MINUS: "$-$",
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
 @dataclass(frozen=True)

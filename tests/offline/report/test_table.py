@@ -61,6 +61,11 @@ def test_latex():
     assert not any("resizebox" in line for line in lines)
 
 
+def test_latex_reads_no_cell_as_a_command():
+    shown = latex([Table("t", ("a",), [(r"\input{x}~^ < 1 %",)])])
+    assert r"\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{} $<$ 1 \%" in shown
+
+
 def test_a_wide_table_is_scaled_to_the_page():
     wide = latex([Table("Wide", [f"language-{i}" for i in range(20)], [["1.00"] * 20])])
     assert r"\resizebox{\linewidth}{!}{%" in wide and "\\end{tabular}}\n" in wide
