@@ -56,7 +56,7 @@ def render_comparison(content: Result) -> str:
             title="Cost, mean over seeds; trainings that methods share are counted for each of them",
             columns=[upper_first(column) for column in costs.columns],
         ),
-        provenance=written(content.get("provenance", {})),
+        provenance=written(content["provenance"]),
     )
 
 
@@ -81,7 +81,7 @@ def _score_table(content: Result, split: str) -> Table:
         for line in method_scores(content, split)
     ]
     texts = ("Texts", "", str(sum(counts.values())), *map(str, counts.values()))
-    title = f"{metric_name(content['metric'])} on {TITLES.get(split, split)}, in percent"
+    title = f"{metric_name(content['metric'])} on {TITLES[split]}, in percent"
     columns = ("Method", *map(upper_first, AVERAGES.values()), *counts)
     return Table(title, columns, [*rows, texts], totals=1)
 
@@ -89,7 +89,7 @@ def _score_table(content: Result, split: str) -> Table:
 def _test_table(content: Result, split: str, average: str) -> Table:
     """Lay out the tests of an average, each from the side of the better method, the surest first."""
     tests = []
-    for test in content.get("tests", ()):
+    for test in content["tests"]:
         if (test["split"], test["average"]) == (split, average):
             turned = {"method": test["against"], "against": test["method"], "difference": -test["difference"]}
             tests.append({**test, **turned} if test["difference"] < 0 else test)
@@ -109,15 +109,14 @@ def _sure(p: float) -> str:
 def _group_table(content: Result) -> Table:
     """Lay out the groups of each method, seeds that led to the same ones together."""
     rows = []
-    for method, by_seed in content.get("groups", {}).items():
+    for method, by_seed in content["groups"].items():
         alike: dict[frozenset[tuple[str, ...]], tuple[list[tuple[str, ...]], list[str]]] = {}
         for seed, groups in by_seed.items():
             sets = [tuple(group_members(group)) for group in groups]
             alike.setdefault(frozenset(sets), (sets, []))[1].append(seed)
-        reached = content.get("grouping", {}).get(method, {})
         for sets, seeds in alike.values():
-            known = [reached[seed] for seed in seeds if seed in reached]
-            proven = sum(bool(each["proven"]) for each in known)
+            reached = [content["grouping"][method][seed] for seed in seeds]
+            proven = sum(bool(each["proven"]) for each in reached)
             rows.append(
                 (
                     method,
@@ -125,8 +124,8 @@ def _group_table(content: Result) -> Table:
                     Markup('<ul class="sets">{}</ul>').format(
                         Markup("").join(Markup("<li>{}</li>").format(" ".join(names)) for names in sets)
                     ),
-                    decimal(fmean(each["score"] for each in known) if known else None),
-                    decimal(max(max(0.0, each["bound"] - each["score"]) for each in known) if known else None),
+                    decimal(fmean(each["score"] for each in reached)),
+                    decimal(max(max(0.0, each["bound"] - each["score"]) for each in reached)),
                     "yes" if proven == len(seeds) else f"{proven} of {len(seeds)}",
                 )
             )

@@ -181,8 +181,8 @@ def decisions(result: Result) -> dict[str, tuple[Drawing, ...]]:
     drawn: dict[str, tuple[Drawing, ...]] = {}
     seen: list[tuple[Any, Any]] = []
     for method in names:
-        measured = result.get("similarity", {}).get(method, {}).get(seed)
-        groups = result.get("groups", {}).get(method, {}).get(seed, ())
+        measured = result["similarity"].get(method, {}).get(seed)
+        groups = result["groups"][method][seed]
         alone = all(len(group["members"]) == 1 for group in groups)
         if not measured or len(groups) < 2 or alone or (measured, groups) in seen:
             continue
@@ -243,8 +243,7 @@ def _sweep(result: Result, split: str) -> Drawing | None:
 
 def _chosen_on_dev(method: str, result: Result) -> Drawing | None:
     """Draw the mean over seeds of a method's dev scores by K; ``None``: it was given K."""
-    reached = result.get("grouping", {}).get(method, {})
-    by_seed = {seed: each["curve"] for seed, each in reached.items() if each.get("curve")}
+    by_seed = {seed: each["curve"] for seed, each in result["grouping"][method].items() if "curve" in each}
     if not by_seed:
         return None
     scores: dict[int, list[float]] = {}

@@ -128,9 +128,8 @@ def write_tables(result: Result, markdown_path: Path, latex_path: Path) -> None:
 
 
 def splits(result: Result) -> list[str]:
-    """Return the names of what was scored, test before dev; those of a later kind last."""
-    known = [name for name in TITLES if name in result["scores"]]
-    return known + [name for name in result["scores"] if name not in TITLES]
+    """Return the names of what was scored, test before dev."""
+    return [name for name in TITLES if name in result["scores"]]
 
 
 def markdown_page(result: Result) -> str:
@@ -139,7 +138,7 @@ def markdown_page(result: Result) -> str:
     for split in splits(result):
         counts = result["counts"][split]
         texts = f"Texts: {', '.join(f'{code} {count}' for code, count in counts.items())}."
-        title = f"On {TITLES.get(split, split)}"
+        title = f"On {TITLES[split]}"
         parts.append(markdown([replace(score_table(result, split), title=title, remark=texts)]))
         parts += [markdown([table]) for table in _best_against(result, split)]
     parts.append(f"{legend(result)}\n")
@@ -194,7 +193,7 @@ def score_table(result: Result, split: str, *, every_spread: bool = True) -> Tab
         (method.label, *(each.cell(spread=every_spread or i >= len(counts)) for i, each in enumerate(method.scores)))
         for method in methods
     ]
-    title = f"{result['data']}: {result['metric']} on {TITLES.get(split, split)}, in percent"
+    title = f"{result['data']}: {result['metric']} on {TITLES[split]}, in percent"
     oracles = sum(method.oracle for method in methods)
     return Table(title, ("method", *counts, *AVERAGES.values()), rows, sections=(len(rows) - oracles,))
 
@@ -205,11 +204,10 @@ def cost_table(result: Result) -> Table:
     The costs are those of all its groups, also those that it shares with other methods. Conflicts have columns where
     some method's strategy compared gradients.
     """
-    conflicts = result.get("conflicts", {})
+    conflicts = result["conflicts"]
     rows = []
-    for name, by_seed in result.get("cost", {}).items():
-        told = [[costs[key] for costs in by_seed.values() if key in costs] for key in _COSTS]
-        cells = [figure(fmean(values) if values else None, ".0f") for values in told]
+    for name, by_seed in result["cost"].items():
+        cells = [figure(fmean(costs[key] for costs in by_seed.values()), ".0f") for key in _COSTS]
         if conflicts:
             conflict = conflicts.get(name)
             cells += [figure(conflict and 100 * conflict["share"], ".1f"), figure(conflict and conflict["cosine"])]
@@ -225,7 +223,7 @@ def _best_against(result: Result, split: str) -> list[Table]:
     tests = [test for test in (pair(result, split, "plain", order[0], name) for name in others) if test]
     rows = [(t["against"], f"{100 * t['difference']:+.2f}", f"{t['p']:.4f}", f"{t['p_holm']:.4f}") for t in tests]
     columns = (f"{order[0]} against", "plain mean", "p", "p (Holm, all pairs)") if order else ()
-    title = f"Tests on {TITLES.get(split, split)}"
+    title = f"Tests on {TITLES[split]}"
     return [Table(title, columns, rows)] if rows else []
 
 

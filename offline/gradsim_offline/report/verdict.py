@@ -35,7 +35,7 @@ def main_split(result: Result) -> str:
 
 
 def _ahead(result: Result, split: str, order: list[str]) -> str:
-    where = f"plain mean of {metric_name(result['metric'])} on {TITLES.get(split, split)}"
+    where = f"plain mean of {metric_name(result['metric'])} on {TITLES[split]}"
     best = _mean(result, split, order[0])
     if len(order) == 1:
         return f"{order[0]} reaches a {where} of {percent(best)} %."

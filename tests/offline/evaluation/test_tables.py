@@ -41,6 +41,7 @@ def result():
         ],
         "seeds": [0, 1],
         "equal": "All is equal.",
+        "conflicts": {},
         "permutations": 100,
         "counts": {"test": COUNTS, "dev": COUNTS},
         "scores": {"test": SCORES, "dev": SCORES},
