@@ -20,6 +20,8 @@ _PAIRS = {
     **dict.fromkeys(("pcgrad", "gradvac", "cagrad", "nash_mtl", "upgrad"), _TWO_LANGUAGES),
 }
 
+_FIGURES = ("Pairs compared", "In conflict, %", "Mean cosine")
+
 
 @dataclass(frozen=True)
 class Training:
@@ -54,6 +56,11 @@ class Counts:
     share: float | None
     cosine: float | None
 
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """Its figures in a table."""
+        return str(self.compared), percent(self.share), decimal(self.cosine)
+
 
 @dataclass(frozen=True)
 class TrainingConflicts:
@@ -83,18 +90,19 @@ class Conflicts:
     @property
     def table(self) -> Table:
         """A line for each model, all its epochs together."""
+        rows = [(row.training.model, " ".join(row.training.members), *row.together.cells) for row in self.rows]
+        title = "Pairs of gradients in conflict, all epochs together"
+        return Table(title, ("Model", "Trained on", *_FIGURES), rows, words=2)
+
+    @property
+    def epoch_table(self) -> Table:
+        """A line for each epoch of each model."""
         rows = [
-            (
-                row.training.model,
-                " ".join(row.training.members),
-                str(row.together.compared),
-                percent(row.together.share),
-                decimal(row.together.cosine),
-            )
+            ("" if i else row.training.model, str(i + 1), *counts.cells)
             for row in self.rows
+            for i, counts in enumerate(row.epochs)
         ]
-        columns = ("Model", "Trained on", "Pairs compared", "In conflict, %", "Mean cosine")
-        return Table("Pairs of gradients in conflict, all epochs together", columns, rows, words=2)
+        return Table("Pairs of gradients in conflict, epoch by epoch", ("Model", "Epoch", *_FIGURES), rows)
 
 
 def read_trainings(directory: Path, groups: Groups, multilingual: Path) -> list[Training]:

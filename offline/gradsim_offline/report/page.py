@@ -52,6 +52,7 @@ def render(
         figures={each.name: each for each in drawings(manifest, measured, evaluated, test_counts, curve, trainings)},
         scores=scores,
         score_tables={each.split: _scores.score_table(each, metric_name(manifest.metric)) for each in scores},
+        metric_tables={each.split: _scores.metric_table(each) for each in scores},
         groups=_groups.group_table(manifest),
         gap=max(0.0, grouping.bound - grouping.score),
         together=_groups.together(measured),

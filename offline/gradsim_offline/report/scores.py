@@ -12,6 +12,7 @@ from gradsim_offline.report.charts import Point, Series, bar, dots
 from gradsim_offline.report.drawing import Caption, Drawing
 from gradsim_offline.report.groups import by_group, row_label, who
 from gradsim_offline.report.numbers import MISSING, between, difference, percent, points, rounded
+from gradsim_offline.report.pages import metric_name
 from gradsim_offline.report.table import Table
 from gradsim_shared.manifest import Language, Manifest, Scores
 
@@ -130,6 +131,17 @@ def score_table(scores: SplitScores, metric: str) -> Table:
     compared = ("Multilingual", "Group model", "Service", "Group \u2212 multilingual")
     columns = ("Language", "Group", "Texts", *compared, Markup('<span class="unseen">as a bar</span>'))
     return Table(title, columns, [*rows, *totals], words=2, totals=len(totals))
+
+
+def metric_table(scores: SplitScores) -> Table:
+    """Lay out every metric of every language."""
+    rows = [
+        ("" if i else who(row.language), metric_name(name), *map(percent, values))
+        for row in scores.rows
+        for i, (name, values) in enumerate(row.metrics)
+    ]
+    columns = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    return Table(f"All metrics on {scores.split}, in percent", columns, rows, words=2)
 
 
 def _row(

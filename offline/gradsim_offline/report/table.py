@@ -62,7 +62,7 @@ class Table:
     Attributes:
         title: What it shows.
         columns: Their names.
-        rows: As many cells each.
+        rows: As many cells each; an empty first cell continues the row above.
         remark: What to know when reading it.
         words: How many of the first columns hold words, set to the left; the others hold figures, set to the right.
         sections: Rows that are set apart from those above, by a line or by space.
@@ -81,6 +81,15 @@ class Table:
     def body(self) -> Sequence[Sequence[Content]]:
         """The rows that are no totals."""
         return self.rows[: len(self.rows) - self.totals]
+
+    @property
+    def spans(self) -> list[int]:
+        """How many rows each first cell stands for; 0 where it continues the row above."""
+        spans, head = [0] * len(self.rows), 0
+        for i, row in enumerate(self.rows):
+            head = i if row[0] else head
+            spans[head] += 1
+        return spans
 
     @property
     def starts(self) -> set[int]:

@@ -44,6 +44,13 @@ def test_a_page_marks_figures_totals_and_oracles(read):
     assert shown.count('<td class="n">') == 2 and shown.count("<td>") == 2  # the second column holds words
 
 
+def test_an_empty_first_cell_continues_the_row_above(read):
+    table = Table("t", ("Language", "Metric"), [("hau", "F1"), ("", "accuracy"), ("yor", "F1")], words=2)
+    shown = render_tables("A result", [], [table], [], {})
+    assert read(shown).rows == [["Language", "Metric"], ["hau", "F1"], ["accuracy"], ["yor", "F1"]]
+    assert shown.count('<th scope="rowgroup" rowspan="2">hau</th>') == 1
+
+
 def test_markdown():
     assert markdown([SCORES, Table("Empty", ("a",), [])]) == (
         "## F1 of a_b, %\n\n| K | group | yor|b |\n|:--|:--|--:|\n"
