@@ -77,9 +77,9 @@ def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | Non
         [code if code != UNKNOWN else "none" for code in columns],
         Caption(
             "confusion",
-            "Languages taken for others",
-            "A row is the language of the texts, a column what they were taken for, in percent of the row; outlined "
-            "are mix-ups inside one group, which reach the same model.",
+            f"Taken for others, on {_split(evaluated)}",
+            "Row: the language of the texts. Column: what they were taken for, in percent of the row; none means that "
+            "the script belongs to no language here. Outlined: mix-ups inside one group, which reach the same model.",
         ),
         muted=np.eye(len(rows), len(columns), dtype=bool),
         tip=tip,
@@ -108,15 +108,21 @@ def routing(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | None:
         columns,
         Caption(
             "routing",
-            "Which group answered",
-            "A row is the language of the texts, a column the group whose model answered, in percent of the row; grey "
-            "is the group that serves the language.",
+            f"Which group answered, on {_split(evaluated)}",
+            "Row: the language of the texts. Column: the group whose model answered, in percent of the row. Grey: the "
+            "group that serves the language. What stands elsewhere was answered by another group's model, the fallback "
+            "included.",
         ),
         muted=np.array([[row.group == group for group in columns] for row in rows]),
         tip=tip,
         write=_short_percent,
         colour="negative",
     )
+
+
+def _split(evaluated: Mapping[str, Any]) -> str:
+    """Return the split whose texts were identified and answered."""
+    return "test" if evaluated.get("scores", {}).get("test") else "dev"
 
 
 def _short_percent(share: float) -> str:
@@ -144,5 +150,5 @@ def reliability(manifest: Manifest) -> Drawing | None:
     words += "often as it says. Rings: before the temperature; dots: after it; larger ones hold more texts. Expected "
     words += f"calibration error {percent(before.expected_calibration_error)} % before, "
     words += f"{percent(after.expected_calibration_error)} % after."
-    caption = Caption("reliability", "Confidence and accuracy", words)
+    caption = Caption("reliability", "Confidence and accuracy, on dev", words)
     return Drawing(shapes, _LEFT + _SIDE + 24, _TOP + _SIDE + 46, *caption)

@@ -66,7 +66,6 @@ def render(
         examples=_examples(manifest),
         conflicts=_conflicts.conflicts(trainings),
         accuracies=_identifier.accuracy_table(manifest, evaluated),
-        confusion_split="test" if evaluated.get("scores", {}).get("test") else "dev",
         mix_ups=_identifier.mix_up_table(manifest, evaluated),
         models=_models(manifest),
         fallback=[language.name for language in manifest.languages if language.group == manifest.fallback.group],

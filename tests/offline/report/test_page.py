@@ -180,7 +180,8 @@ def test_curve_over_k(read):
         ["4", "3", "1.750", "62.42", ""],
     ]
     assert "K = 1: 60.11" in page.text and "Chosen: K = 2." in page.text
-    assert "How many groups" not in read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS)).text
+    assert "Dev score of every K that was tried" in page.text
+    assert "Dev score of every K" not in read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS)).text
 
 
 def test_cost(read, tmp_path):
