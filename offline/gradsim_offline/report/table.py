@@ -125,6 +125,7 @@ def print_tables(tables: Sequence[Table], console: Console | None = None) -> Non
     """Print tables to the terminal; words are folded into its width, and a table of figures may be wider."""
     out = console or Console(highlight=False, soft_wrap=True)
     for table in tables:
+        out.print(table.title, style="italic", markup=False)
         width = out.width
         out.width = max(width, printed_width(table))
         out.print(_rich(table))
@@ -149,14 +150,7 @@ def _texts(table: Table) -> list[list[str]]:
 
 
 def _rich(table: Table) -> RichTable:
-    drawn = RichTable(
-        title=escape(table.title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(table.columns):
         words = 0 < position < table.words
         side = "left" if position < table.words else "right"

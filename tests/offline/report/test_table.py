@@ -90,6 +90,8 @@ def test_terminal():
     assert ["1", "a", "&", "b", "61.20*", "\u00b1", "1.00"] in [line.split() for line in lines]
     assert not lines[4].strip() and "top (oracle)" in lines[5]  # the totals are set apart
     assert "In per cent." in lines
+    title = "a title that is wider than its table " * 3
+    assert title.strip() in shown_in(200, Table(title, ("a",), [("1",)]))
     assert "[red]" in shown_in(80, Table("[red]", ("[red]",), [("[red]",)])).splitlines()[0]
 
 
