@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -26,21 +25,13 @@ from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import Language, Manifest
 
+Change = tuple[str, float, float]  # epochs, mean and largest absolute change of S over pairs of two languages
 _SINGLETON_RULES = {
     "self": "its similarity with itself, the diagonal of S",
     "split-half": "the similarity of two halves of its own data",
     "zero": "0",
     "forbid": "not allowed; every group has two members at least",
 }
-
-
-@dataclass(frozen=True)
-class Change:
-    """How far S moved from one epoch to the next, over pairs of two languages."""
-
-    epochs: str
-    mean: float
-    largest: float
 
 
 def by_group(manifest: Manifest) -> list[Language]:
@@ -128,17 +119,17 @@ def tree(manifest: Manifest, measured: Measured) -> Drawing | None:
 
 def changes(measured: Measured) -> list[Change]:
     """Return how far S moved between epochs; empty where there are fewer than two epochs or languages."""
-    moves = []
+    moves: list[Change] = []
     for epoch, (before, after) in enumerate(zip(measured.epochs, measured.epochs[1:], strict=False), start=1):
         moved = np.abs(_pairs(after - before))
         if moved.size:
-            moves.append(Change(f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
+            moves.append((f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
     return moves
 
 
 def change_table(moves: Sequence[Change]) -> Table:
     """Lay out how far S moved."""
-    rows = [(change.epochs, decimal(change.mean), decimal(change.largest)) for change in moves]
+    rows = [(epochs, decimal(mean), decimal(largest)) for epochs, mean, largest in moves]
     return Table("Absolute change of S between epochs", ("Epochs", "Mean change", "Largest change"), rows)
 
 
@@ -146,10 +137,10 @@ def convergence(moves: Sequence[Change]) -> Drawing | None:
     """Draw the mean change over the epochs; nothing where there are fewer than two."""
     if len(moves) <= 1:
         return None
-    words = "; ".join(f"epoch {change.epochs}: {decimal(change.mean)}" for change in moves)
+    words = "; ".join(f"epoch {epochs}: {decimal(mean)}" for epochs, mean, _ in moves)
     return curve(
-        [change.mean for change in moves],
-        [change.epochs for change in moves],
+        [mean for _, mean, _ in moves],
+        [epochs for epochs, _, _ in moves],
         Caption("convergence", "Mean absolute change of S between epochs", words),
         from_zero=True,
     )
@@ -172,9 +163,9 @@ def candidate_table(candidates: Candidates) -> Table:
     return Table("Every K that was tried", columns, rows)
 
 
-def group_blocks(manifest: Manifest, order: Sequence[Language], *, source_only: bool) -> list[Block]:
-    """Outline, for each group, the languages it serves against its members (or against those it serves)."""
-    return blocks(_grouped(manifest), [language.code for language in order], source_only=source_only)
+def group_blocks(manifest: Manifest, order: Sequence[Language]) -> list[Block]:
+    """Outline the languages that each group serves, against each other."""
+    return blocks(_grouped(manifest), [language.code for language in order], source_only=False)
 
 
 def _grouped(manifest: Manifest) -> Grouped:

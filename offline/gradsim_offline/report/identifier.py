@@ -85,7 +85,7 @@ def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | Non
         tip=tip,
         write=_short_percent,
         colour="negative",
-        blocks=group_blocks(manifest, rows, source_only=False),
+        blocks=group_blocks(manifest, rows),
     )
 
 
