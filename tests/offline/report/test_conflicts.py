@@ -68,7 +68,7 @@ def test_all_epochs_together_are_all_pairs_together(cosines):
         assert together.share is None and together.cosine is None
 
 
-def test_the_page_tells_each_model_and_epoch(read):
+def test_page_has_a_row_for_each_model_and_epoch(read):
     page, figures = page_of([FIRST, ALONE])
     found = read(page)
     assert "Conflicts between gradients" in found.text
@@ -95,14 +95,14 @@ def test_a_strategy_that_found_nothing_to_compare(read):
     assert not {"conflicts", "cosines"} & {figure.name for figure in figures}
 
 
-def test_names_stay_text(read):
+def test_hostile_names_are_escaped(read):
     hostile = '"><script>alert(1)</script>{{ 7*7 }}'
     page, _ = page_of([Training(hostile, (hostile,), hostile, 1, FIRST.history)])
     assert "script" not in read(page).tags
     assert "as the strategy chose them" in page
 
 
-def test_figures_are_whole_files_that_need_no_colour(tmp_path):
+def test_conflict_figures_label_each_strip(tmp_path):
     written = write_figures(tmp_path, drawings([FIRST, ALONE]))
     assert [path.name for path in written] == ["conflicts.svg", "conflicts.png", "cosines.svg", "cosines.png"]
     texts = [text.text for text in ET.parse(written[0]).getroot().iter("{http://www.w3.org/2000/svg}text")]
@@ -110,7 +110,7 @@ def test_figures_are_whole_files_that_need_no_colour(tmp_path):
     assert "g1" not in texts  # compared nothing
 
 
-def test_dots_stand_where_values_say():
+def test_strip_dots_stand_at_their_values():
     rows = [Strip("a", [0.0, 0.5, None, 1.0], ringed=1), Strip("b", [1.0]), Strip("c", [None])]
     drawing = strips(rows, Caption("n", "t", "d"), write=str, tick=str)
     dots = [shape for shape in drawing.shapes if isinstance(shape, Dot) and shape.style == "dot"]

@@ -33,7 +33,7 @@ def every_shape(text="a"):
 
 
 @pytest.mark.parametrize("text", ["a", HOSTILE])
-def test_files_are_whole_and_the_same_each_time(tmp_path, text):
+def test_figure_files_are_complete_and_reproducible(tmp_path, text):
     written = write_figures(tmp_path / "figures", [every_shape(text)])
     assert [path.name for path in written] == figure_names([every_shape()]) == ["every.svg", "every.png"]
     svg, png = written
@@ -48,7 +48,7 @@ def test_files_are_whole_and_the_same_each_time(tmp_path, text):
     assert (svg.read_bytes(), png.read_bytes()) == before
 
 
-def test_every_pen_has_its_colours_everywhere():
+def test_pens_use_colours_of_every_palette():
     for pen in PENS.values():
         for colour in (pen.fill, pen.stroke):
             assert colour is None or all(colour in palette for palette in (LIGHT, DARK, PRINT))
@@ -56,7 +56,7 @@ def test_every_pen_has_its_colours_everywhere():
 
 @settings(deadline=None)
 @given(st.floats(-5, 5), st.floats(1e-4, 10))
-def test_round_values_around_an_extent(low, extent):
+def test_ticks_are_round_and_cover_the_values(low, extent):
     ticks = around(low, low + extent)
     assert ticks[0] <= low + 1e-6 * extent and ticks[-1] >= low + extent - 1e-6 * extent
     assert 3 <= len(ticks) <= 9
@@ -109,7 +109,7 @@ def test_lines_of_a_plot_stand_where_their_values_say():
 
 
 @pytest.mark.parametrize("count", [3, WRITTEN_CELLS + 1])
-def test_negative_cells_are_told_without_colour(count):
+def test_negative_cells_are_marked_without_colour(count):
     """Small maps have written values; in large ones a stroke says it."""
     values = np.full((count, count), 0.5)
     values[0, 1] = -0.5
@@ -135,12 +135,12 @@ def test_linkage_is_of_the_mean_of_both_directions():
 
 
 @pytest.mark.parametrize("similarity", [np.eye(1), np.array([[1, np.nan], [0.5, 1]])])
-def test_nothing_to_join(similarity):
+def test_no_dendrogram_of_one_language_or_missing_similarities(similarity):
     assert dendrogram(similarity, ["a", "b"][: len(similarity)], {}, name="t", title="t") is None
 
 
 @pytest.mark.parametrize("value", [1.0, 2.0, -3.0, 0.0])
-def test_tree_of_any_similarity(value):
+def test_dendrogram_of_equal_similarities(value):
     drawing = dendrogram(np.full((3, 3), value), ["a", "b", "c"], {"g1": [(0, True)]}, name="t", title="t")
     assert "nan" not in drawing.__html__() and "a: served by g1" in drawing.__html__()
     numbers = [float(number) for number in re.findall(r'[xy]="(-?[\d.]+)"', drawing.__html__())]

@@ -32,7 +32,7 @@ def page(read):
     return read(render(make_manifest(), make_measured(), make_evaluated(confusion=CONFUSION), COUNTS))
 
 
-def test_headline(page):
+def test_title_and_tiles(page):
     assert "afrisenti@1.2.0" in page.text
     assert "Text classification in 4 languages, answered by 2 group models" in page.text
     assert "Weighted F1 on test in percent, 4 languages, 1000 texts" in page.text
@@ -51,7 +51,7 @@ def test_groups(page):
     assert "the diagonal of S" in page.text
 
 
-def test_a_bound_that_was_not_reached(read):
+def test_grouping_that_is_not_proven_optimal(read):
     grouping = Grouping(solver="search", singleton_score=0.25, score=1.652, bound=1.7, proven=False)
     page = read(render(make_manifest(grouping=grouping), make_measured(), make_evaluated(), COUNTS))
     assert "1.700 \u2013 not proven optimal: a better choice could score up to 0.048 more" in page.text
@@ -226,7 +226,7 @@ def test_figures_of_the_page():
         assert drawing.__html__() in page  # the very same
 
 
-def test_signs_have_colours(page):
+def test_differences_are_coloured_by_their_sign(page):
     classes = [value for name, value in page.attributes if name == "class"]
     assert "better" in classes
     assert "worse" in classes
@@ -263,7 +263,7 @@ def test_same_arguments_same_page():
     assert len(pages) == 1
 
 
-def test_hostile_names_stay_text(read):
+def test_hostile_names_are_escaped(read):
     hostile = '"><script>alert("1")</script>{{ 7*7 }}'
     names = {**NAMES, "hau": hostile}
     provenance = make_manifest().provenance.model_copy(update={"model": hostile, "settings": {hostile: "</pre>"}})
@@ -326,7 +326,7 @@ def test_similarity_of_zero_everywhere(read):
     read(render(make_manifest(), make_measured(matrix=np.zeros((4, 4)), layers={}), make_evaluated(), COUNTS))
 
 
-def test_nobody_taken_for_another(read):
+def test_no_mix_ups(read):
     page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS))
     assert "No text was taken for another language." in page.text
 
