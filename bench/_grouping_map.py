@@ -141,7 +141,7 @@ def draw_map(sweeps: Sequence[Mapping[str, Any]], directory: Path) -> list[Path]
             Plot(series, scores, "plain mean of one model for all languages, %"),
         ],
         Caption("map", "Gain of the best 1 < K < N over the better of K = 1 and K = N", _NOTE),
-        axis="gain, points",
+        axis="gain of the best 1 < K < N, points",
         tick=rounded,
         zero=True,
     )
