@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from gradsim_runtime.sessions import Optimisation, Provider
 from gradsim_serving.http.options import HttpOptions
-
-Optimisation = Literal["none", "basic", "extended", "all"]
-Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 
 
 @dataclass(frozen=True, slots=True)

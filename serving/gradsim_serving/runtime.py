@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsim_serving.bundles.sessions import choose_provider
-from gradsim_serving.cores import cores
+from gradsim_runtime.cores import cores
+from gradsim_runtime.sessions import choose_provider
 from gradsim_serving.defaults import Options
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.errors import SettingsError

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.bundles.endpoints import open_bundles
 from gradsim_serving.bundles.loading import Loaded, load_bundle
 from gradsim_serving.bundles.served import Served
-from gradsim_serving.bundles.sessions import SessionSettings
 from gradsim_serving.bundles.shelf import Shelf
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.faults import describe

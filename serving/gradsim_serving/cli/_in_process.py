@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gradsim_runtime.sessions import Provider
 from gradsim_serving.app import create_engine
-from gradsim_serving.defaults import DEFAULTS, Options, Provider
+from gradsim_serving.defaults import DEFAULTS, Options
 from gradsim_serving.http.answers import plain, plain_route
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy

@@ -13,11 +13,12 @@ from typing import Any, BinaryIO, NoReturn, cast
 
 import click
 
+from gradsim_runtime.sessions import Provider
 from gradsim_serving.cli._answered_lines import answered_lines
 from gradsim_serving.cli._lines import read_lines
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
 from gradsim_serving.cli._progress import Progress
-from gradsim_serving.defaults import DEFAULTS, Provider
+from gradsim_serving.defaults import DEFAULTS
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.manifest import Policy

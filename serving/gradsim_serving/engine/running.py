@@ -14,11 +14,8 @@ from gradsim_serving.engine.job import Answer, Job, Waiting
 from gradsim_serving.engine.outcome import Fail, skip
 from gradsim_serving.engine.queues import Batch
 from gradsim_serving.observing.observer import Observer
-from gradsim_shared.decoding import Decoded, Logits, probabilities, said
+from gradsim_shared.decoding import Decoded, Logits, mixed_logits, probabilities, said
 from gradsim_shared.group_model import GroupModel
-
-SMALLEST = 1e-12
-"""Probabilities below it count as this one in a logarithm."""
 
 
 class Running:
@@ -130,7 +127,7 @@ class Running:
                 if len(mixing.said) < mixing.groups:
                     continue
             ready.append(waiting)
-            found.append(np.log(np.maximum(sum(mixing.said.values()), SMALLEST)))
+            found.append(mixed_logits(mixing.said.values()))
         return ready, found
 
     def _finish(
