@@ -1,4 +1,4 @@
-"""How onnxruntime runs a model: on what, with how many threads, with which memory; and why not otherwise."""
+"""Sessions of onnxruntime: the choice of a provider, threads, memory and graph optimisation."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class SessionSettings:
         optimisation: How far graphs are rewritten.
         strict: Whether it is an error when the provider cannot be used after all, such as a GPU without a driver;
             otherwise the log says so and the CPU is used.
-        warm_tokens: A model that is loaded reads its longest text and a batch of so many tokens before anybody waits
-            for it; 0: it does not.
+        warm_tokens: A model that is loaded is warmed up with its longest text and a batch of so many tokens; 0: it
+            is not.
         engine_cache: Where TensorRT keeps what it compiles; ``None``: it compiles anew at each start.
     """
 

@@ -86,9 +86,9 @@ class GroupModel:
         """Whether the model runs without being loaded first."""
         return getattr(self._session, "in_memory", True)
 
-    def asked(self) -> None:
+    def mark_used(self) -> None:
         """Note that a request asks for the model: where memory is short, others are unloaded first."""
-        if (note := getattr(self._session, "asked", None)) is not None:
+        if (note := getattr(self._session, "mark_used", None)) is not None:
             note()
 
     def answers(self, texts: Sequence[Text]) -> list[Decoded]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny_bundle
 import tiny_tags
+from engines import unsure
 
 from gradsim_runtime import (
     Bundle,
@@ -41,15 +42,6 @@ CASES = {
 }
 
 
-def unsure(bundle, directory):
-    """Return a copy of a bundle that is sure of nothing: under the policy ``soft`` every text has two groups."""
-    shutil.copytree(bundle, directory)
-    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-    manifest["identifier"] |= {"threshold": 1.0, "soft_threshold": 1.0}
-    (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    return directory
-
-
 def as_json(prediction):
     """Return a prediction in the form of the HTTP API."""
     content = asdict(prediction)
@@ -67,15 +59,15 @@ def leaves(value, path=()):
 
 
 @pytest.fixture(scope="module")
-def bundle(sentiment):
-    return Bundle.open(sentiment, threads=1)
+def bundle(tiny):
+    return Bundle.open(tiny, threads=1)
 
 
 @pytest.mark.parametrize(("name", "texts", "language", "policy"), CASES.values(), ids=CASES)
-def test_the_answers_are_those_of_the_service(server, request, name, texts, language, policy):
-    opened = Bundle.open(request.getfixturevalue(name), threads=1)
+def test_the_answers_are_those_of_the_service(direct, request, name, texts, language, policy):
+    opened = Bundle.open(request.getfixturevalue({"sentiment": "tiny"}.get(name, f"tiny_{name}")), threads=1)
     body = {"texts": texts, "language": language, "policy": policy}
-    served = server.client.post(f"/{name}", json=body).json()["predictions"]
+    served = direct.client.post(f"/{name}", json=body).json()["predictions"]
     here = [as_json(prediction) for prediction in opened.predict(texts, language, policy=policy)]
     assert len(here) == len(texts)
     for mine, theirs in zip(map(leaves, here), map(leaves, served), strict=True):
@@ -83,11 +75,11 @@ def test_the_answers_are_those_of_the_service(server, request, name, texts, lang
         assert mine == {place: pytest.approx(v, abs=1e-5) if isinstance(v, float) else v for place, v in theirs.items()}
 
 
-def test_two_unsure_groups_answer_together_as_in_the_service(sentiment, tmp_path):
-    soft = Bundle.open(unsure(sentiment, tmp_path / "unsure")).predict(["sweet fim nzuri"], policy="soft")[0]
+def test_two_unsure_groups_answer_together_as_in_the_service(tiny, tmp_path):
+    soft = Bundle.open(unsure(tiny, tmp_path / "unsure")).predict(["sweet fim nzuri"], policy="soft")[0]
     assert soft.route.reason == "soft" and len(soft.route.mixture) == 2
     alone = {
-        group: Bundle.open(sentiment).predict(["sweet fim nzuri"], language)[0]
+        group: Bundle.open(tiny).predict(["sweet fim nzuri"], language)[0]
         for group, language in (("g0", "hau"), ("g1", "pcm"))
     }
     for label, score in soft.scores.items():
@@ -95,15 +87,15 @@ def test_two_unsure_groups_answer_together_as_in_the_service(sentiment, tmp_path
         assert score == pytest.approx(expected, abs=1e-6)
 
 
-def test_predictions_are_typed_objects(bundle, ner, pos):
+def test_predictions_are_typed_objects(bundle, tiny_ner, tiny_pos):
     (label,) = bundle.predict(["Wannan fim yana da kyau sosai"])
     assert isinstance(label, LabelPrediction)
     assert (label.label, label.route.language, label.truncated) == ("positive", "hau", False)
     assert label.score == label.scores["positive"] == max(label.scores.values())
-    (entities,) = Bundle.open(ner).predict(["Musa yana zaune a Kano."])
+    (entities,) = Bundle.open(tiny_ner).predict(["Musa yana zaune a Kano."])
     assert isinstance(entities, EntitiesPrediction)
     assert [(entity.type, entity.text) for entity in entities.entities] == [("PER", "Musa"), ("LOC", "Kano")]
-    (words,) = Bundle.open(pos).predict(["They work at home."], "eng")
+    (words,) = Bundle.open(tiny_pos).predict(["They work at home."], "eng")
     assert isinstance(words, WordsPrediction)
     assert [word.tag for word in words.words] == ["PROPN", "VERB", "ADP", "PROPN", "PUNCT"]
     assert bundle.predict([]) == []
@@ -122,18 +114,18 @@ def test_every_task_has_a_type_of_predictions(task, labels):
     assert {"route", "truncated"} <= {field.name for field in fields(made)}
 
 
-def test_a_bundle_says_what_it_holds(bundle, sentiment):
+def test_a_bundle_says_what_it_holds(bundle, tiny):
     assert bundle.languages == ("amh", "hau", "pcm", "swa")
     assert [(group.id, group.members, group.served) for group in bundle.groups] == [
         ("g0", ("hau", "swa"), ("hau", "swa")),
         ("g1", ("amh", "hau", "pcm"), ("amh", "pcm")),
     ]
     assert (bundle.task, bundle.labels) == ("text_classification", tuple(tiny_bundle.LABELS))
-    assert (bundle.manifest.title, bundle.directory) == ("tiny@1.0.0", sentiment)
+    assert (bundle.manifest.title, bundle.directory) == ("tiny@1.0.0", tiny)
 
 
-def test_the_similarity_matrix_has_language_names(sentiment, tmp_path, bundle):
-    copy = shutil.copytree(sentiment, tmp_path / "copy")
+def test_the_similarity_matrix_has_language_names(tiny, tmp_path, bundle):
+    copy = shutil.copytree(tiny, tmp_path / "copy")
     content = {"languages": ["amh", "hau"], "similarity": [[1.0, 0.25], [0.5, 1.0]]}
     (copy / "similarity.json").write_text(json.dumps(content), encoding="utf-8")
     tiny_bundle.write_manifest(copy, threshold=0.5)
@@ -181,8 +173,8 @@ def test_what_is_wrong_with_the_whole_call_is_raised_always(bundle, arguments, c
         assert (raised.value.code, raised.value.index) == (code, None)
 
 
-def test_a_text_that_a_model_fails_on_spoils_no_other(sentiment, monkeypatch):
-    opened = Bundle.open(sentiment).load()
+def test_a_text_that_a_model_fails_on_spoils_no_other(tiny, monkeypatch):
+    opened = Bundle.open(tiny).load()
     read = opened.predictor._model("g0").read
 
     def failing(texts):
@@ -200,10 +192,10 @@ def test_a_text_that_a_model_fails_on_spoils_no_other(sentiment, monkeypatch):
         opened.predict(texts)
 
 
-def test_no_bundle_a_changed_file_and_a_model_that_is_none(sentiment, tmp_path):
+def test_no_bundle_a_changed_file_and_a_model_that_is_none(tiny, tmp_path):
     with pytest.raises(BundleError, match="is no bundle"):
         Bundle.open(tmp_path)
-    copy = shutil.copytree(sentiment, tmp_path / "copy")
+    copy = shutil.copytree(tiny, tmp_path / "copy")
     model = copy / "groups" / "g1" / "model.onnx"
     model.write_bytes(b"no graph")
     with pytest.raises(BundleError, match="has changed since it was written"):
@@ -219,25 +211,25 @@ def test_no_bundle_a_changed_file_and_a_model_that_is_none(sentiment, tmp_path):
         assert "\n" not in str(raised.value)
 
 
-def test_a_provider_that_is_not_there_is_refused(sentiment, monkeypatch):
+def test_a_provider_that_is_not_there_is_refused(tiny, monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(SettingsError, match="cuda cannot run the models"):
-        Bundle.open(sentiment, provider="cuda")
+        Bundle.open(tiny, provider="cuda")
 
 
-def test_several_threads_get_the_answers_of_one(sentiment):
-    expected = Bundle.open(sentiment, threads=1).predict(SENTENCES)
-    opened = Bundle.open(sentiment, threads=2)
+def test_several_threads_get_the_answers_of_one(tiny):
+    expected = Bundle.open(tiny, threads=1).predict(SENTENCES)
+    opened = Bundle.open(tiny, threads=2)
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda _: opened.predict(SENTENCES), range(16)):
             assert [prediction.label for prediction in found] == [prediction.label for prediction in expected]
 
 
-def test_neither_torch_nor_the_service_nor_the_toolkit_is_imported(sentiment):
+def test_neither_torch_nor_the_service_nor_the_toolkit_is_imported(tiny):
     program = (
         "import sys; from gradsim_runtime import Bundle\n"
         "assert 'onnxruntime' not in sys.modules, 'opened lazily'\n"
-        f"print(Bundle.open({str(sentiment)!r}).predict(['Wannan fim yana da kyau sosai'])[0].label)\n"
+        f"print(Bundle.open({str(tiny)!r}).predict(['Wannan fim yana da kyau sosai'])[0].label)\n"
         f"print(sorted({OTHERS!r} & {{name.partition('.')[0] for name in sys.modules}}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

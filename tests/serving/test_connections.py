@@ -6,11 +6,11 @@ import json
 import socket
 import time
 
+import fake_engine
 import pytest
-import stand_in
-from test_front import head, whole
+from requests_and_errors import head, whole
 
-from gradsim_serving.http.listening import FAST, protocol_class
+from gradsim_serving.http.server import FAST, protocol_class
 
 BODY = json.dumps({"texts": ["a b"]}).encode()
 GET = b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -19,7 +19,7 @@ CHUNKED = b"POST /sentiment HTTP/1.1\r\nHost: t\r\nContent-Type: application/jso
 
 @pytest.fixture(scope="module", params=[pytest.param(True, marks=pytest.mark.skipif(not FAST, reason="none")), False])
 def service(tiny, request):
-    with stand_in.running(tiny, fast=request.param) as running:
+    with fake_engine.running(tiny, fast=request.param) as running:
         yield running
 
 
@@ -69,14 +69,14 @@ def test_what_is_no_http_is_refused_once(service, sent):
     ],
 )
 def test_what_may_be_read_in_two_ways_is_refused(tiny, sent):
-    with stand_in.running(tiny, fast=True) as service:
+    with fake_engine.running(tiny, fast=True) as service:
         assert is_refused(service.raw(sent))
 
 
 @fast_only
 @pytest.mark.parametrize("lines", [b"A: " + b"a" * 2**17 + b"\r\n", b"A: b\r\n" * 2**14])
 def test_large_headers_are_refused(tiny, lines):
-    with stand_in.running(tiny, fast=True) as service:
+    with fake_engine.running(tiny, fast=True) as service:
         answer = service.raw(b"GET /livez HTTP/1.1\r\nHost: t\r\n" + lines + b"\r\n")
         assert answer == b"" or is_refused(answer)  # who goes on sending may see the connection end before the answer
         assert statuses(service.raw(GET[:-2] + b"A: " + b"a" * 60_000 + b"\r\n\r\n")) == [200]
@@ -112,7 +112,7 @@ def test_requests_before_one_that_is_no_http_are_answered(service):
 
 @fast_only
 def test_only_so_many_requests_wait(tiny):
-    with stand_in.running(tiny, fast=True) as service:
+    with fake_engine.running(tiny, fast=True) as service:
         assert statuses(service.raw(GET * 65)) == [200] * 65
         assert statuses(service.raw(GET * 500)) == [200] * 65 + [400]
 
@@ -156,7 +156,7 @@ def test_the_body_of_a_request_that_is_answered_already_is_passed_over(service):
 
 @fast_only
 def test_a_client_that_hangs_up_with_requests_waiting_ends_its_work(tiny):
-    with stand_in.running(tiny, fast=True) as service:
+    with fake_engine.running(tiny, fast=True) as service:
         with service.socket() as connection:
             connection.sendall(head(json.dumps({"texts": ["wait 20"]}).encode()) + b"GET /li")
             time.sleep(0.2)
@@ -174,7 +174,7 @@ def test_a_connection_is_closed_when_it_is_idle_or_sends_nothing_but_lines(tiny,
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
             await send({"type": "http.response.body", "body": b"}"})
 
-    with stand_in.serving(app, 0.3, fast, timeout_keep_alive=1, lifespan="off") as port:
+    with fake_engine.serving(app, 0.3, fast, timeout_keep_alive=1, lifespan="off") as port:
         begin = time.monotonic()
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             for _ in range(3):

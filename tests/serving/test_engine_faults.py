@@ -12,7 +12,7 @@ import pytest
 import tiny_bundle
 from engines import Gate, engine_of, watch
 
-from gradsim_serving.observing.observer import Silent
+from gradsim_serving.observing.observer import Observer
 from gradsim_shared.errors import RequestError
 
 GOOD = "Wannan fim yana da kyau sosai"
@@ -81,7 +81,7 @@ def test_a_text_that_cannot_be_read_fails_its_own_request_only(tiny, monkeypatch
     assert [answers[0].prediction.label for answers in (found[0], found[2])] == ["positive"] * 2
 
 
-class Dropped(Silent):
+class Dropped(Observer):
     """Remembers what was dropped."""
 
     def __init__(self):
@@ -244,7 +244,7 @@ def test_what_takes_too_long_to_stop_is_told_so(tiny, monkeypatch):
 def test_the_observer_hears_of_everything(tiny):
     heard = []
 
-    class Hears(Silent):
+    class Hears(Observer):
         def __getattribute__(self, name):
             return lambda *arguments: heard.append((name, *arguments))
 

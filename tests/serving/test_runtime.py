@@ -6,15 +6,14 @@ import logging
 
 import onnxruntime
 import pytest
-from engines import living, watch
-from test_life_start import ready, session
+from engines import living, ready, session, watch
 
 from gradsim_runtime import sessions
 from gradsim_runtime.sessions import PROVIDERS, SessionSettings, choose_provider
 from gradsim_serving import runtime as runtime_module
 from gradsim_serving.app import create_app
-from gradsim_serving.cli._in_process import InProcess
-from gradsim_serving.defaults import Options
+from gradsim_serving.cli._local_predictor import LocalPredictor
+from gradsim_serving.options import Options
 from gradsim_serving.runtime import CPU_SPARE_TOKENS, runners_of, runtime_of
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
@@ -112,11 +111,11 @@ def shapes(monkeypatch):
 
 
 def test_each_model_has_run_its_longest_text_and_a_full_batch_before_the_service_is_ready(tiny, shapes):
-    with living(tiny, batch_tokens=BATCH_TOKENS) as (life, _):
+    with living(tiny, batch_tokens=BATCH_TOKENS) as (lifecycle, _):
         largest = [(1, LONGEST), (BATCH_TOKENS // LONGEST, LONGEST)]
         assert shapes[:4] == largest * 2  # of two groups; then the canaries
         assert len(shapes) == 6
-        life.reload_now()
+        lifecycle.reload_now()
         assert len(shapes) == 8  # the same files: only canaries
 
 
@@ -130,7 +129,7 @@ def test_who_does_not_want_to_be_warm_is_not(tiny, tiny_ner, shapes):
         assert {rows for rows, _ in shapes} == {1}
         assert max(tokens for _, tokens in shapes) < LONGEST
     shapes.clear()
-    with InProcess(tiny, 1, None):
+    with LocalPredictor(tiny, 1, None):
         pass
     assert max(tokens for _, tokens in shapes) < LONGEST
 

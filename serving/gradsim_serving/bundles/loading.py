@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from gradsim_runtime.loading import load_fasttext, load_tokenizer
 from gradsim_runtime.sessions import SessionSettings, open_session
+from gradsim_serving.bundles.model_cache import CachedModel, ModelCache
 from gradsim_serving.bundles.served import Served
-from gradsim_serving.bundles.shelf import KeptModel, Shelf
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import BundleError, SettingsError
@@ -52,7 +52,7 @@ class Loaded:
 
 
 def load_bundle(
-    bundle: Bundle, settings: SessionSettings, loaded: Loaded | None = None, shelf: Shelf | None = None
+    bundle: Bundle, settings: SessionSettings, loaded: Loaded | None = None, cache: ModelCache | None = None
 ) -> Served:
     """Load what a bundle needs to answer.
 
@@ -60,17 +60,17 @@ def load_bundle(
         bundle: Verified.
         settings: How its models run.
         loaded: What is in memory already; what is loaded is added.
-        shelf: Keeps the models within a size; ``None``: there is no limit.
+        cache: Limits the memory of the models; ``None``: there is no limit.
 
     Raises:
         BundleError: Something cannot be loaded.
         SettingsError: The models cannot run as the settings say.
     """
     loaded = Loaded() if loaded is None else loaded
-    shelf = shelf or Shelf()
+    cache = cache or ModelCache()
     manifest = bundle.manifest
     identifier = load_identifier(bundle, loaded)
-    models = {group.id: load_group_model(bundle, group, settings, loaded, shelf) for group in manifest.groups}
+    models = {group.id: load_group_model(bundle, group, settings, loaded, cache) for group in manifest.groups}
     return Served(endpoint_of(manifest), bundle, Router(manifest), identifier, models)
 
 
@@ -110,7 +110,7 @@ def load_group_model(
     group: Group,
     settings: SessionSettings,
     loaded: Loaded | None = None,
-    shelf: Shelf | None = None,
+    cache: ModelCache | None = None,
 ) -> GroupModel:
     """Load the model of one group, and its tokenizer.
 
@@ -126,7 +126,7 @@ def load_group_model(
     is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
     try:
         tokenizer = loaded.get(reads, lambda: load_tokenizer(bundle.path(group.tokenizer)))
-        session = _model(bundle, file, settings, loaded, shelf or Shelf())
+        session = _model(bundle, file, settings, loaded, cache or ModelCache())
     except SettingsError:
         raise
     except Exception as error:  # both libraries raise bare Exception and classes of their own
@@ -143,14 +143,14 @@ def load_group_model(
     return model
 
 
-def _model(bundle: Bundle, file: str, settings: SessionSettings, loaded: Loaded, shelf: Shelf) -> KeptModel:
+def _model(bundle: Bundle, file: str, settings: SessionSettings, loaded: Loaded, cache: ModelCache) -> CachedModel:
     """Return a model that is in memory now, and later when it is asked for."""
     entry = bundle.manifest.files[file]
 
     def load(path: Path) -> Any:  # noqa: ANN401 - an onnxruntime session
         return open_session(path, settings)
 
-    model = loaded.get(("model", entry.sha256, settings), lambda: shelf.keep(bundle.path(file), entry, load))
-    model.lies_at(bundle.path(file))
+    model = loaded.get(("model", entry.sha256, settings), lambda: cache.model(bundle.path(file), entry, load))
+    model.add_path(bundle.path(file))
     model.session()
     return model

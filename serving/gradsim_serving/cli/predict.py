@@ -14,11 +14,10 @@ from typing import Any, BinaryIO, NoReturn, cast
 import click
 
 from gradsim_runtime.sessions import Provider
-from gradsim_serving.cli._answered_lines import answered_lines
-from gradsim_serving.cli._lines import read_lines
+from gradsim_serving.cli._json_lines import answered_lines, read_lines
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
 from gradsim_serving.cli._progress import Progress
-from gradsim_serving.defaults import DEFAULTS
+from gradsim_serving.options import DEFAULTS
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.manifest import Policy
@@ -80,9 +79,9 @@ def command(
         _require_two_files(source, target)
         lines = read_lines(opened.enter_context(_opened(source, "rb", "--input")), plain=plain)
         read_manifest(bundle)  # the common mistakes, before heavy imports
-        from gradsim_serving.cli._in_process import InProcess
+        from gradsim_serving.cli._local_predictor import LocalPredictor
 
-        answer = opened.enter_context(InProcess(bundle, threads, policy, provider))
+        answer = opened.enter_context(LocalPredictor(bundle, threads, policy, provider))
         if language is not None:
             answer.require_language(language)  # a wrong code is one error, not one for each line
         out = opened.enter_context(_opened(target, "wb", "--output"))

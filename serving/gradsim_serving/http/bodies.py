@@ -1,4 +1,4 @@
-"""Read the body of a request, of which no more than a fixed number of bytes is ever kept."""
+"""Read request bodies within a limit of bytes, and inflate gzip."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import zlib
 
 from starlette.types import Receive
 
-from gradsim_serving.http.calls import Call
-from gradsim_serving.http.patience import ClientGone
-from gradsim_serving.http.replies import CLOSE, Reply, error_reply
+from gradsim_serving.http.request import Request
+from gradsim_serving.http.responses import CLOSE, Response, error_response
+from gradsim_serving.http.timeouts import ClientDisconnected
 from gradsim_shared.errors import RequestError
 
 DRAIN_BYTES = 32 * 2**20
@@ -28,7 +28,7 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
         ``None`` when there are more bytes than that.
 
     Raises:
-        ClientGone: The client hung up in the middle.
+        ClientDisconnected: In the middle of the body.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):  # nearly all of them
@@ -37,7 +37,7 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
     pieces, total = bytearray(), 0
     while True:
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         piece = message.get("body", b"")
         total += len(piece)
         if total <= limit:
@@ -47,11 +47,11 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
         message = await receive()
 
 
-def json_of(call: Call, body: bytes, limit: int) -> bytes:
+def json_of(request: Request, body: bytes, limit: int) -> bytes:
     """Return the JSON of a body, inflated where it was sent as gzip.
 
     Args:
-        call: The request.
+        request: The request.
         body: As it was sent; where it is empty, no header says anything of it.
         limit: Bytes that are inflated, and no more, however small the body is.
 
@@ -60,10 +60,10 @@ def json_of(call: Call, body: bytes, limit: int) -> bytes:
     """
     if not body:
         return body
-    if not is_json(call.headers.get(b"content-type", b"")):
+    if not is_json(request.headers.get(b"content-type", b"")):
         message = "send JSON, with the header Content-Type: application/json"
         raise RequestError(message, code="unsupported_media_type")
-    encoding = call.headers.get(b"content-encoding", b"").lower()
+    encoding = request.headers.get(b"content-encoding", b"").lower()
     if encoding in (b"", b"identity"):
         return body
     if encoding not in (b"gzip", b"x-gzip"):
@@ -88,22 +88,22 @@ def _inflated(body: bytes, limit: int) -> bytes:
     return whole
 
 
-def is_refused_unread(call: Call, limit: int) -> bool:
-    """Say whether a body is so large, by its own word, that it is not worth reading to its end."""
-    length = call.headers.get(b"content-length", b"")
+def is_refused_unread(request: Request, limit: int) -> bool:
+    """Say whether a body is not worth reading to its end, by its ``Content-Length``."""
+    length = request.headers.get(b"content-length", b"")
     declared = int(length) if length.isdigit() and len(length) < 20 else 0  # a wrong one: the body is counted
-    return declared > DRAIN_BYTES or (declared > limit and expects_continue(call))
+    return declared > DRAIN_BYTES or (declared > limit and expects_continue(request))
 
 
-def expects_continue(call: Call) -> bool:
-    """Say whether the client waits for a word before it sends the body."""
-    return call.headers.get(b"expect", b"").lower() == b"100-continue"
+def expects_continue(request: Request) -> bool:
+    """Say whether the client waits for ``100 Continue`` before it sends the body."""
+    return request.headers.get(b"expect", b"").lower() == b"100-continue"
 
 
-def too_large(limit: int) -> Reply:
+def too_large(limit: int) -> Response:
     """Return the refusal of a body that is too large."""
     message = f"the body is larger than {limit} bytes; {FEWER}"
-    return error_reply("body_too_large", message, headers=(CLOSE,))
+    return error_response("body_too_large", message, headers=(CLOSE,))
 
 
 def is_json(content_type: bytes) -> bool:

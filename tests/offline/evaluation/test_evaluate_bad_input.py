@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-from .conftest import gradsim
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "serving"))
-
 import tiny_bundle
 import tiny_tags
+
+from .conftest import gradsim
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""``evaluate --url``: the same figures from a real service, and patience and plain words where a service is odd."""
+"""``evaluate --url``: the same figures from a real service, and plain words where a service is odd."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_bundle
+import tiny_tags
+from real_server import SOURCES, free_port, running
 
 from gradsim_offline.experiments.evaluate.evaluate import evaluate
 
 from .conftest import gradsim
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "serving"))
-
-import tiny_bundle
-import tiny_tags
-from real_server import SOURCES, free_port, running
 
 
 def write_texts(root, examples):

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from real_server import SOURCES
 
 from gradsim_serving.cli import main
-from gradsim_serving.cli._answered_lines import BATCH_BYTES, answered_lines
-from gradsim_serving.cli._in_process import InProcess
-from gradsim_serving.cli._lines import LINE_BYTES, Line, read_lines
+from gradsim_serving.cli._json_lines import BATCH_BYTES, LINE_BYTES, Line, answered_lines, read_lines
+from gradsim_serving.cli._local_predictor import LocalPredictor
 from gradsim_serving.cli._progress import Progress
 from gradsim_shared.errors import RequestError
 
@@ -220,7 +219,7 @@ def test_whatever_is_bad_every_line_comes_out_in_its_place(kinds, batch):
 @pytest.fixture(scope="module")
 def in_process(tiny):
     """The tiny bundle, loaded."""
-    with InProcess(tiny, 1, None) as loaded:
+    with LocalPredictor(tiny, 1, None) as loaded:
         yield loaded
 
 

@@ -8,9 +8,9 @@ import socket
 import struct
 import time
 
-import doors
 import pytest
-from crowd import ask, read, request, statuses
+import server_process
+from many_clients import ask, read, request, statuses
 
 TEXT = "Wannan fim yana da kyau sosai"
 BAD_CLIENTS = 10
@@ -79,11 +79,11 @@ def test_slow_senders_are_told_and_nobody_waits_for_them(strained):
     assert {(said.code, rest) for said, rest in slow} == {("body_timeout", b"")}
 
 
-@pytest.mark.parametrize("door", doors.DOORS)
-def test_what_takes_longer_than_an_answer_may_is_refused_in_our_form(door, slow, tmp_path):
+@pytest.mark.parametrize("kind", server_process.SERVERS)
+def test_what_takes_longer_than_an_answer_may_is_refused_in_our_form(kind, slow, tmp_path):
     """A body may take longer than an answer: BentoML's own time was over before it, with an error of its own."""
     with (
-        doors.started(door, slow, tmp_path / "log", timeout_seconds=0.2, body_seconds=2) as server,
+        server_process.started(kind, slow, tmp_path / "log", timeout_seconds=0.2, body_seconds=2) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection,
     ):
         connection.sendall(request([TEXT])[:-30])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from crowd import ask, request, statuses
+from many_clients import ask, request, statuses
 
 TEXT = "Wannan fim yana da kyau sosai"
 
