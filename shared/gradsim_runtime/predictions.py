@@ -13,24 +13,24 @@ from gradsim_shared.routing import Route
 class LabelPrediction(text_classification.Prediction):
     """The likeliest label of a text, its probability, the probability of each label, and the route."""
 
-    route: Route
     truncated: bool
+    route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class EntitiesPrediction(token_classification.Entities):
     """The named entities of a text, and the route."""
 
-    route: Route
     truncated: bool
+    route: Route
 
 
 @dataclass(frozen=True, slots=True)
 class WordsPrediction(token_classification.Words):
     """The words of a text with their parts of speech, and the route."""
 
-    route: Route
     truncated: bool
+    route: Route
 
 
 Prediction = LabelPrediction | EntitiesPrediction | WordsPrediction

@@ -12,7 +12,6 @@ from gradsim_runtime import sessions
 from gradsim_runtime.sessions import PROVIDERS, SessionSettings, choose_provider
 from gradsim_serving import runtime as runtime_module
 from gradsim_serving.app import create_app
-from gradsim_serving.cli._local_predictor import LocalPredictor
 from gradsim_serving.options import Options
 from gradsim_serving.runtime import CPU_SPARE_TOKENS, runners_of, runtime_of
 from gradsim_shared.bundle import open_bundle
@@ -128,10 +127,6 @@ def test_who_does_not_want_to_be_warm_is_not(tiny, tiny_ner, shapes):
     with living(tiny, tiny_ner, warm_up=False):
         assert {rows for rows, _ in shapes} == {1}
         assert max(tokens for _, tokens in shapes) < LONGEST
-    shapes.clear()
-    with LocalPredictor(tiny, 1, None):
-        pass
-    assert max(tokens for _, tokens in shapes) < LONGEST
 
 
 def test_taggers_are_warm_too(tiny_ner, shapes):
