@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Self, TypeVar, get_args, overload
 
@@ -30,6 +31,7 @@ from gradsim_shared.nearest import unknown
 from gradsim_shared.routing import Route
 
 T = TypeVar("T")
+LIBRARIES = ("onnxruntime", "tokenizers", "fasttext")  # of the extra ``runtime``
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,11 @@ class Bundle:
 
         Raises:
             BundleError: It is no bundle, not one that this version reads, or a file is missing or has changed.
-            SettingsError: The provider cannot run models here.
+            SettingsError: A library is not installed, or the provider cannot run models here.
         """
+        missing = [library for library in LIBRARIES if find_spec(library) is None]
+        if missing:
+            raise SettingsError(f"{missing[0]} is not installed; run: pip install 'gradsim-router[runtime]'")
         verified = open_bundle(Path(directory))
         chosen = choose_provider(provider).provider if provider != "cpu" else provider
         return cls(verified, SessionSettings(chosen, threads or cores()))

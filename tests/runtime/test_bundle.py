@@ -217,6 +217,12 @@ def test_a_provider_that_is_not_there_is_refused(tiny, monkeypatch):
         Bundle.open(tiny, provider="cuda")
 
 
+def test_a_library_that_is_not_installed_is_named_with_its_extra(tiny, monkeypatch):
+    monkeypatch.setattr("gradsim_runtime.bundle.find_spec", lambda name: None if name == "tokenizers" else name)
+    with pytest.raises(SettingsError, match=r"tokenizers is not installed; run: pip install 'gradsim-router\[runtime\]'"):
+        Bundle.open(tiny)
+
+
 def test_several_threads_get_the_answers_of_one(tiny):
     expected = Bundle.open(tiny, threads=1).predict(SENTENCES)
     opened = Bundle.open(tiny, threads=2)
