@@ -21,7 +21,7 @@ class HttpOptions:
         timeout_seconds: How long an answer may take, from the end of the request's headers; then it is a 504.
             A client may ask for less with ``X-Request-Timeout-Ms``, never for more.
         body_seconds: How long a request's body may take to arrive; then it is a 408.
-        keys: Who may ask; without any, everybody may.
+        keys: API keys of ordinary requests; without any, none is needed.
         admin_keys: Who may use ``/admin/...``; without any, only callers on this machine, and only while there are no
             ``keys`` either.
         open_metrics: Whether ``/metrics`` needs no key.

@@ -12,10 +12,9 @@ os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # BentoML's: memory-mapped met
 import bentoml
 
 from gradsim_serving.app import create_app
-from gradsim_serving.bento_app import BentoApp
+from gradsim_serving.bento_app import OFF, BentoApp, tracing
 from gradsim_serving.cli._serve_options import options_of_environment
 from gradsim_serving.cli.serve import command
-from gradsim_serving.observing.traces import OFF, tracing
 from gradsim_shared.errors import BundleError, GradsimError
 
 with suppress(ImportError, AttributeError):  # private: a test says when it has moved

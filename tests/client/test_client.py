@@ -159,7 +159,7 @@ def test_lists_are_split_in_order_and_within_limits(texts, limit, limit_bytes):
         assert body["policy"] == "soft"
 
 
-def test_order_is_kept_and_what_is_not_said_is_not_sent(kind):
+def test_order_is_kept_and_unset_fields_are_not_sent(kind):
     transport, got = failing()
     texts = [str(number) for number in range(33)]
     found = kind("http://h/prefix", transport=transport, texts_per_request=4).answer(texts, "hau")
@@ -264,7 +264,7 @@ def test_the_key_is_sent_and_not_shown():
         (["a", "\ud800"], None, "invalid_text", 1),
     ],
 )
-def test_what_can_be_no_request_is_not_sent(kind, texts, language, code, index):
+def test_invalid_arguments_are_refused_before_anything_is_sent(kind, texts, language, code, index):
     transport, got = failing()
     with pytest.raises(ServiceError) as caught:
         kind("http://h", transport=transport).answer(texts, language)

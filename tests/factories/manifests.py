@@ -45,25 +45,9 @@ def make_manifest(
 ) -> Manifest:
     """Return a manifest.
 
-    Args:
-        served_by: Language to the group that serves it; ``None``: Hausa and Swahili to g0, Amharic to g1.
-        name: Of the bundle.
-        task: Of the bundle.
-        labels: Of the task.
-        metric: Of the scores.
-        segmentation: Of the task.
-        normalisation: Of texts, for models and identifier.
-        maximum_length: In tokens.
-        members: Group to the languages it was trained on; ``None``: those that it serves.
-        names: Of the languages; ``None``: made from their codes.
-        aliases: Of the languages; ``None``: the first two letters of their codes, in capitals.
-        scripts: Language to its script, where it is not ``script``.
-        script: Of the other languages.
-        collective_similarity: Of every language in every group of which it is a member.
-        pad_multiple: Of every group.
-        threshold: Of the identifier.
-        fallback: The fallback group; ``None``: the first one.
-        files: ``None``: an empty entry for each file that a bundle needs.
+    Args as of `Manifest`, but: ``served_by`` is language to group (``None``: `SERVED_BY`), ``members`` group to codes
+    (``None``: those that it serves), ``names``, ``aliases`` and ``scripts`` are by language (``None``: made from the
+    code, and ``script``), and ``files`` are empty entries where none are given.
     """
     served_by = served_by or SERVED_BY
     if members is None:

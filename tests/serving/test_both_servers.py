@@ -1,4 +1,4 @@
-"""What is new for clients, with real models and on both servers: policies, cuts, ids, deadlines, reload."""
+"""Policies, cuts, ids, deadlines and reload, with real models and on both servers."""
 
 from __future__ import annotations
 

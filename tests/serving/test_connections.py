@@ -53,7 +53,7 @@ def is_refused(answer: bytes) -> bool:
         CHUNKED + b"nonsense\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_once(service, sent):
+def test_invalid_http_is_refused_once(service, sent):
     assert is_refused(service.raw(sent + b"\r\n"))
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_http_is_refused_once(service, sent):
         b"CONNECT /x HTTP/1.1\r\nHost: t\r\n\r\n",
     ],
 )
-def test_what_may_be_read_in_two_ways_is_refused(tiny, sent):
+def test_ambiguous_requests_are_refused(tiny, sent):
     with fake_engine.running(tiny, fast=True) as service:
         assert is_refused(service.raw(sent))
 
@@ -83,7 +83,7 @@ def test_large_headers_are_refused(tiny, lines):
 
 
 @pytest.mark.parametrize("start", [b"GET /livez HTTP/1.1\r\nHost: t\r\nA: ", CHUNKED + b"5;"])
-def test_what_has_no_end_is_refused(service, start):
+def test_endless_headers_and_chunks_are_refused(service, start):
     with service.socket() as connection:
         connection.sendall(start)
         for _ in range(64):
@@ -118,7 +118,7 @@ def test_only_so_many_requests_wait(tiny):
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
-def test_who_asks_for_another_protocol_gets_this_one(service, upgrade):
+def test_upgrade_headers_are_ignored(service, upgrade):
     asked = head(BODY, f"Upgrade: {upgrade}", "Connection: upgrade")
     assert statuses(service.raw(asked + asked + GET)) == [200, 200, 200]
     assert statuses(service.raw(asked[:-3])) in ([], [400])  # of a body that is not whole nothing is made
@@ -130,7 +130,7 @@ def test_a_path_may_be_escaped(service):
 
 
 @pytest.mark.parametrize("sent", [GET.replace(b"1.1", b"1.0"), GET.replace(b"Host", b"Connection: close\r\nHost")])
-def test_who_does_not_stay_is_let_go(service, sent):
+def test_connection_close_is_obeyed(service, sent):
     with service.socket() as connection:
         connection.sendall(sent)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -138,7 +138,7 @@ def test_who_does_not_stay_is_let_go(service, sent):
     assert b"connection: close" in answer.lower()
 
 
-def test_who_waits_for_a_word_gets_it(service):
+def test_expect_100_continue_is_answered(service):
     with service.socket() as connection:
         connection.sendall(head(b"", "Expect: 100-continue", length=len(BODY)))
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")

@@ -1,4 +1,4 @@
-"""How much is read at once: bounded in texts and characters; of a large request a slice in each round."""
+"""The admission queue: each step is bounded in texts and characters; a large job is taken in slices."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SIZES = st.lists(st.tuples(st.lists(st.integers(1, 30), min_size=1, max_size=12)
 
 @given(requests=SIZES)
 @settings(deadline=None)
-def test_every_text_that_is_wanted_is_taken_once_and_no_more_than_the_bounds_at_a_time(requests):
+def test_every_live_text_is_taken_once_within_the_bounds_of_a_step(requests):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "TEXTS_AT_ONCE", 4)
         patched.setattr(module, "CHARACTERS_AT_ONCE", 20)
@@ -59,7 +59,7 @@ def test_every_text_that_is_wanted_is_taken_once_and_no_more_than_the_bounds_at_
             assert found[id(one)] == ([] if one.ended else list(range(len(one.texts))))
 
 
-def test_small_requests_do_not_wait_for_the_rest_of_a_large_one(small):
+def test_small_jobs_do_not_wait_for_the_rest_of_a_large_one(small):
     waiting = AdmissionQueue()
     large, first, second = job(["a"] * 10), job(["b"]), job(["c"])
     for one in (large, first, second):
@@ -70,7 +70,7 @@ def test_small_requests_do_not_wait_for_the_rest_of_a_large_one(small):
     assert rounds == [[(large, 0, 4)], [(first, 0, 1), (second, 0, 1)], [(large, 4, 8)], [(large, 8, 10)]]
 
 
-def test_usual_requests_are_read_whole_and_together():
+def test_usual_jobs_are_taken_whole_and_together():
     waiting = AdmissionQueue()
     for _ in range(5):
         waiting.add(job(["a" * 200] * 32))
@@ -79,7 +79,7 @@ def test_usual_requests_are_read_whole_and_together():
 
 
 @pytest.mark.parametrize("end", ["gone", "late"])
-def test_the_rest_of_a_large_request_is_not_read_when_nobody_wants_it(tiny, small, monkeypatch, end):
+def test_the_rest_of_a_large_job_is_dropped_once_it_has_ended(tiny, small, monkeypatch, end):
     with engine_of(tiny) as engine:
         identifier = engine.served["/sentiment"].identifier
         identify, seen = identifier.identify, []
@@ -112,7 +112,7 @@ def test_the_rest_of_a_large_request_is_not_read_when_nobody_wants_it(tiny, smal
 
 
 @pytest.mark.parametrize("end", ["gone", "late"])
-def test_the_rest_of_a_long_text_is_not_run_when_nobody_wants_it(tiny_ner, monkeypatch, end):
+def test_the_rest_of_a_long_text_is_not_run_once_its_job_has_ended(tiny_ner, monkeypatch, end):
     gate = Gate()
     watch(monkeypatch, gate)
     with engine_of(tiny_ner, batch_tokens=64) as engine:

@@ -1,4 +1,4 @@
-"""Given languages that are looked at as well: the right share, wherever they stand, and each counted once."""
+"""Checks of given languages by the identifier: the right share, at every position, each counted once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOOD, SWEET = "Wannan fim yana da kyau sosai", "Dis food sweet well well"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.34, 0.5, 0.7, 0.9, 1.0])
-def test_the_share_is_the_one_that_was_asked_for_and_meets_every_place_of_a_request(tiny, monkeypatch, share):
+def test_the_checked_share_is_exact_and_covers_every_position_of_a_request(tiny, monkeypatch, share):
     with engine_of(tiny, check_given=share) as engine:
         identifier = engine.served["/sentiment"].identifier
         identify, asked = identifier.identify, Counter()
@@ -48,7 +48,7 @@ class Counts(Observer):
         self.checks.append((language, agrees))
 
 
-def test_what_is_read_again_because_of_another_request_is_counted_once(tiny, monkeypatch):
+def test_retried_preprocessing_is_counted_once(tiny, monkeypatch):
     with engine_of(tiny) as engine:
         served = engine.served["/sentiment"]
     read = served.models["g0"].read

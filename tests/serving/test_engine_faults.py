@@ -1,4 +1,4 @@
-"""What goes wrong harms the request that it comes from, and nobody else; what nobody wants is not run."""
+"""A failing text fails its own request only; the work of ended requests is dropped."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_texts_wait_for_no_other_group(tiny, monkeypatch):
     assert len(held) == 3
 
 
-def test_a_stopped_engine_answers_what_it_has_and_refuses_the_rest(tiny, monkeypatch):
+def test_a_stopped_engine_answers_admitted_requests_and_refuses_others(tiny, monkeypatch):
     gate = Gate()
     watch(monkeypatch, gate)
     others = set(threading.enumerate())
@@ -224,7 +224,7 @@ def test_a_stopped_engine_answers_what_it_has_and_refuses_the_rest(tiny, monkeyp
         assert not thread.is_alive()
 
 
-def test_what_takes_too_long_to_stop_is_told_so(tiny, monkeypatch):
+def test_requests_that_outlast_the_stop_are_refused(tiny, monkeypatch):
     gate = Gate()
     watch(monkeypatch, gate)
     with engine_of(tiny) as engine:

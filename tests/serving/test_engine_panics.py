@@ -1,4 +1,4 @@
-"""What Python does not count as an error, such as a panic in Rust, fails the guilty request and ends no thread."""
+"""What Python does not count as an error, such as a panic in Rust, fails its own request and ends no thread."""
 
 from __future__ import annotations
 

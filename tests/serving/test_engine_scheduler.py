@@ -37,7 +37,7 @@ def waiting(arrived, group, tokens, over=False, late=False, served=SERVED):
 
 @given(texts=TEXTS, limit=st.integers(1, 120))
 @settings(deadline=None)
-def test_batches_hold_what_is_wanted_oldest_first_within_their_tokens(texts, limit):
+def test_batches_hold_live_texts_oldest_first_within_their_tokens(texts, limit):
     queues = Scheduler(limit, starvation_seconds=-math.inf)
     added = [waiting(float(number), *entry) for number, entry in enumerate(texts)]
     queues.add(added)
@@ -64,17 +64,17 @@ def test_batches_hold_what_is_wanted_oldest_first_within_their_tokens(texts, lim
     assert (queues.texts, queues.full, queues.oldest()) == (0, 0, None)
 
 
-@given(texts=TEXTS, limit=st.integers(1, 120), patience=st.integers(0, 70))
+@given(texts=TEXTS, limit=st.integers(1, 120), starvation_seconds=st.integers(0, 70))
 @settings(deadline=None)
-def test_the_fullest_queue_goes_first_unless_a_text_was_passed_over_for_long(texts, limit, patience):
-    queues = Scheduler(limit, starvation_seconds=patience)
+def test_the_fullest_queue_goes_first_unless_a_text_is_starving(texts, limit, starvation_seconds):
+    queues = Scheduler(limit, starvation_seconds=starvation_seconds)
     left = [waiting(float(number), group, tokens) for number, (group, tokens, *_) in enumerate(texts)]
     queues.add(left)
     while (batch := queues.take(60.0)) is not None:
         tokens = Counter()
         for one in left:
             tokens[one.group] += one.tokens
-        if 60.0 - left[0].job.arrived > patience:
+        if 60.0 - left[0].job.arrived > starvation_seconds:
             assert batch.texts[0] is left[0]
         else:
             assert tokens[batch.group] == max(tokens.values())
@@ -84,7 +84,7 @@ def test_the_fullest_queue_goes_first_unless_a_text_was_passed_over_for_long(tex
     assert not left
 
 
-def test_the_texts_of_an_old_and_a_new_bundle_are_told_as_one_sum():
+def test_the_queues_of_an_old_and_a_new_bundle_are_reported_as_one_sum():
     queues = Scheduler(10, starvation_seconds=-math.inf)
     new = Served("/sentiment", None, None, None, {})
     queues.add([waiting(0.0, "g0", 5), waiting(1.0, "g0", 5, served=new), waiting(2.0, "g0", 5, served=new)])
@@ -97,7 +97,7 @@ def test_the_texts_of_an_old_and_a_new_bundle_are_told_as_one_sum():
 
 
 @pytest.mark.parametrize("another", [True, False])
-def test_texts_whose_client_has_gone_are_told_to_wait_no_more(tiny, monkeypatch, another):
+def test_the_queue_metric_drops_when_clients_disconnect(tiny, monkeypatch, another):
     told, gate = {}, Gate()
 
     class Hears(Observer):

@@ -1,4 +1,4 @@
-"""What takes long to write is written in a thread: meanwhile others are answered."""
+"""Long responses are written in a thread: meanwhile other requests are answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way of a request through the HTTP side: ids, deadlines, methods, limits, errors, clients that go or are slow."""
+"""Dispatch of requests: ids, deadlines, methods, limits, errors, disconnects, slow clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def error(response):
     return response.status_code, response.json()["error"]["code"]
 
 
-def test_an_answer_has_everything_the_engine_said(service):
+def test_a_response_has_all_fields_of_the_results(service):
     response = service.ask("a b", "long c")
     first, second = response.json()["predictions"]
     assert first["label"] == "positive"
@@ -108,7 +108,7 @@ def test_an_error_that_is_not_known_is_ours(service):
     assert error(service.ask("error no_such_code")) == (500, "internal_error")
 
 
-def test_a_fault_is_500_without_details_and_logs_no_text(service, caplog):
+def test_an_exception_is_500_without_details_and_logs_no_text(service, caplog):
     with caplog.at_level(logging.DEBUG):
         response = service.ask("fail Zanbarawa")
     assert error(response) == (500, "internal_error")
@@ -130,7 +130,7 @@ def test_head_is_get_without_the_body(service, path):
     ("path", "allowed"),
     [("/sentiment", "OPTIONS, POST"), ("/livez", "GET, HEAD, OPTIONS"), ("/", "GET, HEAD, OPTIONS")],
 )
-def test_options_says_what_a_path_answers(service, path, allowed):
+def test_options_lists_the_methods_of_a_path(service, path, allowed):
     response = service.client.options(path)
     assert (response.status_code, response.headers["allow"], response.content) == (204, allowed, b"")
     refused = service.client.put(path, content=b"x")
@@ -196,7 +196,7 @@ def test_long_texts_are_cut_and_flagged_where_the_service_says_so(tiny):
         assert unseen.json()["error"]["index"] == 1
 
 
-def test_a_byte_order_mark_is_no_part_of_the_json_and_other_encodings_are_refused(service):
+def test_a_byte_order_mark_is_skipped_and_other_encodings_are_refused(service):
     body = json.dumps({"texts": ["a b"]})
     headers = {"Content-Type": "application/json"}
     assert service.client.post("/sentiment", content=body.encode("utf-8-sig"), headers=headers).status_code == 200
@@ -219,7 +219,7 @@ def test_a_client_that_hangs_up_ends_its_work(service):
     assert service.ask("a b").status_code == 200
 
 
-def test_a_client_that_hangs_up_in_the_middle_of_a_body_harms_nobody(service, caplog):
+def test_a_disconnect_in_the_middle_of_a_body_fails_no_other_request(service, caplog):
     for cut in (1, 50, 500):
         with service.socket() as connection:
             connection.sendall(head(b"x" * cut, length=1000))
@@ -267,7 +267,7 @@ def test_slow_headers_are_ended(tiny, fast):
             assert b" 200 " in whole(connection)
 
 
-def test_what_is_no_http_is_refused_in_our_form(service):
+def test_invalid_http_is_refused_in_the_form_of_all_errors(service):
     status, _, body = service.raw(b"\x16\x03\x01 no HTTP\r\n\r\n").partition(b"\r\n\r\n")
     assert b" 400 " in status
     assert json.loads(body)["error"]["code"] == "invalid_http"

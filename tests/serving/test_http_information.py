@@ -88,7 +88,7 @@ def test_openapi_is_complete(server, endpoint):
 
 
 @pytest.mark.parametrize("form", ["Entity", "Word"])
-def test_openapi_says_what_offsets_count(server, form):
+def test_openapi_states_the_unit_of_offsets(server, form):
     parts = server.client.get("/openapi.json").json()["components"]["schemas"][form]["properties"]
     for name in ("start", "end"):
         assert "code points" in parts[name]["description"]

@@ -107,7 +107,7 @@ def test_offsets_are_code_points_of_the_text_as_it_was_sent(server, text):
 
 @given(texts=TEXTS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-def test_the_spans_of_any_text_say_what_stands_there(direct, texts):
+def test_spans_of_any_text_match_the_text(direct, texts):
     for endpoint, name in (("/ner", "entities"), ("/pos", "words")):
         response = direct.ask(*texts, endpoint=endpoint)
         assert response.status_code == 200, response.text

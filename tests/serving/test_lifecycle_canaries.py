@@ -16,7 +16,7 @@ from gradsim_shared.errors import BundleError, RequestError
 GOOD = "Wannan fim yana da kyau sosai"
 
 
-def test_a_canary_of_a_bundle_that_is_served_no_more_does_not_make_the_service_ill(tmp_path, monkeypatch):
+def test_a_failing_canary_of_a_replaced_bundle_leaves_the_service_ready(tmp_path, monkeypatch):
     bundle = tiny_bundle.build(tmp_path / "bundle")
     with living(bundle) as (lifecycle, engine):
         check = engine.check
@@ -33,7 +33,7 @@ def test_a_canary_of_a_bundle_that_is_served_no_more_does_not_make_the_service_i
         assert lifecycle.manifests["/sentiment"].title == "new@1.0.0"
 
 
-def test_a_reload_makes_a_service_ready_whose_first_loading_failed_and_canaries_go_on(tiny, monkeypatch):
+def test_a_reload_after_a_failed_first_load_makes_the_service_ready_and_canaries_go_on(tiny, monkeypatch):
     ill, ended = [True], threading.Event()
     watch(monkeypatch, lambda _, outputs: [outputs[0][:0]] if ill else outputs)
     lifecycle, engine = create_engine([tiny], Options(threads=1, canary_seconds=0.01))

@@ -1,4 +1,4 @@
-"""Bundles are exchanged under load without a failed request; models that nobody asks for leave the memory."""
+"""Bundles are reloaded under load without a failed request; replaced models are freed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_reload_under_load_fails_no_request(copy):
     assert list(dict.fromkeys(titles)) == ["tiny@1.0.0", *(f"version{number}@1.0.0" for number in range(3))]
 
 
-def test_what_has_come_before_is_answered_by_the_old_bundle_which_is_then_released(copy, monkeypatch):
+def test_requests_admitted_before_a_reload_are_answered_by_the_old_bundle_which_is_then_freed(copy, monkeypatch):
     gate = Gate()
     watch(monkeypatch, gate)
     with living(copy, threads=2, runners=2) as (lifecycle, engine):
@@ -161,7 +161,7 @@ def in_memory(engine):
     return sorted(group for group, model in engine.served["/sentiment"].models.items() if model.in_memory)
 
 
-def test_the_group_that_was_not_asked_for_longest_leaves_the_memory_and_comes_back(tiny, monkeypatch):
+def test_the_least_recently_used_group_is_unloaded_and_loaded_again(tiny, monkeypatch):
     monkeypatch.setattr("gradsim_serving.bundles.model_cache.MEGABYTE", (tiny / "groups/g1/model.onnx").stat().st_size)
     with living(tiny, memory_mb=1) as (_, engine):
         assert in_memory(engine) == ["g1"]  # the last one that was loaded

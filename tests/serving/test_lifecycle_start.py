@@ -86,7 +86,7 @@ def test_outputs_that_are_not_finite_are_never_served(tiny, monkeypatch):
     assert "group g0 does not answer: the model's outputs are not finite" in str(failures[0])
 
 
-def test_a_fault_of_ours_is_500_without_details_and_logs_no_text(tiny, tmp_path, monkeypatch, caplog):
+def test_an_internal_error_is_500_without_details_and_logs_no_text(tiny, tmp_path, monkeypatch, caplog):
     async def ask(http):
         await ready(http)
         monkeypatch.setattr("gradsim_serving.engine.execution.probabilities", broken)

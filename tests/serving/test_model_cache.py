@@ -1,4 +1,4 @@
-"""The memory cap: it holds whoever loads at the same time, and what comes back is of the version that is served."""
+"""The model cache: its limit holds under concurrent loads; reloaded models are of the version that is served."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_cap_holds_when_many_threads_load(two, tmp_path):
     assert sum(model.in_memory for model in models) == 2
 
 
-def test_room_for_what_could_not_be_loaded_is_given_back(two, tmp_path):
+def test_memory_of_a_model_that_could_not_be_loaded_is_released(two, tmp_path):
     def fails(path):
         raise ValueError(path)
 
@@ -143,7 +143,7 @@ def titles(engine):
     return {engine.answer_here("/sentiment", [text], code)[0].bundle for text, code in asked}
 
 
-def test_what_comes_back_is_of_the_version_that_is_served_whatever_the_link_says(tiny, one_fits, tmp_path):
+def test_a_group_is_loaded_again_from_the_served_version_whatever_the_link_names(tiny, one_fits, tmp_path):
     link = tmp_path / "served"
 
     def point_at(target):

@@ -183,7 +183,7 @@ def test_readiness_is_asked_at_each_look():
     assert [value(metrics, "gradsim_ready"), value(metrics, "gradsim_ready")] == [0, 1]
 
 
-def test_the_documentation_names_every_figure_and_no_other():
+def test_the_documentation_names_every_metric_and_no_other():
     metrics = Metrics()
     metrics.register(Log())
     metrics.ready_when(lambda: True)
@@ -195,7 +195,7 @@ def test_the_documentation_names_every_figure_and_no_other():
     assert {re.sub("_(bucket|count|sum)$", "", name) for name in asked} <= exported
 
 
-def test_the_documented_labels_are_those_of_the_figures():
+def test_the_documented_labels_are_those_of_the_metrics():
     metrics = Metrics()
     metrics.bundle("/sentiment", bundle("one@1"))
     metrics.register(Log())

@@ -1,4 +1,4 @@
-"""What ends before it is a request is counted and logged all the same: no HTTP, late heads, preflights."""
+"""What is rejected before it is a request is counted and logged too: invalid HTTP, header timeouts, preflights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def counted(service: fake_engine.Running, code: str, status: int, endpoint: str 
 
 
 @pytest.mark.parametrize("fast", PLACES)
-def test_what_is_no_http_is_counted_and_has_an_id(tiny, fast):
+def test_invalid_http_is_counted_and_has_a_request_id(tiny, fast):
     log = Heard()
     with fake_engine.running(tiny, log=log, fast=fast) as service:
         head, _, content = service.raw(b"no HTTP\r\n\r\n").partition(b"\r\n\r\n")
@@ -45,7 +45,7 @@ def test_what_is_no_http_is_counted_and_has_an_id(tiny, fast):
 
 
 @pytest.mark.parametrize("fast", PLACES)
-def test_a_head_that_comes_too_slowly_is_counted_and_one_that_never_begins_is_not(tiny, fast):
+def test_a_header_timeout_is_counted_and_a_silent_connection_is_not(tiny, fast):
     log = Heard()
     with fake_engine.running(tiny, log=log, header_seconds=0.2, fast=fast) as service:
         with service.socket() as silent, service.socket() as slow:

@@ -1,4 +1,4 @@
-"""Reading bodies and writing answers: the quick way and the plain way say the same."""
+"""Parsing of bodies and writing of responses: the quick way and the plain way give the same."""
 
 from __future__ import annotations
 

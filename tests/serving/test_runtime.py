@@ -1,4 +1,4 @@
-"""What runs the models: chosen before anything is loaded, seen to start, and said."""
+"""How models run: the provider is chosen and tried before anything is loaded, threads, warm-up."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_named_provider_that_does_not_start_is_refused_before_anything_is_load
         ("tensorrt", [TENSORRT, GPU, CPU], "tensorrt", "it was asked for"),
     ],
 )
-def test_a_gpu_that_starts_is_used_or_what_is_named(monkeypatch, wanted, available, found, why):
+def test_a_gpu_that_starts_is_chosen_unless_a_provider_is_named(monkeypatch, wanted, available, found, why):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
     monkeypatch.setattr(sessions, "_starts", lambda _: True)
     choice = choose_provider(wanted)
@@ -87,7 +87,7 @@ def test_large_models_get_several_threads_for_a_batch(tiny, monkeypatch, millise
     assert runners_of([tiny], "cuda", threads) == 1
 
 
-def test_the_log_says_at_the_start_what_runs_the_models_and_why(tiny, caplog):
+def test_the_log_names_the_provider_and_the_reason_at_the_start(tiny, caplog):
     with caplog.at_level(logging.INFO):
         app = create_app([tiny], Options(threads=2, runners=1))
         assert "models run on" not in caplog.text  # BentoML's first process makes the app as well, and runs none
@@ -109,7 +109,7 @@ def shapes(monkeypatch):
     return found
 
 
-def test_each_model_has_run_its_longest_text_and_a_full_batch_before_the_service_is_ready(tiny, shapes):
+def test_models_are_warmed_up_before_the_service_is_ready(tiny, shapes):
     with living(tiny, batch_tokens=BATCH_TOKENS) as (lifecycle, _):
         largest = [(1, LONGEST), (BATCH_TOKENS // LONGEST, LONGEST)]
         assert shapes[:4] == largest * 2  # of two groups; then the canaries
@@ -123,7 +123,7 @@ def test_a_batch_of_less_than_one_text_is_one_text(tiny, shapes):
         assert max(shapes) == (1, LONGEST)
 
 
-def test_who_does_not_want_to_be_warm_is_not(tiny, tiny_ner, shapes):
+def test_warm_up_can_be_switched_off(tiny, tiny_ner, shapes):
     with living(tiny, tiny_ner, warm_up=False):
         assert {rows for rows, _ in shapes} == {1}
         assert max(tokens for _, tokens in shapes) < LONGEST

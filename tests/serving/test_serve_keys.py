@@ -1,4 +1,4 @@
-"""Who may ask a service that is just started: keys that are meant and missing, and services open to others."""
+"""Keys at the start of a service: missing or empty ones, and the warning where there are none on a public address."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_keys_that_are_meant_and_missing_do_not_open_the_service(tiny, variable,
     ("host", "keys", "warned"),
     [("0.0.0.0", None, True), ("0.0.0.0", "k" * 16, False), ("127.0.0.1", None, False), ("localhost", None, False)],
 )
-def test_a_service_without_keys_that_others_reach_says_so_in_one_line(tiny, monkeypatch, capsys, host, keys, warned):
+def test_a_service_without_keys_on_a_public_address_warns_in_one_line(tiny, monkeypatch, capsys, host, keys, warned):
     class Server:
         def __init__(self, *_):
             pass

@@ -39,8 +39,8 @@ class Loaded:
         if key not in self.parts:
             old = self.before.parts if self.before is not None else {}
             self.parts[key] = old[key] if key in old else load()
-        found: T = self.parts[key]
-        return found
+        part: T = self.parts[key]
+        return part
 
     def holds(self, key: Hashable) -> bool:
         """Say whether something is in memory already, here or in the version before."""

@@ -45,7 +45,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last figures on the terminal."""
+        """Leave the last counts on the terminal."""
         self.clear()
         if self._stream is not None and kind is None:
             self._stream.write(f"{self._words(time.monotonic())}\n")

@@ -206,7 +206,7 @@ def _keys(file: Path | None, variable: str) -> Keys:
 
 
 def options_of_environment(command: click.Command) -> Options:
-    """Return the options of a command that nobody called: environment variables and defaults.
+    """Return the options that environment variables and defaults give, without a command line.
 
     Raises:
         SettingsError: A variable has a value that cannot be.

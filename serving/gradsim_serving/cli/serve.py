@@ -96,7 +96,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
 
 
 def _print(lines: str) -> None:
-    """Write to stdout; where it is full or broken nobody reads it, and the service goes on."""
+    """Write to stdout; if it is full or closed, the service goes on."""
     try:
         click.echo(lines)
     except OSError:

@@ -113,22 +113,19 @@ class Engine:
 
         Raises:
             RequestError: ``unknown_language``, ``language_count``, ``unsupported_language``, ``not_ready``,
-                ``shutting_down``, ``overloaded``, ``timeout`` or ``internal_error``; ``overloaded`` has the attribute
-                ``retry_after``, in seconds.
+                ``shutting_down``, ``overloaded`` (with ``retry_after``, seconds), ``timeout`` or ``internal_error``.
         """
         served = self._require_served(endpoint)
         try:
             routes = given_routes(served, texts, language)
         except RequestError as error:
-            routers = {other: bundle.router for other, bundle in self._served.items()}
-            raise naming_endpoints(error, language, endpoint, routers) from None
-        pending = self._pending
+            raise naming_endpoints(error, language, endpoint, self._served) from None
         loop = asyncio.get_running_loop()
-        if pending is None or pending.loop is not loop:
-            pending = self._pending = PendingJobs(loop, self._observer)
+        if self._pending is None or self._pending.loop is not loop:
+            self._pending = PendingJobs(loop, self._observer)
         job = Job(served, texts, routes, policy, FOREVER if deadline is None else deadline, loop.create_future())
         self._admit(job)
-        return await pending.wait(job)
+        return await self._pending.wait(job)
 
     def answer_here(
         self,
@@ -144,8 +141,8 @@ class Engine:
             RequestError: As ``answer``, but never ``overloaded`` or ``timeout``.
         """
         served = self._require_served(endpoint)
-        future: concurrent.futures.Future[JobResult] = concurrent.futures.Future()
-        self._enqueue(Job(served, texts, given_routes(served, texts, language), policy, FOREVER, future))
+        routes, future = given_routes(served, texts, language), concurrent.futures.Future[JobResult]()
+        self._enqueue(Job(served, texts, routes, policy, FOREVER, future))
         return future.result()
 
     def check(self, served: Served, group: str, seconds: float, *, only_in_memory: bool = False) -> None:
@@ -162,8 +159,7 @@ class Engine:
             RequestError: ``shutting_down``: the engine has stopped.
             TimeoutError: There was no result in time.
         """
-        future: concurrent.futures.Future[JobResult] = concurrent.futures.Future()
-        route = Route(None, None, group, None, "given")
+        future, route = concurrent.futures.Future[JobResult](), Route(None, None, group, None, "given")
         deadline = time.monotonic() + seconds
         job = Job(served, [CANARY], [route], None, deadline, future, canary=True, only_in_memory=only_in_memory)
         self._enqueue(job)
@@ -184,10 +180,7 @@ class Engine:
         await asyncio.to_thread(self.end, LAST_BATCH_SECONDS)
 
     def end(self, seconds: float | None = None) -> None:
-        """End the threads once all admitted jobs are done; ``seconds``: at most, ``None``: however long it takes.
-
-        Python aborts at its exit while a thread is inside a model.
-        """
+        """End the threads once their jobs are done, within ``seconds``; one inside a model aborts Python's exit."""
         self.close()
         with self._changed:
             self._stopped = True

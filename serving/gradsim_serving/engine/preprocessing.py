@@ -142,7 +142,7 @@ def given_routes(
 
 
 def naming_endpoints(
-    error: RequestError, language: str | Sequence[str | None] | None, endpoint: str, routers: Mapping[str, Router]
+    error: RequestError, language: str | Sequence[str | None] | None, endpoint: str, bundles: Mapping[str, Served]
 ) -> RequestError:
     """Return an ``unknown_language`` error that names the other endpoints that know the language.
 
@@ -150,12 +150,12 @@ def naming_endpoints(
         error: Of `given_routes`; one with another code is returned as it is.
         language: As the request names it.
         endpoint: That the request was sent to.
-        routers: Of every endpoint.
+        bundles: Of every endpoint.
     """
     if error.code != "unknown_language" or language is None:
         return error
     code = language if isinstance(language, str) else language[error.index or 0]
-    others = [other for other, router in routers.items() if other != endpoint and _knows(router, code)]
+    others = [other for other, served in bundles.items() if other != endpoint and _knows(served.router, code)]
     if not others:
         return error
     knows = "knows" if len(others) == 1 else "know"

@@ -10,11 +10,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gradsim_serving.http.request import Request
 from gradsim_serving.http.responses import Response, error_response
 from gradsim_shared.errors import SettingsError
 
 if TYPE_CHECKING:
+    from gradsim_serving.http.request import Request
     from gradsim_serving.options import HttpOptions  # which imports Keys
 
 MINIMUM_CHARACTERS = 16

@@ -11,8 +11,15 @@ from typing import Literal
 from starlette.types import Receive, Scope, Send
 
 from gradsim_serving.http.authorization import refusal
-from gradsim_serving.http.bodies import expects_continue, is_refused_unread, json_of, read_body, too_large
-from gradsim_serving.http.request import Request, request_of
+from gradsim_serving.http.request import (
+    Request,
+    expects_continue,
+    is_refused_unread,
+    json_of,
+    read_body,
+    request_of,
+    too_large,
+)
 from gradsim_serving.http.responses import CLOSE, Response, error_response, response_of
 from gradsim_serving.http.timeouts import ClientDisconnected, Timeouts
 from gradsim_serving.observing.log import Log, describe

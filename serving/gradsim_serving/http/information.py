@@ -71,7 +71,7 @@ def _rendered_once(lifecycle: Lifecycle, render: Render) -> Callable[[Request], 
     rendered: tuple[Manifests, Response] | None = None
     rendering = asyncio.Lock()  # requests that come meanwhile wait, so that it is rendered once
 
-    async def show(_: Request) -> Response:
+    async def handler(_: Request) -> Response:
         nonlocal rendered
         page = rendered
         if page is None or page[0] is not lifecycle.manifests:
@@ -81,7 +81,7 @@ def _rendered_once(lifecycle: Lifecycle, render: Render) -> Callable[[Request], 
                     page = rendered = manifests, await asyncio.to_thread(render, manifests)
         return page[1]
 
-    return show
+    return handler
 
 
 def _reload(lifecycle: Lifecycle) -> Callable[[Request], Awaitable[Response]]:

@@ -42,12 +42,12 @@ def responses(keyed: bool, *statuses: int) -> dict[int | str, dict[str, Any]]:
         keyed: Whether a key may be asked for.
         statuses: Of errors.
     """
-    found: dict[int | str, dict[str, Any]] = {200: {"headers": {"X-Request-Id": _ID_OUT}}}
+    entries: dict[int | str, dict[str, Any]] = {200: {"headers": {"X-Request-Id": _ID_OUT}}}
     for status in sorted({*statuses, 405, 500, *([401] if keyed else [])}):
         meanings = " ".join(f"`{code}`: {meaning}" for code, meaning in codes_of(status).items())
         headers = {"X-Request-Id": _ID_OUT, **_HEADERS.get(status, {})}
-        found[status] = {"model": ErrorAnswer, "description": meanings, "headers": headers}
-    return found
+        entries[status] = {"model": ErrorAnswer, "description": meanings, "headers": headers}
+    return entries
 
 
 def open_to_all(options: HttpOptions) -> frozenset[str]:
@@ -62,10 +62,10 @@ def complete(document: dict[str, Any], manifests: Mapping[str, Manifest], option
             method["parameters"] = [_ID_IN, *([_deadline(options)] if path in manifests else [])]
             if path in manifests:
                 content = method["requestBody"]["content"]["application/json"]
-                content["examples"] = _questions(path, manifests[path])
+                content["examples"] = _request_examples(path, manifests[path])
             for status, answer in method["responses"].items():
                 if int(status) >= 400:
-                    answer["content"]["application/json"]["examples"] = _errors(int(status))
+                    answer["content"]["application/json"]["examples"] = _error_examples(int(status))
     return _with_keys(document, options)
 
 
@@ -79,7 +79,7 @@ def _deadline(options: HttpOptions) -> dict[str, Any]:
     }
 
 
-def _questions(endpoint: str, manifest: Manifest) -> dict[str, Any]:
+def _request_examples(endpoint: str, manifest: Manifest) -> dict[str, Any]:
     name, codes = endpoint.removeprefix("/"), [language.code for language in manifest.languages]
     text = example(name, codes)
     return {
@@ -99,7 +99,7 @@ def _questions(endpoint: str, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _errors(status: int) -> dict[str, Any]:
+def _error_examples(status: int) -> dict[str, Any]:
     return {
         code: {
             "summary": meaning,
@@ -137,20 +137,20 @@ def openapi(manifests: Mapping[str, Manifest], options: HttpOptions) -> dict[str
         version="1",
         servers=[{"url": options.root_path}] if options.root_path else None,
     )
-    question = texts_schema(options)
+    body = texts_schema(options)
     for endpoint, manifest in manifests.items():
-        _add_answers(app, endpoint, manifest, question, options)
+        _add_answers(app, endpoint, manifest, body, options)
     _add_information(app, options)
     return complete(app.openapi(), manifests, options)
 
 
-def _add_answers(app: FastAPI, endpoint: str, manifest: Manifest, question: type[Texts], options: HttpOptions) -> None:
+def _add_answers(app: FastAPI, endpoint: str, manifest: Manifest, body: type[Texts], options: HttpOptions) -> None:
     name = endpoint.removeprefix("/")
 
-    async def answer(body: Any) -> None:  # noqa: ANN401 - its type is known only when the service runs
+    async def handler(body: Any) -> None:  # noqa: ANN401 - its type is known only when the service runs
         raise NotImplementedError  # never called: the routes are only described, dispatch.py answers
 
-    answer.__annotations__["body"] = question
+    handler.__annotations__["body"] = body
     app.post(
         endpoint,
         name=name,
@@ -159,18 +159,18 @@ def _add_answers(app: FastAPI, endpoint: str, manifest: Manifest, question: type
         response_description="One prediction for each text, in the order of the request.",
         responses=responses(bool(options.keys), *_BODY, 415, 422, 429, 503, 504),
         description=f"A prediction with its route for each text. Labels: {', '.join(manifest.labels)}.",
-    )(answer)
+    )(handler)
 
 
 def _add_information(app: FastAPI, options: HttpOptions) -> None:
     def add(path: str, summary: str, form: Any, *statuses: int, method: str = "GET") -> None:  # noqa: ANN401
-        async def show() -> None:
+        async def handler() -> None:
             raise NotImplementedError  # never called, as above
 
         name = path.strip("/").replace("/", "_") or "index"
-        found = responses(path.startswith("/admin/") or (bool(options.keys) and path not in open_paths), *statuses)
+        entries = responses(path.startswith("/admin/") or (bool(options.keys) and path not in open_paths), *statuses)
         if form is None:
-            found[200]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+            entries[200]["content"] = {"text/plain": {"schema": {"type": "string"}}}
         app.api_route(
             path,
             methods=[method],
@@ -179,8 +179,8 @@ def _add_information(app: FastAPI, options: HttpOptions) -> None:
             response_class=Response,
             response_model=form,
             response_description=(form.__doc__ if form else "Prometheus' text form.").partition("\n")[0],
-            responses=found,
-        )(show)
+            responses=entries,
+        )(handler)
 
     open_paths = open_to_all(options)
     add("/", "What there is", Index)
@@ -188,5 +188,5 @@ def _add_information(app: FastAPI, options: HttpOptions) -> None:
     add("/groups", "Groups and who is in them", Groups)
     add("/livez", "Whether the process answers", State)
     add("/readyz", "Whether every group answers", State, 503)
-    add("/metrics", "Figures for Prometheus", None)
+    add("/metrics", "Metrics for Prometheus", None)
     add("/admin/reload", "Read the bundles again and swap to them", Reloaded, 403, 408, 409, 413, method="POST")

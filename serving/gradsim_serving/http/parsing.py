@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
+from gradsim_runtime.text_checks import is_visible
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy
@@ -22,11 +22,11 @@ def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         RequestError: ``repeated_key``: a key is there twice.
     """
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         ((key, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise RequestError(f"the key {key[:40]!a} is there more than once; send it once", code="repeated_key")
-    return found
+    return content
 
 
 MAX_CODE_CHARACTERS = 40
@@ -62,19 +62,19 @@ def _explain_texts(
     kind = error["type"]
     if index is not None:
         text = f"text {index}"
-        found = {
+        explained = {
             "empty_text": ("empty_text", f"{text} is empty: it has no visible character"),
             "string_too_short": ("empty_text", f"{text} is empty: it has no visible character"),
             "string_too_long": ("text_too_long", f"{text} is longer than {max_characters} characters"),
             "string_unicode": ("invalid_text", f"{text} holds a lone surrogate, which is no character of Unicode"),
         }.get(kind, ("invalid_text", f"{text} must be {_TEXT_FORM}, not {_kind(error.get('input'))}"))
-        return *found, index
-    found = {
+        return *explained, index
+    explained = {
         "missing": ("invalid_request", 'the field "texts" is missing'),
         "too_short": ("no_texts", "texts is empty: send 1 or more"),
         "too_long": ("too_many_texts", f"texts holds more than {max_texts} texts; send several requests"),
     }.get(kind, ("invalid_request", f"texts must be a list of strings, not {_kind(error.get('input'))}"))
-    return *found, None
+    return *explained, None
 
 
 def _explain_language(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str, int | None]:
@@ -97,14 +97,10 @@ def _kind(value: object) -> str:
     return _KINDS.get(type(value), "null")
 
 
-_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # not Cn: Python may not know the newest emoji yet
-
-
 def visible(text: str) -> str:
-    """Refuse a text without a visible character: spaces, control and format characters only."""
-    for character in text:
-        if unicodedata.category(character) not in _INVISIBLE:
-            return text
+    """Refuse a text without a visible character."""
+    if is_visible(text):
+        return text
     raise PydanticCustomError("empty_text", "the text is empty")
 
 

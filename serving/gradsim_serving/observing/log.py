@@ -158,7 +158,7 @@ class Log:
         return self._dropped
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        """Return the figures of the log, for Prometheus."""
+        """Return the metrics of the log, for Prometheus."""
         lines = CounterMetricFamily("gradsim_log_lines", "Lines of the log, by what became of them.", labels=["fate"])
         lines.add_metric(["written"], self._written)
         lines.add_metric(["dropped"], self._dropped)

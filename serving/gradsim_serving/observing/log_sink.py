@@ -57,7 +57,7 @@ class Sink:
             while written < len(data) and tries < TRIES and self._descriptor is not None:
                 try:
                     written += os.write(self._descriptor, data[written:])
-                except BlockingIOError:  # a pipe that somebody made non-blocking, and whose reader is slow
+                except BlockingIOError:  # a non-blocking pipe whose reader is slow
                     tries += 1
                     time.sleep(PAUSE_SECONDS)
         except OSError:  # full disk, broken pipe, a directory that has gone: the caller counts what is lost

@@ -65,7 +65,7 @@ class Metrics(Observer):
     """
 
     def __init__(self, *, limit: int = LIMIT, window: int = WINDOW) -> None:
-        disable_created_metrics()  # a second line for every metric, which nobody reads
+        disable_created_metrics()  # one more line for every metric, of no use
         self.registry = CollectorRegistry()
         self._limit = limit
         self._requests = self._counter("requests", "Answered requests.", "endpoint", "status", "code")

@@ -45,7 +45,7 @@ def test_sigterm_under_load(kind, slow, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["direct", pytest.param("bentoml", marks=pytest.mark.slow)])
-def test_clients_that_have_gone_do_not_hold_up_the_end(kind, slow, tmp_path):
+def test_disconnected_clients_do_not_delay_the_stop(kind, slow, tmp_path):
     """Nothing that is left of them may wait for a timer, which here would ring after ten minutes."""
     with server_process.started(kind, slow, tmp_path / "log", timeout_seconds=600) as server:
         data = request([TEXT])

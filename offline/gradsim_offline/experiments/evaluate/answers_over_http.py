@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,8 +105,9 @@ class OverHttp:
         return predictions
 
 
-def look_at(url: str, batch: int) -> Bundles:
-    """Ask a service what it serves, and wait until it is ready.
+@contextmanager
+def look_at(url: str, batch: int) -> Iterator[Bundles]:
+    """Ask a service what it serves, wait until it is ready, and close the connections at the end.
 
     Args:
         url: Where it is.
@@ -118,24 +120,32 @@ def look_at(url: str, batch: int) -> Bundles:
     if batch > MOST_TEXTS:
         raise SettingsError(f"--batch {batch}: a service takes {MOST_TEXTS} texts in a request, at most")
     service = service_at(url)
-    try:
-        index, listed = service.get("/"), service.get("/languages")
-        service.get("/readyz")
-        languages = {
-            endpoint: [_language(one) for one in listed["languages"] if one["endpoint"] == endpoint]
-            for endpoint in listed["endpoints"]
-        }
-        served = {
-            one["endpoint"]: Target(one["bundle"], one["task"], tuple(one["labels"]), tuple(languages[one["endpoint"]]))
-            for one in index["bundles"]
-        }
-    except (KeyError, TypeError) as error:
-        raise not_ours(url) from error
-    except RequestError as error:
-        if error.code in ("not_ready", "overloaded"):
-            raise
-        raise not_ours(url) from error
-    return Bundles(service, served)
+    with service.client:
+        try:
+            served = _served(service)
+        except (KeyError, TypeError) as error:
+            raise not_ours(url) from error
+        except RequestError as error:
+            if error.code in ("not_ready", "overloaded"):
+                raise
+            raise not_ours(url) from error
+        yield Bundles(service, served)
+
+
+def _served(service: Service) -> dict[str, Target]:
+    """Return the bundles of a service by their endpoints, once it is ready."""
+    index, listed = service.get("/"), service.get("/languages")
+    service.get("/readyz")
+    languages = {
+        endpoint: [_language(entry) for entry in listed["languages"] if entry["endpoint"] == endpoint]
+        for endpoint in listed["endpoints"]
+    }
+    return {
+        entry["endpoint"]: Target(
+            entry["bundle"], entry["task"], tuple(entry["labels"]), tuple(languages[entry["endpoint"]])
+        )
+        for entry in index["bundles"]
+    }
 
 
 def choose(bundles: Bundles, dataset: Dataset, split: Split, bundle: Manifest | None) -> OverHttp:

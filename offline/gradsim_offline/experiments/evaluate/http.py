@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gradsim_shared.errors import RequestError, SettingsError
 
 if TYPE_CHECKING:
-    from gradsim_client import ServiceError
+    from gradsim_client import Client, ServiceError
     from gradsim_client.retries import Failure
 
 LONGEST_RETRY_SECONDS = 60.0
@@ -44,9 +44,11 @@ class Service:
 
     Attributes:
         url: Where it is, as the user wrote it, without a slash at its end.
+        client: Its connections; close it at the end.
     """
 
     url: str
+    client: Client
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return what is at a path.
@@ -67,22 +69,16 @@ class Service:
         return self._call("POST", path, body)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
-        import httpx
+        from gradsim_client import ServiceError
 
-        from gradsim_client import Client, ServiceError
-
-        # this machine is asked directly, others as the environment's proxies say
-        direct = httpx.HTTPTransport() if _is_here(urlsplit(self.url).hostname or "") else None
-        limit = SILENCE_SECONDS + LONGEST_RETRY_SECONDS
-        with Client(self.url, timeout_seconds=limit, retries=WaitWhileBusy(), transport=direct) as client:
-            try:
-                return client.call(method, path, body)
-            except ServiceError as error:
-                raise _worded(self.url, error) from error
+        try:
+            return self.client.call(method, path, body)
+        except ServiceError as error:
+            raise _worded(self.url, error) from error
 
 
 def service_at(url: str) -> Service:
-    """Return a service.
+    """Return a service; this machine is asked directly, others as the environment's proxies say.
 
     Raises:
         SettingsError: The URL is none of HTTP.
@@ -94,7 +90,13 @@ def service_at(url: str) -> Service:
         good = False
     if not good or parts.query or parts.fragment:
         raise SettingsError(f"--url {url!r} must be as http://127.0.0.1:3000: where the service answers GET /")
-    return Service(url.rstrip("/"))
+    import httpx
+
+    from gradsim_client import Client
+
+    url, limit = url.rstrip("/"), SILENCE_SECONDS + LONGEST_RETRY_SECONDS
+    direct = httpx.HTTPTransport() if _is_here(parts.hostname or "") else None
+    return Service(url, Client(url, timeout_seconds=limit, retries=WaitWhileBusy(), transport=direct))
 
 
 def not_ours(url: str) -> SettingsError:
