@@ -123,7 +123,8 @@ def group(
         SettingsError: The matrix, the solver, or a setting is not possible.
     """
     from gradsim_offline.core.settings import Settings
-    from gradsim_offline.grouping.solve import ask_solver
+    from gradsim_offline.grouping.solve import solve
+    from gradsim_offline.grouping.solver import load_solver
     from gradsim_offline.pipeline.recipes import changed
 
     settings = Settings()
@@ -136,7 +137,8 @@ def group(
         raise SettingsError("a budget needs sizes: the number of training examples of each language")
     measured = _measured(similarity, languages)
     counts = dict.fromkeys(measured.languages, 0) | dict(sizes or {})
-    return ask_solver(measured, chosen, chosen.groups, counts, seed)
+    load_solver(chosen.solver).check(len(measured.languages))
+    return solve(measured, chosen, chosen.groups, counts, seed)
 
 
 def compare(

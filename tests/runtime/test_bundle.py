@@ -219,9 +219,7 @@ def test_a_provider_that_is_not_there_is_refused(tiny, monkeypatch):
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra(tiny, monkeypatch):
     monkeypatch.setattr("gradsim_runtime.bundle.find_spec", lambda name: None if name == "tokenizers" else name)
-    with pytest.raises(
-        SettingsError, match=r"tokenizers is not installed; run: pip install 'gradsim-router\[runtime\]'"
-    ):
+    with pytest.raises(SettingsError, match=r"tokenizers is not installed; .*gradsim-router\[runtime\]"):
         Bundle.open(tiny)
 
 
