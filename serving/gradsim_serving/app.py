@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.bundles.lifecycle import Lifecycle
-from gradsim_serving.bundles.sessions import SessionSettings
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.http.build import App, build
 from gradsim_serving.observing.log import Log, log_to_stderr

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from gradsim_runtime.sessions import Optimisation, Provider
 from gradsim_serving.http.authorization import Keys
 
 
@@ -41,10 +41,6 @@ class HttpOptions:
     open_metrics: bool = True
     cors_origins: tuple[str, ...] = ()
     root_path: str = ""
-
-
-Optimisation = Literal["none", "basic", "extended", "all"]
-Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 
 
 @dataclass(frozen=True, slots=True)

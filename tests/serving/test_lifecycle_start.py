@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import tiny_bundle
 from engines import Gate, engine_of, living, ready, session, unsure, watch
 
+from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_serving.app import create_app, create_engine
-from gradsim_serving.bundles import sessions
 from gradsim_serving.bundles.loading import load_bundle, load_group_model
-from gradsim_serving.bundles.sessions import SessionSettings, open_session
 from gradsim_serving.options import HttpOptions, Options
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
@@ -180,7 +180,7 @@ GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 @pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_provider_that_does_not_start_is_refused_if_named_and_said_if_not(tiny, caplog):
     model = tiny / "groups/g0/model.onnx"
-    if GPU in sessions.onnxruntime.get_available_providers():
+    if GPU in onnxruntime.get_available_providers():
         pytest.skip("there is a GPU")
     with pytest.raises(SettingsError, match="onnxruntime could not start CUDAExecutionProvider and took CPU"):
         open_session(model, SessionSettings("cuda", strict=True))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
+import onnxruntime
 import pytest
 from engines import living, ready, session, watch
 
+from gradsim_runtime import sessions
+from gradsim_runtime.sessions import PROVIDERS, SessionSettings, choose_provider
 from gradsim_serving import runtime as runtime_module
 from gradsim_serving.app import create_app
-from gradsim_serving.bundles import sessions
-from gradsim_serving.bundles.sessions import PROVIDERS, SessionSettings, choose_provider
-from gradsim_serving.cli._local_predictor import LocalPredictor
 from gradsim_serving.options import Options
 from gradsim_serving.runtime import CPU_SPARE_TOKENS, runners_of, runtime_of
 from gradsim_shared.bundle import open_bundle
@@ -24,9 +24,9 @@ LONGEST, BATCH_TOKENS = 64, 256  # of the tiny bundle, and of these tests
 @pytest.fixture
 def has_gpu_part(monkeypatch):
     """Let onnxruntime say that it has the parts for GPUs, as onnxruntime-gpu does on every machine."""
-    if GPU in sessions.onnxruntime.get_available_providers():
+    if GPU in onnxruntime.get_available_providers():
         pytest.skip("there is a GPU")
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
 
 
 @pytest.mark.usefixtures("has_gpu_part")
@@ -56,7 +56,7 @@ def test_a_named_provider_that_does_not_start_is_refused_before_anything_is_load
     ],
 )
 def test_a_gpu_that_starts_is_chosen_unless_a_provider_is_named(monkeypatch, wanted, available, found, why):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: available)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
     monkeypatch.setattr(sessions, "_starts", lambda _: True)
     choice = choose_provider(wanted)
     assert choice.provider == found
@@ -68,7 +68,7 @@ def test_the_smallest_model_runs_here():
 
 
 def test_a_provider_that_is_not_there_is_refused_with_the_reason(tiny, monkeypatch):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     message = r"cuda cannot run the models: the installed onnxruntime .* has only CPUExecutionProvider"
     with pytest.raises(SettingsError, match=message):
         create_app([tiny], Options(provider="cuda"))
@@ -127,10 +127,6 @@ def test_warm_up_can_be_switched_off(tiny, tiny_ner, shapes):
     with living(tiny, tiny_ner, warm_up=False):
         assert {rows for rows, _ in shapes} == {1}
         assert max(tokens for _, tokens in shapes) < LONGEST
-    shapes.clear()
-    with LocalPredictor(tiny, 1, None):
-        pass
-    assert max(tokens for _, tokens in shapes) < LONGEST
 
 
 def test_taggers_are_warm_too(tiny_ner, shapes):
@@ -140,7 +136,7 @@ def test_taggers_are_warm_too(tiny_ner, shapes):
 
 
 def test_the_engines_of_tensorrt_have_a_directory(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
     monkeypatch.setattr(sessions, "_starts", lambda _: True)
     cache = tmp_path / "a" / "engines"
     runtime_of([tiny], Options(provider="tensorrt", engine_cache=cache))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.bundles.loading import Loaded, load_bundle
 from gradsim_serving.bundles.model_cache import ModelCache
 from gradsim_serving.bundles.served import Served, open_bundles
-from gradsim_serving.bundles.sessions import SessionSettings
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.observing.log import describe
 from gradsim_shared.bundle import Bundle

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import fasttext
-from tokenizers import Tokenizer
-
+from gradsim_runtime.loading import load_fasttext, load_tokenizer
+from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_serving.bundles.model_cache import CachedModel, ModelCache
 from gradsim_serving.bundles.served import Served
-from gradsim_serving.bundles.sessions import SessionSettings, open_session
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import BundleError, SettingsError
@@ -101,11 +99,8 @@ def load_identifier(bundle: Bundle, loaded: Loaded | None = None) -> LanguageIde
     loaded = Loaded() if loaded is None else loaded
 
     def load(file: str) -> Any:  # noqa: ANN401 - fastText is not typed
-        path, sha256 = bundle.path(file), bundle.manifest.files[file].sha256
-        try:
-            return loaded.get(("identifier", sha256), lambda: fasttext.load_model(str(path)))
-        except (ValueError, MemoryError) as error:
-            raise BundleError(f"{path} is no fastText model that can be read: {error}") from error
+        key = ("identifier", bundle.manifest.files[file].sha256)
+        return loaded.get(key, lambda: load_fasttext(bundle.path(file)))
 
     return open_identifier(bundle.manifest.identifier, load, bundle.path)
 
@@ -130,22 +125,13 @@ def load_group_model(
     file = served_precision(group).file
     is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
     try:
-        tokenizer = loaded.get(reads, lambda: Tokenizer.from_file(str(bundle.path(group.tokenizer))))
+        tokenizer = loaded.get(reads, lambda: load_tokenizer(bundle.path(group.tokenizer)))
         session = _model(bundle, file, settings, loaded, cache or ModelCache())
     except SettingsError:
         raise
     except Exception as error:  # both libraries raise bare Exception and classes of their own
         raise BundleError(f"bundle {bundle.directory}: group {group.id} cannot be loaded: {error}") from error
-    model = GroupModel(
-        session,
-        tokenizer,
-        group,
-        task=manifest.task,
-        labels=manifest.labels,
-        maximum_length=manifest.maximum_length,
-        segmentation=manifest.segmentation,
-        normalisation=manifest.normalisation,
-    )
+    model = GroupModel(session, tokenizer, group, manifest)
     if is_new and settings.warm_tokens:
         try:
             warm_up(model, manifest.maximum_length, settings.warm_tokens)

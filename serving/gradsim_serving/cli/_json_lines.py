@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
-from gradsim_serving.http.parsing import is_visible, unique_keys
+from gradsim_runtime.text_checks import check_text
+from gradsim_serving.http.parsing import unique_keys
 from gradsim_shared.errors import RequestError
 
 LINE_BYTES = 2**22
@@ -94,14 +95,7 @@ def _refused(number: str) -> NoReturn:
 def _text(fields: dict[str, Any]) -> str:
     if "text" not in fields:
         raise RequestError('the field "text" is missing', code="invalid_request")
-    text = fields["text"]
-    if not isinstance(text, str):
-        raise RequestError(f"text must be a string, not {json.dumps(text)[:40]}", code="invalid_text")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise RequestError("the text holds a lone surrogate, which is no character of Unicode", code="invalid_text")
-    if not is_visible(text):
-        raise RequestError("the text is empty: it has no visible character", code="empty_text")
-    return text
+    return check_text(fields["text"])
 
 
 def _language(fields: dict[str, Any]) -> str | None:

@@ -14,11 +14,8 @@ from gradsim_serving.engine.completion import Fail, skip
 from gradsim_serving.engine.job import Job, QueuedText, TextResult
 from gradsim_serving.engine.scheduler import Batch
 from gradsim_serving.observing.observer import Observer
-from gradsim_shared.decoding import Decoded, Logits, probabilities, said
+from gradsim_shared.decoding import Decoded, Logits, mixed_logits, probabilities, said
 from gradsim_shared.group_model import GroupModel
-
-SMALLEST_PROBABILITY = 1e-12
-"""Lower bound inside a logarithm."""
 
 
 class BatchRunner:
@@ -131,7 +128,7 @@ class BatchRunner:
                 if len(mixture.probabilities) < mixture.groups:
                     continue
             ready.append(text)
-            mixed.append(np.log(np.maximum(sum(mixture.probabilities.values()), SMALLEST_PROBABILITY)))
+            mixed.append(mixed_logits(mixture.probabilities.values()))
         return ready, mixed
 
     def _add_results(

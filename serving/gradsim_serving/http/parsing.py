@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
+from gradsim_runtime.text_checks import is_visible
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy
@@ -95,14 +95,6 @@ def _value(value: object) -> str:
 
 def _kind(value: object) -> str:
     return _KINDS.get(type(value), "null")
-
-
-_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # not Cn: Python may not know the newest emoji yet
-
-
-def is_visible(text: str) -> bool:
-    """Say whether a text has more than spaces, control and format characters."""
-    return any(unicodedata.category(character) not in _INVISIBLE for character in text)
 
 
 def visible(text: str) -> str:

@@ -6,12 +6,15 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import onnxruntime
-
-from gradsim_serving.options import Optimisation, Provider
 from gradsim_shared.errors import SettingsError
+
+if TYPE_CHECKING:  # whoever names a provider need not load onnxruntime
+    import onnxruntime
+
+Optimisation = Literal["none", "basic", "extended", "all"]
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +32,13 @@ SMALLEST_MODEL = (
 )
 """A graph of ONNX, opset 13: y = x. Its session tells what really starts, before anything large is loaded."""
 
-LEVELS: dict[Optimisation, onnxruntime.GraphOptimizationLevel] = {
-    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
-    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+LEVELS: dict[Optimisation, str] = {
+    "none": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
 }
+"""By name, what onnxruntime calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ def choose_provider(wanted: Provider) -> Choice:
     Raises:
         SettingsError: This onnxruntime has no part for what was named, or cannot start it.
     """
+    import onnxruntime
+
     available = onnxruntime.get_available_providers()
     has = f"the installed onnxruntime {onnxruntime.__version__} has only {', '.join(available)}"
     if wanted == "auto":
@@ -103,6 +109,8 @@ def choose_provider(wanted: Provider) -> Choice:
 
 def _starts(provider: str) -> bool:
     """Say whether onnxruntime can start a provider on this machine."""
+    import onnxruntime
+
     settings = SessionSettings(provider)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the same thing, in onnxruntime's words
@@ -119,6 +127,8 @@ def open_session(path: Path, settings: SessionSettings) -> onnxruntime.Inference
     Raises:
         SettingsError: The provider cannot be used, and ``settings.strict``.
     """
+    import onnxruntime
+
     wanted = PROVIDERS[settings.provider]
     session = onnxruntime.InferenceSession(str(path), _options(settings), providers=_providers(settings))
     used = session.get_providers()[0]
@@ -140,12 +150,14 @@ def _providers(settings: SessionSettings) -> list[Any]:
 
 
 def _options(settings: SessionSettings) -> onnxruntime.SessionOptions:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     # every group has threads of its own: idle ones must sleep, or they take the cores from the group that works
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = settings.arena
-    options.graph_optimization_level = LEVELS[settings.optimisation]
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[LEVELS[settings.optimisation]]
     options.log_severity_level = 3  # errors only
     return options
