@@ -16,23 +16,28 @@ _MACRO = " (macrolanguage)"
 _LONGEST_CODE = 3
 
 
-def resolve(written: str) -> str:
-    """Return the ISO 639-3 code that a code or a name stands for.
+def find(written: str) -> str | None:
+    """Return the ISO 639-3 code that a code or a name stands for; ``None`` if there is no such language.
 
     It may be of ISO 639-1, 639-2 or 639-3, or one that ISO 639-1 has withdrawn (``iw``); region, script and variant are
     dropped (``pt-BR``). A name is the English one of ISO 639-3 or Glottolog, in any case (``balinese``).
+    """
+    codes = (listed(reading) or _names().get(_plain(reading)) for reading in readings(written))
+    return next(filter(None, codes), None)
+
+
+def resolve(written: str) -> str:
+    """Return what ``find`` returns.
 
     Raises:
         DataError: There is no such language; the message names the nearest.
     """
-    found = next(
-        filter(None, (listed(reading) or _names().get(_plain(reading)) for reading in readings(written))), None
-    )
-    if found is None:
+    code = find(written)
+    if code is None:
         raise DataError(
             f"unknown language code {written!r}; it must be an ISO 639-3 code such as hau.{_meant(written)}"
         )
-    return found
+    return code
 
 
 def listed(code: str) -> str | None:
