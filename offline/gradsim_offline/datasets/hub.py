@@ -74,8 +74,8 @@ def load_tables(source: str, repository: str, revision: str | None, part: str, *
     except Exception as error:  # datasets raises errors of many libraries
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{source}: {repository} ({part}) cannot be loaded from the Hugging Face Hub: {reason}. Ways on: --data-dir "
-            f"DIRECTORY with a folder per language, or set {ENVIRONMENT} to the folder that holds {source}/"
+            f"{source}: {repository} ({part}) cannot be loaded from the Hugging Face Hub: {reason}. Ways on: "
+            f"--data-dir DIRECTORY with a folder per language, or set {ENVIRONMENT} to the folder that holds {source}/"
         ) from error
 
 
