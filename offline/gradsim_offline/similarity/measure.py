@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.context import TrainingContext
+
+if TYPE_CHECKING:  # torch takes seconds to load
+    from torch import nn
+
+    from gradsim_offline.training.batching import Row
+    from gradsim_offline.training.loop import Observer
+
+AnyObserver = TypeVar("AnyObserver", bound="Observer")
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,34 @@ class MeasureContext:
     measuring: Measuring
     options: Any
     train: Callable[[Sequence[str], Sequence[str]], Path]
+
+    def train_jointly(self, observe: Callable[[nn.Module, Sequence[Row]], AnyObserver]) -> AnyObserver:
+        """Train one model on all languages with the measuring schedule; leave it in the measure's folder.
+
+        Args:
+            observe: Makes the observer of the backward passes from the model and the training rows.
+
+        Returns:
+            That observer, after the last epoch.
+        """
+        from gradsim_offline.training.fine_tune import fine_tune
+
+        observers: list[AnyObserver] = []
+
+        def make(model: nn.Module, rows: Sequence[Row]) -> AnyObserver:
+            observers.append(observe(model, rows))
+            return observers[-1]
+
+        fine_tune(
+            self.dataset,
+            self.dataset.languages,
+            self.dataset.languages,
+            self.directory,
+            context=self.training,
+            settings=self.measuring,
+            observe=make,
+        )
+        return observers[0]
 
 
 def _nothing_to_check(_dataset: Dataset, _options: Any) -> None:  # noqa: ANN401 - each measure's own

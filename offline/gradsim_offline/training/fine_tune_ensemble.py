@@ -17,9 +17,8 @@ from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.distilling import Distilling, judged_logits
 from gradsim_offline.training.ensemble import Members, seeds_of
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
-from gradsim_offline.training.judging import DevTexts
 from gradsim_offline.training.strategy import Strategy, StrategyContext
-from gradsim_offline.training.trained import TrainedModel, open_trained
+from gradsim_offline.training.trained import DevTexts, TrainedModel, open_trained
 
 MakeStrategy = Callable[[StrategyContext], Strategy]
 _TEACHER = "teacher"
@@ -63,7 +62,6 @@ def fine_tune_ensemble(
             where,
             context=replace(context, seed=seed, log=partial(context.log, model=model)),
             settings=settings,
-            fraction=settings.fraction,
             strategy=strategy,
             data_seed=context.seed,
         )
@@ -105,11 +103,10 @@ def _average(
     ensemble = open_trained(
         place, dataset.labels, task=task, maximum_length=context.maximum_length, device=context.device
     )
-    judged = {code: dataset.split(code, "dev") for code in served if dataset.split(code, "dev")}
-    if not judged:
+    dev = DevTexts.of(dataset, served, reader=ensemble.reader, task=task, seed=context.seed)
+    if not dev.examples:
         return ensemble, None
-    number = {language: i for i, language in enumerate(dataset.languages)}
-    by_language = DevTexts(judged, number, ensemble.reader, task, context.seed).scores(ensemble)
+    by_language = dev.scores(ensemble)
     metric = task.metric(dataset.labels)
     score = fmean(scores[metric] for scores in by_language.values())
     alone = [_best_score(place / folder) for folder in members.models]

@@ -15,14 +15,12 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from gradsim_offline.core.settings import Measuring
-from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 from gradsim_offline.similarity.measures import gradient
 from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
 from gradsim_offline.similarity.products import products
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=2, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
@@ -174,45 +172,43 @@ def test_a_checkpoint_of_before_the_epochs_that_count_goes_on(tiny_mini, small, 
         assert torch.equal(again.means()["head.out"], vectors[2])
 
 
-def train_on(small, encoder, directory, quiet, layers, **options):
-    made = []
+@pytest.fixture
+def train_on(small, training_context):
+    """A function that trains, watches some layers and returns their observers."""
 
-    def observe(model, rows):
-        made.append(GradientObserver(model, rows, layers, 3, **options))
-        return made[-1]
+    def run(encoder, directory, layers, **options):
+        made = []
 
-    directory.mkdir()
-    fine_tune(
-        small,
-        small.languages,
-        small.languages,
-        directory,
-        context=TrainingContext(
-            task=text_classification.PLUGIN,
-            encoder=str(encoder),
-            maximum_length=64,
-            seed=3,
-            device=torch.device("cpu"),
-            progress=quiet,
-            log=lambda **_: None,
-        ),
-        settings=SETTINGS,
-        observe=observe if layers else None,
-    )
-    return made
+        def observe(model, rows):
+            made.append(GradientObserver(model, rows, layers, 3, **options))
+            return made[-1]
+
+        directory.mkdir()
+        fine_tune(
+            small,
+            small.languages,
+            small.languages,
+            directory,
+            context=training_context(encoder, seed=3),
+            settings=SETTINGS,
+            observe=observe if layers else None,
+        )
+        return made
+
+    return run
 
 
 @pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
-def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, small, quiet, tmp_path, request):
+def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, train_on, tmp_path, request):
     path = request.getfixturevalue(encoder)
-    train_on(small, path, tmp_path / "plain", quiet, [])
+    train_on(path, tmp_path / "plain", [])
     ways = {
         "heads": (["head.out", "head"], {}),
         "all": (["head.out", "head", "encoder.0"], {}),
         "folded": (["encoder.0"], {"projection": 16, "seed": 3}),
     }
     for name, (layers, options) in ways.items():
-        (observer,) = train_on(small, path, tmp_path / name, quiet, layers, **options)
+        (observer,) = train_on(path, tmp_path / name, layers, **options)
         assert len(observer.epochs) == 2 and observer.epochs[0][layers[0]].any()
     plain, *others = (load_file(tmp_path / name / "model.safetensors") for name in ("plain", *ways))
     results = [json.loads((tmp_path / name / RESULT).read_text()) for name in ("plain", *ways)]
@@ -227,26 +223,10 @@ def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, small, qu
             assert all(torch.equal(plain[key], found[key]) for key in plain)
 
 
-def test_what_a_measurement_leaves_behind(small, tiny_mini, quiet, tmp_path):
+def test_what_a_measurement_leaves_behind(small, tiny_mini, measure_context, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        context = MeasureContext(
-            dataset=small,
-            directory=tmp_path,
-            training=TrainingContext(
-                task=text_classification.PLUGIN,
-                encoder=str(tiny_mini),
-                maximum_length=64,
-                seed=0,
-                device=torch.device("cpu"),
-                progress=quiet,
-                log=lambda **_: None,
-            ),
-            measuring=SETTINGS,
-            options=None,
-            train=lambda *_: tmp_path,
-        )
-        measured = gradient.measure(context)
+        measured = gradient.measure(measure_context(tiny_mini, tmp_path, measuring=SETTINGS))
         measured.save(tmp_path / SIMILARITY_FILE)
     assert measured.matrix.shape == (3, 3) and len(measured.epochs) == 2
     np.testing.assert_allclose(measured.matrix.diagonal(), 1)

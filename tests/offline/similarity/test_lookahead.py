@@ -17,18 +17,15 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.lookahead_steps import Judge, affinities, undisturbed
-from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measures import lookahead
 from gradsim_offline.similarity.measures.lookahead import LookaheadObserver, Options, summarise
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop
 from gradsim_offline.training.batching import Row
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=2, batch_size=8, learning_rate=2e-3)
@@ -38,25 +35,9 @@ encoders = pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
 
 
 @pytest.fixture
-def context(small, tiny_mini, quiet, tmp_path):
-    directory = tmp_path / "measure"
-    directory.mkdir()
-    return MeasureContext(
-        dataset=small,
-        directory=directory,
-        training=TrainingContext(
-            task=text_classification.PLUGIN,
-            encoder=str(tiny_mini),
-            maximum_length=64,
-            seed=3,
-            device=CPU,
-            progress=quiet,
-            log=lambda **_: None,
-        ),
-        measuring=SETTINGS,
-        options=Options(every=3, texts=4),
-        train=lambda *_: directory,
-    )
+def context(measure_context, tiny_mini, tmp_path):
+    options = Options(every=3, texts=4)
+    return measure_context(tiny_mini, tmp_path / "measure", measuring=SETTINGS, options=options, seed=3)
 
 
 def train_plainly(context, directory, observe=None):
@@ -301,31 +282,12 @@ def test_a_pair_never_seen_has_similarity_0_and_a_warning():
     assert np.isfinite(measured.epochs).all()
 
 
-class Impatient(Progress):
-    """Raises KeyboardInterrupt, as Ctrl-C does, after some steps."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__(quiet=True)
-        self.left = steps
-
-    @contextmanager
-    def bar(self, title, total):
-        """Count the steps down."""
-
-        def advance(remark):
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
 @pytest.mark.parametrize("eager", [True, False], ids=["step", "epoch"])
 @pytest.mark.parametrize("stop", [EPOCH + 3, 2 * EPOCH])
-def test_an_interrupted_measurement_ends_the_same(context, tmp_path, monkeypatch, eager, stop):
+def test_an_interrupted_measurement_ends_the_same(context, counting, tmp_path, monkeypatch, eager, stop):
     if eager:
         monkeypatch.setattr(fine_tuning, "train", functools.partial(loop.train, save_every_seconds=-1.0))
-    training = replace(context.training, progress=Impatient(stop))
+    training = replace(context.training, progress=counting(stop))
     broken = replace(context, directory=tmp_path / "broken", training=training)
     broken.directory.mkdir()
     whole = lookahead.measure(context)

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from scipy.special import log_softmax, softmax
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.models.loading import load_tokenizer
@@ -110,32 +109,18 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(scene):
     assert max(float(p.grad.to_dense().abs().max()) for p in student.parameters() if p.grad is not None) < 1e-5
 
 
-class Interrupting(Progress):
-    """Raises KeyboardInterrupt when something is said."""
-
-    def __init__(self, when=""):
-        super().__init__(quiet=True)
-        self.when, self.said = when, []
-
-    def note(self, text, *, heading=False):
-        """Keep it."""
-        self.said.append(text.strip())
-        if self.when and self.when in text:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(("data", "encoder"), [("small", "tiny_mini"), ("tagged", "tiny_xlmr")])
-def test_only_the_student_stays(data, encoder, tmp_path, request):
+def test_only_the_student_stays(data, encoder, counting, tmp_path, request):
     dataset, path = request.getfixturevalue(data), request.getfixturevalue(encoder)
     task = load_task(dataset.task)
 
     def train(folder, when="", **training):
         schedule = {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3}
         chosen = Settings(model=str(path), maximum_length=48, device="cpu", training={**schedule, **training})
-        pipeline = Pipeline(chosen, dataset, task, RunDirectory(tmp_path / folder, Interrupting(when)))
+        pipeline = Pipeline(chosen, dataset, task, RunDirectory(tmp_path / folder, counting(note=when)))
         return pipeline.train(
             pipeline.prepare_encoder(), ("hau", "tur"), ("hau",)
-        ).directory, pipeline.run.progress.said
+        ).directory, pipeline.run.progress.notes
 
     single, _ = train("single")
     with pytest.raises(KeyboardInterrupt):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from safetensors.torch import load_file
 from scipy.special import softmax
 
 from gradsim_offline.bundle import reference_gradients as keep
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.pipeline.recipes import resolve
@@ -31,32 +29,8 @@ SCHEDULE = {"epochs": 2, "batch_size": 8, "learning_rate": 2e-3}
 CPU = torch.device("cpu")
 
 
-class Notes(Progress):
-    """Keeps what is said; raises KeyboardInterrupt, as Ctrl-C does, after some steps."""
-
-    def __init__(self, steps=-1):
-        super().__init__(quiet=True)
-        self.left, self.steps, self.said = steps, 0, []
-
-    def note(self, text, *, heading=False):
-        """Keep it."""
-        self.said.append(text.strip())
-
-    @contextmanager
-    def bar(self, title, total):
-        """Count the steps down."""
-
-        def advance(_remark):
-            self.steps += 1
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
 @pytest.fixture
-def work(small, tagged, tmp_path, request):
+def work(small, tagged, counting, tmp_path, request):
     def make(folder="run", notes=None, encoder="tiny_mini", data="small", adapting=None, **training):
         settings = Settings(
             model=str(request.getfixturevalue(encoder)),
@@ -69,7 +43,7 @@ def work(small, tagged, tmp_path, request):
         )
         dataset = {"small": small, "tagged": tagged}[data]
         task = load_task(dataset.task)
-        return Pipeline(settings, dataset, task, RunDirectory(tmp_path / folder, notes or Notes()))
+        return Pipeline(settings, dataset, task, RunDirectory(tmp_path / folder, notes or counting()))
 
     return make
 
@@ -125,8 +99,8 @@ def test_seeds(seed, count):
         ("tiny_xlmr", "tagged", "probabilities"),
     ],
 )
-def test_answers_are_those_of_the_mean(work, encoder, data, average):
-    notes = Notes()
+def test_answers_are_those_of_the_mean(counting, work, encoder, data, average):
+    notes = counting()
     workplace = work(encoder=encoder, data=data, ensemble=3, average=average, notes=notes)
     directory = train(workplace)
     inputs = [example.input for example in workplace.dataset.split("hau", "dev")]
@@ -147,7 +121,7 @@ def test_answers_are_those_of_the_mean(work, encoder, data, average):
     gold = [example.gold for example in workplace.dataset.split("hau", "dev")]
     metric = workplace.task.metric(ensemble.labels)
     assert members.score == workplace.task.scores(gold, ensemble.answers(inputs), ensemble.labels)[metric]
-    assert f"the average of their {average}: dev {metric} {100 * members.score:.2f} (alone: " in notes.said[-1]
+    assert f"the average of their {average}: dev {metric} {100 * members.score:.2f} (alone: " in notes.notes[-1]
     histories = [json.loads((directory / name / RESULT).read_text())["history"] for name in members.models]
     assert members.scores == [max(epoch["score"] for epoch in history) for history in histories]
 
@@ -174,16 +148,16 @@ def test_all_models_draw_the_same_share_of_the_texts(work, monkeypatch):
     assert drawn[0] == drawn[1] and len(drawn[0]) == 15
 
 
-def test_what_is_whole_is_not_trained_again(work):
-    whole_notes = Notes()
+def test_what_is_whole_is_not_trained_again(counting, work):
+    whole_notes = counting()
     whole = train(work("whole", whole_notes, ensemble=3))
-    steps = whole_notes.steps // 3
+    steps = len(whole_notes.remarks) // 3
     with pytest.raises(KeyboardInterrupt):
-        train(work("broken", Notes(steps * 2 + 1), ensemble=3))
-    later, again = Notes(), Notes()
+        train(work("broken", counting(steps * 2 + 1), ensemble=3))
+    later, again = counting(), counting()
     first, second = (train(work("broken", notes, ensemble=3)) for notes in (later, again))
-    assert later.steps == steps and again.steps == 0 and first == second
-    assert [text for text in later.said if "model" in text][-3:] == [
+    assert len(later.remarks) == steps and len(again.remarks) == 0 and first == second
+    assert [text for text in later.notes if "model" in text][-3:] == [
         "model 1 of 3: is there, not trained again",
         "model 2 of 3: is there, not trained again",
         "model 3 of 3",
@@ -194,15 +168,15 @@ def test_what_is_whole_is_not_trained_again(work):
         assert (whole / name).read_text() == (first / name).read_text()
 
 
-def test_the_joint_run_is_the_first_of_the_multilingual_models(work, small):
-    notes = Notes()
+def test_the_joint_run_is_the_first_of_the_multilingual_models(counting, work, small):
+    notes = counting()
     workplace = work(ensemble=2, notes=notes)
     encoder = workplace.prepare_encoder()
     workplace.measure(encoder)
-    before = notes.steps
+    before = len(notes.remarks)
     found = workplace.train_multilingual(encoder).directory
-    assert found.name == "multilingual" and notes.steps == 2 * before
-    assert "model 1 of 2: is there, not trained again" in notes.said
+    assert found.name == "multilingual" and len(notes.remarks) == 2 * before
+    assert "model 1 of 2: is there, not trained again" in notes.notes
     trained = work("alone", ensemble=2)
     other = trained.train_multilingual(trained.prepare_encoder()).directory
     assert same(found, other) and same(found / "1", other / "1")

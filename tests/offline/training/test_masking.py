@@ -7,21 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.training.batching import Row
-from gradsim_offline.training.masked_language_modelling import IGNORED, masking_collate
+from gradsim_offline.training.batching import IGNORED, Row
+from gradsim_offline.training.masked_language_modelling import Masking
 
 START, PAD, END, UNKNOWN, MASK, VOCABULARY = 0, 1, 2, 3, 4, 500
 
 
 def make(rows, share=0.2, seed=0):
-    return masking_collate(
-        rows,
-        pad_id=PAD,
-        mask_id=MASK,
-        special_ids=frozenset({START, END, UNKNOWN}),
-        vocabulary=VOCABULARY,
-        share=share,
-        seed=seed,
+    masking = Masking(PAD, MASK, frozenset({START, END, UNKNOWN}), VOCABULARY)
+    return lambda indices, epoch, step: masking.batch(
+        [rows[i].ids for i in indices], epoch, step, share=share, seed=seed
     )
 
 

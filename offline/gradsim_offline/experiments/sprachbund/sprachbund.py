@@ -31,7 +31,7 @@ from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.files import write_figures
 from gradsim_offline.report.text_tables import UNDEFINED, Table, figure
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_model import check_there
+from gradsim_offline.training.masked_language_modelling import check_there
 
 RESULT = "sprachbunds.json"
 _STAGE = "representations"

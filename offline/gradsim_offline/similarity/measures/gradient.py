@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gradsim_offline.core.settings import Measuring
-from gradsim_offline.similarity.joint_run import train_jointly
 from gradsim_offline.similarity.label_balance import Cells
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured, counted_epochs
@@ -59,7 +58,7 @@ def measure(context: MeasureContext) -> Measured:
             classes=len(context.dataset.labels) if settings.balanced else 1,
         )
 
-    observer = train_jointly(context, observe)
+    observer = context.train_jointly(observe)
     by_epoch = {f"{layer}.{i}": found for i, epoch in enumerate(observer.epochs) for layer, found in epoch.items()}
     save_file({**observer.means(), **by_epoch}, context.directory / GRADIENTS_FILE)
     return compare(observer.epochs, observer.shares, languages, settings, time.monotonic() - started)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.settings import Measuring, Positive, Section, Share
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.similarity.joint_run import train_jointly
 from gradsim_offline.similarity.lookahead_steps import Judge, Lay, affinities, undisturbed
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
@@ -79,7 +78,7 @@ def measure(context: MeasureContext) -> Measured:
             options=options,
         )
 
-    observer = train_jointly(context, observe)
+    observer = context.train_jointly(observe)
     settings = {**joint_run(context.measuring), **options.model_dump()}
     return summarise(*observer.epochs, languages, settings, time.monotonic() - started)
 

@@ -20,8 +20,7 @@ from gradsim_offline.core.settings import Section
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
-from gradsim_offline.training.judging import DevTexts
-from gradsim_offline.training.trained import open_trained
+from gradsim_offline.training.trained import DevTexts, open_trained
 from gradsim_shared.errors import DataError
 
 SCORES = "scores"  # one file per trained language: what is there is not trained or scored again
