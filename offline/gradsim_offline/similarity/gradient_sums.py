@@ -43,8 +43,8 @@ class Batch:
     @cached_property
     def present(self) -> tuple[list[int], list[int]]:
         """The rows that occur, and how often each does."""
-        found, counts = self.rows[self.order].unique_consecutive(return_counts=True)
-        return found.tolist(), counts.tolist()
+        rows, counts = self.rows[self.order].unique_consecutive(return_counts=True)
+        return rows.tolist(), counts.tolist()
 
 
 class LayerSums:
@@ -124,8 +124,8 @@ class LayerSums:
         x, d = x.index_select(0, order).flatten(0, 1), d.index_select(0, order).flatten(0, 1)
         total = torch.zeros_like(self._weights[0])
         product = torch.empty_like(total)
-        for row, mine, theirs in _by_row(x, d, *batch.present, positions):
-            torch.mm(mine.T, theirs, out=product)
+        for row, x_of_row, d_of_row in _by_row(x, d, *batch.present, positions):
+            torch.mm(x_of_row.T, d_of_row, out=product)
             self._weights[row].add_(product, alpha=batch.units)
             total.add_(product)
         return total.T
@@ -138,8 +138,9 @@ class LayerSums:
         self._waiting = []
         waited = Batch(rows, len(rows))
         order = waited.order.to(x.device)
-        for row, mine, theirs in _by_row(x.index_select(0, order), d.index_select(0, order), *waited.present, 1):
-            self._weights[row].addmm_(mine.T, theirs)
+        x, d = x.index_select(0, order), d.index_select(0, order)
+        for row, x_of_row, d_of_row in _by_row(x, d, *waited.present, 1):
+            self._weights[row].addmm_(x_of_row.T, d_of_row)
 
     def vectors(self) -> Tensor:
         """Return the sums, ``[rows, parameters]``: ``[W | b]`` row by row; with a projection all of W, then b."""
@@ -152,11 +153,11 @@ class LayerSums:
 
     def state(self) -> dict[str, Tensor]:
         """Return what a checkpoint must keep; what waits goes on waiting, so that interrupting changes no bit."""
-        found = {"weights": self._weights, "biases": self._biases}
+        state = {"weights": self._weights, "biases": self._biases}
         if self._waiting:
             x, d, rows = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
-            found |= {"waiting.source": x, "waiting.delta": d, "waiting.rows": rows}
-        return found
+            state |= {"waiting.source": x, "waiting.delta": d, "waiting.rows": rows}
+        return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a checkpoint."""

@@ -61,7 +61,7 @@ def example_gradients(
         device: Where to compute.
     """
     layers = _freeze(model, device)
-    found: list[Tensor] = []
+    by_batch: list[Tensor] = []
     order: list[int] = []
     for chosen in _batches(rows):
         tracker = GradientTracker(layers, len(chosen))
@@ -69,9 +69,9 @@ def example_gradients(
             torch.arange(len(chosen)), torch.zeros(len(chosen), dtype=torch.int64), _units(rows, chosen)
         ):
             _backward(model, rows, chosen, pad_id, task=task, device=device)
-        found.append(_joined(tracker, layers)[0])
+        by_batch.append(_joined(tracker, layers)[0])
         order += chosen
-    gradients = torch.cat(found)
+    gradients = torch.cat(by_batch)
     return gradients[torch.tensor(order).argsort()]
 
 

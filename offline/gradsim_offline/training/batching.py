@@ -40,8 +40,8 @@ class Row:
 
 def halves(count: int, *, language: int, seed: int) -> list[int]:
     """Put a language's examples into two halves at random: 0 or 1 for each."""
-    found: list[int] = (np.random.default_rng([seed, language]).permutation(count) % 2).tolist()
-    return found
+    sides: list[int] = (np.random.default_rng([seed, language]).permutation(count) % 2).tolist()
+    return sides
 
 
 def plan(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:

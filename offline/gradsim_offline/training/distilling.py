@@ -63,6 +63,6 @@ def judged_logits(teacher: TrainedModel, rows: Sequence[Row]) -> Tensor:
     Returns:
         ``[units, labels]``: a unit is a text, or a judged word at its first subword.
     """
-    found = teacher.run([row.ids for row in rows])  # [labels] or [tokens, labels] each
-    units = [np.atleast_2d(output)[np.array(row.labels) != IGNORED] for output, row in zip(found, rows, strict=True)]
+    outputs = teacher.run([row.ids for row in rows])  # [labels] or [tokens, labels] each
+    units = [np.atleast_2d(output)[np.array(row.labels) != IGNORED] for output, row in zip(outputs, rows, strict=True)]
     return torch.from_numpy(np.concatenate(units))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline.similarity.measures.gradient import GradientObserver
+from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
 from gradsim_shared.errors import SettingsError

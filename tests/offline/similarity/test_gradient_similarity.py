@@ -15,10 +15,11 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from gradsim_offline.core.settings import Measuring
+from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 from gradsim_offline.similarity.measures import gradient
-from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
-from gradsim_offline.similarity.products import products
+from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE, compare
+from gradsim_offline.similarity.products import cosines, products
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
@@ -148,17 +149,6 @@ def test_of_an_epoch_stay_its_products_and_its_part_of_the_mean(tiny_mini, small
         rows = halves.flatten(0, 1).numpy()
         np.testing.assert_allclose(found["head.out"].flatten(2).flatten(0, 1), rows @ rows.T, rtol=1e-12)
     torch.testing.assert_close(observer.means()["head.out"], torch.stack(vectors[counted]).mean(0))
-
-
-def test_a_checkpoint_of_an_earlier_version_goes_on(tiny_mini, small):
-    """It kept the vectors of every epoch."""
-    whole, vectors = observed(tiny_mini, small, 2)
-    old = {key: value for key, value in whole.state().items() if not key.startswith(("epoch.", "total."))}
-    old |= {f"epoch.{i}.head.out": halves for i, halves in enumerate(vectors)}
-    again = observed(tiny_mini, small, 0)[0]
-    again.restore(old)
-    assert all(torch.equal(whole.epochs[i]["head.out"], again.epochs[i]["head.out"]) for i in range(2))
-    assert torch.equal(whole.means()["head.out"], again.means()["head.out"])
 
 
 @pytest.mark.parametrize("finished", [1, 2, 3])

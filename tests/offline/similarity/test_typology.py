@@ -18,8 +18,7 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.families import origins
 from gradsim_offline.similarity.measures import typology
 from gradsim_offline.similarity.measures.typology import Options, compare
-from gradsim_offline.similarity.uriel import FEATURE_SETS, features, read
-from gradsim_offline.similarity.uriel_neighbours import complete
+from gradsim_offline.similarity.uriel import FEATURE_SETS, complete, features, read
 from gradsim_shared.errors import DataError, SettingsError
 
 AFRISENTI = tuple("amh arq ary hau ibo kin pcm por swa tso twi yor".split())  # noqa: SIM905

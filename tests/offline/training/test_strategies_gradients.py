@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gradsim_offline.training.batching import IGNORED, Row
-from gradsim_offline.training.conflict_counts import Tally
-from gradsim_offline.training.gradient_lists import combine, gramian, take
+from gradsim_offline.training.gradient_lists import ConflictCounts, combine, gramian, take
 from gradsim_offline.training.strategies import gradvac, mixed, nash_mtl, pcgrad
 from gradsim_offline.training.strategies.surgery import projected
 from gradsim_offline.training.strategies.upgrad import LeastSquaresProjector
@@ -293,9 +292,9 @@ def _helps_the_worst(weigh):
     assert worst > (gradients @ gradients.mean(0)).min()
 
 
-def test_the_tally_counts_pairs_and_zero_gradients_are_in_no_conflict():
-    tally = Tally()
-    tally.add(torch.tensor([[1.0, -0.5, 0.0], [-0.5, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64))
-    other = Tally()
-    other.restore(tally.state())
-    assert tally.end_epoch() == other.end_epoch() == {"compared": 3, "conflicts": 1, "cosine": pytest.approx(-0.5 / 3)}
+def test_every_pair_is_counted_once_and_zero_gradients_are_in_no_conflict():
+    counts = ConflictCounts()
+    counts.add(torch.tensor([[1.0, -0.5, 0.0], [-0.5, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64))
+    other = ConflictCounts()
+    other.restore(counts.state())
+    assert counts.end_epoch() == other.end_epoch() == {"compared": 3, "conflicts": 1, "cosine": pytest.approx(-0.5 / 3)}

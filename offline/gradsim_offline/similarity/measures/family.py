@@ -52,9 +52,6 @@ def measure(context: MeasureContext) -> Measured:
         "family",
         languages,
         np.array([[compare(first, second) for second in lines] for first in lines]),
-        split_half=None,
-        epochs=(),
-        layers={},
         settings={
             **context.options.model_dump(mode="json"),
             "families": {code: line[0] for code, line in zip(languages, lines, strict=True)},
