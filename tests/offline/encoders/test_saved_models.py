@@ -136,7 +136,7 @@ def test_a_head_that_was_saved_for_other_labels_is_not_kept(tiny_xlmr, tmp_path)
     assert torch.equal(other.roberta.embeddings.word_embeddings.weight, saved.roberta.embeddings.word_embeddings.weight)
 
 
-def test_a_name_that_is_nowhere_names_three_ways_on():
+def test_an_unknown_model_name_is_refused_with_three_remedies():
     with pytest.raises(ModelError) as caught:
         is_there("no-such/afro-model")
     message = str(caught.value)

@@ -87,7 +87,7 @@ def test_s_after_a_warm_start_is_that_of_the_later_epochs():
 
 
 @pytest.mark.parametrize("chosen", [{"skipped_epochs": 3}, {"skipped_epochs": 2, "averaged_epochs": 2}])
-def test_epochs_that_there_are_not(chosen):
+def test_more_skipped_and_averaged_epochs_than_there_are_is_refused(chosen):
     with pytest.raises(ValidationError, match="and epochs = 3"):
         Measuring(epochs=3, **chosen)
 
@@ -137,13 +137,13 @@ def observed(tiny_mini, small, epochs, counted=slice(None)):
     return observer, vectors
 
 
-def test_what_is_kept_does_not_grow_with_epochs_times_parameters(tiny_mini, small):
+def test_an_observers_state_grows_by_products_not_by_parameters(tiny_mini, small):
     sizes = [sum(t.numel() for t in observed(tiny_mini, small, epochs)[0].state().values()) for epochs in (1, 2, 5)]
     assert sizes[1] - sizes[0] == 6 * 6 and sizes[2] - sizes[0] == 4 * 6 * 6  # products of 2 halves x 3 languages
 
 
 @pytest.mark.parametrize("counted", [slice(None), slice(0, 2), slice(1, 2), slice(1, None)])
-def test_of_an_epoch_stay_its_products_and_its_part_of_the_mean(tiny_mini, small, counted):
+def test_the_observer_keeps_each_epochs_products_and_the_mean_gradients(tiny_mini, small, counted):
     observer, vectors = observed(tiny_mini, small, 3, counted)
     for found, halves in zip(observer.epochs, vectors, strict=True):
         rows = halves.flatten(0, 1).numpy()
@@ -213,7 +213,7 @@ def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, train_on,
             assert all(torch.equal(plain[key], found[key]) for key in plain)
 
 
-def test_what_a_measurement_leaves_behind(small, tiny_mini, measure_context, tmp_path):
+def test_a_measurement_writes_gradients_and_similarity_that_agree(small, tiny_mini, measure_context, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         measured = gradient.measure(measure_context(tiny_mini, tmp_path, measuring=SETTINGS))

@@ -144,7 +144,7 @@ class Table(nn.Module):
         return SimpleNamespace(logits=logits, loss=F.cross_entropy(logits, labels))
 
 
-def test_rows_are_helped_by_columns():
+def test_s_ij_is_what_a_step_on_j_does_for_i():
     """Language 1 is undecided on what language 0 knows; 2 wants the contrary of 0; 3 shares nothing with them."""
     rows = [Row((0,), (0,), 0), Row((0,), (0,), 1), Row((0,), (1,), 1), Row((0,), (1,), 2), Row((3,), (0,), 3)]
     collate = text_classification.collate(rows, 0)
@@ -160,7 +160,7 @@ def test_rows_are_helped_by_columns():
     assert not found[3, :3].any() and not found[:3, 3].any()
 
 
-def test_the_judge_tells_the_models_own_loss_also_of_tagged_tokens():
+def test_the_judges_losses_are_the_models_own_for_texts_and_tagged_tokens():
     class Tagger(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -205,7 +205,7 @@ def test_ctrl_c_within_a_step_leaves_the_weights_and_modes(small, tiny_mini):
     assert modes == [module.training for module in model.modules()]
 
 
-def test_random_numbers_drawn_while_looking_ahead_are_not_missed():
+def test_looking_ahead_leaves_the_random_state_as_it_was():
     model = nn.Linear(1, 1)
     state = torch.get_rng_state()
     with undisturbed(model):

@@ -88,14 +88,14 @@ def test_the_matrix_holds_the_scores_of_each_model_on_each_language(whole, small
     assert workplace.made == [(code,) for code in small.languages]
 
 
-def test_the_diagonal_is_what_the_training_saw_on_dev(whole, small):
+def test_the_diagonal_is_each_trainings_best_dev_score(whole, small):
     workplace, measured = whole
     for i, code in enumerate(small.languages):
         result = json.loads((workplace.run.directory / "train" / code / "training.json").read_text())
         assert measured.matrix[i, i] == pytest.approx(max(epoch["score"] for epoch in result["history"]))
 
 
-def test_what_is_kept(whole, small):
+def test_scores_files_hold_every_metric_of_each_model(whole, small):
     workplace, measured = whole
     kept = json.loads((workplace.context.directory / "scores" / "hau.json").read_text())
     assert kept["trained_on"] == "hau" and list(kept["dev"]) == list(small.languages)
@@ -134,7 +134,7 @@ def test_a_language_without_dev_texts(whole, small):
         transfer.measure(context)
 
 
-def test_an_unknown_rule():
+def test_an_unknown_normalisation_is_refused():
     with pytest.raises(SettingsError, match="normalise = 'column'"):
         plugins.options("similarity", "transfer", {"normalise": "column"})
 
@@ -144,7 +144,7 @@ scores = st.integers(2, 5).flatmap(lambda n: arrays(np.float64, (n, n), elements
 
 @given(matrix=scores)
 @settings(max_examples=60, deadline=None)
-def test_rules(matrix):
+def test_normalisation_rules_none_row_and_gain(matrix):
     names = tuple("abcde"[: len(matrix)])
     np.testing.assert_array_equal(normalised(matrix, "none", names), matrix)
     np.testing.assert_allclose(normalised(matrix, "row", names) * matrix.diagonal()[:, None], matrix)

@@ -48,12 +48,12 @@ def work(small, tagged, counting, tmp_path, request):
     return make
 
 
-def train(workplace, members=("hau", "tur"), served=("hau",)):
-    return workplace.train(workplace.prepare_encoder(), members, served).directory
+def train(pipeline, members=("hau", "tur"), served=("hau",)):
+    return pipeline.train(pipeline.prepare_encoder(), members, served).directory
 
 
-def opened(directory, workplace):
-    return open_trained(directory, workplace.dataset.labels, task=workplace.task, maximum_length=48, device=CPU)
+def opened(directory, pipeline):
+    return open_trained(directory, pipeline.dataset.labels, task=pipeline.task, maximum_length=48, device=CPU)
 
 
 def same(first, second):
@@ -63,7 +63,7 @@ def same(first, second):
 
 @given(arrays(np.float32, (3, 5, 4), elements=st.floats(-30, 30, width=32)))
 @settings(deadline=None, max_examples=50)
-def test_the_mean_of_probabilities_or_of_logits(logits):
+def test_mean_logits_are_the_mean_of_probabilities_or_of_logits(logits):
     found = mean_logits(list(torch.from_numpy(logits)), "probabilities").numpy()
     np.testing.assert_allclose(np.exp(found), softmax(logits.astype(float), axis=-1).mean(axis=0), atol=1e-6)
     found = mean_logits(list(torch.from_numpy(logits)), "logits").numpy()
@@ -76,7 +76,7 @@ def test_models_that_exclude_each_others_labels_have_finite_logits():
     assert torch.isfinite(found).all() and found.softmax(-1)[0].tolist() == pytest.approx([0.5, 0.5, 0])
 
 
-def test_one_model_of_many_is_itself():
+def test_the_mean_of_one_models_logits_is_its_logits():
     logits = torch.randn(4, 3)
     torch.testing.assert_close(mean_logits([logits] * 3, "logits"), logits)
     torch.testing.assert_close(mean_logits([logits] * 3, "probabilities"), logits.log_softmax(-1))
@@ -84,7 +84,7 @@ def test_one_model_of_many_is_itself():
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 8))
 @settings(deadline=None)
-def test_seeds(seed, count):
+def test_the_first_seed_is_the_builds_and_all_differ(seed, count):
     seeds = seeds_of(seed, count)
     assert seeds[0] == seed and len(set(seeds)) == count and all(0 <= one < 2**31 for one in seeds)
     assert seeds_of(seed, count + 1)[:-1] == seeds, "a larger ensemble has the models of a smaller one"
@@ -99,18 +99,18 @@ def test_seeds(seed, count):
         ("tiny_xlmr", "tagged", "probabilities"),
     ],
 )
-def test_answers_are_those_of_the_mean(counting, work, encoder, data, average):
+def test_an_ensemble_answers_by_the_mean_of_its_models(counting, work, encoder, data, average):
     notes = counting()
-    workplace = work(encoder=encoder, data=data, ensemble=3, average=average, notes=notes)
-    directory = train(workplace)
-    inputs = [example.input for example in workplace.dataset.split("hau", "dev")]
+    pipeline = work(encoder=encoder, data=data, ensemble=3, average=average, notes=notes)
+    directory = train(pipeline)
+    inputs = [example.input for example in pipeline.dataset.split("hau", "dev")]
     members = read_members(directory)
     assert members.models == [".", "1", "2"] and members.seeds == seeds_of(3, 3)
     alone = []
     for folder in (directory / name for name in members.models):
-        model = workplace.task.load_model(folder, workplace.dataset.labels)
-        alone.append(replace(opened(directory, workplace), model=model).logits(inputs))
-    ensemble = opened(directory, workplace)
+        model = pipeline.task.load_model(folder, pipeline.dataset.labels)
+        alone.append(replace(opened(directory, pipeline), model=model).logits(inputs))
+    ensemble = opened(directory, pipeline)
     for text, found in enumerate(ensemble.logits(inputs)):
         logits = np.stack([mine[text] for mine in alone]).astype(float)  # [models, units, labels]
         assert np.ptp(logits, axis=0).max() > 1e-4, "the models are not the same"
@@ -118,9 +118,9 @@ def test_answers_are_those_of_the_mean(counting, work, encoder, data, average):
             np.testing.assert_allclose(found, logits.mean(axis=0), atol=1e-5)
         else:
             np.testing.assert_allclose(softmax(found, axis=-1), softmax(logits, axis=-1).mean(axis=0), atol=1e-5)
-    gold = [example.gold for example in workplace.dataset.split("hau", "dev")]
-    metric = workplace.task.metric(ensemble.labels)
-    assert members.score == workplace.task.scores(gold, ensemble.answers(inputs), ensemble.labels)[metric]
+    gold = [example.gold for example in pipeline.dataset.split("hau", "dev")]
+    metric = pipeline.task.metric(ensemble.labels)
+    assert members.score == pipeline.task.scores(gold, ensemble.answers(inputs), ensemble.labels)[metric]
     assert f"the average of their {average}: dev {metric} {100 * members.score:.2f} (alone: " in notes.notes[-1]
     histories = [json.loads((directory / name / RESULT).read_text())["history"] for name in members.models]
     assert members.scores == [max(epoch["score"] for epoch in history) for history in histories]
@@ -148,7 +148,7 @@ def test_all_models_draw_the_same_share_of_the_texts(work, monkeypatch):
     assert drawn[0] == drawn[1] and len(drawn[0]) == 15
 
 
-def test_what_is_whole_is_not_trained_again(counting, work):
+def test_after_an_interruption_finished_models_are_not_trained_again(counting, work):
     whole_notes = counting()
     whole = train(work("whole", whole_notes, ensemble=3))
     steps = len(whole_notes.remarks) // 3
@@ -170,11 +170,11 @@ def test_what_is_whole_is_not_trained_again(counting, work):
 
 def test_the_joint_run_is_the_first_of_the_multilingual_models(counting, work, small):
     notes = counting()
-    workplace = work(ensemble=2, notes=notes)
-    encoder = workplace.prepare_encoder()
-    workplace.measure(encoder)
+    pipeline = work(ensemble=2, notes=notes)
+    encoder = pipeline.prepare_encoder()
+    pipeline.measure(encoder)
     before = len(notes.remarks)
-    found = workplace.train_multilingual(encoder).directory
+    found = pipeline.train_multilingual(encoder).directory
     assert found.name == "multilingual" and len(notes.remarks) == 2 * before
     assert "model 1 of 2: is there, not trained again" in notes.notes
     trained = work("alone", ensemble=2)
@@ -213,12 +213,12 @@ def test_a_single_model_depends_on_nothing_that_is_said_of_ensembles(work):
         (["ensemble=2", "distil=true", "distil_temperature=0"], r"training\.distil_temperature = 0"),
     ],
 )
-def test_settings_that_cannot_be(words, message):
+def test_impossible_ensemble_settings_are_refused(words, message):
     with pytest.raises(SettingsError, match=message):
         resolve("mini", {}, [f"training.{word}" for word in words])
 
 
-def test_a_broken_ensemble_file(tmp_path):
+def test_a_broken_ensemble_file_is_a_model_error(tmp_path):
     assert read_members(tmp_path) is None
     (tmp_path / ENSEMBLE_FILE).write_text('{"models": []}')
     with pytest.raises(ModelError, match=r"ensemble\.json does not describe an ensemble"):

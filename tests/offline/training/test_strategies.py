@@ -114,7 +114,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     assert same(whole, broken) and record == again
 
 
-def test_without_surgery_it_is_plain_training(tune, counting, small, tiny_mini, tmp_path):
+def test_surgery_that_is_never_applied_is_plain_training(tune, counting, small, tiny_mini, tmp_path):
     plain, _ = tune(small, tiny_mini, tmp_path / "plain")
     never, record = tune(small, tiny_mini, tmp_path / "never", "surgery", progress := counting(), alpha=0.0)
     assert same(plain, never)
@@ -135,7 +135,7 @@ def test_surgery_without_conflicts_is_plain_training(tune, small, tiny_xlmr, tmp
     assert same(plain, harmless)
 
 
-def test_only_some_steps_are_operated_on(tune, small, tiny_mini, tmp_path):
+def test_alpha_is_the_share_of_steps_that_are_operated_on(tune, small, tiny_mini, tmp_path):
     counts = [
         sum(
             epoch["compared"]
@@ -153,7 +153,7 @@ def test_only_some_steps_are_operated_on(tune, small, tiny_mini, tmp_path):
         ({"shots": 1000}, r"shots = 1000, and eng has \d+ training examples here; ask for fewer"),
     ],
 )
-def test_what_the_data_do_not_have(tune, options, message, small, tiny_mini, tmp_path):
+def test_targets_and_shots_that_the_data_do_not_have_are_refused(tune, options, message, small, tiny_mini, tmp_path):
     with pytest.raises(SettingsError, match=message):
         tune(small, tiny_mini, tmp_path, "surgery", **options)
 
@@ -169,12 +169,12 @@ def test_what_the_data_do_not_have(tune, options, message, small, tiny_mini, tmp
         (["measuring.strategy=surgery"], r"unknown setting 'measuring\.strategy'"),
     ],
 )
-def test_impossible_settings(assignments, message):
+def test_impossible_strategy_settings_are_refused(assignments, message):
     with pytest.raises(SettingsError, match=message):
         resolve("mini", {}, assignments)
 
 
-def test_a_hyphen_is_as_good():
+def test_a_strategy_may_be_named_with_a_hyphen():
     assert plugins.check(FOLDER, "nash-mtl") == "nash_mtl"
 
 

@@ -112,7 +112,7 @@ def test_products_and_sums_are_those_of_the_dense_vectors(seed):
 
 @given(seeds)
 @settings(max_examples=40)
-def test_after_the_projection_nothing_of_the_conflict_is_left(seed):
+def test_the_projection_is_orthogonal_to_the_oracle_gradient(seed):
     model, batch, _ = make_batch(seed)
     first, second = gradient_of(model, batch, [0, 2, 4]), gradient_of(model, batch, [1, 3, 5])
     if gramian([first, second])[0, 1] > 0:
@@ -127,7 +127,7 @@ def test_after_the_projection_nothing_of_the_conflict_is_left(seed):
 
 @given(seeds)
 @settings(max_examples=20)
-def test_without_a_conflict_nothing_changes(seed):
+def test_without_a_conflict_the_training_gradient_stays(seed):
     model, batch, _ = make_batch(seed)
     first, second = gradient_of(model, batch, [0, 2, 4]), gradient_of(model, batch, [1, 3, 5])
     if gramian([first, second])[0, 1] < 0:
@@ -263,7 +263,7 @@ def test_upgrad_harms_no_language():
 
 @given(seeds, st.integers(2, 5))
 @settings(max_examples=25)
-def test_the_root_has_the_same_inner_products(seed, count):
+def test_nash_mtls_root_has_the_same_inner_products(seed, count):
     vectors = torch.randn(count, 7, generator=torch.Generator().manual_seed(seed))
     products = vectors @ vectors.T
     root = nash_mtl._root(products)
