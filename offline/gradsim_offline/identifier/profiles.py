@@ -1,4 +1,4 @@
-"""Count each language's character n-grams, and find out on dev below what a text is of none of the languages."""
+"""Language profiles: character n-gram counts, and the dev threshold below which a text is of no known language."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gradsim_shared.profiles import LanguageProfiles, count_table
 
 TABLE_FILE = "profiles.npy"
 ORDER = 5
-BUCKETS = (1 << 10, 1 << 16)  # least and most n-grams that are told apart
+BUCKETS = (1 << 10, 1 << 16)  # least and most hash buckets of n-grams
 GIVEN_UP = 0.01  # share of dev texts that are taken for a language of none, or for two
 SHARES = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WORDS = 8  # of a text that may be in two languages
 _HELD_OUT = 5  # every fifth training text stands in where there is no dev text
 _ENOUGH = 20  # texts, to say how far a language strays; with fewer, all languages say it together
-_LEAST_NGRAMS = 5  # of a text that says it
+_LEAST_NGRAMS = 5  # of a text that counts
 _LEAST_VARIANCE = 1e-3  # nats squared
 _LEAST_MIXED = 50  # texts long enough, to say when one is in two languages
 
@@ -32,7 +32,7 @@ Texts = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Fitted:
-    """The table and what the manifest says of it."""
+    """The table and its manifest entries."""
 
     table: NDArray[np.uint8]  # [languages, buckets]
     profiles: Profiles
@@ -46,7 +46,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class _Judged:
-    """What the profiles say of one language's dev texts.
+    """The profiles' figures of one language's dev texts.
 
     Attributes:
         taken_for: The language that each is taken for.
@@ -74,7 +74,7 @@ def fit_profiles(train: Texts, dev: Texts, identifier: LanguageIdentifier, *, bu
         train: Training texts per language.
         dev: Dev texts per language; a language without any is judged by training texts that are not counted.
         identifier: Says which language a dev text is taken for.
-        buckets: How many n-grams are told apart.
+        buckets: Hash buckets of n-grams.
     """
     codes = sorted(train)
     held = {code: list(dev.get(code) or train[code][::_HELD_OUT]) for code in codes}

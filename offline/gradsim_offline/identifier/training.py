@@ -52,7 +52,7 @@ def train_identifier(
 
     Args:
         train: Training texts per language.
-        dev: Dev texts per language; where there are none, training texts stand in, and it is said.
+        dev: Dev texts per language; where there are none, training texts are used, and ``tuned_on`` is ``train``.
         directory: Where to write.
         maximum_megabytes: Largest size of the quantised model and the language profiles together.
         seed: The build's seed.
@@ -164,12 +164,12 @@ def read_identifier(directory: Path) -> dict[str, Any]:
 
 
 def identifier_entry(directory: Path, *, threshold: float, policy: Policy) -> Identifier:
-    """Return what a manifest says of the identifier that ``train_identifier`` wrote.
+    """Return the manifest entry of the identifier that ``train_identifier`` wrote.
 
     Args:
         directory: Where it did.
         threshold: The least probability of a group, or of a language, that is sure.
-        policy: What becomes of a text that is not.
+        policy: How a less sure text is answered.
     """
     trained = read_identifier(directory)
     kept = {name: value for name, value in trained.items() if name in Identifier.model_fields}

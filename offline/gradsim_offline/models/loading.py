@@ -25,7 +25,7 @@ _TIMEOUT_SECONDS = 5.0  # for the Hub to answer
 
 
 def hub_settings(path: str | Path) -> dict[str, bool]:
-    """Return what ``from_pretrained`` is told of a model: whether to look at downloaded files only.
+    """Return the arguments of ``from_pretrained`` that limit it to downloaded files if the Hub cannot be reached.
 
     Without it, the libraries ask for each file again and again, for half a minute, with a message each time.
     """
@@ -72,7 +72,7 @@ def load_with_missing(
         The model, and the names of its weights that were not saved: they start at random.
 
     Raises:
-        ModelError: The model is nowhere to be found, or cannot be loaded; the message names the ways on.
+        ModelError: The model is nowhere to be found, or cannot be loaded; the message names the remedies.
     """
     from gradsim_offline.models import mini, mini_tagging  # noqa: F401 - registers the architectures
 

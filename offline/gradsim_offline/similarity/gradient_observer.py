@@ -70,8 +70,8 @@ class LabelBalance:
 class GradientObserver:
     """Feeds the training loop's batches to a gradient tracker, epoch by epoch.
 
-    Of an epoch the products of its gradients stay (``epochs``), and what it adds to their mean: what is kept does not
-    grow by the parameters with every epoch.
+    Only the inner products of an epoch's gradients (``epochs``) and the running mean of the gradients are kept: the
+    state does not grow by the parameters with every epoch.
 
     Args:
         model: The model in training.
@@ -150,7 +150,7 @@ class GradientObserver:
         return {**self._tracker.state(), **kept, **totals}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         self._tracker.restore(state)
         finished = {int(key.split(".")[1]) for key in state if key.startswith("epoch.")}
         self.epochs = [{name: state[f"epoch.{i}.{name}"] for name in self._names} for i in sorted(finished)]

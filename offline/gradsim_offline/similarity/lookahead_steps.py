@@ -1,4 +1,4 @@
-"""One lookahead: step on a language's loss alone, see what it does to every language's loss, step back."""
+"""Lookahead steps: step along one language's gradient, evaluate every language's loss, and step back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AT_ONCE = 64  # texts judged in one forward pass
 
 
 class Judge:
-    """Tells the loss of every language on texts of its own.
+    """Computes the loss of every language on its own texts.
 
     All languages' texts go through the model together, in chunks of about the same length; a language's loss is the
     mean cross entropy over its texts (over its labelled tokens, for tagging), as the model's own loss of a batch of
@@ -78,7 +78,7 @@ def affinities(model: nn.Module, steps: Mapping[int, Batch], judge: Judge, gain:
     Args:
         model: The model, without gradients.
         steps: Each language's batch to step on.
-        judge: Tells the losses.
+        judge: Computes the losses.
         gain: Share of the loss that a step is to take away.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -100,7 +100,7 @@ def affinities(model: nn.Module, steps: Mapping[int, Batch], judge: Judge, gain:
             affinity[:, language] = (1 - judge(model) / before) / gain
             _put_back(parameters, kept)
     finally:
-        _put_back(parameters, kept)  # also when somebody presses Ctrl-C in the middle of a step
+        _put_back(parameters, kept)  # also after KeyboardInterrupt in the middle of a step
     return torch.where(affinity.isfinite(), affinity, torch.nan)
 
 

@@ -1,4 +1,4 @@
-"""A similarity matrix in a file, CSV, TSV or JSON, read by names; what is wrong is told with its place."""
+"""Read a similarity matrix from CSV, TSV or JSON by language names; errors name file and line."""
 
 from __future__ import annotations
 

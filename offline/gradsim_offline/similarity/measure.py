@@ -1,4 +1,4 @@
-"""What a similarity measure is, and what it has at hand: the data, an encoder to start from, trained models."""
+"""The record of similarity measures, and the context that a measure is given."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ AnyObserver = TypeVar("AnyObserver", bound="Observer")
 
 @dataclass(frozen=True)
 class MeasureContext:
-    """What every measure is given; most use a part of it.
+    """What every measure is given; most measures use a part of it.
 
     Attributes:
         dataset: The examples; rows and columns of S are its languages.
-        directory: The measure's own folder; what should outlive an interruption is written there, checkpoints below
+        directory: The measure's own folder; results that are resumed after an interruption are written there, checkpoints below
             ``work/``.
         training: Task, encoder, maximum length, seed, device, progress and log.
         measuring: The schedule of a joint run, for measures that train one.
         options: The measure's own settings: an instance of its ``options``, ``None`` if it has none.
         train: From members and served languages to the directory of the model fine-tuned on them with the build's
-            ordinary schedule; trained when first asked for, then found again.
+            ordinary schedule; trained on the first call, then reused.
     """
 
     dataset: Dataset
@@ -74,7 +74,7 @@ class MeasureContext:
 
 
 def _nothing_to_check(_dataset: Dataset, _options: Any) -> None:  # noqa: ANN401 - each measure's own
-    """Every data set will do."""
+    """Accept every data set."""
 
 
 def _trains_nothing(_options: Any) -> bool:  # noqa: ANN401 - each measure's own
@@ -89,7 +89,7 @@ class SimilarityMeasure(plugins.Plugin):
         measure: Measures it.
         check: Raises ``DataError`` or ``SettingsError`` before anything is trained if the measure is not possible.
         joint_run: From the section ``measuring`` to what of it the measure depends on; ``None``: it has no joint run.
-        trains: Whether, with these options, it asks for fine-tuned models.
+        trains: Whether, with these options, it needs fine-tuned models.
         fingerprint: From the options to what else S depends on, such as the version of a database or the digest of a
             file; ``None``: nothing.
     """

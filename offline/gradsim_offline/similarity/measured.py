@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: S with its name, its settings and what it cost."""
+"""A measured similarity matrix S with its settings and cost, and its file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Measured:
         epochs: S of every epoch, ``[epochs, N, N]``; empty when the measure has no epochs.
         layers: S by tracked layer; the first is ``matrix``.
         settings: What it was measured with.
-        seconds: What it cost.
+        seconds: Wall time of the measurement.
     """
 
     measure: str

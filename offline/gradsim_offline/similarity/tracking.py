@@ -126,7 +126,7 @@ class GradientTracker:
 
 
 class _Summed(torch.autograd.Function):
-    """A linear layer, already computed, whose backward pass asks for its parameters' gradients elsewhere."""
+    """A linear layer, already computed, whose parameters' gradients come from a callback in the backward pass."""
 
     @staticmethod
     def forward(

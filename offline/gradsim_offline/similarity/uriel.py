@@ -41,10 +41,10 @@ Values = NDArray[np.float64]  # NaN: not known
 
 @dataclass(frozen=True)
 class Uriel:
-    """The typological features of all languages that it knows something of.
+    """The typological features of all languages that have any.
 
     Attributes:
-        features: Their names; the prefix tells the kind.
+        features: Their names; the prefix is the kind.
         languages: ISO 639-3 code to row.
         sources: Their names, as in those of the feature sets.
         data: 0, 1 or -1 (not known), ``[languages, features, sources]``.

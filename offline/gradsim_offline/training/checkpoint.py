@@ -1,4 +1,4 @@
-"""Save a training in the middle, and go on from there to the same end."""
+"""Checkpoints: save a training and resume it to the same weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ States = dict[str, dict[str, Tensor]]
 
 @dataclass
 class Position:
-    """How far a training has come.
+    """The progress of a training.
 
     Attributes:
         epoch: The epoch that is running, counted from 0.
@@ -50,7 +50,7 @@ class Checkpoint:
         self._best = directory / "best.pt"
 
     def save(self, position: Position, model: nn.Module, optimizer: Optimizer, states: States) -> None:
-        """Save everything that the rest of the training depends on, atomically."""
+        """Save model, optimizer, position, states and random generators atomically."""
         content = {
             "position": vars(position),
             "model": model.state_dict(),

@@ -1,4 +1,4 @@
-"""What nearly every training takes, and whoever asks a trained model."""
+"""The arguments that are the same for all trainings of a stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingContext:
-    """What is the same for all trainings of a stage that read no labels.
+    """Arguments of a training without labels.
 
     Attributes:
         maximum_length: Tokens; longer texts are cut.
@@ -34,7 +34,7 @@ class PretrainingContext:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingContext(PretrainingContext):
-    """What is the same for all trainings of a stage.
+    """Arguments of a training with labels.
 
     Attributes:
         task: The torch half of the data set's task.

@@ -1,4 +1,4 @@
-"""Count the texts that are longer than a model reads: nobody sees their ends, neither in training nor in service."""
+"""Count the texts that are longer than the maximum length and are truncated, in training and in service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def count_cut(dataset: Dataset, encoder: str | Path, *, task: Task, maximum_leng
 
 
 def describe_cut(cut: Cut, dataset: Dataset, maximum_length: int) -> str:
-    """Say in one line how many texts are cut, and in which language most; empty where none is."""
+    """Describe in one line how many texts are cut, and in which language most; empty where none is."""
     if not cut:
         return ""
     parts = []

@@ -5,8 +5,8 @@ of logits divided by T, the loss of a unit (a text, or a judged word) is
 
     (1 - w) · cross entropy(labels, student) + w · T² · KL(p_teacher || p_student)
 
-T² keeps the second part's gradient as large as it is at T = 1. Their speech model of §4 had half of the weight on the
-labels and T = 2; so has our default.
+T² keeps the second part's gradient as large as it is at T = 1. The defaults, half of the weight on the labels and
+T = 2, are those of their speech model (§4).
 """
 
 from __future__ import annotations

@@ -26,19 +26,19 @@ _CHEAP_SECONDS = 0.2  # one that takes less is saved after every epoch
 
 
 class Observer(Protocol):
-    """Something that watches the backward passes, as the gradient tracker does."""
+    """Watches the backward passes, as the gradient observer does."""
 
     def watch(self, indices: Sequence[int]) -> AbstractContextManager[None]:
         """Return the context in which the forward and backward pass of a batch run."""
 
     def end_epoch(self) -> None:
-        """Take note that an epoch is over."""
+        """Finish an epoch."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state of a checkpoint."""
 
 
 def train(
@@ -174,12 +174,12 @@ def _schedule(step: int, total: int, warmup: float) -> float:
 
 
 def _states(observer: Observer | None, strategy: Strategy) -> States:
-    """Return what a checkpoint keeps beside the model and its optimizer."""
+    """Return the states that a checkpoint holds beside model and optimizer."""
     return {"strategy": strategy.state(), "observer": observer.state() if observer is not None else {}}
 
 
 def _restore(states: States, observer: Observer | None, strategy: Strategy) -> None:
-    """Give both what ``_states`` returned; a new training has nothing."""
+    """Restore what ``_states`` returned; a new training has no states."""
     if states:
         strategy.restore(states["strategy"])
     if states and observer is not None:

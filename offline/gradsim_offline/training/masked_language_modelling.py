@@ -105,7 +105,9 @@ class MaskedModel:
             ids = [encoding.ids for encoding in encodings]
             batch = self.masking.batch(ids, epoch, step, share=share, seed=seed)
             if (batch["labels"] == IGNORED).all():  # unknown pieces only: a mean over nothing would be no number
-                batch["labels"][:, 0] = batch["input_ids"][:, 0]  # the start of each text, which stands there
+                batch["labels"][:, 0] = batch["input_ids"][
+                    :, 0
+                ]  # predict the start token of each text, which is visible
             return batch
 
         return collate

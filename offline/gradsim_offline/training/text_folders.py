@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
@@ -64,7 +65,7 @@ def folder_texts(directory: Path, languages: Sequence[str] | None = None) -> dic
 
 
 def unread(directory: Path, languages: Sequence[str] | None = None) -> list[Path]:
-    """Return the files and folders that ``folder_texts`` passes over, but for hidden ones and other languages'."""
+    """Return the files and folders that ``folder_texts`` ignores, without hidden ones and those of other languages."""
     wanted = None if languages is None else [codes.resolve(code) for code in languages]
     ignored: list[Path] = []
     for path in visible(directory):
@@ -79,7 +80,7 @@ def unread(directory: Path, languages: Sequence[str] | None = None) -> list[Path
 
 
 def hold_out(texts: Mapping[str, Texts], most: int, seed: int) -> Unlabelled:
-    """Keep some texts of each language back, drawn at random: ``most``, but no more than one in ten.
+    """Hold out some texts of each language, drawn at random: ``most``, but no more than one in ten.
 
     Of a language with few texts it is one; of a single text, none. A language's draw does not depend on the others.
     """
@@ -87,8 +88,7 @@ def hold_out(texts: Mapping[str, Texts], most: int, seed: int) -> Unlabelled:
     held: dict[str, Texts] = {}
     for code, of_language in texts.items():
         count = min(most, max(1, len(of_language) // _LARGEST_SHARE)) if len(of_language) > 1 else 0
-        random = np.random.default_rng([seed, _HELD_OUT, *code.encode()])
-        drawn = np.sort(random.choice(len(of_language), count, replace=False)).astype(np.int64)
+        drawn = _draw(len(of_language), count, seed, code)
         kept = np.ones(len(of_language), dtype=bool)
         kept[drawn] = False
         train[code], held[code] = Chosen(of_language, np.flatnonzero(kept)), Chosen(of_language, drawn)
@@ -128,10 +128,15 @@ def data_texts(dataset: Dataset, most: int, seed: int) -> Unlabelled:
     for code in dataset.languages:
         dev = Listed([each.text for each in dataset.split(code, "dev")])
         if len(dev):
-            random = np.random.default_rng([seed, _HELD_OUT, *code.encode()])
-            drawn = np.sort(random.choice(len(dev), min(most, len(dev)), replace=False)).astype(np.int64)
+            drawn = _draw(len(dev), min(most, len(dev)), seed, code)
             learnt[code], judged[code] = train[code], Chosen(dev, drawn)
     return Unlabelled(learnt, judged)
+
+
+def _draw(texts: int, count: int, seed: int, language: str) -> NDArray[np.int64]:
+    """Return the indices of that many texts, drawn at random, in their order."""
+    random = np.random.default_rng([seed, _HELD_OUT, *language.encode()])
+    return np.sort(random.choice(texts, count, replace=False)).astype(np.int64)
 
 
 def _files(directory: Path, languages: Sequence[str] | None) -> dict[str, list[Path]]:

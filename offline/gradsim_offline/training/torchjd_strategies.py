@@ -31,8 +31,8 @@ class ByLanguage:
 
     Args:
         context: What strategies are made from.
-        weigh: Gives the weights. Inner products are scaled to a mean square of 1: aggregators hold very short
-            gradients for none. What it draws with torch on the CPU depends on seed, epoch and step only.
+        weigh: Gives the weights. Inner products are scaled to a mean square of 1: aggregators take very short
+            gradients for zero. What it draws with torch on the CPU depends on seed, epoch and step only.
         kept: Tensors of ``weigh`` that a checkpoint must keep, by name; they are changed in place.
     """
 
@@ -95,7 +95,7 @@ def _part(batch: Batch, rows: Tensor) -> Batch:
 
 
 def require(strategy: str, packages: Sequence[str], command: str) -> None:
-    """Look that the packages behind an aggregator are installed.
+    """Check that the packages of an aggregator are installed.
 
     Raises:
         SettingsError: One is not; the message names the command that installs it.

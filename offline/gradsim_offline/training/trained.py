@@ -113,12 +113,12 @@ def open_trained(
 
 @dataclass(frozen=True)
 class DevTexts:
-    """The texts that judge a model, read once.
+    """The dev texts that score a model, tokenised once.
 
     Attributes:
         examples: Of each language that has some.
         number: Index of each language: it seeds which half an example belongs to.
-        reader: What reads them; any model with this tokenizer may be judged.
+        reader: Tokenises them; any model with this tokenizer can be scored.
         task: The task's torch half.
         seed: The build's seed.
     """
@@ -138,8 +138,8 @@ class DevTexts:
     def scores(self, model: TrainedModel) -> dict[str, dict[str, float]]:
         """Score a model per language, ``{language: {metric: 0 to 1}}``.
 
-        ``half_0`` and ``half_1`` are the task's metric on two halves of the language's texts, for those who choose by
-        one and judge by the other; a half without texts has the score of the whole.
+        ``half_0`` and ``half_1`` are the task's metric on two halves of the language's texts: one half can choose, the
+        other judge; a half without texts has the score of the whole.
         """
         labels, metric = model.labels, self.task.metric(model.labels)
         answers = model.answers(self._inputs, self._reading)

@@ -40,7 +40,7 @@ class Options(Section):
 
 
 def trains(options: Options) -> bool:
-    """Return whether this measure asks for a fine-tuned model."""
+    """Return whether this measure needs a fine-tuned model."""
     return options.model == "finetuned"
 
 

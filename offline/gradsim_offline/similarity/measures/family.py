@@ -27,7 +27,7 @@ def fingerprint(_: Options) -> str:
 
 
 def check(dataset: Dataset, _: Section) -> None:
-    """Say before anything is trained that the measure is not possible.
+    """Check before any training that the measure is possible.
 
     Raises:
         DataError: The family of a language is not known.

@@ -74,8 +74,8 @@ def compare(
         epochs: Per epoch, ``{layer: [2 halves, languages, 2 halves, languages]}``, products of means over examples.
         shares: Share of each language's examples (words) that is in each half, ``[2, languages]``.
         languages: Their codes.
-        settings: What to remember of how it was measured.
-        seconds: What it cost.
+        settings: How it was measured.
+        seconds: Wall time of the measurement.
     """
     by_epoch: dict[str, list[Matrix]] = {}
     for name in settings.layers:

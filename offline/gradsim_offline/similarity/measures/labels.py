@@ -1,4 +1,4 @@
-"""Class balance: how much two languages' label distributions overlap. A control: what of S is no more than that?"""
+"""Class balance: how much two languages' label distributions overlap. A control for other measures."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ def summarise(
         sums: Of the affinities recorded in each epoch, ``[epochs, N, N]``.
         counts: How many there are in each sum, ``[epochs, N, N]``.
         languages: Their codes.
-        settings: What it was measured with.
-        seconds: What it cost.
+        settings: How it was measured.
+        seconds: Wall time of the measurement.
     """
     matrix = mean(sums.sum(0), counts.sum(0))
     unseen = [f"{languages[j]} on {languages[i]}" for i, j in np.argwhere(counts.sum(0).numpy() == 0)]

@@ -37,7 +37,7 @@ class Options(Section):
 
 
 def trains(_: Options) -> bool:
-    """Return whether this measure asks for fine-tuned models."""
+    """Return whether this measure needs fine-tuned models."""
     return True
 
 
@@ -105,7 +105,7 @@ def normalised(scores: Matrix, rule: str, languages: tuple[str, ...]) -> Matrix:
 
 
 def check(dataset: Dataset, _: Section) -> None:
-    """Say before anything is trained that the measure is not possible.
+    """Check before any training that the measure is possible.
 
     Raises:
         DataError: A language has no dev split.

@@ -22,7 +22,7 @@ from gradsim_shared.normalisation import normalise
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 START, PAD, END, UNKNOWN, MASK = range(5)
 LONGEST_PIECE = 16
-_CODES = {"<s>": 2, "</s>": 3, "<unk>": 1, "<mask>": 4}  # control characters spell the special pieces
+_CODES = {"<s>": 2, "</s>": 3, "<unk>": 1, "<mask>": 4}  # code points of the special pieces
 
 
 def make(
@@ -101,7 +101,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int, *, lowercase: bool = 
 
 
 def _settled(tokenizer: Tokenizer) -> list[tuple[str, float]]:
-    """Return a trained tokenizer's pieces and scores as every training on the same texts gives them.
+    """Return a trained tokenizer's pieces and scores in a reproducible form.
 
     The trainer visits in random order the characters that only stand inside longer pieces, and scores them 0.0001
     apart from the lowest score upwards; here they all have the lowest one, and equal scores are ordered by spelling.

@@ -12,7 +12,7 @@ from gradsim_offline.training.torchjd_strategies import ByLanguage, require
 
 
 class Options(Section):
-    """How far from the mean gradient."""
+    """Settings of the strategy."""
 
     c: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.5, description="how far the step may be from the mean gradient, as a share of its length; 0: the mean"

@@ -22,7 +22,7 @@ _STEP_WORD, _SHOTS_WORD = 13, 17  # keep these random streams apart from the oth
 
 
 class Options(Section):
-    """When to operate, and on behalf of whom."""
+    """Settings of the strategy."""
 
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(1.0, description="chance that a step is operated on")
     targets: Annotated[list[str], Field(min_length=1)] | None = Field(
@@ -33,10 +33,10 @@ class Options(Section):
 
 
 def check(options: Options, texts: Mapping[str, int]) -> None:
-    """Look before anything is trained that every model could be: each language is a target in some of them.
+    """Check before any training that the options fit all models: each language is a target in some of them.
 
     Args:
-        options: When to operate, and on behalf of whom.
+        options: The strategy's settings.
         texts: How many training texts each language of the data set gives.
 
     Raises:
