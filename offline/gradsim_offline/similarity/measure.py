@@ -28,7 +28,7 @@ class MeasureContext:
 
     Attributes:
         dataset: The examples; rows and columns of S are its languages.
-        directory: The measure's own folder; results that are resumed after an interruption are written there, checkpoints below
+        directory: The measure's own folder; results that outlive an interruption are written there, checkpoints below
             ``work/``.
         training: Task, encoder, maximum length, seed, device, progress and log.
         measuring: The schedule of a joint run, for measures that train one.
