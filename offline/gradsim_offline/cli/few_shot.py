@@ -35,7 +35,6 @@ from gradsim_shared.errors import SettingsError
     show_default=True,
     help=f"Any of {', '.join(REGIMES)}; the first is always there.",
 )
-@click.option("--reference", is_flag=True, help="Add gradient-mix-reference: with the error of the published code.")
 @click.option("--seeds", type=int, default=5, show_default=True, help="How many, counted from --seed.")
 @click.option(
     "--alpha",
@@ -62,7 +61,6 @@ def command(
     targets: str,
     shots: str,
     regimes: str,
-    reference: bool,
     seeds: int,
     alpha: float,
     shot_epochs: int | None,
@@ -93,7 +91,6 @@ def command(
         targets=words(targets),
         shots=numbers,
         regimes=words(regimes),
-        reference=reference,
         seeds=seeds,
         second_step=SecondStep(**{name: value for name, value in given.items() if value is not None}),
         alpha=alpha,
