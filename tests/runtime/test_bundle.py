@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,10 @@ def test_a_provider_that_is_not_there_is_refused(tiny, monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(SettingsError, match="cuda cannot run the models"):
         Bundle.open(tiny, provider="cuda")
+    with pytest.raises(SettingsError, match="unknown provider 'cdua'. Did you mean cuda"):
+        Bundle.open(tiny, provider="cdua")
+    with pytest.raises(SettingsError, match="threads = 0: it is at least 1"):
+        Bundle.open(tiny, threads=0)
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra(tiny, monkeypatch):
@@ -253,10 +258,12 @@ def test_several_threads_get_the_answers_of_one(tiny):
 
 def test_neither_torch_nor_the_service_nor_the_toolkit_is_imported(tiny):
     program = (
-        "import sys; from gradsim_runtime import Bundle\n"
+        "import os, sys; from gradsim_runtime import Bundle\n"
+        "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
         "assert 'onnxruntime' not in sys.modules, 'opened lazily'\n"
         f"print(Bundle.open({str(tiny)!r}).predict(['Wannan fim yana da kyau sosai'])[0].label)\n"
         f"print(sorted({OTHERS!r} & {{name.partition('.')[0] for name in sys.modules}}))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    others = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", program], env=others, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["positive", "[]"]
