@@ -236,7 +236,7 @@ def test_a_provider_that_is_not_there_is_refused(tiny, monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(SettingsError, match="cuda cannot run the models"):
         Bundle.open(tiny, provider="cuda")
-    with pytest.raises(SettingsError, match="unknown provider 'cdua'. Did you mean cuda"):
+    with pytest.raises(SettingsError, match=r"unknown provider 'cdua'\. Did you mean cuda"):
         Bundle.open(tiny, provider="cdua")
     with pytest.raises(SettingsError, match="threads = 0: it is at least 1"):
         Bundle.open(tiny, threads=0)
