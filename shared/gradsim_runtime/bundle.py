@@ -71,6 +71,9 @@ class Bundle:
     Args:
         verified: Its directory and manifest, every file checked.
         settings: How its models run.
+
+    Attributes:
+        predictor: Answers texts, raw or as words, and routes that are known; for scores.
     """
 
     def __init__(self, verified: VerifiedBundle, settings: SessionSettings) -> None:
@@ -91,11 +94,16 @@ class Bundle:
 
         Raises:
             BundleError: It is no bundle, not one that this version reads, or a file is missing or has changed.
-            SettingsError: A library is not installed, or the provider cannot run models here.
+            SettingsError: A library is not installed, ``threads`` is less than 1, or the provider is unknown or cannot
+                run models here.
         """
         missing = [library for library in LIBRARIES if find_spec(library) is None]
         if missing:
             raise SettingsError(f"{missing[0]} is not installed; run: pip install 'gradsim-router[runtime]'")
+        if provider not in get_args(Provider):
+            raise SettingsError(unknown("provider", str(provider), get_args(Provider)))
+        if threads is not None and threads < 1:
+            raise SettingsError(f"threads = {threads}: it is at least 1")
         verified = open_bundle(Path(directory))
         chosen = choose_provider(provider).provider if provider != "cpu" else provider
         return cls(verified, SessionSettings(chosen, threads or cores()))

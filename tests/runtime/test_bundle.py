@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import tiny_bundle
 import tiny_tags
 from engines import unsure
+from real_server import SOURCES, free_port, running
 
 from gradsim_runtime import (
     Bundle,
@@ -63,20 +65,39 @@ def bundle(tiny):
     return Bundle.open(tiny, threads=1)
 
 
-@pytest.mark.parametrize(("name", "texts", "language", "policy"), CASES.values(), ids=CASES)
-def test_the_answers_are_those_of_the_service(direct, request, name, texts, language, policy):
-    opened = Bundle.open(request.getfixturevalue({"sentiment": "tiny"}.get(name, f"tiny_{name}")), threads=1)
+@pytest.fixture(scope="module")
+def unsure_bundles(tiny, tiny_ner, tmp_path_factory):
+    """Bundles by endpoint that are sure of nothing: under the policy ``soft`` two groups answer every text."""
+    root = tmp_path_factory.mktemp("unsure")
+    return {"sentiment": unsure(tiny, root / "sentiment"), "ner": unsure(tiny_ner, root / "ner")}
+
+
+@pytest.fixture(scope="module")
+def service(unsure_bundles, tiny_pos, tmp_path_factory):
+    """A client of a real server that serves them, and one for parts of speech."""
+    port = free_port()
+    command = [sys.executable, "-m", "gradsim_serving", *map(str, unsure_bundles.values()), str(tiny_pos)]
+    log = tmp_path_factory.mktemp("service") / "log"
+    with running([*command, "--port", str(port), "--threads", "1"], port, log, {"PYTHONPATH": SOURCES}) as server:
+        yield server.client
+
+
+@pytest.mark.parametrize(("endpoint", "texts", "language", "policy"), CASES.values(), ids=CASES)
+def test_the_answers_are_those_of_the_service(service, unsure_bundles, tiny_pos, endpoint, texts, language, policy):
+    opened = Bundle.open({**unsure_bundles, "pos": tiny_pos}[endpoint], threads=1)
     body = {"texts": texts, "language": language, "policy": policy}
-    served = direct.client.post(f"/{name}", json=body).json()["predictions"]
+    served = service.post(f"/{endpoint}", json=body).json()["predictions"]
     here = [as_json(prediction) for prediction in opened.predict(texts, language, policy=policy)]
     assert len(here) == len(texts)
+    if policy == "soft":
+        assert sum(len(prediction["route"]["mixture"]) == 2 for prediction in here) >= len(texts) - 1
     for mine, theirs in zip(map(leaves, here), map(leaves, served), strict=True):
         assert mine.keys() == theirs.keys()
         assert mine == {place: pytest.approx(v, abs=1e-5) if isinstance(v, float) else v for place, v in theirs.items()}
 
 
-def test_two_unsure_groups_answer_together_as_in_the_service(tiny, tmp_path):
-    soft = Bundle.open(unsure(tiny, tmp_path / "unsure")).predict(["sweet fim nzuri"], policy="soft")[0]
+def test_two_groups_answer_together_by_their_weights(tiny, unsure_bundles):
+    soft = Bundle.open(unsure_bundles["sentiment"]).predict(["sweet fim nzuri"], policy="soft")[0]
     assert soft.route.reason == "soft" and len(soft.route.mixture) == 2
     alone = {
         group: Bundle.open(tiny).predict(["sweet fim nzuri"], language)[0]
@@ -215,6 +236,10 @@ def test_a_provider_that_is_not_there_is_refused(tiny, monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(SettingsError, match="cuda cannot run the models"):
         Bundle.open(tiny, provider="cuda")
+    with pytest.raises(SettingsError, match=r"unknown provider 'cdua'\. Did you mean cuda"):
+        Bundle.open(tiny, provider="cdua")
+    with pytest.raises(SettingsError, match="threads = 0: it is at least 1"):
+        Bundle.open(tiny, threads=0)
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra(tiny, monkeypatch):
@@ -233,10 +258,12 @@ def test_several_threads_get_the_answers_of_one(tiny):
 
 def test_neither_torch_nor_the_service_nor_the_toolkit_is_imported(tiny):
     program = (
-        "import sys; from gradsim_runtime import Bundle\n"
+        "import os, sys; from gradsim_runtime import Bundle\n"
+        "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
         "assert 'onnxruntime' not in sys.modules, 'opened lazily'\n"
         f"print(Bundle.open({str(tiny)!r}).predict(['Wannan fim yana da kyau sosai'])[0].label)\n"
         f"print(sorted({OTHERS!r} & {{name.partition('.')[0] for name in sys.modules}}))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    others = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", program], env=others, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["positive", "[]"]

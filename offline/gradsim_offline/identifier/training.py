@@ -15,8 +15,9 @@ from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.identifier.calibration import fit_temperature, minimum_letters, reliability, tables
 from gradsim_offline.identifier.fasttext_process import save, train_candidates
 from gradsim_offline.identifier.profiles import bucket_count, fit_profiles
+from gradsim_runtime import loading
 from gradsim_shared.errors import DataError, ModelError
-from gradsim_shared.identification import LanguageIdentifier, open_identifier
+from gradsim_shared.identification import LanguageIdentifier
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest_identifier import Identifier, Policy
 from gradsim_shared.normalisation import NEWEST
@@ -183,7 +184,4 @@ def identifier_files(entry: Identifier) -> list[str]:
 
 def load_identifier(directory: Path) -> LanguageIdentifier:
     """Open the identifier in the directory where ``train_identifier`` left it."""
-    entry = identifier_entry(directory, threshold=0.0, policy="best")
-    return open_identifier(
-        entry, lambda file: fasttext.load_model(str(directory / file)), lambda file: directory / file
-    )
+    return loading.load_identifier(identifier_entry(directory, threshold=0.0, policy="best"), directory.joinpath)
