@@ -20,6 +20,7 @@ from gradsim_shared.errors import SettingsError
 
 RECORD = "stage.json"
 LOCK = ".lock"
+DRAFT = ".draft"  # of a file that is being written
 WORK = "work"  # a stage's checkpoints; gone when it is done
 
 
@@ -85,7 +86,8 @@ class RunDirectory:
             return StageResult(directory, record["digest"])
         going_on = bool(record) and record["inputs"] == wanted and "digest" not in record
         if not going_on and directory.exists():
-            _remove(directory, record)
+            _require_stage(directory, record)
+            self.remove(name)
         directory.mkdir(parents=True, exist_ok=True)
         write_json(directory / RECORD, {"inputs": wanted})
         reason = ": goes on where it stopped" if going_on else _changes(record, wanted)
@@ -103,7 +105,7 @@ class RunDirectory:
         return StageResult(directory, digest)
 
     def remove(self, folder: str) -> None:
-        """Remove a folder of stages, if it is there; out of the way first, so that none is ever left in halves."""
+        """Remove a folder of stages, if it is there; out of the way first, so that a kill leaves it whole or not there."""
         going = self.directory / ".going"
         shutil.rmtree(going, ignore_errors=True)
         with suppress(FileNotFoundError):
@@ -118,7 +120,7 @@ class RunDirectory:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON atomically: the file is whole or not there."""
-    draft = path.with_suffix(".draft")
+    draft = path.with_suffix(DRAFT)
     draft.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
     draft.replace(path)
 
@@ -131,15 +133,13 @@ def _read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) and "inputs" in content else {}
 
 
-def _remove(directory: Path, record: Mapping[str, Any]) -> None:
-    """Remove the results of an earlier run of a stage, and nothing else.
+def _require_stage(directory: Path, record: Mapping[str, Any]) -> None:
+    """Raise ``SettingsError`` if a folder that is in the way is not one that a stage made.
 
-    Raises:
-        SettingsError: The folder is not one that a stage made.
+    A stage that was killed before its first record was whole has left nothing but a draft of it.
     """
-    if not record and any(directory.iterdir()):
+    if not record and any(path.name != Path(RECORD).with_suffix(DRAFT).name for path in directory.iterdir()):
         raise SettingsError(f"{directory} is not a stage of a build: it has no {RECORD}; choose another --out")
-    shutil.rmtree(directory)
 
 
 def _sizes(directory: Path) -> dict[str, int]:
