@@ -42,7 +42,7 @@ def in_usual_spelling(
         return {key: list(part) for key, part in sentences.items()}, _doubts(tags)
     found = {key: [_read(sentence, reading) for sentence in part] for key, part in sentences.items()}
     changed = [f"{quoted(tag)} as {quoted(reading(tag))}" for tag in tags if reading(tag) != tag]
-    return found, (f"files: the tags are read as entities': {listing(changed)}",)
+    return found, (f"files: the tags mark entities and are read so: {listing(changed)}",)
 
 
 def _reading(tags: Sequence[str]) -> Reading | None:
