@@ -29,7 +29,7 @@ def directory(tmp_path):
 
 def test_languages_labels_and_notes_are_a_line_each():
     assert list(lines(texts(eng=["a", "b", "b"], hau=["a", "b"]))) == [
-        "2 languages (train/dev/test): eng 3/0/0, hau 2/0/0",
+        "mine: 2 languages, 5/0/0 texts (train/dev/test): eng 3/0/0, hau 2/0/0",
         "2 labels in train: b (3), a (2)",
         "mine: hau/old.txt is not read",
     ]
@@ -79,14 +79,26 @@ def test_a_line_stays_a_line_whatever_the_labels():
 def test_every_command_that_trains_says_it_first(directory, tmp_path, words):
     answer = CliRunner().invoke(cli, [*words, "--data", str(directory), "--out", str(tmp_path / "run")])
     assert answer.exit_code == 1
-    assert "2 languages (train/dev/test): eng 2/0/0, hau 2/0/0" in answer.output
+    assert "files: 2 languages, 4/0/0 texts (train/dev/test): eng 2/0/0, hau 2/0/0" in answer.output
     assert "3 labels in train: negative (2), " in answer.output
     assert "Positive (1) and positive (1)" in answer.output
+
+
+def test_a_build_says_once_what_the_data_hold_and_then_what_trains_where(directory, tmp_path):
+    out = tmp_path / "run"
+    words = ["encoder", "--data", str(directory), "--set", "pretraining.epochs=1", "--out", str(out)]
+    answer = CliRunner().invoke(cli, [*words, "--device", "cpu", "--groups", "1"])
+    assert answer.exit_code == 0
+    notes = answer.output[: answer.output.index("●")].splitlines()
+    assert sum("language" in line and "2/0/0" in line for line in notes) == 1
+    assert notes[-1] == f"  model mini, on cpu; in {out}" and not [line for line in notes if " train," in line]
 
 
 def test_a_directory_stands_for_files_in_it(directory):
     found = resolve(None, {"data": str(directory)})
     assert (found.data, found.data_dir) == ("files", directory)
+    shown = [CliRunner().invoke(cli, ["settings", "--data", data]) for data in (str(directory), "files")]
+    assert shown[0].exit_code == 0 and shown[0].output == shown[1].output
     for code in ("eng", "hau"):
         (directory / code / "train.csv").unlink()
         (directory / code / "train.conll").write_text("Ann B-PER\nlives O\n")

@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel
 
 from gradsim_offline.core import plugins
+from gradsim_offline.datasets.source import named
 from gradsim_offline.pipeline.recipes import resolve
 
 Row = tuple[str, object, str]  # name, value, meaning
@@ -21,7 +22,7 @@ _NAMES = 34  # characters of the column of names, at least
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one, to see that it is understood."
 )
 @click.option("--measure", metavar="NAME", help="Show the settings of this similarity measure, too.")
-@click.option("--data", metavar="NAME", help="Show the settings of this data set, too.")
+@click.option("--data", metavar="NAME|DIR", help="Show the settings of this data set, too.")
 @click.option("--strategy", metavar="NAME", help="Show the settings of this training strategy, too.")
 def command(
     recipe: str | None, assignments: tuple[str, ...], measure: str | None, strategy: str | None, data: str | None
@@ -32,6 +33,7 @@ def command(
         given = resolved.similarity if measure == resolved.measure else {}
         rows.append(_option_rows("similarity", measure, given, "similarity."))
     if data is not None:
+        data, _ = named(data, None)
         given = resolved.data_options if data == resolved.data else {}
         rows.append(_option_rows("datasets", data, given, "data_options."))
     if strategy is not None:

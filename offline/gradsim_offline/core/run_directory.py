@@ -105,7 +105,7 @@ class RunDirectory:
         return StageResult(directory, digest)
 
     def remove(self, folder: str) -> None:
-        """Remove a folder of stages, if it is there; out of the way first, so that a kill leaves it whole or not there."""
+        """Remove a folder of stages, if it is there; renamed first, so that a kill leaves it whole or not there."""
         going = self.directory / ".going"
         shutil.rmtree(going, ignore_errors=True)
         with suppress(FileNotFoundError):

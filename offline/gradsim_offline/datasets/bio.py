@@ -73,7 +73,7 @@ def usual_spelling(training: Iterable[str]) -> tuple[Callable[[str], str] | None
         read = [tag for tag in usual.values() if tag]
         if len(read) == len(tags) and OUTSIDE in read and any(tag[0] in "BI" for tag in read):
             changed = [f"{quoted(tag)} as {quoted(usual[tag])}" for tag in tags if usual[tag] != tag]
-            note = f"files: the tags are read as entities': {listing(changed)}"
+            note = f"files: the tags mark entities and are read so: {listing(changed)}"
             return partial(_usual_or_same, form=form), (note,)
     return None, _doubts(tags)
 

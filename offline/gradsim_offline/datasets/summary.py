@@ -30,8 +30,11 @@ def lines(dataset: Dataset) -> Iterator[str]:
     """Yield the languages, the labels, labels that may be misspelt, and the data set's own notes, a line each."""
     counts = _counts(dataset)
     total = sum(counts.values(), Counter[str]())
-    sizes = [f"{code} {'/'.join(str(dataset.counts(split)[code]) for split in SPLITS)}" for code in dataset.languages]
-    yield f"{_number(len(sizes), 'language')} (train/dev/test): {listing(sizes, _LINE)}"
+    sizes = {split: dataset.counts(split) for split in SPLITS}
+    each = [f"{code} {'/'.join(str(sizes[split][code]) for split in SPLITS)}" for code in dataset.languages]
+    whole = "/".join(str(sum(sizes[split].values())) for split in SPLITS)
+    number = _number(len(each), "language")
+    yield f"{dataset.name}: {number}, {whole} texts (train/dev/test): {listing(each, _LINE)}"
     kind = "entity type" if is_iob(dataset.labels) else "tag" if dataset.tagged else "label"
     often = [f"{_shown(label)} ({count})" for label, count in total.most_common()]
     yield f"{_number(len(total), kind)} in train: {listing(often, _LINE)}"

@@ -110,14 +110,9 @@ class Pipeline:
         self.check_strategy()
 
     def save_settings(self) -> None:
-        """Write the resolved settings to the run directory, and say what they are about."""
+        """Write the resolved settings to the run directory, and say what trains where."""
         write_json(self.run.directory / "settings.json", self.settings.model_dump(mode="json"))
-        counts = {split: sum(self.dataset.counts(split).values()) for split in ("train", "dev", "test")}
-        self.run.progress.note(
-            f"{self.dataset.name}: {len(self.dataset.languages)} languages, "
-            + ", ".join(f"{count} {split}" for split, count in counts.items())
-            + f"; model {self.settings.model}, on {self.store.device.type}; in {self.run.directory}"
-        )
+        self.run.progress.note(f"model {self.settings.model}, on {self.store.device.type}; in {self.run.directory}")
 
     def segmentation(self) -> str:
         """Return the rule that splits raw text into words; it is chosen once."""

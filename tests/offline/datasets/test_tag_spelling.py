@@ -41,7 +41,7 @@ def test_every_spelling_is_read_as_the_same_entities_and_said(put, tags):
     found = files.load(put(tags))
     assert found.labels == LABELS
     assert found.split("eng", "train")[0].tags == found.split("eng", "dev")[0].tags == BIO
-    assert found.notes[0].startswith("files: the tags are read as entities': ")
+    assert found.notes[0].startswith("files: the tags mark entities and are read so: ")
     assert f"{tags[0]!r} as '{tags[0].strip('PER-_:').upper()}-PER'" in found.notes[0]
 
 

@@ -133,6 +133,12 @@ def test_what_is_not_read_is_named(bundle, data):
     refused(gradsim("evaluate", "--bundle", bundle, "--data", data), "hau: test.jsonl and testing.csv: keep one")
 
 
+def test_languages_without_the_split_are_named(bundle, data):
+    write(data, "eng", [{"text": "good", "label": "positive"}], split="train")
+    code, _, error = gradsim("evaluate", "--bundle", bundle, "--data", data)
+    assert code == 0 and "not scored, as there are no test texts: eng" in error
+
+
 def test_languages_that_are_not_there(bundle, data):
     words = ("evaluate", "--bundle", bundle)
     refused(gradsim(*words, "--data", data, "--languages", "yor"), "unknown language 'yor'. Known: hau")

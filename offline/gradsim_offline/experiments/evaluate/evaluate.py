@@ -19,6 +19,7 @@ from gradsim_offline.experiments.evaluate.reading import read_split
 from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.excerpts import listing
 
 
 def evaluate(
@@ -68,6 +69,8 @@ def evaluate(
         progress.note(f"{answerer.target.title} on {split} of {dataset.name}{asked}", heading=True)
         for note in dataset.notes:
             progress.note(note)
+        if without := [code for code, count in dataset.counts(split).items() if not count]:
+            progress.note(f"not scored, as there are no {split} texts: {listing(without)}")
         answers = _answers(answerer, dataset, split, batch, progress)
         return {"url": url, "data": dataset.name, "split": split, **_figures(answers, dataset, split, answerer.target)}
 
