@@ -115,6 +115,8 @@ class GroupModel:
 
     def gather(self, reading: Reading, outputs: Sequence[NDArray[np.float32]]) -> Logits:
         """Return one text's logits, ``[units, labels]``, from the outputs of its pieces."""
+        if not outputs:  # a text without a word has no piece
+            return np.zeros((0, len(self._labels)), np.float32)
         return self._decoder.gather(reading, outputs)[0]
 
     def decode(self, logits: Sequence[Logits], texts: Sequence[Text], readings: Sequence[Reading]) -> list[Decoded]:

@@ -108,6 +108,17 @@ def test_two_groups_answer_together_by_their_weights(tiny, unsure_bundles):
         assert score == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_sentence_without_words_stands_beside_others(unsure_bundles):
+    predictor = Bundle.open(unsure_bundles["ner"]).predictor
+    sentences = [[], ["Musa", "yana", "Kano"]]
+    routes = predictor.routes(["Musa yana Kano"] * 2, policy="soft")
+    empty, tagged = (answer.decoded for answer in predictor.answers(sentences, routes))
+    assert (empty.answer, empty.prediction.entities) == ((), [])
+    assert len(tagged.answer) == 3 and tagged.prediction.entities
+    alone = predictor.answers(sentences, predictor.routes(["", ""], "hau"))
+    assert [len(answer.decoded.answer) for answer in alone] == [0, 3]
+
+
 def test_predictions_are_typed_objects(bundle, tiny_ner, tiny_pos):
     (label,) = bundle.predict(["Wannan fim yana da kyau sosai"])
     assert isinstance(label, LabelPrediction)
