@@ -69,11 +69,11 @@ def measure(solver: str, count: int, groups: int, kind: str, seed: int, limit: f
             return {"missing": "there is no solver search"}
     began, worked = time.perf_counter(), time.process_time()
     answer = solve(problem)
-    found = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - worked}
+    times = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - worked}
     last = answer[-1] if isinstance(answer, list) else answer
-    proven = all(one.proven for one in answer) if isinstance(answer, list) else last.proven
+    proven = all(grouping.proven for grouping in answer) if isinstance(answer, list) else last.proven
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {**found, "score": last.score, "bound": last.bound, "proven": proven, "megabytes": megabytes}
+    return {**times, "score": last.score, "bound": last.bound, "proven": proven, "megabytes": megabytes}
 
 
 def enumerate_choices(problem: Problem, limit: float) -> dict[str, Any]:
@@ -110,21 +110,21 @@ def solve_all(seeds: int, limit: float, largest: int, kinds: list[str]) -> list[
     for name, (solver, count, groups, targets) in CASES.items():
         for kind in kinds if count <= largest else []:
             seconds = targets[kind] if solver == "search" else limit  # search takes the time that it is given
-            found = [in_own_process(solver, count, groups, kind, seed, seconds) for seed in range(seeds)]
-            if "missing" in found[0]:
-                print(f"{name} left out: {found[0]['missing']}")
+            runs = [in_own_process(solver, count, groups, kind, seed, seconds) for seed in range(seeds)]
+            if "missing" in runs[0]:
+                print(f"{name} left out: {runs[0]['missing']}")
                 break
-            figures.append({"case": name, "kind": kind, "target_seconds": targets[kind], "runs": found})
+            figures.append({"case": name, "kind": kind, "target_seconds": targets[kind], "runs": runs})
             rows.append(
                 [
                     name,
                     kind,
-                    in_words([one["seconds"] for one in found], 2),
-                    in_words([one["cpu"] for one in found], 2),
+                    in_words([run["seconds"] for run in runs], 2),
+                    in_words([run["cpu"] for run in runs], 2),
                     f"{targets[kind]:g}",
-                    f"{sum(one['proven'] for one in found)} of {seeds}",
-                    f"{max((one['bound'] - one['score']) / max(abs(one['score']), 1e-9) for one in found):.2%}",
-                    f"{max(one['megabytes'] for one in found):.0f}",
+                    f"{sum(run['proven'] for run in runs)} of {seeds}",
+                    f"{max((run['bound'] - run['score']) / max(abs(run['score']), 1e-9) for run in runs):.2%}",
+                    f"{max(run['megabytes'] for run in runs):.0f}",
                 ]
             )
             print(f"  {name} {kind}: {rows[-1][2]} s", file=sys.stderr, flush=True)
