@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from gradsim_offline import cli
-from gradsim_offline.core import plugins
 from gradsim_offline.pipeline.encoder_trial import try_encoder
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import ModelError
 
 LABELS = ("negative", "neutral", "positive")
@@ -42,7 +42,7 @@ def make(tiny_xlmr, tmp_path):
 
 
 def attempt(path, length=32, task="text_classification"):
-    try_encoder(path, LABELS, task=plugins.load("tasks", task), maximum_length=length)
+    try_encoder(path, LABELS, task=load_task(task), maximum_length=length)
 
 
 def refused(path, *, length=32, match):

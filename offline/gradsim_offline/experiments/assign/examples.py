@@ -7,9 +7,9 @@ from pathlib import Path
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.datasets.own_folders import EXPECTED
 from gradsim_offline.datasets.source import FILES, built_with
 from gradsim_offline.datasets.sources import files
-from gradsim_offline.datasets.splits import EXPECTED
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.manifest import Manifest
 
@@ -43,7 +43,7 @@ def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
     """
     if not directory.is_dir():
         raise DataError(f"--data {directory} is not a directory")
-    there = [path for path in sorted(directory.iterdir()) if path.is_dir() and _stands_for(path.name) == code]
+    there = [path for path in sorted(directory.iterdir()) if path.is_dir() and codes.find(path.name) == code]
     if not there:
         raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/{EXPECTED}")
     if len(there) > 1:
@@ -66,10 +66,3 @@ def check_enough(examples: Dataset, code: str, *, force: bool) -> None:
     if count < FEWEST and not (force and count > 1):
         way = " Two at least are needed." if force else " --force goes on all the same."
         raise DataError(f"{count} training examples of {code}: fewer than {FEWEST} say little about its gradient.{way}")
-
-
-def _stands_for(name: str) -> str | None:
-    try:
-        return codes.resolve(name)
-    except DataError:
-        return None
