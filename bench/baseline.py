@@ -99,18 +99,19 @@ def main() -> None:
         started = time.perf_counter()
         scores = score_all(dataset, way)
         seconds = time.perf_counter() - started
-        found = means(scores, counts)
+        averages = means(scores, counts)
         print(f"\n{TITLES[way]} ({seconds:.0f} s), weighted F1:")
         rows = [[code, counts[code], *(f"{value:.2f}" for value in scores[code].values())] for code in scores]
         rows += [
-            [f"{kind} mean", "", *(f"{found[column][kind]:.2f}" for column in found)] for kind in ("plain", "weighted")
+            [f"{kind} mean", "", *(f"{averages[column][kind]:.2f}" for column in averages)]
+            for kind in ("plain", "weighted")
         ]
         _report.table(["language", "test texts", "dev", "test", "unseen"], rows)
         if languages is None:
             plain, weighted = DOCUMENTED[way]
-            print(f"documented, on test: {plain} ({weighted}); here {found['test']['plain']:.2f}", end=" ")
-            print(f"({found['test']['weighted']:.2f})")
-        content[way] = {"scores": scores, "means": found, "seconds": seconds}
+            print(f"documented, on test: {plain} ({weighted}); here {averages['test']['plain']:.2f}", end=" ")
+            print(f"({averages['test']['weighted']:.2f})")
+        content[way] = {"scores": scores, "means": averages, "seconds": seconds}
     _report.finish(chosen.json, content)
 
 

@@ -41,22 +41,22 @@ def main() -> None:
     life, engine = create_engine([arguments.bundle], Options(threads=arguments.threads, check_given=0.0))
     engine.start()
     life.load()
-    found: dict[str, list[Trial]] = {}
+    by_load: dict[str, list[Trial]] = {}
     for _ in range(arguments.repeats):  # interleaved: what else runs on the machine meets all of them
-        found.setdefault("bare loop, batches of 32", []).append(_bare(engine, texts, arguments.seconds))
+        by_load.setdefault("bare loop, batches of 32", []).append(_bare(engine, texts, arguments.seconds))
         for callers, size in SHAPES:
             trial = asyncio.run(_closed(engine, texts, callers, size, arguments.seconds))
-            found.setdefault(f"{callers} callers, {size} texts each", []).append(trial)
+            by_load.setdefault(f"{callers} callers, {size} texts each", []).append(trial)
     figures = ("texts/s", "cpu us", "p50 ms", "p99 ms", "outside p50 ms")
     medians = {
         name: {figure: statistics.median(trial[figure] for trial in trials) for figure in trials[0]}
-        for name, trials in found.items()
+        for name, trials in by_load.items()
     }
     rows = [
         [name, *(f"{of[figure]:.2f}" if figure in of else "" for figure in figures)] for name, of in medians.items()
     ]
     _report.table(["medians", *figures], rows)
-    _report.finish(arguments.json, content | {"trials": found})
+    _report.finish(arguments.json, content | {"trials": by_load})
 
 
 async def _closed(engine: Engine, texts: Sequence[str], callers: int, size: int, seconds: float) -> Trial:
@@ -100,9 +100,9 @@ def _bare(engine: Engine, texts: Sequence[str], seconds: float) -> Trial:
         by_group.setdefault(served.router.identified(text, identification, "best").group, []).append(text)
     work: list[Callable[[], object]] = []
     sizes: list[int] = []
-    for group, mine in by_group.items():
-        for first in range(0, len(mine), 32):
-            batch = mine[first : first + 32]
+    for group, of_group in by_group.items():
+        for first in range(0, len(of_group), 32):
+            batch = of_group[first : first + 32]
             work.append(lambda model=served.models[group], batch=batch: model.answers(batch))  # type: ignore[misc]
             sizes.append(len(batch))
     wall, cpu, count = time.perf_counter(), time.process_time(), 0

@@ -131,23 +131,23 @@ def compare(ways: dict[str, Callable[[Any], Any]], batches: Batches, repeats: in
         for batch in batches[:10]:
             answer(batch)
     texts = sum(len(batch["input_ids"]) for batch in batches)
-    found: dict[str, list[float]] = {way: [] for way in WAYS}
+    milliseconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for _, way in _report.interleaved(WAYS, repeats):
         started = time.perf_counter()
         for batch in batches:
             ways[way](batch)
-        found[way].append(1000 * (time.perf_counter() - started) / texts)
-    against = {base: {way: _report.ratios(found[way], found[base]) for way in WAYS} for base in WAYS[:2]}
+        milliseconds[way].append(1000 * (time.perf_counter() - started) / texts)
+    against = {base: {way: _report.ratios(milliseconds[way], milliseconds[base]) for way in WAYS} for base in WAYS[:2]}
     print(f"{title}; {repeats} x {texts} texts:")
     _report.table(
         ["way", "milliseconds per text", "ratio to single", "ratio to one graph"],
         [
-            [way, _report.in_words(found[way]), *(_report.in_words(against[base][way]) for base in against)]
+            [way, _report.in_words(milliseconds[way]), *(_report.in_words(against[base][way]) for base in against)]
             for way in WAYS
         ],
     )
     ratios = {base: {way: _report.spread(values) for way, values in rows.items()} for base, rows in against.items()}
-    return {"milliseconds": found, "ratio": ratios}
+    return {"milliseconds": milliseconds, "ratio": ratios}
 
 
 if __name__ == "__main__":

@@ -64,22 +64,22 @@ def main() -> None:
 
 def show_accuracy(identifier: LanguageIdentifier, dataset: Dataset) -> dict[str, dict[str, float]]:
     """Print and return the accuracy per split and language, 0 to 1, with both averages."""
-    found: dict[str, dict[str, float]] = {}
+    by_split: dict[str, dict[str, float]] = {}
     for split in SPLITS:
         texts = {code: [example.text for example in dataset.split(code, split)] for code in dataset.languages}
-        counts = {code: len(mine) for code, mine in texts.items() if mine}
-        own = accuracies(identifier, {code: texts[code] for code in counts})
-        found[split] = {
-            **own,
-            "plain mean": sum(own.values()) / len(own),
-            "all texts": sum(counts[code] * own[code] for code in own) / sum(counts.values()),
+        counts = {code: len(sample) for code, sample in texts.items() if sample}
+        shares = accuracies(identifier, {code: texts[code] for code in counts})
+        by_split[split] = {
+            **shares,
+            "plain mean": sum(shares.values()) / len(shares),
+            "all texts": sum(counts[code] * shares[code] for code in shares) / sum(counts.values()),
         }
     rows = [
-        [name, *(f"{100 * found[split][name]:.2f}" if name in found[split] else "-" for split in SPLITS)]
-        for name in found["test"]
+        [name, *(f"{100 * by_split[split][name]:.2f}" if name in by_split[split] else "-" for split in SPLITS)]
+        for name in by_split["test"]
     ]
     _report.table(["accuracy, %", *SPLITS], rows)
-    return found
+    return by_split
 
 
 def measure(

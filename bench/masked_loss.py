@@ -72,17 +72,17 @@ def main() -> None:
     ways = {"whole": whole, "sliced": mini_model.summed_cross_entropy}
     for way in ways.values():
         block(model, way, 3, chosen.tokens, sizes.masked)
-    found: dict[str, list[float]] = {name: [] for name in NAMES}
+    milliseconds: dict[str, list[float]] = {name: [] for name in NAMES}
     for _, name in _report.interleaved(NAMES, chosen.repeats):
-        found[name].append(block(model, ways[name], chosen.steps, chosen.tokens, sizes.masked))
-    ratios = _report.ratios(found["sliced"], found["whole"])
+        milliseconds[name].append(block(model, ways[name], chosen.steps, chosen.tokens, sizes.masked))
+    ratios = _report.ratios(milliseconds["sliced"], milliseconds["whole"])
     print(f"{chosen.repeats} x {chosen.steps} steps of each; milliseconds per step:")
     rows = [
-        ["whole", _report.in_words(found["whole"], 1), ""],
-        ["sliced", _report.in_words(found["sliced"], 1), _report.in_words(ratios)],
+        ["whole", _report.in_words(milliseconds["whole"], 1), ""],
+        ["sliced", _report.in_words(milliseconds["sliced"], 1), _report.in_words(ratios)],
     ]
     _report.table(["", "ms per step", "ratio to whole"], rows)
-    _report.finish(chosen.json, {**content, "figures": found, "ratio": _report.spread(ratios)})
+    _report.finish(chosen.json, {**content, "figures": milliseconds, "ratio": _report.spread(ratios)})
 
 
 if __name__ == "__main__":

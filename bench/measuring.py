@@ -228,23 +228,23 @@ def report(
     seconds: Mapping[str, Sequence[Sequence[float]]], differences: Mapping[str, float], languages: int
 ) -> dict[str, Any]:
     """Print the table, and return the ratios to plain: per block, the median over its steps."""
-    found, rows = {}, []
+    by_way, rows = {}, []
     for name, blocks in seconds.items():
         ratios = [
             statistics.median(_report.ratios(block, base[: len(block)]))
             for base, block in zip(seconds["plain"], blocks, strict=True)
         ]
-        found[name] = {**_report.spread(ratios), "all": ratios}
+        by_way[name] = {**_report.spread(ratios), "all": ratios}
         milliseconds = [1000 * statistics.median(block) for block in blocks]
         difference = f"{differences[name]:.0e}" if name in differences else ""
         rows.append([name, _report.in_words(milliseconds, 2), _report.in_words(ratios), difference])
     _report.table(["way", "ms per step", "ratio to plain", "gradients differ by"], rows)
     limit = next((limit for most, limit in LIMITS.items() if languages <= most), max(LIMITS.values()))
     for name in TRACKED:
-        median = found[name]["median"]
+        median = by_way[name]["median"]
         verdict = "reached" if median <= limit else "MISSED"
         print(f"{name} costs {median:.3f} x plain; {limit:.2f} x is allowed at N = {languages}: {verdict}")
-    return found
+    return by_way
 
 
 def close_epoch(passes: Passes) -> dict[str, float]:

@@ -68,15 +68,18 @@ def main() -> None:
         print(microseconds(options.part, options.requests))
         return
     content = start()
-    found: dict[str, list[float]] = {"figures, memory-mapped": [], "figures": [], "log": []}
-    for _, part in interleaved(list(found), options.repeats):
+    by_part: dict[str, list[float]] = {"figures, memory-mapped": [], "figures": [], "log": []}
+    for _, part in interleaved(list(by_part), options.repeats):
         with tempfile.TemporaryDirectory() as folder:
             more = {"PROMETHEUS_MULTIPROC_DIR": folder} if part == "figures, memory-mapped" else {}
             command = [sys.executable, __file__, PART, part, "--requests", str(options.requests)]
             done = subprocess.run(command, env={**os.environ, **more}, check=True, capture_output=True, text=True)
-            found[part].append(float(done.stdout))
-    table(("part", "microseconds of CPU per request"), [(part, in_words(times, 1)) for part, times in found.items()])
-    finish(options.json, {**content, "microseconds": found})
+            by_part[part].append(float(done.stdout))
+    table(
+        ("part", "microseconds of CPU per request"),
+        [(part, in_words(times, 1)) for part, times in by_part.items()],
+    )
+    finish(options.json, {**content, "microseconds": by_part})
 
 
 if __name__ == "__main__":

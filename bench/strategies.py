@@ -45,17 +45,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = prepare(chosen, Path(folder))
     names = ["mixed", *(name for name in installed(chosen.strategies) if name != "mixed")]
-    found: dict[str, list[float]] = {name: [] for name in names}
+    milliseconds: dict[str, list[float]] = {name: [] for name in names}
     for repeat, name in _report.interleaved(names, chosen.repeats):
-        found[name].append(block(work, name, repeat, chosen.warm_up, chosen.steps))
+        milliseconds[name].append(block(work, name, repeat, chosen.warm_up, chosen.steps))
     print(f"{chosen.repeats} x {chosen.steps} steps of each; milliseconds per step:")
-    ratios = {name: _report.ratios(found[name], found["mixed"]) for name in names}
+    ratios = {name: _report.ratios(milliseconds[name], milliseconds["mixed"]) for name in names}
     _report.table(
         ["strategy", "milliseconds", "ratio to mixed"],
-        [[name, _report.in_words(found[name], 1), _report.in_words(ratios[name])] for name in names],
+        [[name, _report.in_words(milliseconds[name], 1), _report.in_words(ratios[name])] for name in names],
     )
     spread = {name: _report.spread(ratios[name]) for name in names}
-    _report.finish(chosen.json, {**content, "milliseconds": found, "ratio": spread})
+    _report.finish(chosen.json, {**content, "milliseconds": milliseconds, "ratio": spread})
 
 
 def installed(asked: list[str] | None) -> list[str]:

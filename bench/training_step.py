@@ -42,11 +42,11 @@ def main() -> None:
         options = ["--encoder", encoder, "--steps", str(chosen.steps), "--warm-up", str(chosen.warm_up)]
         if chosen.data_dir:
             options += ["--data-dir", str(chosen.data_dir)]
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
+        by_name: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
         for _, name in _report.interleaved(NAMES, chosen.repeats):
-            found[name].append(_in_own_process([*options, "--block", name]))
+            by_name[name].append(_in_own_process([*options, "--block", name]))
     figures = {
-        name: {column: [one[column] for one in blocks] for column in blocks[0]} for name, blocks in found.items()
+        name: {column: [times[column] for times in blocks] for column in blocks[0]} for name, blocks in by_name.items()
     }
     print(f"{chosen.repeats} x {chosen.steps} steps of each; milliseconds per step:")
     rows = [
@@ -96,10 +96,10 @@ def block(encoder: str, data_dir: Path | None, name: str, warm_up: int, steps: i
         for part, begin, end in zip(PARTS, times, times[1:], strict=False):
             spent[part] += end - begin
     used = resource.getrusage(resource.RUSAGE_SELF)
-    found = {part: 1000 * seconds / steps for part, seconds in spent.items()}
+    milliseconds = {part: 1000 * seconds / steps for part, seconds in spent.items()}
     return {
-        **found,
-        "whole": sum(found.values()),
+        **milliseconds,
+        "whole": sum(milliseconds.values()),
         "page_faults": (used.ru_minflt - faults) / steps,
         "peak_megabytes": used.ru_maxrss * 1024 / 1e6,
     }

@@ -57,21 +57,21 @@ def compare(
         content: dict[str, Any] = {"agreement": agreement, "shapes": []}
         for shape in shapes:
             bodies = traffic.write_bodies(texts, shape.texts, scratch / "bodies.jsonl")
-            found = measure(up, shape, bodies, timing)
-            show(shape, found)
+            outcomes = measure(up, shape, bodies, timing)
+            show(shape, outcomes)
             content["shapes"].append(
-                {"shape": asdict(shape), "runs": {n: [asdict(o) for o in v] for n, v in found.items()}}
+                {"shape": asdict(shape), "runs": {n: [asdict(o) for o in v] for n, v in outcomes.items()}}
             )
     return content
 
 
 def measure(up: Mapping[str, Running], shape: Shape, bodies: Path, timing: Timing) -> dict[str, list[Outcome]]:
     """Load each system in turns; the others stand still meanwhile."""
-    found: dict[str, list[Outcome]] = {name: [] for name in up}
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in up}
     for repeat, name in _report.interleaved(list(up), timing.repeats):
         up[name].thaw()
         try:
-            found[name].append(
+            outcomes[name].append(
                 systems.send(
                     up[name],
                     bodies,
@@ -85,16 +85,16 @@ def measure(up: Mapping[str, Running], shape: Shape, bodies: Path, timing: Timin
             )
         finally:
             up[name].freeze()
-    return found
+    return outcomes
 
 
-def show(shape: Shape, found: Mapping[str, Sequence[Outcome]]) -> None:
+def show(shape: Shape, by_system: Mapping[str, Sequence[Outcome]]) -> None:
     """Print a table: throughput, ratio of the first system to each, latencies, what was not answered with 200."""
-    first = next(iter(found.values()))
+    first = next(iter(by_system.values()))
     rows = []
-    for name, outcomes in found.items():
+    for name, outcomes in by_system.items():
         speeds = [outcome.texts_per_second for outcome in outcomes]
-        pairs = [one.texts_per_second / other for one, other in zip(first, speeds, strict=True) if other]
+        pairs = [outcome.texts_per_second / other for outcome, other in zip(first, speeds, strict=True) if other]
         rows.append(
             [
                 name,

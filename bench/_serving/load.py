@@ -253,16 +253,16 @@ class Load:
 
     def _outcome(self, used: float) -> Outcome:
         closed = self.settings.rate is None
-        found = [entry for entry in self._found if not closed or entry[0] < self._end]
-        times = sorted(1000 * latency for _, latency, status in found if status == 200)
-        in_time = sum(status == 200 and now < self._end for now, _, status in found)
+        entries = [entry for entry in self._found if not closed or entry[0] < self._end]
+        times = sorted(1000 * latency for _, latency, status in entries if status == 200)
+        in_time = sum(status == 200 and now < self._end for now, _, status in entries)
         minutes = [0] * max(1, round(self.settings.seconds / 60))
-        for now, _, status in found:
+        for now, _, status in entries:
             if status == 200:
                 minutes[min(len(minutes) - 1, max(0, int((now - self._begin) / 60)))] += 1
         return Outcome(
             texts_per_second=in_time * self.settings.texts / self.settings.seconds,
-            statuses=dict(sorted(collections.Counter(status for _, _, status in found).items())),
+            statuses=dict(sorted(collections.Counter(status for _, _, status in entries).items())),
             p50=_quantile(times, 0.50),
             p99=_quantile(times, 0.99),
             longest=times[-1] if times else None,

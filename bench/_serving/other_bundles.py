@@ -51,10 +51,10 @@ def large(
     bundle = _large_bundle(source, scratch / "large")
     loops = {name: Loop(bundle, texts, window) for name, window in (("in order", 1), ("sorted", WINDOW))}
     speeds = {name: {size: loop.speed(size, timing.seconds) for size in BATCHES} for name, loop in loops.items()}
-    rows = [[size, *(f"{found[size]:.1f}" for found in speeds.values())] for size in BATCHES]
+    rows = [[size, *(f"{by_size[size]:.1f}" for by_size in speeds.values())] for size in BATCHES]
     print(f"\nbare onnxruntime loop, tokens ready, texts/s; sorted by length within {WINDOW} texts")
     _report.table(["batch", *loops], rows)
-    best = {name: max(found, key=found.__getitem__) for name, found in speeds.items()}
+    best = {name: max(by_size, key=by_size.__getitem__) for name, by_size in speeds.items()}
     shape = Shape(16, clients=32)
     ours = systems.gradsim(bundle, options=options)
     bodies = traffic.write_bodies(texts, shape.texts, scratch / "bodies.jsonl")
@@ -179,7 +179,9 @@ class Loop:
         tokenizer.enable_truncation(manifest["maximum_length"])
         ids = [encoded.ids for encoded in tokenizer.encode_batch(list(texts))]
         self._ids = [
-            one for start in range(0, len(ids), window) for one in sorted(ids[start : start + window], key=len)
+            encoding
+            for start in range(0, len(ids), window)
+            for encoding in sorted(ids[start : start + window], key=len)
         ]
         self._pad = group["pad_id"]
         self._session = onnxruntime.InferenceSession(str(bundle / group["precisions"]["fp32"]["file"]))

@@ -49,14 +49,14 @@ class Peer:
 
     def answer(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return label, score and scores for each text."""
-        found, _ = self._identifier.predict([identifier_text(text) for text in texts], k=1)
-        groups = [self._group[labels[0]] if labels else next(iter(self._run)) for labels in found]
+        predicted, _ = self._identifier.predict([identifier_text(text) for text in texts], k=1)
+        groups = [self._group[labels[0]] if labels else next(iter(self._run)) for labels in predicted]
         answers: list[dict[str, Any]] = [{} for _ in texts]
         for group in dict.fromkeys(groups):
             rows = [row for row, name in enumerate(groups) if name == group]
             encoded = self._tokenizers[group].encode_batch([texts[row] for row in rows])
-            ids = np.array([one.ids for one in encoded], np.int64)
-            mask = np.array([one.attention_mask for one in encoded], np.int64)
+            ids = np.array([encoding.ids for encoding in encoded], np.int64)
+            mask = np.array([encoding.attention_mask for encoding in encoded], np.int64)
             logits = self._run[group](ids, mask).astype(np.float64)
             shares = np.exp(logits - logits.max(axis=1, keepdims=True))
             shares /= shares.sum(axis=1, keepdims=True)

@@ -165,10 +165,10 @@ def running(system: System) -> Iterator[Running]:
             process = subprocess.Popen(
                 command, cwd=system.cwd, env=environment, stdout=stream, stderr=stream, start_new_session=True
             )
-        found = Running(system, port, process, log)
+        started = Running(system, port, process, log)
         try:
-            _wait(found)
-            yield found
+            _wait(started)
+            yield started
         finally:
             _stop(process)
 

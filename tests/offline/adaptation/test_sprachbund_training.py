@@ -54,9 +54,9 @@ def run(gathered, small, tiny_mini, quiet, tmp_path, monkeypatch):
 def test_every_sprachbund_in_every_setting_with_two_seeds(run, small, tmp_path, monkeypatch):
     trained, tune = [], fine_tuning.fine_tune
 
-    def watch(*arguments, encoder, seed, **rest):
-        trained.append((encoder.rpartition("/")[2], *map(tuple, arguments[1:3]), seed))
-        tune(*arguments, encoder=encoder, seed=seed, **rest)
+    def watch(*arguments, context, **rest):
+        trained.append((context.encoder.rpartition("/")[2], *map(tuple, arguments[1:3]), context.seed))
+        tune(*arguments, context=context, **rest)
 
     monkeypatch.setattr(fine_tuning, "fine_tune", watch)
     found = run(["all", "pivot", "eng"], seeds=2)
