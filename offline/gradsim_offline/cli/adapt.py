@@ -58,7 +58,7 @@ def command(model: str, out: Path, quiet: bool, groups: Path | None, **values: A
     source = source_from(values)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.adapt_encoders import adapt_encoders, table
-    from gradsim_offline.report.text_tables import show
+    from gradsim_offline.report.table import print_tables
 
     how = {name: values.pop(name) for name in ("maximum_length", "seed", "device")}
     settings = Adapting(**values)
@@ -66,6 +66,6 @@ def command(model: str, out: Path, quiet: bool, groups: Path | None, **values: A
         model, source, out, settings=settings, groups=groups, progress=Progress(quiet=quiet), **how
     )
     if not quiet:
-        show([table(adapted)])
+        print_tables([table(adapted)])
     for encoder in adapted.values():
         click.echo(str(encoder.directory))

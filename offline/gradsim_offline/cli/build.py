@@ -43,6 +43,6 @@ def run_until(
     if until != "bundle":
         click.echo(str(run))
         return
-    from gradsim_offline.report.terminal import show_bundle
+    from gradsim_offline.report.bundle_tables import print_bundle
 
-    show_bundle(bundle)
+    print_bundle(bundle)

@@ -35,7 +35,6 @@ from gradsim_shared.errors import SettingsError
     show_default=True,
     help=f"Any of {', '.join(REGIMES)}; the first is always there.",
 )
-@click.option("--reference", is_flag=True, help="Add gradient-mix-reference: with the error of the published code.")
 @click.option("--seeds", type=int, default=5, show_default=True, help="How many, counted from --seed.")
 @click.option(
     "--alpha",
@@ -62,7 +61,6 @@ def command(
     targets: str,
     shots: str,
     regimes: str,
-    reference: bool,
     seeds: int,
     alpha: float,
     shot_epochs: int | None,
@@ -80,7 +78,8 @@ def command(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.few_shot.plan import SecondStep
     from gradsim_offline.experiments.few_shot.run import NAME, few_shot
-    from gradsim_offline.experiments.few_shot.tables import show_tables
+    from gradsim_offline.experiments.few_shot.tables import tables
+    from gradsim_offline.report.table import print_tables
 
     given: dict[str, Any] = {"epochs": shot_epochs, "learning_rate": shot_learning_rate, "batch_size": shot_batch_size}
     run = out or Path("runs") / f"few-shot-{settings.data}-{source}"
@@ -92,7 +91,6 @@ def command(
         targets=words(targets),
         shots=numbers,
         regimes=words(regimes),
-        reference=reference,
         seeds=seeds,
         second_step=SecondStep(**{name: value for name, value in given.items() if value is not None}),
         alpha=alpha,
@@ -100,7 +98,7 @@ def command(
         permutations=permutations,
         keep_models=keep_models,
     )
-    show_tables(content)
+    print_tables(tables(content))
     click.echo(f"Also as {run / NAME}.json, .md, .tex and .html; figures in {run / NAME}-figures")
 
 

@@ -23,7 +23,7 @@ from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.report.comparison import comparison_drawings, render_comparison
 from gradsim_offline.report.comparison_tables import write_tables
-from gradsim_offline.report.files import write_figures
+from gradsim_offline.report.figures import write_figures
 from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import DataError, SettingsError
 

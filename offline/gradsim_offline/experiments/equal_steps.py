@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.method import Method
-from gradsim_offline.grouping.solve import reads_k
+from gradsim_offline.grouping.choose_k import reads_k
 
 
 def numbers_of_groups(methods: Sequence[Method]) -> list[int | str]:

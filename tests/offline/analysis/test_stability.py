@@ -33,12 +33,11 @@ def vectors():
     return [common + 0.5 * torch.randn(2, 5, 7) for _ in range(2)]
 
 
-@pytest.fixture(params=["products", "vectors"])
-def kept(tmp_path, vectors, request):
-    """What a measurement keeps: products; before, it kept the vectors themselves."""
-    if request.param == "products":
-        unfolded = [halves.double().flatten(0, 1) for halves in vectors]
-        vectors = [(rows @ rows.T).view(2, 5, 2, 5) for rows in unfolded]
+@pytest.fixture
+def kept(tmp_path, vectors):
+    """The file of inner products that a measurement writes."""
+    unfolded = [halves.double().flatten(0, 1) for halves in vectors]
+    vectors = [(rows @ rows.T).view(2, 5, 2, 5) for rows in unfolded]
     path = tmp_path / "gradients.safetensors"
     other = {"head.0": torch.randn(2, 5, 3)}
     save_file({f"head.out.{epoch}": found for epoch, found in enumerate(vectors)} | other, path)
@@ -97,7 +96,7 @@ def test_the_noise_is_that_of_the_mean_of_two_noisy_halves(tmp_path):
 
 def test_epochs_of_more_than_nine_are_all_found(tmp_path):
     path = tmp_path / "gradients.safetensors"
-    save_file({f"head.out.{epoch}": torch.randn(2, 5, 4) for epoch in range(11)}, path)
+    save_file({f"head.out.{epoch}": torch.rand(2, 5, 2, 5) for epoch in range(11)}, path)
     assert over_halves(path, measured_from([np.eye(5)])).matrices.shape == (2, 11, 5, 5)
 
 

@@ -14,7 +14,7 @@ from gradsim_offline.experiments.assign.add import add_language, check_group, ch
 from gradsim_offline.experiments.assign.evidence import By, assignment_of, find_evidence
 from gradsim_offline.experiments.assign.examples import check_enough, new_language, read_examples
 from gradsim_offline.experiments.assign.known import known_texts
-from gradsim_offline.experiments.assign.show import show_added, show_evidence
+from gradsim_offline.experiments.assign.printing import print_added, print_evidence
 from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
@@ -81,7 +81,7 @@ def assign(
     for note in new.notes:
         progress.note(note)
     evidence = find_evidence(bundle, new, code, task=task, seed=seed, device=where, by=by)
-    show_evidence(evidence, console)
+    print_evidence(evidence, console)
     content = evidence.content()
     if target is not None and known is not None:
         chosen = group or evidence.best.id
@@ -99,7 +99,7 @@ def assign(
             device=where,
             progress=progress,
         )
-        show_added(added, code, manifest.metric, console)
+        print_added(added, code, manifest.metric, console)
         content["added"] = {"bundle": added.manifest.title, "group": chosen, "identifier": asdict(added.identified)}
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)

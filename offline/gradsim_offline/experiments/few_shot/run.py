@@ -14,16 +14,15 @@ from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.few_shot.drawings import FIGURES, drawings
-from gradsim_offline.experiments.few_shot.page import page
 from gradsim_offline.experiments.few_shot.plan import Plan, SecondStep, make_plan
 from gradsim_offline.experiments.few_shot.regimes import choose
 from gradsim_offline.experiments.few_shot.results import summarise
 from gradsim_offline.experiments.few_shot.seed import SeedModels
 from gradsim_offline.experiments.few_shot.shots import draw, scored
-from gradsim_offline.experiments.few_shot.tables import write_tables
+from gradsim_offline.experiments.few_shot.tables import page, write_tables
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.model_store import ModelStore
-from gradsim_offline.report.files import figure_names, write_figures
+from gradsim_offline.report.figures import figure_names, write_figures
 from gradsim_offline.training.task import load_task
 
 NAME = "few-shot"
@@ -38,7 +37,6 @@ def few_shot(
     targets: Sequence[str] = (),
     shots: Sequence[int] = (1, 5, 10),
     regimes: Sequence[str],
-    reference: bool = False,
     seeds: int = 5,
     second_step: SecondStep | None = None,
     alpha: float = 1.0,
@@ -56,7 +54,6 @@ def few_shot(
         targets: The languages with K shots; empty: all others.
         shots: The values of K.
         regimes: Names of regimes; the baseline ``zero-shot`` is always added.
-        reference: Add ``gradient-mix-reference``.
         seeds: How many.
         second_step: How ``ord-fs`` and ``mix-ft`` train on shots; ``None``: the defaults.
         alpha: Chance that a step of ``gradient-mix`` is operated on.
@@ -70,7 +67,7 @@ def few_shot(
     Raises:
         GradsimError: Something is wrong with data or settings; what was computed before is kept.
     """
-    chosen = choose(regimes, reference=reference)
+    chosen = choose(regimes)
     dataset = load_data(settings)
     plan = make_plan(
         settings,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import load_solver
-from gradsim_offline.similarity.measures.gradient import cosines
+from gradsim_offline.similarity.products import cosines
 from gradsim_shared.errors import SettingsError
 
 Matrix = NDArray[np.float64]

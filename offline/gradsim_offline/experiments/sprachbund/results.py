@@ -14,7 +14,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.significance import CHUNK, holm, permutation_tests
 from gradsim_offline.experiments.comparison import average_weights
 from gradsim_offline.report.comparison_tables import AVERAGES
-from gradsim_offline.report.text_tables import Table, figure
+from gradsim_offline.report.table import Cell, Table, share
 from gradsim_offline.training.task import Task
 
 PLAIN, ADAPTED = STARTS = ("plain", "adapted")
@@ -41,19 +41,19 @@ def summarise(
     """
 
     def metric(sums: NDArray[Any]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = task.metric_from(sums, dataset.labels)
-        return found
+        values: NDArray[np.float64] = task.metric_from(sums, dataset.labels)
+        return values
 
     counted = _statistics(answers, dataset, task, split)
     scores = {
         start: {
-            word: {code: metric(rows.sum(axis=1)).tolist() for code, rows in found.items()}
-            for word, found in by_word.items()
+            word: {code: metric(rows.sum(axis=1)).tolist() for code, rows in by_language.items()}
+            for word, by_language in by_word.items()
         }
         for start, by_word in counted.items()
     }
     tests = _tests(counted, metric, permutations, progress) if permutations else []
-    counts = {code: rows.shape[1] for found in counted[PLAIN].values() for code, rows in found.items()}
+    counts = {code: rows.shape[1] for by_language in counted[PLAIN].values() for code, rows in by_language.items()}
     return {"counts": counts, "scores": scores, "permutations": permutations, "tests": tests}
 
 
@@ -64,9 +64,9 @@ def _statistics(answers: Answers, dataset: Dataset, task: Task, split: Split) ->
         start: {
             word: {
                 code: np.stack([task.statistics(gold[code], each, dataset.labels) for each in by_seed])
-                for code, by_seed in found.items()
+                for code, by_seed in by_language.items()
             }
-            for word, found in by_word.items()
+            for word, by_language in by_word.items()
         }
         for start, by_word in answers.items()
     }
@@ -79,18 +79,18 @@ def _tests(counted: Counted, metric: Any, permutations: int, progress: Progress)
     whether one start on all languages is better than the other on the pivot.
     """
     words = list(counted[PLAIN])
-    found = []
+    tests = []
     for word in words:
         starts = {start: counted[start][word] for start in (ADAPTED, PLAIN)}
         weights = average_weights({code: rows.shape[1] for code, rows in starts[PLAIN].items()})
         with progress.bar(f"testing {word}", -(-permutations // CHUNK)) as advance:
             of_word = permutation_tests(starts, metric, weights, permutations=permutations, advance=advance)
-        found += [{"on": word, **asdict(test)} for test in of_word]
+        tests += [{"on": word, **asdict(test)} for test in of_word]
     for average in AVERAGES:
-        mine = [test for test in found if test["average"] == average]
-        for test, corrected in zip(mine, holm(np.array([test["p"] for test in mine])), strict=True):
+        of_average = [test for test in tests if test["average"] == average]
+        for test, corrected in zip(of_average, holm(np.array([test["p"] for test in of_average])), strict=True):
             test["p_holm"] = float(corrected)
-    return found
+    return tests
 
 
 def tables(content: Mapping[str, Any]) -> list[Table]:
@@ -101,27 +101,28 @@ def tables(content: Mapping[str, Any]) -> list[Table]:
 def _scores(content: Mapping[str, Any]) -> Table:
     """Lay out the scores, in per cent: the mean over seeds, and its standard deviation."""
     columns = [(start, word) for start in STARTS for word in content["scores"][start]]
-    rows: list[tuple[str, ...]] = []
-    of: dict[tuple[str, str], Mapping[str, list[float]]] = {
+    rows: list[tuple[str | Cell, ...]] = []
+    scores: dict[tuple[str, str], Mapping[str, list[float]]] = {
         (start, word): content["scores"][start][word] for start, word in columns
     }
     for name, languages in content["sprachbunds"].items():
         for code in languages:
-            known = "*" if code == content["pivots"][name] else ""
-            rows.append((f"{name} {code}{known}", *(_cell(of[column][code]) for column in columns)))
-    means = [np.mean([*of[column].values()], axis=0).tolist() for column in columns]
+            pivot = "*" if code == content["pivots"][name] else ""
+            rows.append((f"{name} {code}{pivot}", *(_cell(scores[column][code]) for column in columns)))
+    means = [np.mean([*scores[column].values()], axis=0).tolist() for column in columns]
     rows.append(("mean", *map(_cell, means)))
     return Table(
         f"{content['metric']} on {content['split']}, %",
         ("language", *(f"{start}, {word}" for start, word in columns)),
-        tuple(rows),
+        rows,
         "plain: starts from the encoder as it was; adapted: from its sprachbund's. all, pivot or a language: what the "
         "model was trained on. A star marks the pivot. The mean is over languages.",
+        totals=1,
     )
 
 
 def _tested(content: Mapping[str, Any]) -> list[Table]:
-    """Lay out the tests; nothing for one seed, or for a run of before there were any."""
+    """Lay out the tests; nothing for one seed."""
     rows = [
         (
             f"{test['on']}, {AVERAGES[test['average']]}",
@@ -144,6 +145,5 @@ def _tested(content: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def _cell(values: Sequence[float]) -> str:
-    spread = f" ± {100 * float(np.std(values, ddof=1)):.2f}" if len(values) > 1 else ""
-    return figure(100 * float(np.mean(values)), ".2f") + spread
+def _cell(values: Sequence[float]) -> Cell:
+    return share(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)

@@ -28,10 +28,11 @@ from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIO
 from gradsim_offline.experiments.text_source import Source
 from gradsim_offline.report.dendrogram import dendrogram
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.files import write_figures
-from gradsim_offline.report.text_tables import UNDEFINED, Table, figure
+from gradsim_offline.report.figures import write_figures
+from gradsim_offline.report.numbers import MISSING
+from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_model import check_there
+from gradsim_offline.training.masked_language_modelling import check_there
 
 RESULT = "sprachbunds.json"
 _STAGE = "representations"
@@ -158,7 +159,7 @@ def tables(found: Found) -> list[Table]:
         inside = block[~np.eye(len(own), dtype=bool)]
         mean = figure(float(inside.mean()) if len(inside) else None)
         rows.append((cluster.id, cluster.pivot, mean, " ".join(cluster.members)))
-    shown = [Table("Sprachbunds", ("id", "pivot", "mean cosine", "languages"), tuple(rows), words=True)]
+    shown = [Table("Sprachbunds", ("id", "pivot", "mean cosine", "languages"), rows, words=4)]
     relations = found.relations
     if relations.correlations:
         shown.append(
@@ -178,7 +179,7 @@ def tables(found: Found) -> list[Table]:
 def notes(found: Found) -> list[str]:
     """Return what a reader should know."""
     undefined = [
-        f"{name}: {UNDEFINED}, because {one.reason}" for name, one in found.relations.correlations.items() if one.reason
+        f"{name}: {MISSING}, because {one.reason}" for name, one in found.relations.correlations.items() if one.reason
     ]
     return [*found.relations.notes, *undefined]
 

@@ -1,0 +1,75 @@
+"""A bundle in the terminal: its groups, and the three columns of scores per language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from gradsim_offline.report.table import Table, print_tables
+from gradsim_shared.bundle import open_bundle
+from gradsim_shared.manifest import Language, Manifest, Scores
+
+COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
+
+
+def print_bundle(directory: Path, console: Console | None = None) -> None:
+    """Verify a bundle and print it.
+
+    Raises:
+        BundleError: It is none, or not whole.
+    """
+    manifest = open_bundle(directory).manifest
+    out = console or Console(highlight=False, soft_wrap=True)
+    scored = {split for language in manifest.languages for split in language.scores}
+    print_tables([_groups(manifest), *(_scores(manifest, split) for split in ("dev", "test") if split in scored)], out)
+    accuracy = ", ".join(f"{split} {100 * value:.2f} %" for split, value in manifest.identifier.accuracy.items())
+    out.print(f"Language identifier: accuracy {accuracy or 'not measured'}")
+    size = sum(entry.size for entry in manifest.files.values()) / 1e6
+    out.print(f"Bundle {manifest.title} in {directory} ({size:.1f} MB); report: {directory / 'report' / 'index.html'}")
+    out.print(f"Serve it: gradsim-serve {directory}", markup=False)
+
+
+def _groups(manifest: Manifest) -> Table:
+    proven = "proven" if manifest.grouping.proven else f"at most {manifest.grouping.bound:.3f} possible"
+    rows = []
+    for group in manifest.groups:
+        served = [language.code for language in manifest.languages if language.group == group.id]
+        precision = next(iter(group.precisions.values()))
+        rows.append(
+            (
+                group.id if group.ensemble == 1 else f"{group.id} ({group.ensemble} models)",
+                " ".join(served),
+                " ".join(code for code in group.members if code not in served),
+                f"{precision.parity.max_difference:.0e}",
+                f"{precision.latency_milliseconds:.1f}",
+            )
+        )
+    title = f"Groups: score {manifest.grouping.score:.3f}, {proven}"
+    return Table(title, ("group", "serves", "source-only", "parity", "ms per text"), rows, words=3)
+
+
+def _scores(manifest: Manifest, split: str) -> Table:
+    scored = [language for language in manifest.languages if split in language.scores]
+    counts = [float(language.counts[split]) for language in scored]
+    rows = [
+        (f"{each.code} {each.name}", str(each.counts[split]), *_means([each], [1.0], split, manifest.metric))
+        for each in scored
+    ]
+    rows.append(("plain mean", "", *_means(scored, [1.0] * len(scored), split, manifest.metric)))
+    rows.append(("weighted by texts", f"{sum(counts):.0f}", *_means(scored, counts, split, manifest.metric)))
+    columns = ("language", "texts", *COLUMNS, "group - multilingual")
+    return Table(f"{manifest.metric} on {split}, in percent", columns, rows, totals=2)
+
+
+def _means(languages: list[Language], weights: list[float], split: str, metric: str) -> list[str]:
+    """Return the weighted mean of each column, and how much the groups gain."""
+    means = [
+        sum(
+            weight * getattr(language.scores[split], column)[metric]
+            for weight, language in zip(weights, languages, strict=True)
+        )
+        / sum(weights)
+        for column in COLUMNS
+    ]
+    return [*(f"{100 * mean:.2f}" for mean in means), f"{100 * (means[1] - means[0]):+.2f}"]
