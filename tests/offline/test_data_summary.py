@@ -55,7 +55,7 @@ def test_labels_that_look_alike_are_named(pair):
 
 
 @pytest.mark.parametrize("pair", ["1/-1", "1.5/15", "+/-", "C/C++", "की/का"])
-def test_labels_that_signs_tell_apart_are_not(pair):
+def test_labels_that_signs_before_digits_tell_apart_are_not_named(pair):
     labels = pair.split("/")
     assert not [line for line in lines(texts(eng=labels, hau=labels)) if "warning" in line]
 
@@ -66,7 +66,7 @@ def test_labels_of_one_language_only_are_named():
     assert not [line for line in lines(texts(eng=["a", "b", "1"])) if "warning" in line]
 
 
-def test_a_line_stays_a_line_whatever_the_labels():
+def test_labels_with_line_breaks_stay_on_one_line():
     many = [f"label{number}" for number in range(3000)]
     for line in lines(texts(eng=["a\nb", "x" * 5000, *many], hau=many)):
         assert "\n" not in line and len(line) < 4000

@@ -85,7 +85,7 @@ def test_an_unknown_language_is_named(code):
         families(["hau", code])
 
 
-def test_nothing_is_loaded_written_or_printed(capfd):
+def test_families_are_read_without_loading_urielplus(capfd):
     package = Path(str(resources.files("urielplus")))
     before = {path: path.stat().st_mtime_ns for path in package.rglob("*.npz")}
     origins.cache_clear()

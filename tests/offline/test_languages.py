@@ -17,11 +17,11 @@ from gradsim_shared.errors import DataError
         *(("balinese", "ban"), ("Acehnese", "ace"), ("BATAK_TOBA", "bbc"), ("swahili", "swa"), ("bangla", "ben")),
     ],
 )
-def test_codes_and_names_as_people_write_them(written, code):
+def test_codes_and_names_resolve_to_iso_639_3(written, code):
     assert languages.resolve(written) == code
 
 
-def test_every_name_that_is_shown_is_understood():
+def test_every_shown_language_name_resolves():
     for language in pycountry.languages:
         shown = languages.name(language.alpha_3)
         if len(shown) > 3:
@@ -31,7 +31,7 @@ def test_every_name_that_is_shown_is_understood():
 @pytest.mark.parametrize(
     ("written", "meant"), [("balinees", "ban (Balinese)"), ("yorr", "yor (Yoruba)"), ("zh-yue", ""), ("hau-old", "")]
 )
-def test_what_is_neither_names_the_nearest(written, meant):
+def test_an_unknown_code_or_name_names_the_nearest(written, meant):
     with pytest.raises(DataError, match=f"^unknown language code '{written}'; it must be an ISO 639-3 code") as caught:
         languages.resolve(written)
     assert meant in str(caught.value)

@@ -111,7 +111,7 @@ def test_two_languages_in_one_text():
     assert not profiles.judge("fim sosai chakula", "hau")[1]  # of three words
 
 
-def test_nothing_calibrated_says_nothing():
+def test_without_calibration_every_text_counts_as_known():
     assert judging(known=None).judge(SWAHILI[0], "swa") == (1.0, False)
     assert judging().judge(SWAHILI[0], "yor") == (1.0, False)  # a language that was added to the model
 
@@ -165,6 +165,6 @@ def test_a_table_that_does_not_fit_is_refused(tmp_path, content, message):
         ({"known": {**KNOWN.model_dump(), "scores": [1.0, 0.0, 2.0]}}, "must ascend"),
     ],
 )
-def test_entries_that_cannot_be(change, message):
+def test_invalid_manifest_entries_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         Identifier.model_validate({**json.loads(ENTRY.model_dump_json()), **change})

@@ -38,12 +38,12 @@ def test_a_variant_with_a_digit_is_ignored(make_manifest, tag):
 @pytest.mark.parametrize(
     "tag", ["hau-yue", "hau-x-old", "hau-dialect", "hau-1", "hau-12345678a", "in-dialect", "", "-"]
 )
-def test_what_may_be_another_language_is_not(make_manifest, tag):
+def test_subtags_that_may_be_another_language_are_not_dropped(make_manifest, tag):
     with pytest.raises(RequestError, match="unknown language"):
         router(make_manifest, "hau", "ind").resolve(tag)
 
 
 @given(st.text("-_aB1n", max_size=12) | st.sampled_from(list(WITHDRAWN)))
-def test_the_spelling_itself_comes_first_and_the_list_ends(tag):
+def test_readings_begin_with_the_spelling_and_are_finite(tag):
     found = list(readings(tag))
     assert found[0] == tag and len(found) <= 3 * (len(tag) + 1)

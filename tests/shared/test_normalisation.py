@@ -46,7 +46,7 @@ texts = anything | crowded
 @example("፡ ፡፡a ፡")
 @example("፡\u200b፡")
 @example("a\u200c\U000e0061\u200dم\u200c\u200dم")
-def test_it_is_done_once_and_says_where_everything_stands(text):
+def test_normalisation_is_idempotent_and_positions_point_to_the_original(text):
     plain, where = normalise(text), original_positions(text)
     assert normalise(plain) == plain == " ".join(plain.split())
     assert len(where) == len(plain) and all(one < other for one, other in pairwise(where))
@@ -58,7 +58,7 @@ def test_it_is_done_once_and_says_where_everything_stands(text):
 
 
 @given(texts, st.data())
-def test_marks_that_are_not_seen_change_nothing_anywhere(text, data):
+def test_invisible_marks_do_not_change_the_result(text, data):
     place = data.draw(st.integers(0, len(text)))
     marks = "".join(data.draw(st.lists(st.sampled_from(UNSEEN), min_size=1, max_size=3)))
     assert normalise(text[:place] + marks + text[place:]) == normalise(text)
@@ -75,7 +75,7 @@ def test_any_white_space_is_one_space(words, data):
 
 
 @pytest.mark.parametrize("text", KEPT.values(), ids=KEPT)
-def test_what_is_seen_stays(text):
+def test_visible_characters_stay(text):
     assert normalise(text) == text
     assert normalise(f"\u200f{text}\ufeff") == text
 
@@ -96,7 +96,7 @@ def test_what_is_seen_stays(text):
         ("\u200b\x00", ""),
     ],
 )
-def test_what_is_not_seen_goes(text, plain):
+def test_invisible_characters_are_removed(text, plain):
     assert normalise(text) == plain
 
 
@@ -130,14 +130,14 @@ def test_format_characters_are_marks_unless_they_are_seen():
         ("ቃል፡ቃል", ["ቃል", "ቃል"]),
     ],
 )
-def test_spans_begin_and_end_at_what_is_seen(text, expected):
+def test_spans_begin_and_end_at_visible_characters(text, expected):
     plain = normalise(text)
     ends = [0, *(place for place, sign in enumerate(plain) if sign == " "), len(plain)]
     words = [(start + (start > 0), end) for start, end in pairwise(ends)]
     assert [text[start:end] for start, end in original_spans(words, text)] == expected
 
 
-def test_a_span_is_trimmed_to_what_is_seen():
+def test_a_span_is_trimmed_to_visible_characters():
     text = " \u200fKa\u00adno\u200f \u200b"
     assert trimmed((1, 8), text) == (2, 7)
     assert trimmed((0, 10), text) == (0, 9)  # white space is no mark

@@ -172,7 +172,7 @@ def test_a_word_without_a_token_stands_apart_and_is_outside():
 @given(rule=st.sampled_from(sorted(RULES)), text=any_text, seed=st.integers(0, 99), version=versions)
 @example(rule="words", text="Sai 👍🏽 Kano,  Kano\tta\u0301 שלום", seed=1, version=0)
 @example(rule="words", text="Sai \u200f👍🏽 Ka\u00adno\u200f,  Kano\tta\u0301 שלום", seed=1, version=NEWEST)
-def test_entities_are_where_they_say(name, rule, text, seed, version):
+def test_entity_spans_match_their_text(name, rule, text, seed, version):
     ((found,), (logits,)) = answer([text], task.Reader(MADE[name], 9, rule, version), seed=seed)
     spans = spans_of(text, rule, version)
     assert len(found.answer) == len(spans) == len(logits)
@@ -195,7 +195,7 @@ def test_entities_are_where_they_say(name, rule, text, seed, version):
 
 @settings(max_examples=100)
 @given(text=any_text, seed=st.integers(0, 99), version=versions)
-def test_words_say_where_they_are_and_take_the_likeliest_tag(text, seed, version):
+def test_word_spans_match_their_text_and_take_the_likeliest_tag(text, seed, version):
     ((found,), (logits,)) = answer([text], task.Reader(MADE["bytes"], 12, "words", version), POS, seed)
     assert [(word.start, word.end) for word in found.prediction.words] == spans_of(text, version=version)
     assert all(text[word.start : word.end] == word.text for word in found.prediction.words)
@@ -304,7 +304,7 @@ def test_a_tokenizer_that_cuts_and_pads_is_told_not_to():
 
 
 @pytest.mark.parametrize("broken", [np.zeros((1, 4)), np.full((1, 5), np.nan), np.full((1, 5), np.inf)])
-def test_outputs_that_cannot_be_tags(broken):
+def test_logits_that_do_not_fit_the_labels_are_refused(broken):
     reading = task.Reader(MADE["subwords"], 12).read([["Kano"]])
     with pytest.raises(ValueError, match=r"do not fit 5 labels|not finite"):
         task.decode([broken], [["Kano"]], reading, LABELS)

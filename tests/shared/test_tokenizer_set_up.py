@@ -19,7 +19,7 @@ def words() -> Tokenizer:
 
 
 @pytest.mark.parametrize("maximum", [None, 3])
-def test_it_cuts_and_pads_as_asked(maximum):
+def test_set_up_truncates_as_asked_and_pads_nothing(maximum):
     tokenizer = words()
     tokenizer.enable_padding(length=9)
     tokenizer.enable_truncation(5)

@@ -93,6 +93,6 @@ def test_words_as_large_as_a_window_and_words_of_nothing():
 
 
 @pytest.mark.parametrize("room", [1, 2, 3])
-def test_little_room(room):
+def test_windows_of_few_tokens(room):
     found = windows([1] * 50, room)
     assert [word for window in found for word in range(*window.judged)] == list(range(50))

@@ -187,10 +187,7 @@ def _by_language(there: Mapping[Path, list[Path]]) -> dict[str, list[Path]]:
 
 def _code(path: Path) -> str | None:
     """Return the language that a name stands for, if any."""
-    try:
-        return codes.resolve(_name(path))
-    except DataError:
-        return None
+    return codes.find(_name(path))
 
 
 def _name(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +9,8 @@ import pytest
 from gradsim_offline.core.dataset import Example
 from gradsim_offline.datasets.sources import afrisenti
 from gradsim_shared.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("hub_cache")
 
 TEXTS = {
     "train": [('  "Ina kwana" \\n @user', "positive"), ("ba kyau 😡", "negative")],
@@ -33,12 +34,6 @@ def make_hub_directory(root, *, column, classes, splits=tuple(TEXTS)):
             lines += [f"  - split: {split}", f"    path: {code}/{split}-*"]
     (root / "README.md").write_text("\n".join([*lines, "---", ""]), encoding="utf-8")
     return root
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    """Let ``datasets`` keep its copies where the test's files lie."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
 @pytest.mark.parametrize("classes", [True, False], ids=["numbers", "strings"])

@@ -102,7 +102,7 @@ def test_a_directory_is_not_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "meant"), [("haussa", "hau"), ("tur-", "tur")])
-def test_what_is_no_code_names_the_nearest(code: str, meant: str) -> None:
+def test_an_unknown_language_code_names_the_nearest(code: str, meant: str) -> None:
     with pytest.raises(
         DataError, match=rf"^demo: unknown language '{code}'\. Did you mean {meant}[ ?].*Known: eng, hau"
     ):

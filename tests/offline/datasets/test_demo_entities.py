@@ -80,7 +80,7 @@ def test_same_words_and_tags_on_every_machine() -> None:
     assert demo_entities.load().fingerprint() == FINGERPRINT
 
 
-def test_its_own_rule_is_the_one_that_agrees_best() -> None:
+def test_the_stated_segmentation_rule_agrees_best() -> None:
     choice = choose(demo_entities.load())
     assert choice.rule == demo_entities.SEGMENTATION
     assert set(choice.agreement.values()) == {1.0}
@@ -104,7 +104,7 @@ def test_found_by_its_name_on_the_command_line() -> None:
     assert "demo_entities" in plugins.names("datasets")
 
 
-def test_its_recipe_is_whole() -> None:
+def test_the_recipe_of_demo_entities_resolves() -> None:
     settings = resolving.resolve("demo_entities", {})
     assert (settings.data, settings.model) == ("demo_entities", "mini")
 

@@ -35,38 +35,9 @@ def line_of(index, ending):
     return index + (1 if ending == "jsonl" else 2)
 
 
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "mine"
-
-
-@pytest.fixture
-def put(root):
-    """A function that writes a file below the data directory."""
-
-    def write(path, text):
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return file
-
-    return write
-
-
-def refused(root, *parts, languages=None):
-    """Load, and return the message; it is one line and has all the parts."""
-    with pytest.raises(DataError) as caught:
-        files.load(root, languages)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message, message
-    return message
-
-
 @every_form
 @pytest.mark.parametrize("column", ["text", "tweet", "sentence"])
-def test_good_files(root, put, ending, column):
+def test_valid_files_of_every_form_are_read(root, put, ending, column):
     put(f"hau/train.{ending}", content(TRAIN, ending, (column, "label")))
     put(f"hau/dev.{ending}", content(DEV, ending, (column, "label")))
     put(f"yo/train.{ending}", content(TRAIN[:2], ending, (column, "label")))
@@ -119,7 +90,7 @@ def test_quotation_marks_in_csv_are_csvs(root, put):
 
 @every_form
 @pytest.mark.parametrize("split", ["dev", "test"])
-def test_a_label_that_no_train_split_has(root, put, ending, split):
+def test_a_label_that_no_train_split_has(root, put, ending, split, refused):
     put(f"hau/train.{ending}", content(TRAIN, ending))
     put(f"hau/{split}.{ending}", content([*DEV, ("Kai", "Positive")], ending))
     where = f"hau/{split}.{ending}:{line_of(1, ending)}: "
@@ -128,7 +99,7 @@ def test_a_label_that_no_train_split_has(root, put, ending, split):
 
 @every_form
 @pytest.mark.parametrize("columns", [("words", "label"), ("text", "class")])
-def test_a_missing_column(root, put, ending, columns):
+def test_a_missing_column(root, put, ending, columns, refused):
     put(f"hau/train.{ending}", content(TRAIN, ending, columns))
     missing = "no column for the text" if "label" in columns else "no column 'label'"
     known = "text or tweet or sentence" if "label" in columns else "found 'text', 'class'"
@@ -137,13 +108,13 @@ def test_a_missing_column(root, put, ending, columns):
 
 @every_form
 @pytest.mark.parametrize("text", ["", "  ", "\u00a0"])
-def test_an_empty_text(root, put, ending, text):
+def test_an_empty_text(root, put, ending, text, refused):
     put(f"hau/train.{ending}", content([*TRAIN, (text, "neutral")], ending))
     refused(root, f"hau/train.{ending}:{line_of(3, ending)}: the text is empty")
 
 
 @every_form
-def test_an_empty_label(root, put, ending):
+def test_an_empty_label(root, put, ending, refused):
     put(f"hau/train.{ending}", content([TRAIN[0], ("Kai", "")], ending))
     refused(root, f"hau/train.{ending}:{line_of(1, ending)}: the label is empty")
 
@@ -151,7 +122,7 @@ def test_an_empty_label(root, put, ending):
 @every_form
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "byte-order mark"])
 @pytest.mark.parametrize("row", [0, 2])
-def test_another_encoding(root, put, ending, mark, row):
+def test_another_encoding(root, put, ending, mark, row, refused):
     rows = [*TRAIN]
     rows[row] = ("café", "neutral")
     put(f"hau/train.{ending}", mark + content(rows, ending).encode().replace("é".encode(), b"\xe9"))
@@ -160,13 +131,13 @@ def test_another_encoding(root, put, ending, mark, row):
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "byte-order mark"])
-def test_another_encoding_right_after_a_line_end(root, put, mark):
+def test_another_encoding_right_after_a_line_end(root, put, mark, refused):
     put("hau/train.tsv", mark + b"text\tlabel\na\tx\n\xe9\tx\n")
     refused(root, "hau/train.tsv:3: the byte 0xe9")
 
 
 @every_form
-def test_a_language_without_a_train_split(root, put, ending):
+def test_a_language_without_a_train_split(root, put, ending, refused):
     put(f"hau/train.{ending}", content(TRAIN, ending))
     put(f"yor/dev.{ending}", content(DEV, ending))
     refused(root, "mine/yor: no train split", "expected train.tsv, train.csv or train.jsonl")
@@ -175,13 +146,13 @@ def test_a_language_without_a_train_split(root, put, ending):
 @pytest.mark.parametrize(
     ("code", "nearest"), [("haussa", "hau (Hausa)"), ("yorr", "yor (Yoruba)"), ("zz9", "ISO 639-3")]
 )
-def test_an_unknown_language_code_names_the_nearest_and_the_directory(root, put, code, nearest):
+def test_an_unknown_language_code_names_the_nearest_and_the_directory(root, put, code, nearest, refused):
     put("ibo/train.tsv", content(TRAIN, "tsv"))
     put(f"{code}/train.tsv", content(TRAIN, "tsv"))
     refused(root, f"unknown language code {code!r}", nearest, f"mine/{code}")
 
 
-def test_a_stray_directory_names_the_way_on_which_passes_it_over(root, put):
+def test_a_directory_of_no_language_names_the_languages_option(root, put, refused):
     put("hau/train.tsv", content(TRAIN, "tsv"))
     put("yor/train.tsv", "nonsense")
     put("old files/train.tsv", content(TRAIN, "tsv"))
@@ -190,7 +161,7 @@ def test_a_stray_directory_names_the_way_on_which_passes_it_over(root, put):
     refused(root, "unknown language 'ibo'", "Known: hau, yor.", languages=["ibo"])
 
 
-def test_a_named_language_whose_directory_holds_nothing(root, put):
+def test_a_named_language_whose_directory_holds_nothing(root, put, refused):
     put("hau/train.tsv", content(TRAIN, "tsv"))
     put("yor/readme.txt", "nothing")
     refused(root, "mine/yor: no train split, nor any other; expected train.tsv", "found readme.txt", "--languages")
@@ -207,44 +178,44 @@ def test_capitals_in_the_names_of_files(root, put, ending):
     assert found.split("hau", "dev") == [Example(*row) for row in DEV]
 
 
-def test_two_directories_of_one_language(root, put):
+def test_two_directories_of_one_language(root, put, refused):
     put("ha/train.tsv", content(TRAIN, "tsv"))
     put("hau/train.tsv", content(DEV, "tsv"))
     refused(root, "mine/ha", "mine/hau", "same language")
 
 
-def test_a_language_that_is_not_there(root, put):
+def test_a_language_that_is_not_there(root, put, refused):
     put("hau/train.tsv", content(TRAIN, "tsv"))
     refused(root, "unknown language 'yor'", "Known: hau", languages=["hau", "yo"])
 
 
 @pytest.mark.parametrize("pair", [("tsv", "csv"), ("csv", "jsonl"), ("tsv", "jsonl")])
-def test_two_files_for_one_split(root, put, pair):
+def test_two_files_for_one_split(root, put, pair, refused):
     for ending in pair:
         put(f"hau/train.{ending}", content(TRAIN, ending))
     refused(root, f"mine/hau: train.{pair[0]} and train.{pair[1]}: keep one of them")
 
 
 @pytest.mark.parametrize("line", ["{text: 1}", '{"text": "a", "label": "b"', "nonsense", '{"text": "a"} {}'])
-def test_a_line_that_is_not_json(root, put, line):
+def test_a_line_that_is_not_json(root, put, line, refused):
     put("hau/train.jsonl", content(TRAIN, "jsonl") + line + "\n")
     refused(root, "hau/train.jsonl:4: not valid JSON")
 
 
-def test_a_json_line_that_is_no_object(root, put):
+def test_a_json_line_that_is_no_object(root, put, refused):
     put("hau/train.jsonl", content(TRAIN, "jsonl") + "\n[1, 2]\n")
     refused(root, "hau/train.jsonl:5: each line is a JSON object")
 
 
 @pytest.mark.parametrize(("field", "value"), [("text", 7), ("text", None), ("label", 1), ("label", ["positive"])])
-def test_json_values_that_are_no_strings(root, put, field, value):
+def test_json_values_that_are_no_strings(root, put, field, value, refused):
     row = {"text": "a", "label": "positive", field: value}
     put("hau/train.jsonl", content(TRAIN, "jsonl") + json.dumps(row) + "\n")
     refused(root, f"hau/train.jsonl:4: the {field} is not a string")
 
 
 @pytest.mark.parametrize("field", ["text", "label"])
-def test_half_a_character_in_json(root, put, field):
+def test_half_a_character_in_json(root, put, field, refused):
     row = {"text": "a", "label": "positive", field: "a\ud83d"}
     put("hau/train.jsonl", content(TRAIN, "jsonl") + json.dumps(row) + "\n")
     refused(root, f"hau/train.jsonl:4: the {field} holds a lone surrogate")
@@ -252,7 +223,7 @@ def test_half_a_character_in_json(root, put, field):
 
 @tables
 @pytest.mark.parametrize(("extra", "found"), [("Kai", 1), ("a{0}b{0}c", 3)])
-def test_another_number_of_fields(root, put, ending, extra, found):
+def test_another_number_of_fields(root, put, ending, extra, found, refused):
     separator = {"tsv": "\t", "csv": ","}[ending]
     put(f"hau/train.{ending}", content(TRAIN, ending) + extra.format(separator) + "\n")
     refused(root, f"hau/train.{ending}:5: {found} ", "separated fields; the header has 2")
@@ -260,7 +231,7 @@ def test_another_number_of_fields(root, put, ending, extra, found):
 
 @every_form
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
-def test_empty_lines_are_skipped_and_counted(root, put, ending, newline):
+def test_empty_lines_are_skipped_and_counted(root, put, ending, newline, refused):
     first, *rest = content(TRAIN, ending, newline=newline).splitlines(keepends=True)
     spread = first + newline + newline.join(rest) + 2 * newline
     put(f"hau/train.{ending}", spread)
@@ -271,36 +242,36 @@ def test_empty_lines_are_skipped_and_counted(root, put, ending, newline):
 
 
 @tables
-def test_a_line_of_spaces_is_not_empty(root, put, ending):
+def test_a_line_of_spaces_is_not_empty(root, put, ending, refused):
     put(f"hau/train.{ending}", content(TRAIN, ending) + "  \n")
     refused(root, f"hau/train.{ending}:5: 1 ", "separated fields; the header has 2")
 
 
-def test_csv_that_ends_inside_quotation_marks(root, put):
+def test_csv_that_ends_inside_quotation_marks(root, put, refused):
     put("hau/train.csv", 'text,label\na,b\n"c,d\n')
     refused(root, "hau/train.csv:3: not valid CSV")
 
 
 @tables
-def test_a_header_only(root, put, ending):
+def test_a_header_only(root, put, ending, refused):
     put(f"hau/train.{ending}", content([], ending))
     put(f"ibo/train.{ending}", content(TRAIN, ending))
     refused(root, f"hau/train.{ending}: no examples")
 
 
 @every_form
-def test_nothing_at_all_in_the_file(root, put, ending):
+def test_an_empty_file_is_refused(root, put, ending, refused):
     put(f"hau/train.{ending}", "")
     put(f"ibo/train.{ending}", content(TRAIN, ending))
     refused(root, f"hau/train.{ending}")
 
 
-def test_one_label_is_nothing_to_learn(root, put):
+def test_a_single_label_is_refused(root, put, refused):
     put("hau/train.tsv", content(TRAIN[:1], "tsv"))
     refused(root, "mine: the train splits hold 1 label")
 
 
-def test_directories_that_hold_nothing(root, put, tmp_path):
+def test_empty_directories_are_refused(root, put, tmp_path, refused):
     refused(None, "needs --data-dir")
     refused(tmp_path / "nowhere", "nowhere is not a directory")
     refused(put("a file", ""), "mine/a file is not a directory")

@@ -7,7 +7,6 @@ import gzip
 import pytest
 
 from gradsim_offline.datasets.sources import files, masakhaner, ud, wikiann
-from gradsim_shared.errors import DataError
 
 ROWS = "text\tlabel\na\tx\nb\ty\n"
 
@@ -23,13 +22,6 @@ def put(tmp_path):
         return tmp_path
 
     return write
-
-
-def refused(root, *parts, languages=None):
-    with pytest.raises(DataError) as caught:
-        files.load(root, languages)
-    for part in parts:
-        assert part in str(caught.value), caught.value
 
 
 @pytest.mark.parametrize("train", ["train", "Training"])
@@ -49,7 +41,7 @@ def test_names_of_splits(put, train, dev, test):
         ("train.json", "train.jsonl"),
     ],
 )
-def test_two_files_for_one_split(put, pair):
+def test_two_files_for_one_split(put, pair, refused):
     root = put("yor/train.tsv", *(f"hau/{name}" for name in pair))
     refused(root, "/hau: ", pair[0], pair[1], "keep one of them")
     assert files.load(root, ["yor"]).languages == ("yor",)
@@ -72,7 +64,7 @@ def test_of_many_files_the_first_are_named(put):
 
 
 @pytest.mark.parametrize("name", ["train.xlsx", "train/1.tsv", "train-2.tsv", "notes.md"])
-def test_a_language_of_which_nothing_is_read(put, name):
+def test_a_language_of_which_nothing_is_read(put, name, refused):
     root = put("hau/train.tsv", f"yor/{name}")
     refused(
         root, "/yor: no train split, nor any other; expected train.tsv", f"found {name.split('/')[0]}", "--languages"

@@ -67,7 +67,7 @@ def test_a_dev_tag_of_another_type_is_still_refused(put):
         (("B", "I", "O"), "the tags B, I have no type, so no entities are read; write B-TYPE and I-TYPE"),
     ],
 )
-def test_what_looks_half_like_entities_is_named(put, tags, said):
+def test_tags_that_are_partly_entities_are_noted(put, tags, said):
     found = files.load(put(tags))
     assert found.split("eng", "train")[0].tags == tags and len(found.notes) == 1 and said in found.notes[0]
 

@@ -44,39 +44,10 @@ def pairs(sentences):
     return [(sentence.words, sentence.tags) for sentence in sentences]
 
 
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "mine"
-
-
-@pytest.fixture
-def put(root):
-    """A function that writes a file below the data directory."""
-
-    def write(path, text):
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return file
-
-    return write
-
-
-def refused(root, *parts, languages=None):
-    """Load, and return the message; it is one line and has all the parts."""
-    with pytest.raises(DataError) as caught:
-        files.load(root, languages)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message, message
-    return message
-
-
 @every_form
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "byte-order mark"])
-def test_good_files(root, put, ending, newline, mark):
+def test_valid_files_of_every_form_are_read(root, put, ending, newline, mark):
     put(f"hau/train.{ending}", mark + content(TRAIN, ending, newline).encode())
     put(f"hau/dev.{ending}", mark + content(DEV, ending, newline).rstrip(newline).encode())  # no newline at the end
     put(f"yo/Train.{ending.upper()}", content(TRAIN[:1], ending))
@@ -180,14 +151,14 @@ def test_both_tags_of_a_type_are_labels_where_the_files_hold_one(root, put):
 
 
 @pytest.mark.parametrize("tag", ["PER", "0", "b-PER", "I-"])
-def test_a_tag_that_is_none_among_entities(root, put, tag):
+def test_a_tag_that_is_none_among_entities(root, put, tag, refused):
     put("hau/train.conll", f"Kano B-LOC\na O\n\nb {tag}\n")
     refused(root, f"hau/train.conll:4: the tag {tag!r} among entities' tags; expected O, B-TYPE or I-TYPE")
 
 
 @every_form
 @pytest.mark.parametrize("split", ["dev", "test"])
-def test_a_tag_that_no_train_split_has(root, put, ending, split):
+def test_a_tag_that_no_train_split_has(root, put, ending, split, refused):
     put(f"hau/train.{ending}", content(TRAIN, ending))
     put(f"hau/{split}.{ending}", content([*DEV, (("x", "y"), ("O", "B-PRE"))], ending))
     line = 2 if ending == "jsonl" else 5
@@ -198,7 +169,7 @@ def test_a_tag_that_no_train_split_has(root, put, ending, split):
 @pytest.mark.parametrize(
     ("line", "count"), [("Kano", "1 field;"), ("Kano NNP B-NP B-LOC", "4 fields"), ("a\tb\tO", "3")]
 )
-def test_another_number_of_fields(root, put, ending, line, count):
+def test_another_number_of_fields(root, put, ending, line, count, refused):
     put(f"hau/train.{ending}", f"a O\n\n{line}\n")
     refused(root, f"hau/train.{ending}:3: {count}", "expected a word and its tag")
 
@@ -206,20 +177,20 @@ def test_another_number_of_fields(root, put, ending, line, count):
 @pytest.mark.parametrize(
     ("line", "what"), [("\tO", "the word is empty"), ("\u00a0 O", "the word is empty"), ("a\t", "tag")]
 )
-def test_an_empty_word_or_tag(root, put, line, what):
+def test_an_empty_word_or_tag(root, put, line, what, refused):
     put("hau/train.conll", f"b B-X\nc O\n{line}\n")
     refused(root, "hau/train.conll:3: ", what)
 
 
 @every_form
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "byte-order mark"])
-def test_another_encoding(root, put, ending, mark):
+def test_another_encoding(root, put, ending, mark, refused):
     put(f"hau/train.{ending}", mark + content([(("café",), ("O",))], ending).encode().replace("é".encode(), b"\xe9"))
     refused(root, f"hau/train.{ending}:1: the byte 0xe9 is not UTF-8")
 
 
 @every_form
-def test_an_empty_file(root, put, ending):
+def test_an_empty_file(root, put, ending, refused):
     put(f"hau/train.{ending}", "")
     put("ibo/train.conll", content(TRAIN, "conll"))
     refused(root, f"hau/train.{ending}: no sentences; a language needs a train split that is not empty")
@@ -228,12 +199,12 @@ def test_an_empty_file(root, put, ending):
     assert list(files.load(root).split("hau", "dev")) == []
 
 
-def test_one_tag_is_nothing_to_learn(root, put):
+def test_a_single_tag_is_refused(root, put, refused):
     put("hau/train.conll", "a O\nb O\n")
     refused(root, "mine: the train splits hold 1 tag; a tagger needs two")
 
 
-def test_texts_and_words_in_one_data_set(root, put):
+def test_texts_and_words_in_one_data_set(root, put, refused):
     put("hau/train.conll", content(TRAIN, "conll"))
     put("yor/train.tsv", "text\tlabel\na\tx\nb\ty\n")
     refused(root, "yor/train.tsv holds labelled texts", "hau/train.conll tagged words", "one task")
@@ -241,7 +212,7 @@ def test_texts_and_words_in_one_data_set(root, put):
     assert files.load(root, ["yor"]).task == "text_classification"
 
 
-def test_two_files_for_one_split(root, put):
+def test_two_files_for_one_split(root, put, refused):
     for ending in ("conll", "jsonl"):
         put(f"hau/train.{ending}", content(TRAIN, ending))
     refused(root, "keep one of them", "train.conll", "train.jsonl")
@@ -263,12 +234,12 @@ def test_two_files_for_one_split(root, put):
         ('{"words": ["a\\ud83d"], "tags": ["O"]}', "a word or a tag holds a lone surrogate"),
     ],
 )
-def test_bad_json_lines(root, put, row, what):
+def test_invalid_json_lines_are_refused(root, put, row, what, refused):
     put("hau/train.jsonl", content(TRAIN, "jsonl") + "\n" + row + "\n")
     refused(root, f"hau/train.jsonl:4: {what}")
 
 
-def test_half_a_character_in_a_tag(root, put):
+def test_half_a_character_in_a_tag(root, put, refused):
     put("hau/train.jsonl", '{"words": ["a", "b"], "tags": ["x\\ud83d", "y"]}\n')
     refused(root, "hau/train.jsonl:1: a word or a tag holds a lone surrogate")
 
@@ -293,7 +264,7 @@ sentences_of = st.lists(tagged.map(lambda rows: tuple(zip(*rows, strict=True))),
 
 @given(sentences_of, st.sampled_from(["\n", "\r\n"]), st.sampled_from([" ", "\t", "   "]))
 @settings(deadline=None)
-def test_what_is_written_is_read_back(tmp_path_factory, sentences, newline, separator):
+def test_tagged_sentences_survive_a_round_trip(tmp_path_factory, sentences, newline, separator):
     folder = tmp_path_factory.mktemp("round")
     readers = {"conll": read_conll, "conllu": read_conllu, "jsonl": read_file}
     for ending, read in readers.items():
@@ -310,7 +281,7 @@ def test_what_is_written_is_read_back(tmp_path_factory, sentences, newline, sepa
 
 @given(st.binary(max_size=60) | letters.map(str.encode), st.sampled_from(ENDINGS))
 @settings(deadline=None)
-def test_whatever_the_bytes_there_is_a_data_set_or_one_clear_message(tmp_path_factory, noise, ending):
+def test_random_bytes_give_a_data_set_or_a_data_error(tmp_path_factory, noise, ending):
     folder = tmp_path_factory.mktemp("noise") / "hau"
     folder.mkdir()
     (folder / f"train.{ending}").write_bytes(content(TRAIN, ending).encode() + noise)

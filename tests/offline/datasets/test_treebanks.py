@@ -22,14 +22,8 @@ def sentence(*forms, text=None):
 
 
 @pytest.fixture
-def put(tmp_path):
-    def write(path, text):
-        file = tmp_path / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8", newline="")
-        return file
-
-    return write
+def root(tmp_path):
+    return tmp_path
 
 
 @pytest.fixture
@@ -168,7 +162,7 @@ def test_a_sentence_of_ten_thousand_words(put):
         ("", "the train split of yor holds no sentences"),
     ],
 )
-def test_bad_files(tmp_path, put, text, what):
+def test_invalid_files_are_refused_with_file_and_line(tmp_path, put, text, what):
     for split in ("train", "dev", "test"):
         put(f"yo/{split}.conllu", text if split == "train" else sentence("a"))
     with pytest.raises(DataError, match=what) as caught:

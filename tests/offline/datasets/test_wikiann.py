@@ -11,6 +11,8 @@ from gradsim_offline.datasets.hub import Hub, hub_dataset
 from gradsim_offline.datasets.sources import masakhaner, wikiann
 from gradsim_shared.errors import DataError
 
+pytestmark = pytest.mark.usefixtures("hub_cache")
+
 ROWS = {
     "train": [(["Wolof", ":", "Dakar"], [0, 0, 5]), (["Aisha", "Bello"], [1, 2])],
     "validation": [(["UN"], [3])],
@@ -48,13 +50,6 @@ def make_hub(root, codes, *, flat=False, names=True, splits=tuple(ROWS), columns
             path.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table(table, schema=features.arrow_schema), path)
     return Hub(str(root), None, wikiann.HUB.labels)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    """Let ``datasets`` keep its copies where the test's files lie; no folder of data is set."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.delenv("GRADSIM_DATA", raising=False)
 
 
 def check(found, code):
@@ -115,7 +110,7 @@ def test_other_languages_alone_are_all_read(tmp_path):
         ("", "the train split of yor holds no sentences"),
     ],
 )
-def test_bad_files(tmp_path, text, what):
+def test_invalid_files_are_refused_with_file_and_line(tmp_path, text, what):
     (make_folder(tmp_path / "yo") / "train").write_text(text)
     with pytest.raises(DataError, match=what):
         wikiann.load(tmp_path)
@@ -161,7 +156,7 @@ def test_load_takes_the_hub_where_there_are_no_files(tmp_path, monkeypatch):
         masakhaner.load(languages=["amh"])
 
 
-def test_what_is_wrong_with_the_hubs_files_is_said(tmp_path):
+def test_invalid_files_on_the_hub_are_refused(tmp_path):
     hub = make_hub(tmp_path / "a", ("yo",), splits=("train", "test"))
     with pytest.raises(DataError, match=r"\(yo\) cannot be loaded .*validation.* Ways on: "):
         hub_dataset("wikiann", wikiann.LABELS, hub, {"yor": "yo"})
