@@ -58,8 +58,8 @@ def test_settings_that_cannot_be_are_one_line_and_leave_nothing(function, choice
 
 
 def test_an_unknown_name_is_no_function():
-    with pytest.raises(AttributeError, match="no attribute 'mesure'"):
-        _ = gradsim_offline.mesure
+    with pytest.raises(AttributeError, match="no attribute 'measurement'"):
+        _ = gradsim_offline.measurement
 
 
 def test_the_functions_are_imported_without_torch():
