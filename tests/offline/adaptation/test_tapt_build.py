@@ -82,9 +82,10 @@ def test_the_whole_set_is_read_once_before_everything(work, tiny_mini, tmp_path)
 def test_each_group_starts_from_its_members_texts(work, small, monkeypatch, tmp_path):
     started, tuned = {}, fine_tuning.fine_tune
 
-    def watch(*arguments, encoder, **rest):
+    def watch(*arguments, context, **rest):
+        encoder = context.encoder
         started[arguments[1]] = (weights(encoder), json.loads((Path(encoder) / ADAPTED).read_text())["texts"])
-        return tuned(*arguments, encoder=encoder, **rest)
+        return tuned(*arguments, context=context, **rest)
 
     monkeypatch.setattr(fine_tuning, "fine_tune", watch)
     mine = work("tapt-group")

@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from gradsim_offline.datasets.sources import files
-from gradsim_offline.experiments.cells import SeedCells
+from gradsim_offline.experiments import runner
 
 from .conftest import LANGUAGES, METHODS, SEEN, SIZES, gradsim
 
@@ -193,15 +193,15 @@ def test_one_more_method_trains_only_what_is_new(copy, words, tmp_path):
 
 def test_an_interrupted_comparison_goes_on_to_the_same_end(compared, words, tmp_path, monkeypatch):
     """Interrupted while the third model answers."""
-    calls, answers = [], SeedCells._answers
+    calls, answers = [], runner._answers
 
-    def interrupted(self, *arguments):
+    def interrupted(*arguments):
         calls.append(None)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return answers(self, *arguments)
+        return answers(*arguments)
 
-    monkeypatch.setattr(SeedCells, "_answers", interrupted)
+    monkeypatch.setattr(runner, "_answers", interrupted)
     code, _, said = gradsim(*words("compare", tmp_path / "run", METHODS, permutations=300))
     assert code == 130 and "goes on where it stopped" in said
     monkeypatch.undo()

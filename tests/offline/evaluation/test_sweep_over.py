@@ -55,23 +55,6 @@ def test_conflicts_stand_beside_the_costs(swept):
     assert "Gradients in conflict, %" in shown and f'<td class="n">{cosine:.3f}</td>' in shown
 
 
-def test_what_was_trained_before_conflicts_were_kept_is_read(swept, tmp_path):
-    run, asked, _, _ = swept
-    shutil.copytree(run, tmp_path / "run", copy_function=shutil.copy2)
-    for path in (tmp_path / "run").rglob("predictions.json"):
-        content = json.loads(path.read_text())
-        for name in ("compared", "conflicts", "cosines"):
-            del content["cost"][name]
-        path.write_text(json.dumps(content))
-        record = json.loads((path.parent / "stage.json").read_text())
-        record["files"]["predictions.json"] = path.stat().st_size
-        (path.parent / "stage.json").write_text(json.dumps(record))
-    words = [str(tmp_path / "run") if word == str(run) else word for word in asked]
-    code, _, said = gradsim(*words, "--set", "grouping.groups=2")
-    assert code == 0 and "● train" not in said, said
-    assert json.loads((tmp_path / "run" / "sweep-training-strategy.json").read_text())["conflicts"] == {}
-
-
 def test_what_others_measured_is_used_and_models_go(swept):
     run, _, _, said = swept
     assert "● measure" not in said and "● mini encoder" not in said

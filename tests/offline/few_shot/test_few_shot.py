@@ -26,7 +26,7 @@ def trained(monkeypatch):
     """What was trained, a dictionary each."""
     found, tune = [], fine_tuning.fine_tune
 
-    def watch(data, members, served, directory, *, encoder, settings, seed, new_head, **rest):
+    def watch(data, members, served, directory, *, context, settings, new_head, **rest):
         found.append(
             {
                 "name": directory.name,
@@ -35,13 +35,13 @@ def trained(monkeypatch):
                     split: {c: n for c, n in data.counts(split).items() if n} for split in ("train", "dev", "test")
                 },
                 "served": tuple(served),
-                "encoder": encoder.rpartition("/")[2],
+                "encoder": context.encoder.rpartition("/")[2],
                 "settings": settings,
-                "seed": seed,
+                "seed": context.seed,
                 "new_head": new_head,
             }
         )
-        tune(data, members, served, directory, encoder=encoder, settings=settings, seed=seed, new_head=new_head, **rest)
+        tune(data, members, served, directory, context=context, settings=settings, new_head=new_head, **rest)
 
     monkeypatch.setattr(fine_tuning, "fine_tune", watch)
     return found
@@ -52,7 +52,10 @@ def read(out):
 
 
 def answers(out, name, seed=0):
-    return json.loads((out / f"seed-{seed}" / "answers" / name / "answers.json").read_text(encoding="utf-8"))["answers"]
+    """Return the kept answers of a model, language to label indices; each language is answered in one split."""
+    path = out / f"seed-{seed}" / "predictions" / name / "predictions.json"
+    by_split = json.loads(path.read_text(encoding="utf-8"))["answers"]
+    return {code: kept for by_language in by_split.values() for code, kept in by_language.items()}
 
 
 def test_what_each_regime_trains_on_and_what_chooses(words, begun, trained, dataset):
