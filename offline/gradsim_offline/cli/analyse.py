@@ -47,9 +47,9 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.analyse.analyse import analyse
-    from gradsim_offline.experiments.analyse.materials import Request
+    from gradsim_offline.experiments.analyse.inputs import Request
+    from gradsim_offline.experiments.analyse.output import write
     from gradsim_offline.experiments.analyse.presenting import tables
-    from gradsim_offline.experiments.analyse.writing import write
     from gradsim_offline.report.text_tables import show
 
     names = tuple(dict.fromkeys((measures or "").replace(",", " ").split()))

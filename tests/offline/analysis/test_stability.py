@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from gradsim_offline.experiments.analyse.regrouping import group_names, regroup
+from gradsim_offline.experiments.analyse.groupings import group_names, regroup
 from gradsim_offline.experiments.analyse.stability import bootstrap, over_epochs, over_halves, spearman_brown
 from gradsim_offline.grouping.objective import evaluate_grouping
 from gradsim_offline.grouping.result import name_groups

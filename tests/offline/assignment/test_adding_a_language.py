@@ -14,8 +14,8 @@ from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.cli.assign import command
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.experiments.assign.add import Added, new_version
-from gradsim_offline.experiments.assign.evidence import open_models
 from gradsim_offline.experiments.assign.identifier import Identified
+from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import GradsimError
 from gradsim_shared.identification import open_identifier

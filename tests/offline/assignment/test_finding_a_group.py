@@ -16,7 +16,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from gradsim_offline.cli.assign import command
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.experiments.assign import bootstrap as _bootstrap
-from gradsim_offline.experiments.assign import evidence
+from gradsim_offline.experiments.assign import ranking
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import GradsimError
 
@@ -65,7 +65,7 @@ def found_by(bundle, write_texts, tmp_path, monkeypatch):
 
     def find(of_server, of_other, *words):
         scores = np.array([of_server if group.id == server else of_other for group in bundle.manifest.groups])
-        monkeypatch.setattr(evidence, "_scores", lambda *_, **__: (scores, np.stack([scores] * 20)))
+        monkeypatch.setattr(ranking, "_scores", lambda *_, **__: (scores, np.stack([scores] * 20)))
         shown = assign(*options(bundle, data, json=tmp_path / "found.json"), *words)
         return json.loads((tmp_path / "found.json").read_text(encoding="utf-8")), shown, server
 
@@ -84,12 +84,12 @@ def test_the_score_chooses_unless_the_gradient_is_asked_to(found_by):
 
 
 def test_a_gradient_that_is_sure_of_another_group_is_a_note():
-    by_score = evidence.GroupEvidence("g1", ("eng",), 0.2, 0.1, 0.05, 0.6, 0.01, 1.0)
-    by_gradient = evidence.GroupEvidence("g2", ("hau",), 0.7, 0.1, 0.95, 0.5, 0.01, 0.0)
-    (note,) = evidence._notes_on_score((by_score, by_gradient))
+    by_score = ranking.RankedGroup("g1", ("eng",), 0.2, 0.1, 0.05, 0.6, 0.01, 1.0)
+    by_gradient = ranking.RankedGroup("g2", ("hau",), 0.7, 0.1, 0.95, 0.5, 0.01, 0.0)
+    (note,) = ranking._notes_on_score((by_score, by_gradient))
     assert note == "the gradient disagrees: g2 is the most similar in 95% of the draws; --by gradient chooses it"
     unsure = replace(by_gradient, wins=0.7)
-    assert evidence._notes_on_score((by_score, unsure)) == []
+    assert ranking._notes_on_score((by_score, unsure)) == []
 
 
 def test_where_scores_are_the_same_the_gradient_names_the_group(found_by):

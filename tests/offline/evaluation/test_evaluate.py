@@ -11,7 +11,7 @@ import pytest
 
 from gradsim_offline.core.dataset import Dataset, TaggedSentence
 from gradsim_offline.datasets.sources import demo, demo_entities
-from gradsim_offline.experiments.assign.evidence import open_models
+from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_offline.experiments.evaluate.answers_here import open_here
 from gradsim_offline.experiments.evaluate.evaluate import evaluate
 from gradsim_offline.experiments.evaluate.language_scores import UNSURE

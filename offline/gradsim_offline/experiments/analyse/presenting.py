@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradsim_offline.experiments.analyse.correlations import Correlation
-from gradsim_offline.experiments.analyse.findings import REFERENCES, Findings, Pairing, Seeds, Stability
-from gradsim_offline.experiments.analyse.regrouping import group_names
+from gradsim_offline.experiments.analyse.groupings import group_names
+from gradsim_offline.experiments.analyse.results import REFERENCES, AnalysisResults, Pairing, Seeds, Stability
 from gradsim_offline.experiments.analyse.stability import Halves
 from gradsim_offline.report.text_tables import UNDEFINED, Table, figure, square
 
 _SHOWN_KEYWORDS = 12
 
 
-def tables(findings: Findings) -> list[Table]:
+def tables(findings: AnalysisResults) -> list[Table]:
     """Return all tables that there is something for."""
     found = [_correlations(findings)]
     found += [_stability(findings.stability)] if findings.stability else []
@@ -28,7 +28,7 @@ def tables(findings: Findings) -> list[Table]:
     return found
 
 
-def _correlations(findings: Findings) -> Table:
+def _correlations(findings: AnalysisResults) -> Table:
     """Lay out Table 5: every measure against transfer, typology and topic; all pairs where none of them is there."""
     there = [name for name in REFERENCES if name in findings.similarities]
     rows: list[tuple[str, ...]] = []
@@ -177,7 +177,7 @@ def _first_reason(found: Sequence[Correlation]) -> str:
     return next((f" Undefined ({UNDEFINED}): {one.reason}." for one in found if one.reason), "")
 
 
-def _agreement(findings: Findings) -> Table:
+def _agreement(findings: AnalysisResults) -> Table:
     rows = tuple((a.first, a.second, figure(a.index), str(a.pairs)) for a in findings.agreement)
     remark = (
         "Adjusted Rand index, mean over pairs: 1 the same groups, 0 as by chance. Two methods are compared within a "
@@ -187,7 +187,7 @@ def _agreement(findings: Findings) -> Table:
     return Table("Agreement of groupings", ("grouping", "with", "adjusted Rand", "pairs"), rows, remark)
 
 
-def _keywords(findings: Findings) -> Table:
+def _keywords(findings: AnalysisResults) -> Table:
     rows = tuple(
         (code, " ".join(keyword.word for keyword in found[:_SHOWN_KEYWORDS]))
         for code, found in findings.keywords.items()

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from gradsim_offline.core.bootstrap import drawn_means, interval
 from gradsim_offline.experiments.analyse.correlations import Correlation, correlate, pairs
 from gradsim_offline.similarity.measured import Measured
-from gradsim_offline.similarity.products import DIMENSIONS, of_half, own_cosines, products, to_cosines
+from gradsim_offline.similarity.products import of_half, own_cosines, to_cosines
 from gradsim_shared.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -76,8 +76,7 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
     """Measure S from each half of the data, out of the products of gradients that the measure kept.
 
     Args:
-        gradients: ``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, 2 halves, languages]``; from
-            an earlier version the gradients themselves, ``[2 halves, languages, parameters]``.
+        gradients: ``gradients.safetensors``: ``<layer>.<epoch>``, ``[2 halves, languages, 2 halves, languages]``.
         measured: The similarity that came from them; its first layer counts.
 
     Returns:
@@ -91,20 +90,20 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
     except (OSError, SafetensorError) as error:
         raise DataError(f"{gradients} cannot be read: {error}; measure again") from error
     layer = next(iter(measured.layers), "")
-    found = [kept[key] for epoch in range(len(kept)) if (key := f"{layer}.{epoch}") in kept]
-    if not found:
+    epochs = [kept[key] for epoch in range(len(kept)) if (key := f"{layer}.{epoch}") in kept]
+    if not epochs:
         return None
-    if any(halves.shape[:2] != (2, len(measured.languages)) for halves in found):
+    halves = (2, len(measured.languages))
+    if any(tuple(products.shape) != halves + halves for products in epochs):
         raise DataError(f"{gradients} is not about the {len(measured.languages)} languages beside it; measure again")
-    found = [halves if halves.dim() == DIMENSIONS else products(halves) for halves in found]
-    every = np.array([[to_cosines(of_half(epoch, half)) for epoch in found] for half in range(2)])
+    every = np.array([[to_cosines(of_half(epoch, half)) for epoch in epochs] for half in range(2)])
     matrices = every[:, measured.counted]
     first, second = matrices.mean(axis=1)
     agreement = correlate(first, second)
     differences = pairs(first, ordered=False) - pairs(second, ordered=False)
     return Halves(
         matrices,
-        np.array([own_cosines(epoch) for epoch in found]),
+        np.array([own_cosines(epoch) for epoch in epochs]),
         agreement,
         tuple(correlate(*of_epoch) for of_epoch in zip(*every, strict=True)),
         tuple(_row_agreement(first, second, i) for i in range(len(first))),

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from gradsim_offline.experiments.assign.add import Added
-from gradsim_offline.experiments.assign.evidence import By, Evidence
+from gradsim_offline.experiments.assign.ranking import By, GroupRanking
 
 _NEAREST = 5
 
 
-def show_evidence(evidence: Evidence, console: Console) -> None:
+def show_evidence(evidence: GroupRanking, console: Console) -> None:
     """Print the groups in their order, and what decides."""
     console.print(_table(evidence))
     near = ", ".join(f"{code} {value:.2f}" for code, value in list(evidence.similarities.items())[:_NEAREST])
@@ -50,7 +50,7 @@ def show_added(added: Added, code: str, metric: str, console: Console) -> None:
     console.print(f"Serve it: gradsim-serve {added.directory}", markup=False)
 
 
-def _table(evidence: Evidence) -> Table:
+def _table(evidence: GroupRanking) -> Table:
     table = Table(title=f"{evidence.examples} examples of {evidence.language} against {evidence.bundle}")
     for column in ("group", "trained on"):
         table.add_column(column)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.core.dataset import AnyExample, TaggedSentence
-from gradsim_offline.experiments.assign.evidence import open_models
+from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_offline.experiments.evaluate.answers import Answers, ServedLanguage, Target, spans_of
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import BundleError

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Gold, Split, TaggedSentence
-from gradsim_offline.experiments.evaluate.answers import Answers, ServedLanguage, Target, spans_of
-from gradsim_offline.experiments.evaluate.fitting import check_fits, unknown_labels
+from gradsim_offline.experiments.evaluate.answers import (
+    Answers,
+    ServedLanguage,
+    Target,
+    check_fits,
+    spans_of,
+    unknown_labels,
+)
 from gradsim_offline.experiments.evaluate.http import Client, client_for, not_ours
 from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Manifest

@@ -13,8 +13,9 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.datasets.summary import announce
+from gradsim_offline.experiments.few_shot.drawings import FIGURES, drawings
 from gradsim_offline.experiments.few_shot.models import SeedModels
-from gradsim_offline.experiments.few_shot.page import FIGURES, drawings, page
+from gradsim_offline.experiments.few_shot.page import page
 from gradsim_offline.experiments.few_shot.plan import Plan, SecondStep, make_plan
 from gradsim_offline.experiments.few_shot.regimes import choose
 from gradsim_offline.experiments.few_shot.results import summarise

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.families import lineage
-from gradsim_offline.experiments.analyse.agreement import adjusted_rand
 from gradsim_offline.experiments.analyse.correlations import FEWEST_LANGUAGES, Correlation, correlate
+from gradsim_offline.experiments.analyse.groupings import adjusted_rand
 from gradsim_offline.experiments.sprachbund.clusters import Sprachbund
 from gradsim_offline.similarity.measures.family import same_family, shared_lineage
 from gradsim_offline.similarity.measures.typology import compare, cosine

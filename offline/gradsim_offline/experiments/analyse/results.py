@@ -1,4 +1,4 @@
-"""What an analysis found."""
+"""The results of an analysis."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.experiments.analyse.correlations import Correlation
+from gradsim_offline.experiments.analyse.groupings import Regrouped
 from gradsim_offline.experiments.analyse.keywords import Keyword
-from gradsim_offline.experiments.analyse.regrouping import Regrouped
 from gradsim_offline.experiments.analyse.stability import Halves, Interval
 
 Matrix = NDArray[np.float64]
@@ -84,8 +84,8 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """All of it.
+class AnalysisResults:
+    """All results of an analysis.
 
     Attributes:
         languages: Those that every matrix has; correlations are over them.

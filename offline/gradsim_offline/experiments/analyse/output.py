@@ -1,4 +1,4 @@
-"""Write the findings: JSON for programs, CSV for spreadsheets, Markdown for people."""
+"""Write the results of an analysis: JSON for programs, CSV for spreadsheets, Markdown for people."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.experiments.analyse.findings import Findings
+from gradsim_offline.experiments.analyse.results import AnalysisResults
 from gradsim_offline.report.text_tables import Table, markdown
 
 _CORRELATION = ("pairs", "ordered", "pearson", "spearman", "within", "p", "mantel", "reason")
 
 
-def write(findings: Findings, tables: Sequence[Table], directory: Path) -> None:
+def write(results: AnalysisResults, tables: Sequence[Table], directory: Path) -> None:
     """Write ``analysis.json``, ``correlations.csv``, ``keywords.csv`` and ``analysis.md``."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "analysis.json", plain(findings))
+    write_json(directory / "analysis.json", plain(results))
     _write_csv(
         directory / "correlations.csv",
         ("first", "second", *_CORRELATION),
         (
             (one.first, one.second, *(getattr(one.correlation, name) for name in _CORRELATION))
-            for one in findings.correlations
+            for one in results.correlations
         ),
     )
     _write_csv(
@@ -33,17 +33,17 @@ def write(findings: Findings, tables: Sequence[Table], directory: Path) -> None:
         ("language", "rank", "keyword", "weight"),
         (
             (code, rank, keyword.word, f"{keyword.weight:.6f}")
-            for code, found in findings.keywords.items()
-            for rank, keyword in enumerate(found, start=1)
+            for code, best in results.keywords.items()
+            for rank, keyword in enumerate(best, start=1)
         ),
     )
-    notes = "".join(f"\n- {note}" for note in findings.notes)
+    notes = "".join(f"\n- {note}" for note in results.notes)
     text = f"# Analysis\n\n{markdown(tables)}" + (f"\n## Notes\n{notes}\n" if notes else "")
     (directory / "analysis.md").write_text(text, encoding="utf-8")
 
 
 def plain(value: object) -> object:
-    """Return a finding as plain JSON; a figure that is not finite becomes null."""
+    """Return a result as plain JSON; a figure that is not finite becomes null."""
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, float):
