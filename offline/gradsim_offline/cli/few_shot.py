@@ -22,7 +22,6 @@ def _run(
     targets: str,
     shots: str,
     regimes: str,
-    reference: bool,
     seeds: int,
     alpha: float,
     shot_epochs: int | None,
@@ -52,7 +51,6 @@ def _run(
         targets=_words(targets),
         shots=numbers,
         regimes=_words(regimes),
-        reference=reference,
         seeds=seeds,
         second_step=SecondStep(**{name: value for name, value in given.items() if value is not None}),
         alpha=alpha,
@@ -104,9 +102,6 @@ command = click.Command(
             default=",".join(DEFAULT),
             show_default=True,
             help=f"Any of {', '.join(REGIMES)}; the first is always there.",
-        ),
-        click.Option(
-            ["--reference"], is_flag=True, help="Add gradient-mix-reference: with the error of the published code."
         ),
         click.Option(["--seeds"], type=int, default=5, show_default=True, help="How many, counted from --seed."),
         click.Option(

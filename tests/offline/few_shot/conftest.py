@@ -17,7 +17,7 @@ from gradsim_offline.datasets.sources import demo, files
 
 SOURCE, TARGETS = "eng", ("hau", "tur")
 SIZES = {"eng": (30, 9, 12), "hau": (24, 6, 10), "tur": (18, 6, 0)}  # train, dev, test: tur is scored on dev
-REGIMES = ("zero-shot", "ord-fs", "mix-ft", "naive-mix", "gradient-mix", "gradient-mix-reference")
+REGIMES = ("zero-shot", "ord-fs", "mix-ft", "naive-mix", "gradient-mix")
 SETTINGS = {
     "pretraining.vocabulary": 300,
     "pretraining.hidden_size": 32,
@@ -81,7 +81,7 @@ def words(data):
 def finished(words, tmp_path_factory):
     """A finished run's directory, what it printed, and what few-shot.json holds."""
     out = tmp_path_factory.mktemp("runs") / "few-shot"
-    code, shown, said = gradsim(*words(out, "--reference"))
+    code, shown, said = gradsim(*words(out))
     assert code == 0, said
     return out, shown, json.loads((out / "few-shot.json").read_text(encoding="utf-8"))
 

@@ -14,9 +14,9 @@ from torch import nn
 
 from gradsim_offline.training.batching import IGNORED, Row
 from gradsim_offline.training.conflict_counts import Tally
-from gradsim_offline.training.gradient_lists import combine, gramian, put, take
+from gradsim_offline.training.gradient_lists import combine, gramian, take
 from gradsim_offline.training.strategies import gradvac, mixed, nash_mtl, pcgrad
-from gradsim_offline.training.strategies.surgery import projected, zero_as_the_reference_does
+from gradsim_offline.training.strategies.surgery import projected
 from gradsim_offline.training.strategies.upgrad import LeastSquaresProjector
 from gradsim_offline.training.strategy import StrategyContext, load_strategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage
@@ -144,21 +144,6 @@ def test_a_parameter_that_only_the_oracle_reaches_takes_part():
     torch.testing.assert_close(result[0], torch.tensor([1.0, 0.0]) + torch.tensor([-1.0, 1.0]) / 6)
     torch.testing.assert_close(result[1], torch.tensor([2.0]) / 6)
     assert result[2] is None
-
-
-def test_the_reference_mode_zeroes_head_biases_and_norms_only():
-    model, batch, _ = make_batch(0)
-    put(model, gradient_of(model, batch, [0, 1, 2, 3, 4, 5]))
-    before = {name: p.grad.to_dense().clone() for name, p in model.named_parameters() if p.grad is not None}
-    zero_as_the_reference_does(model)
-    lost = {"body.norm.weight", "body.norm.bias", "body.inner.bias", "head.weight", "head.bias"}
-    for name, parameter in model.named_parameters():
-        if name not in before:
-            assert parameter.grad is None and name.startswith("body.unused")
-        elif name in lost:
-            assert before[name].any() and not parameter.grad.any(), name
-        else:
-            assert torch.equal(parameter.grad.to_dense(), before[name]) and before[name].any(), name
 
 
 def by_hand(first, second):

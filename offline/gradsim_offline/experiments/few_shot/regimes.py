@@ -25,7 +25,6 @@ class Regime:
         shots: Whether it sees the shots.
         apart: A model for each target, on this target's shots alone; else one model for all.
         surgery: Whether the source's and the shots' gradients are operated on, with the shots as oracle data.
-        reference: Do what the error in the published code did, too (docs/strategies.md).
     """
 
     name: str
@@ -34,14 +33,12 @@ class Regime:
     shots: bool = True
     apart: bool = False
     surgery: bool = False
-    reference: bool = False
 
     def strategy(self, targets: Sequence[str], alpha: float) -> dict[str, Any]:
         """Return the training settings that name the strategy; without surgery: plain training."""
         if not self.surgery:
             return {"strategy": "mixed", "strategy_options": {}}
-        options = {"alpha": alpha, "targets": list(targets), "reference": self.reference}
-        return {"strategy": "surgery", "strategy_options": options}
+        return {"strategy": "surgery", "strategy_options": {"alpha": alpha, "targets": list(targets)}}
 
 
 ZERO_SHOT = Regime("zero-shot", "the source's texts alone", shots=False)
@@ -49,24 +46,17 @@ ORD_FS = Regime("ord-fs", "the source model, trained on for each target on its s
 MIX_FT = Regime("mix-ft", "the source model, trained on once on the shots of all targets", second_step=True)
 NAIVE_MIX = Regime("naive-mix", "one training on the source's texts and all shots")
 GRADIENT_MIX = Regime("gradient-mix", "naive-mix with surgery: no step may harm a random target's shots", surgery=True)
-REFERENCE = Regime(
-    "gradient-mix-reference",
-    "gradient-mix with the published code's error: no gradient for head, biases and LayerNorms",
-    surgery=True,
-    reference=True,
-)
 REGIMES = {
-    regime.name: regime for regime in (ZERO_SHOT, ORD_FS, MIX_FT, NAIVE_MIX, GRADIENT_MIX, REFERENCE)
+    regime.name: regime for regime in (ZERO_SHOT, ORD_FS, MIX_FT, NAIVE_MIX, GRADIENT_MIX)
 }  # in the order of the tables
-DEFAULT = tuple(name for name in REGIMES if name not in (ZERO_SHOT.name, REFERENCE.name))
+DEFAULT = tuple(name for name in REGIMES if name != ZERO_SHOT.name)
 
 
-def choose(names: Sequence[str], *, reference: bool = False) -> tuple[Regime, ...]:
+def choose(names: Sequence[str]) -> tuple[Regime, ...]:
     """Return the regimes of these names in the order of the tables; the baseline ``zero-shot`` is always among them.
 
     Args:
         names: As on the command line.
-        reference: Add ``gradient-mix-reference``.
 
     Raises:
         SettingsError: One is unknown, or none is named.
@@ -76,5 +66,4 @@ def choose(names: Sequence[str], *, reference: bool = False) -> tuple[Regime, ..
     for name in names:
         if name not in REGIMES:
             raise SettingsError("--regimes: " + unknown("regime", name, REGIMES))
-    wanted = {*names, ZERO_SHOT.name, *([REFERENCE.name] if reference else [])}
-    return tuple(regime for regime in REGIMES.values() if regime.name in wanted)
+    return tuple(regime for regime in REGIMES.values() if regime.name in (ZERO_SHOT.name, *names))

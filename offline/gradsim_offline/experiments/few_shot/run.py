@@ -39,7 +39,6 @@ def few_shot(
     targets: Sequence[str] = (),
     shots: Sequence[int] = (1, 5, 10),
     regimes: Sequence[str],
-    reference: bool = False,
     seeds: int = 5,
     second_step: SecondStep | None = None,
     alpha: float = 1.0,
@@ -57,7 +56,6 @@ def few_shot(
         targets: The languages with K shots; empty: all others.
         shots: The values of K.
         regimes: Names of regimes; the baseline ``zero-shot`` is always added.
-        reference: Add ``gradient-mix-reference``.
         seeds: How many.
         second_step: How ``ord-fs`` and ``mix-ft`` train on shots; ``None``: the defaults.
         alpha: Chance that a step of ``gradient-mix`` is operated on.
@@ -71,7 +69,7 @@ def few_shot(
     Raises:
         GradsimError: Something is wrong with data or settings; what was computed before is kept.
     """
-    chosen = choose(regimes, reference=reference)
+    chosen = choose(regimes)
     dataset = load_data(settings)
     plan = make_plan(
         settings,

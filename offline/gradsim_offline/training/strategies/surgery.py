@@ -31,10 +31,6 @@ class Options(Section):
     )
     shots: Positive | None = Field(None, description="oracle examples per target, drawn from train; none: all of them")
     oracle_batch_size: Positive | None = Field(None, description="texts of an oracle batch, at most; none: batch_size")
-    reference: bool = Field(
-        False,
-        description="zero the gradient of head, biases and LayerNorms in surgery steps, as the published code did",
-    )
 
 
 def check(options: Options, texts: Mapping[str, int]) -> None:
@@ -81,7 +77,6 @@ def make(context: StrategyContext) -> Strategy:
         [(rows, context.lay_out(rows)) for rows in oracles if rows],
         batch_size=size,
         alpha=options.alpha,
-        reference=options.reference,
         seed=context.seed,
     )
 
@@ -110,8 +105,6 @@ class Surgery:
         oracles: Of each target, the rows and what lays them out.
         batch_size: Texts of an oracle batch, at most.
         alpha: Chance that a step is operated on.
-        reference: Do what an error in the published code did: zero the gradient of head, biases and LayerNorms in
-            every step with an oracle.
         seed: Draws steps, targets and batches.
     """
 
@@ -121,11 +114,10 @@ class Surgery:
         *,
         batch_size: int,
         alpha: float,
-        reference: bool,
         seed: int,
     ) -> None:
         self._oracles = oracles
-        self._batch_size, self._alpha, self._reference, self._seed = batch_size, alpha, reference, seed
+        self._batch_size, self._alpha, self._seed = batch_size, alpha, seed
         self._planned: tuple[int, list[list[list[int]]]] = (-1, [])  # an epoch, and each target's batches
         self._tally = Tally()
 
@@ -140,8 +132,6 @@ class Surgery:
         products = gramian([training, oracle])
         self._tally.add(products)
         put(model, projected(training, oracle, products))
-        if self._reference:
-            zero_as_the_reference_does(model)
         return loss
 
     def _oracle_gradient(
@@ -193,20 +183,6 @@ def projected(training: Gradient, oracle: Gradient, products: Tensor) -> Gradien
     if inner >= 0 or squared == 0:
         return training
     return combine([training, oracle], [1.0, -inner / squared])
-
-
-def zero_as_the_reference_does(model: nn.Module) -> None:
-    """Zero the gradient of the head, of all biases and of all LayerNorms.
-
-    The published code of Xu & Murray cuts the projected gradient into slices, and an unused pooler shifts every later
-    slice onto zeros. This shows what that error did.
-    """
-    prefix = f"{model.base_model_prefix}."
-    norms = {id(p) for layer in model.modules() if isinstance(layer, nn.LayerNorm) for p in layer.parameters()}
-    for name, parameter in model.named_parameters():
-        lost = not name.startswith(prefix) or name.endswith("bias") or id(parameter) in norms
-        if lost and parameter.grad is not None:
-            parameter.grad.zero_()
 
 
 PLUGIN = TrainingStrategy(make, check=check, options=Options)
