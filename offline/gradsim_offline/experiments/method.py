@@ -98,7 +98,7 @@ def _flag(own: dict[str, Any], key: str, name: str) -> bool:
     return value
 
 
-def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
+def overlay(settings: Settings, given: Mapping[str, Any], name: str) -> Settings:
     """Lay a method's settings over the comparison's; the settings of another measure are not taken over.
 
     A baseline (``baseline = true``) is not held to constraints, nor to the rule for groups of one.
@@ -106,7 +106,7 @@ def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
     Raises:
         SettingsError: A setting is unknown, impossible, or one that is held equal.
     """
-    for key, value in own.items():
+    for key, value in given.items():
         if key not in _ALLOWED:
             raise SettingsError(
                 f"method {name}: it sets {key}; a method decides how languages are grouped ({', '.join(_ALLOWED)}), "
@@ -115,12 +115,12 @@ def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
         if key in _SECTIONS and not isinstance(value, dict):
             raise SettingsError(f"method {name}: {key} is a section, written [{key}]")
     values = settings.model_dump()
-    own = dict(own)
-    if _flag(own, "baseline", name):
+    given = dict(given)
+    if _flag(given, "baseline", name):
         values["grouping"] |= _FREE
-    if own.get("measure", settings.measure) != settings.measure:
+    if given.get("measure", settings.measure) != settings.measure:
         values["similarity"] = {}
-    for key, value in own.items():
+    for key, value in given.items():
         values[key] = {**values[key], **value} if key in _SECTIONS else value
     try:
         return Settings.model_validate(values)

@@ -160,7 +160,7 @@ class SeedMethods:
         groups = {method.name: self._group(method, measured[method.name]) for method in self.methods}
         jobs = {group.folder: self._job(group) for chosen in groups.values() for group in chosen.groups}
         seconds = sum({each.measure: each.seconds for each in measured.values()}.values())
-        predicted = {job.name: found for job, found in self.seed_run.predictions([*jobs.values()], seconds)}
+        predicted = {job.name: predictions for job, predictions in self.seed_run.predictions([*jobs.values()], seconds)}
         for run in (self.run, self.measured_in):
             for folder in ("train", "measuring"):
                 self.seed_run.remove(folder, run)

@@ -136,7 +136,7 @@ def test_relations_to_families_and_typology():
 
 
 @pytest.mark.parametrize("way", ["pca", "tsne"])
-def test_map(tmp_path, way):
+def test_the_map_is_reproducible_and_keeps_the_variance(tmp_path, way):
     points = placed(vectors(8), centred=True)
     places, shares = flatten(points, way, seed=0)
     assert places.shape == (8, 2) and np.isfinite(places).all()
@@ -159,7 +159,7 @@ def test_map(tmp_path, way):
     assert png.read_bytes().startswith(b"\x89PNG")
 
 
-def test_maps_of_few_languages():
+def test_maps_of_few_languages_are_drawn_or_refused():
     places, shares = flatten(placed(vectors(2), centred=True), "pca", seed=0)
     assert places.shape == (2, 2) and shares == pytest.approx((1, 0), abs=1e-9)
     with pytest.raises(SettingsError, match="--map tsne needs 4 languages, there are 3"):

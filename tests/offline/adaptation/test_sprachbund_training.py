@@ -136,7 +136,7 @@ def test_scores_are_those_of_the_model(run, small, tmp_path):
     assert found["scores"]["adapted"]["hau"]["eng"] == [pytest.approx(scores["weighted_f1"])]
 
 
-def test_mistakes(run, gathered, small, tmp_path):
+def test_invalid_input_is_one_message(run, gathered, small, tmp_path):
     with pytest.raises(SettingsError, match="--on: unknown setting 'yor'"):
         run(["yor"])
     with pytest.raises(SettingsError, match=r"adapting.mode = tapt"):

@@ -122,14 +122,14 @@ def test_a_group_model_that_was_interrupted_keeps_its_adapted_encoder(work, monk
     assert not any("perplexity" in note for note in notes.said) and broken.digest == whole.digest
 
 
-def test_the_joint_model_of_the_measurement_is_not_the_multilingual_one_then(work):
+def test_with_tapt_group_the_joint_model_is_not_reused(work):
     mine = work("tapt-group")
     encoder = mine.prepare_encoder()
     mine.measure(encoder)
     assert mine.train_multilingual(encoder).directory.name == "multilingual"
 
 
-def test_settings():
+def test_adapting_settings_are_checked():
     assert resolve("mini", {"adapting.mode": "tapt"}).adapting.mode == "tapt"
     with pytest.raises(SettingsError, match=r"adapting.mode = 'dapt'"):
         resolve("mini", {"adapting.mode": "dapt"})

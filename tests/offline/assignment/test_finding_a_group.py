@@ -120,7 +120,7 @@ def test_collective_similarity_is_the_mean_cosine(examples, known, seed):
     assert -1 - 1e-9 <= half <= 1 + 1e-9
 
 
-def test_a_toss_is_undecided():
+def test_equal_groups_are_reported_as_undecided():
     draws = np.array([[0.1, 0.2], [0.2, 0.1], [0.3, 0.3], [0.0, 1.0]])
     assert _bootstrap.wins(draws).tolist() == [0.375, 0.625]
 
@@ -131,7 +131,7 @@ def refused(match, *words):
     assert "\n" not in str(caught.value)
 
 
-def test_languages_that_cannot_be_assigned(bundle, write_texts):
+def test_known_and_unknown_languages_are_refused(bundle, write_texts):
     data = write_texts("spa", sentences("hau")[:12])
     refused("already knows hau .Hausa., served by g", *options(bundle, data, "ha"))
     refused("unknown language code 'xx'", *options(bundle, data, "xx"))
@@ -139,7 +139,7 @@ def test_languages_that_cannot_be_assigned(bundle, write_texts):
     refused("--data .* is not a directory", *options(bundle, data / "none"))
 
 
-def test_what_is_not_read_is_named(bundle, write_texts):
+def test_unread_files_are_named(bundle, write_texts):
     data = write_texts("spa", sentences("hau")[:12])
     (data / "spa" / "more.tsv").write_text("nothing")
     done = CliRunner().invoke(command, [*map(str, options(bundle, data))], catch_exceptions=False)
@@ -148,7 +148,7 @@ def test_what_is_not_read_is_named(bundle, write_texts):
     refused("spa: no train split, nor any other; expected train.tsv.*; found more.tsv", *options(bundle, data))
 
 
-def test_examples_that_cannot_be_used(bundle, write_texts):
+def test_invalid_examples_are_refused(bundle, write_texts):
     examples = sentences("hau")[:12]
     data = write_texts("spa", examples[:9])
     refused("9 training examples of spa: fewer than 10 .* --force", *options(bundle, data))
@@ -159,7 +159,7 @@ def test_examples_that_cannot_be_used(bundle, write_texts):
     refused("no train split", *options(bundle, data))
 
 
-def test_a_bundle_without_a_joint_model(bundle, write_texts, tmp_path):
+def test_a_bundle_without_a_joint_model_is_refused(bundle, write_texts, tmp_path):
     from gradsim_offline.bundle.write import write_manifest
 
     (tmp_path / "bundle").mkdir()
@@ -172,7 +172,7 @@ def test_a_bundle_without_a_joint_model(bundle, write_texts, tmp_path):
     refused("holds no joint model.* exporting.assignable = true", *words)
 
 
-def test_what_needs_add(bundle, write_texts, tmp_path):
+def test_options_of_add_need_add(bundle, write_texts, tmp_path):
     words = options(bundle, write_texts("spa", sentences("hau")[:12]))
     refused("they need --add", *words, "--out", tmp_path / "new")
     refused("--add needs either --out DIR", *words, "--add")

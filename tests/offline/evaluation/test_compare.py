@@ -51,7 +51,7 @@ def copy(compared, tmp_path):
     return tmp_path / "run"
 
 
-def test_what_the_result_holds(compared):
+def test_compare_json_holds_methods_groups_and_similarities(compared):
     result = result_of(compared[0])
     assert (result["data"], result["metric"], result["seeds"]) == ("files", "weighted_f1", [0, 1])
     assert result["languages"] == list(LANGUAGES) and result["groups_setting"] == [1, 3, 2]
@@ -110,7 +110,7 @@ def test_averages_over_languages_then_over_seeds(compared):
                 assert found[average]["sd"] == pytest.approx(expected.std(ddof=1))
 
 
-def test_every_pair_is_tested_on_every_average_of_every_set(compared):
+def test_every_pair_of_methods_is_tested_on_every_average_and_subset(compared):
     result = result_of(compared[0])
     assert len(result["tests"]) == 3 * 2 * 3  # sets, averages, pairs
     for test in result["tests"]:
@@ -228,7 +228,7 @@ def test_one_seed_gives_a_table_without_tests(copy, words):
     assert result["tests"] == [] and result["averages"]["test"]["alone"]["plain"]["sd"] is None
 
 
-def test_what_is_printed(compared):
+def test_the_printed_table_holds_the_averages(compared):
     out, shown, _ = compared
     result = result_of(out)
     for name in METHODS:
@@ -239,7 +239,7 @@ def test_what_is_printed(compared):
     assert "compare.json" in shown and "test without the texts that also stand in train or dev" in shown
 
 
-def test_auto_k_leaves_the_baselines_what_they_are(words, tmp_path):
+def test_auto_k_does_not_change_the_baselines(words, tmp_path):
     run = tmp_path / "run"
     given = words("compare", run, groups="auto", seeds=1)
     code, _, said = gradsim(*given, "--methods", "multilingual,family,gradient,random", "--no-test")

@@ -79,7 +79,7 @@ def test_two_groups_answer_a_doubtful_text_by_their_probabilities():
 
 
 @pytest.mark.parametrize(("policy", "group"), [("best", "g0"), ("fallback", "g1"), ("reject", "g1")])
-def test_every_text_is_answered_here(policy, group):
+def test_every_text_gets_an_answer(policy, group):
     (route,) = path(policy).routes(["doubtful"])
     assert route.group == group
     assert path(policy).answers(["doubtful"], [route]) == [str(int(LOGITS[group].argmax()))]

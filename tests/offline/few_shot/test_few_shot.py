@@ -134,7 +134,7 @@ def test_dev_texts_of_targets_choose_nothing(words, data, tmp_path, begun, finis
         assert answers(begun, name) == answers(finished[0], name)
 
 
-def test_a_second_step_of_no_length_changes_nothing_so_the_head_is_kept(words, copied, finished):
+def test_the_second_step_keeps_the_head(words, copied, finished):
     code, _, said = gradsim(*words(copied, seeds=1, shots=1, regimes="ord-fs,mix-ft", shot_learning_rate=1e-12))
     assert code == 0, said
     source = answers(copied, "source")

@@ -24,8 +24,8 @@ def write(results: AnalysisResults, tables: Sequence[Table], directory: Path) ->
         directory / "correlations.csv",
         ("first", "second", *_CORRELATION),
         (
-            (one.first, one.second, *(getattr(one.correlation, name) for name in _CORRELATION))
-            for one in results.correlations
+            (pairing.first, pairing.second, *(getattr(pairing.correlation, name) for name in _CORRELATION))
+            for pairing in results.correlations
         ),
     )
     _write_csv(

@@ -82,8 +82,8 @@ def find_sprachbunds(similarity: Matrix, languages: Sequence[str], count: int) -
     """
     check_count(languages, count)
     problem = Problem(similarity, count, similarity.diagonal().copy(), tuple(languages))
-    found = load_solver("agglomerative").solve(problem)
-    blocks = sorted(sorted(group) for group in found.groups)
+    grouping = load_solver("agglomerative").solve(problem)
+    blocks = sorted(sorted(group) for group in grouping.groups)
     return tuple(
         Sprachbund(
             f"g{position}",

@@ -56,21 +56,21 @@ def relate(similarity: Matrix, languages: Sequence[str], clusters: Sequence[Spra
     try:
         lines = [lineage(code) for code in languages]
         names = {code: line[0] for code, line in zip(languages, lines, strict=True)}
-        known["family"] = np.array([[same_family(one, other) for other in lines] for one in lines])
-        known["lineage"] = np.array([[shared_lineage(one, other) for other in lines] for one in lines])
+        known["family"] = np.array([[same_family(line, other) for other in lines] for line in lines])
+        known["lineage"] = np.array([[shared_lineage(line, other) for other in lines] for line in lines])
     except DataError as error:
         notes.append(str(error))
     try:
         known["typology"] = compare(features(languages, FEATURES), tuple(languages), cosine)
     except DataError as error:
         notes.append(str(error))
-    found = {}
+    correlations = {}
     if len(languages) >= FEWEST_LANGUAGES:
         for name, other in known.items():
-            found[name] = correlate(
+            correlations[name] = correlate(
                 similarity, other, names=("the cosine", f"the {name}"), permutations=_PERMUTATIONS, seed=seed
             )
     else:
         notes.append(f"{len(languages)} languages make {len(languages) - 1} pair: nothing to correlate")
     serving = {code: cluster.id for cluster in clusters for code in cluster.members}
-    return Relations(names, adjusted_rand(serving, names) if names else None, found, tuple(notes))
+    return Relations(names, adjusted_rand(serving, names) if names else None, correlations, tuple(notes))

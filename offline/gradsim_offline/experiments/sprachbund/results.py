@@ -42,13 +42,13 @@ def summarise(
     counted = _statistics(answers, dataset, task, split)
     scores = {
         start: {
-            word: {code: metric(rows.sum(axis=1)).tolist() for code, rows in found.items()}
-            for word, found in by_word.items()
+            word: {code: metric(rows.sum(axis=1)).tolist() for code, rows in by_language.items()}
+            for word, by_language in by_word.items()
         }
         for start, by_word in counted.items()
     }
     tests = _tests(counted, metric, permutations, progress) if permutations else []
-    counts = {code: rows.shape[1] for found in counted[PLAIN].values() for code, rows in found.items()}
+    counts = {code: rows.shape[1] for by_language in counted[PLAIN].values() for code, rows in by_language.items()}
     return {"counts": counts, "scores": scores, "permutations": permutations, "tests": tests}
 
 
@@ -59,9 +59,9 @@ def _statistics(answers: Answers, dataset: Dataset, task: Task, split: Split) ->
         start: {
             word: {
                 code: np.stack([task.statistics(gold[code], each, dataset.labels) for each in by_seed])
-                for code, by_seed in found.items()
+                for code, by_seed in by_language.items()
             }
-            for word, found in by_word.items()
+            for word, by_language in by_word.items()
         }
         for start, by_word in answers.items()
     }

@@ -38,8 +38,8 @@ _STAGE = "representations"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What came of it.
+class SprachbundResult:
+    """The sprachbunds of an encoder and what they go with.
 
     Attributes:
         languages: Codes, sorted.
@@ -71,7 +71,7 @@ def sprachbunds(
     seed: int,
     device: str,
     progress: Progress,
-) -> Found:
+) -> SprachbundResult:
     """Gather languages into K sprachbunds; write sprachbunds.json and the figures to ``out``.
 
     Args:
@@ -94,7 +94,7 @@ def sprachbunds(
     """
     where = resolve_device(device)
     check_there(model)
-    found = pretrained.find(model)
+    digest = pretrained.find(model)
     texts = source.read_all(progress.note)
     languages = tuple(texts)
     check_count(languages, groups)
@@ -115,8 +115,8 @@ def sprachbunds(
         )
 
     inputs = {
-        "model": found,
-        "texts": {code: own.fingerprint for code, own in texts.items()},
+        "model": digest,
+        "texts": {code: each.fingerprint for code, each in texts.items()},
         "pooling": pooling,
         "maximum_length": maximum_length,
         "most_texts": most_texts,
@@ -138,7 +138,7 @@ def sprachbunds(
                 "model": model,
                 "texts": source.name,
                 "settings": {"pooling": pooling, "centred": centred, "most_texts": most_texts, "map": way},
-                "counts": {code: len(own) for code, own in texts.items()},
+                "counts": {code: len(each) for code, each in texts.items()},
                 "languages": list(languages),
                 "similarity": similarity.tolist(),
                 "groups": [_plain(cluster) for cluster in clusters],
@@ -146,28 +146,28 @@ def sprachbunds(
                 "relations": plain(relations),
             },
         )
-    return Found(languages, similarity, clusters, relations, tuple(figures))
+    return SprachbundResult(languages, similarity, clusters, relations, tuple(figures))
 
 
-def tables(found: Found) -> list[Table]:
+def tables(result: SprachbundResult) -> list[Table]:
     """Lay out the sprachbunds and what they agree with."""
     rows = []
-    for cluster in found.clusters:
-        own = [found.languages.index(code) for code in cluster.members]
-        block = found.similarity[np.ix_(own, own)]
-        inside = block[~np.eye(len(own), dtype=bool)]
+    for cluster in result.clusters:
+        members = [result.languages.index(code) for code in cluster.members]
+        block = result.similarity[np.ix_(members, members)]
+        inside = block[~np.eye(len(members), dtype=bool)]
         mean = figure(float(inside.mean()) if len(inside) else None)
         rows.append((cluster.id, cluster.pivot, mean, " ".join(cluster.members)))
     shown = [Table("Sprachbunds", ("id", "pivot", "mean cosine", "languages"), tuple(rows), words=True)]
-    relations = found.relations
+    relations = result.relations
     if relations.correlations:
         shown.append(
             Table(
                 "Cosines beside families and typology, over pairs of languages",
                 ("", "pairs", "Pearson", "Spearman", "p (Mantel)"),
                 tuple(
-                    (name, str(one.pairs), figure(one.pearson), figure(one.spearman), figure(one.mantel, ".4f"))
-                    for name, one in relations.correlations.items()
+                    (name, str(correlation.pairs), figure(correlation.pearson), figure(correlation.spearman), figure(correlation.mantel, ".4f"))
+                    for name, correlation in relations.correlations.items()
                 ),
                 f"Adjusted Rand index of sprachbunds and families: {figure(relations.adjusted_rand)}",
             )
@@ -175,12 +175,12 @@ def tables(found: Found) -> list[Table]:
     return shown
 
 
-def notes(found: Found) -> list[str]:
+def notes(result: SprachbundResult) -> list[str]:
     """Return what a reader should know."""
     undefined = [
-        f"{name}: {UNDEFINED}, because {one.reason}" for name, one in found.relations.correlations.items() if one.reason
+        f"{name}: {UNDEFINED}, because {correlation.reason}" for name, correlation in result.relations.correlations.items() if correlation.reason
     ]
-    return [*found.relations.notes, *undefined]
+    return [*result.relations.notes, *undefined]
 
 
 def _plain(cluster: Sprachbund) -> dict[str, Any]:

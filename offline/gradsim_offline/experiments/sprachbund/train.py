@@ -155,7 +155,7 @@ def _all_answers(
             scored = everything if start == PLAIN else cluster.languages  # a plain model may be that of all clusters
             jobs[place, members] = _job(store, encoders[place], place, members, scored, split)
         predicted = seed_run.predictions([*jobs.values()])
-        answered = {key: found.answers[split] for key, (_, found) in zip(jobs, predicted, strict=True)}
+        answered = {key: predictions.answers[split] for key, (_, predictions) in zip(jobs, predicted, strict=True)}
         for start, cluster, word in trainings:
             by_language = answered[_place(start, cluster), cluster.training_languages(word)]
             for code in cluster.languages:
