@@ -16,9 +16,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModel, AutoTokenizer
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.experiments.sprachbund.clusters import find_sprachbunds, placed, similarities
+from gradsim_offline.experiments.sprachbund.clusters import find_sprachbunds, placed, relate, similarities
 from gradsim_offline.experiments.sprachbund.language_map import flatten, language_map
-from gradsim_offline.experiments.sprachbund.relations import relate
 from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIONS, RunningMean, represent
 from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
 from gradsim_offline.report.drawing import Text

@@ -16,14 +16,15 @@ from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.experiments.analyse.output import plain
 from gradsim_offline.experiments.sprachbund.clusters import (
+    Relations,
     Sprachbund,
     check_count,
     find_sprachbunds,
     placed,
+    relate,
     similarities,
 )
 from gradsim_offline.experiments.sprachbund.language_map import flatten, language_map
-from gradsim_offline.experiments.sprachbund.relations import Relations, relate
 from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIONS, represent
 from gradsim_offline.experiments.text_source import Source
 from gradsim_offline.report.dendrogram import dendrogram
@@ -166,8 +167,8 @@ def tables(result: SprachbundResult) -> list[Table]:
                 "Cosines beside families and typology, over pairs of languages",
                 ("", "pairs", "Pearson", "Spearman", "p (Mantel)"),
                 tuple(
-                    (name, str(correlation.pairs), figure(correlation.pearson), figure(correlation.spearman), figure(correlation.mantel, ".4f"))
-                    for name, correlation in relations.correlations.items()
+                    (name, str(each.pairs), figure(each.pearson), figure(each.spearman), figure(each.mantel, ".4f"))
+                    for name, each in relations.correlations.items()
                 ),
                 f"Adjusted Rand index of sprachbunds and families: {figure(relations.adjusted_rand)}",
             )
@@ -178,7 +179,9 @@ def tables(result: SprachbundResult) -> list[Table]:
 def notes(result: SprachbundResult) -> list[str]:
     """Return what a reader should know."""
     undefined = [
-        f"{name}: {UNDEFINED}, because {correlation.reason}" for name, correlation in result.relations.correlations.items() if correlation.reason
+        f"{name}: {UNDEFINED}, because {each.reason}"
+        for name, each in result.relations.correlations.items()
+        if each.reason
     ]
     return [*result.relations.notes, *undefined]
 
