@@ -67,7 +67,7 @@ def compare(
 
 
 def wants_test(test: bool | None, seeds: int) -> bool:
-    """Say whether to test; only what was asked for and cannot be is an error.
+    """Return whether to test the differences: by default, if there are two seeds or more.
 
     Raises:
         SettingsError: A test was asked for and there are fewer than two seeds.
@@ -177,7 +177,7 @@ def _numbers_of_groups(methods: Sequence[Method]) -> list[int | str]:
 
 
 def _held_equal(settings: Settings, methods: Sequence[Method], seeds: Sequence[int], *, judged: bool) -> str:
-    """Say exactly what all methods have in common, and what they have not.
+    """Describe in words what is held equal between the methods, and what differs.
 
     Args:
         settings: What is held equal.

@@ -45,7 +45,7 @@ class Method:
         name: Of its file, or of a sweep's point.
         description: The file's first comment.
         settings: The comparison's, with its own over them.
-        oracle: It knows what no method could know in use, and stands apart.
+        oracle: It uses information that is not available in use, and is listed apart.
         layer: The tracked layer whose S decides; ``None``: the measure's own choice.
         variant: Names what else differs from the comparison, as a sweep over a setting does; empty: nothing.
     """
@@ -87,7 +87,7 @@ def _read(name: str, settings: Settings) -> Method:
 
 
 def _flag(own: dict[str, Any], key: str, name: str) -> bool:
-    """Take a flag out of a method's own settings; not set: false.
+    """Pop a flag from a method's settings; the default is false.
 
     Raises:
         SettingsError: It is neither true nor false.
@@ -99,7 +99,7 @@ def _flag(own: dict[str, Any], key: str, name: str) -> bool:
 
 
 def overlay(settings: Settings, given: Mapping[str, Any], name: str) -> Settings:
-    """Lay a method's settings over the comparison's; the settings of another measure are not taken over.
+    """Override the comparison's settings by a method's; settings of another measure are dropped.
 
     A baseline (``baseline = true``) is not held to constraints, nor to the rule for groups of one.
 
@@ -131,7 +131,7 @@ def overlay(settings: Settings, given: Mapping[str, Any], name: str) -> Settings
 
 
 def check(methods: Sequence[Method], languages: Sequence[str]) -> None:
-    """Find what methods cannot have in one comparison, whatever the data.
+    """Check that the methods can stand in one comparison.
 
     Raises:
         SettingsError: Two methods have one name, or K > N.

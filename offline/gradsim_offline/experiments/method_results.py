@@ -36,7 +36,7 @@ _START = ("model", "pretraining", "maximum_length", "device")  # what the encode
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What came of a method with a seed.
+    """The result of a method with a seed.
 
     Attributes:
         method: Its name.
@@ -112,7 +112,7 @@ def _same_start(settings: Settings, base: Settings) -> bool:
 
 
 def _variant_encoder(pipeline: Pipeline, base: Settings, variant: str) -> Encoder:
-    """Return what a variant starts from: what the comparison starts from, unless a setting of that differs.
+    """Return a variant's encoder: the comparison's, unless a setting that it depends on differs.
 
     Args:
         pipeline: The variant's, in the comparison's run directory.

@@ -73,7 +73,7 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         answers: Split to language to the answer to each text.
@@ -107,7 +107,7 @@ class SeedRun:
         return RunDirectory(self.experiment.directory / f"seed-{self.seed}" / name, self.experiment.progress)
 
     def announce(self, text: str, **how: bool) -> None:
-        """Say something, with the seed before it."""
+        """Write a progress line that starts with the seed."""
         self.experiment.progress.note(f"seed {self.seed} ({self.position + 1} of {self.count}){text}", **how)
 
     def predictions(
@@ -143,7 +143,7 @@ class SeedRun:
         return rate * left + later_seeds * (seconds + rate * sum(job.work for job in jobs))
 
     def remove(self, folder: str, run: RunDirectory) -> None:
-        """Remove a folder of models, unless they are to stay."""
+        """Remove a folder of models, unless models are kept."""
         if not self.keep_models:
             run.remove(folder)
 

@@ -46,7 +46,7 @@ class Over:
 
     @property
     def differs(self) -> str:
-        """Say in a sentence, after what is held equal, that this is not."""
+        """A sentence that says which setting differs between methods."""
         return f" But {self.setting} is {', '.join(self.names)}, as the names of the methods say."
 
 
@@ -160,7 +160,7 @@ def _value(text: str) -> Any:  # noqa: ANN401 - of any setting
 
 
 def _variants(methods: Sequence[Method], over: Over) -> list[Method]:
-    """Return each method once for each value; the value that the comparison has anyway is no variant.
+    """Return each method once for each value; the value of the comparison itself makes no variant.
 
     Raises:
         SettingsError: The setting is unknown, or a value is impossible.
@@ -183,7 +183,7 @@ def _variants(methods: Sequence[Method], over: Over) -> list[Method]:
 
 
 def _refuse_alike(over: Over, method: Method, settings: Sequence[Settings]) -> None:
-    """Refuse a sweep that would compare a method with itself.
+    """Refuse values that are equal, or that have no effect.
 
     Raises:
         SettingsError: Two values are one, or the setting has no effect.

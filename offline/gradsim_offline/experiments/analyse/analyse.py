@@ -1,4 +1,4 @@
-"""The whole analysis as about ten calls: what was measured, what goes with what, how stable, and which groups agree."""
+"""The analysis as about ten calls: inputs, correlations, stability, seeds, and agreement of groupings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from gradsim_shared.errors import DataError, GradsimError
 
 
 def analyse(request: Request, progress: Progress) -> AnalysisResults:
-    """Answer what can be answered from what there is; the notes say what was left out.
+    """Run every analysis that the inputs allow; the notes say what was left out.
 
     Raises:
         GradsimError: A run, a file or what was asked for by name cannot be read, or fewer than 3 languages are common.
@@ -92,7 +92,7 @@ def _correlations(analysis: Analysis, matrices: Mapping[str, Matrix]) -> tuple[P
 
 
 def _stabilities(analysis: Analysis) -> list[Stability]:
-    """Look at every S of a run that kept its epochs or its gradients."""
+    """Assess the stability of every S with kept epochs or gradients."""
     kept = []
     for similarity in analysis.sources.similarities:
         measured, gradients = similarity.measured, similarity.gradients
@@ -126,7 +126,7 @@ def _interval(analysis: Analysis, similarity: Similarity, halves: Halves | None)
 
 
 def _regrouped(analysis: Analysis, similarity: Similarity, halves: Halves | None) -> Regrouped | None:
-    """Group the halves and the epochs anew, where the run has groups of this S."""
+    """Group again from halves and epochs, where the run has groups of this S."""
     measured = similarity.measured
     name, origin = similarity.name, similarity.origin
     names = (name,) if similarity.variant else (name, measured.measure)
@@ -147,7 +147,7 @@ def _regrouped(analysis: Analysis, similarity: Similarity, halves: Halves | None
 
 
 def _seeds(analysis: Analysis, similarities: Sequence[Similarity]) -> list[Seeds]:
-    """Put together what was found more than once: the same measure or method in several runs or seeds."""
+    """Compare S and groups of the same measure or method over several runs or seeds."""
     repeated = []
     groupings = analysis.sources.groupings
     for name in dict.fromkeys([*(s.name for s in similarities), *(g.name for g in groupings)]):

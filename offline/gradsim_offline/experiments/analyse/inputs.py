@@ -81,7 +81,7 @@ class Analysis:
 
 
 def load_data(analysis: Analysis) -> Dataset | None:
-    """Load the data set; one that nobody asked for may be missing: no keywords and topics then.
+    """Load the data set; ``None``: there is none, and none was asked for.
 
     Raises:
         GradsimError: A data set that was asked for cannot be loaded.
@@ -121,7 +121,7 @@ def language_keywords(analysis: Analysis, dataset: Dataset | None) -> dict[str, 
 
 
 def measured_here(analysis: Analysis, dataset: Dataset | None) -> list[Similarity]:
-    """Measure what was asked for and is not in the runs, and class balance; what cannot be measured is noted.
+    """Take the measures that were asked for and are not in the runs, and class balance; note those that fail.
 
     Raises:
         SettingsError: There is no data set whose languages to measure.
@@ -154,7 +154,7 @@ def measured_here(analysis: Analysis, dataset: Dataset | None) -> list[Similarit
 
 
 def topics(analysis: Analysis, words: Mapping[str, Sequence[Keyword]]) -> list[Similarity]:
-    """Embed the keywords; an encoder that nobody asked for may be missing.
+    """Return the topic similarity, from embedded keywords; nothing if no encoder was asked for and none is there.
 
     Raises:
         ModelError: An encoder that was asked for cannot be loaded.
@@ -181,7 +181,7 @@ def topics(analysis: Analysis, words: Mapping[str, Sequence[Keyword]]) -> list[S
 
 
 def check_untrained(name: str) -> None:
-    """Say early that a measure is unknown or needs a training.
+    """Check early that a measure is known and needs no training.
 
     Raises:
         SettingsError: It does.

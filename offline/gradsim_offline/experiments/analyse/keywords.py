@@ -82,14 +82,14 @@ def keywords(
 
 
 def _document(texts: Sequence[Sequence[str]], most_texts: float) -> list[str]:
-    """Lay a language's texts end to end, without the words that too many of them have."""
+    """Return all words of a language's texts, without those that stand in too many of them."""
     spread = Counter(word for text in texts for word in set(text))
     most = max(1.0, most_texts * len(texts))  # a word of one text always stays
     return [word for text in texts for word in text if spread[word] <= most]
 
 
 def _as_it_is(document: Sequence[str]) -> Sequence[str]:
-    """Hand words on: they have been found already."""
+    """Return the words unchanged: an analyzer for texts that are split already."""
     return document
 
 

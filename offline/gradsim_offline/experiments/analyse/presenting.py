@@ -16,7 +16,7 @@ _SHOWN_KEYWORDS = 12
 
 
 def tables(findings: AnalysisResults) -> list[Table]:
-    """Return all tables that there is something for."""
+    """Return the tables that are not empty."""
     found = [_correlations(findings)]
     found += [_stability(findings.stability)] if findings.stability else []
     for one in findings.stability:

@@ -28,7 +28,7 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Stability:
-    """How far one measured S can be relied on; ``None`` or empty: what it takes was not kept.
+    """The stability of one measured S; ``None`` or empty: what it takes was not kept.
 
     Attributes:
         name: The measure.

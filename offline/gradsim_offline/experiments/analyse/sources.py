@@ -65,7 +65,7 @@ class SourceGroups:
 
 @dataclass(frozen=True)
 class Sources:
-    """All that was found, in the order of the runs as they were given.
+    """Similarities and groupings of all runs, in the order in which the runs were given.
 
     Attributes:
         similarities: The matrices.
@@ -147,7 +147,7 @@ def _similarity_files(run: Path) -> list[Path]:
 
 
 def _is_temporary(parts: Sequence[str]) -> bool:
-    """Say whether a folder is a working copy of a comparison, or the draft of a bundle that was never finished."""
+    """Return whether a path is in the working copy of a comparison or the draft of a bundle."""
     return MEASURING in parts or any(part.startswith(".") for part in parts)
 
 
@@ -160,7 +160,7 @@ def _similarity(path: Path, run: Path, title: str) -> Similarity:
 
 
 def _with_settings(similarities: Sequence[Similarity]) -> list[Similarity]:
-    """Tell variants of one measure apart by what differs: its own settings, its run's start, those of a sweep."""
+    """Name variants of one measure by the settings that differ: of the measure, of its run, or of a sweep."""
     named = []
     for similarity in similarities:
         alike = [other for other in similarities if other.name == similarity.name]
@@ -175,7 +175,7 @@ def _with_settings(similarities: Sequence[Similarity]) -> list[Similarity]:
 
 
 def _differing(settings: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write those settings out in which not all are alike."""
+    """Return the settings that differ, as ``key=value``."""
     keys = sorted({key for other in others for key in other})
     return [
         f"{key}={settings.get(key)}" for key in keys if any(other.get(key) != settings.get(key) for other in others)
@@ -183,7 +183,7 @@ def _differing(settings: Mapping[str, Any], others: Sequence[Mapping[str, Any]])
 
 
 def _start(run: Path) -> dict[str, Any]:
-    """Return what decides from what a run measures, by dotted names."""
+    """Return the settings that decide which texts and encoder a run measures with, by dotted names."""
     settings = _settings(run)
     sections = _STARTS if settings.get("model") == "mini" else [name for name in _STARTS if name != "pretraining"]
     start: dict[str, Any] = {}
@@ -194,7 +194,7 @@ def _start(run: Path) -> dict[str, Any]:
 
 
 def _qualified(name: str, *differing: str) -> str:
-    """Add to a name what tells it from others of that name, if anything does: ``embedding (model=finetuned)``."""
+    """Append differing settings to a name, if there are any: ``embedding (model=finetuned)``."""
     given = ", ".join(part for part in differing if part)
     return f"{name} ({given})" if given else name
 
@@ -215,7 +215,7 @@ def _place(path: Path, run: Path, stage: str, title: str) -> tuple[str, str, str
 
 
 def _by_layer(similarity: Similarity) -> list[Similarity]:
-    """Return a similarity, and one more for each tracked layer but the first, which it stands for."""
+    """Return the similarity of the first tracked layer, and one for each further layer."""
     measured = similarity.measured
     layers = [similarity]
     for layer, matrix in list(measured.layers.items())[1:]:
@@ -247,7 +247,7 @@ def _read(path: Path) -> Measured:
 
 
 def _is_measured(path: Path) -> bool:
-    """Tell what a measure saved from a matrix alone."""
+    """Return whether a file is a saved measurement rather than a matrix alone."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:  # CSV, or broken: whoever reads it says so

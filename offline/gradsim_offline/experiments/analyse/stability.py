@@ -1,4 +1,4 @@
-"""How far S can be relied on: over epochs, over halves of the data, over seeds, and what bootstrap says of an entry.
+"""The stability of S: over epochs, over halves of the data, and bootstrap intervals of its entries.
 
 What is said of S is said of the S that was used: the mean over some epochs, or over all (``Measured.counted``).
 """

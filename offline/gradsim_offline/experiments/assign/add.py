@@ -1,4 +1,4 @@
-"""Write a bundle that serves one language more, from a group that is there; what was served before stays as it was."""
+"""Write a bundle that serves one more language from an existing group; all else is copied."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from gradsim_shared.scripts import main_scripts
 
 @dataclass(frozen=True)
 class Added:
-    """A bundle with one language more.
+    """A bundle with one more language.
 
     Attributes:
         directory: Where it lies.
@@ -100,7 +100,7 @@ def add_language(
     device: torch.device,
     progress: Progress,
 ) -> Added:
-    """Write the bundle to ``target``: the same models, an identifier trained anew, one language more.
+    """Write the bundle to ``target``: the same models, a retrained identifier, one more language.
 
     Args:
         bundle: The old one.

@@ -41,7 +41,7 @@ By = Literal["score", "gradient"]
 
 @dataclass(frozen=True)
 class RankedGroup:
-    """A group, and what speaks for it.
+    """A group, with its scores for the new language.
 
     Attributes:
         id: The group's.
@@ -94,7 +94,7 @@ class GroupRanking:
 
     @property
     def best(self) -> RankedGroup:
-        """The group that is named."""
+        """The first group."""
         return self.groups[0]
 
     def best_by(self, by: By) -> RankedGroup:
@@ -225,7 +225,7 @@ def _gradients(
     seed: int,
     device: torch.device,
 ) -> Array:
-    """Return what every row adds to the mean gradient at the joint model, ``[rows, parameters]``."""
+    """Return each row's contribution to the mean gradient at the joint model, ``[rows, parameters]``."""
     labels = bundle.manifest.labels
     directory = bundle.path(entry.directory)
     tokenizer, pad_id = load_tokenizer(directory, maximum_length=bundle.manifest.maximum_length)
@@ -257,7 +257,7 @@ def _scores(
 
 
 def _notes_on_score(groups: Sequence[RankedGroup]) -> list[str]:
-    """Say what speaks against the group of the best score, the first."""
+    """Return the notes on a ranking by score: undecided, tied, or contradicted by the gradient."""
     best, similar = groups[0], max(groups, key=_rank("gradient"))
     notes = []
     if best.score_wins < DECIDED:
@@ -277,7 +277,7 @@ def _notes_on_score(groups: Sequence[RankedGroup]) -> list[str]:
 
 
 def _notes_on_gradient(groups: Sequence[RankedGroup], draws: Array, manifest: Manifest) -> list[str]:
-    """Say what speaks against the most similar group, the first: ``draws`` of scores, ``[draws, groups]``."""
+    """Return the notes on a ranking by gradient; ``draws`` of scores: ``[draws, groups]``."""
     notes = []
     if groups[0].wins < DECIDED:
         notes.append(

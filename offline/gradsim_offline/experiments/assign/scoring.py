@@ -1,4 +1,4 @@
-"""Score the new language in its bundle, and the others' service path once more: their identifier is another."""
+"""Score the new language, and rescore the service path of the others, because the identifier has changed."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Answers:
 
 
 class Answerer(Protocol):
-    """Whoever answers for a bundle."""
+    """Answers texts for a bundle: in process, or over HTTP."""
 
     @property
     def target(self) -> Target:
@@ -98,19 +98,19 @@ def put_together(parts: Sequence[Answers]) -> Answers:
 
 
 def _joined(pieces: Sequence[Sequence[Part] | None]) -> list[Part] | None:
-    """Join a column's pieces; it is there in all batches or in none."""
+    """Concatenate the batches of a column; ``None`` if it is missing in one."""
     there = [piece for piece in pieces if piece is not None]
     return [value for piece in there for value in piece] if len(there) == len(pieces) else None
 
 
 def spans_of(prediction: Mapping[str, Any]) -> set[Span]:
-    """Return what a prediction for tagged words, as JSON has it, says of its text: entities, or words with tags."""
+    """Return the spans of a JSON prediction for tagged words: entities, or words with tags."""
     name, kind = ("entities", "type") if "entities" in prediction else ("words", "tag")
     return {(str(span[kind]), int(span["start"]), int(span["end"])) for span in prediction[name]}
 
 
 def check_fits(target: Target, dataset: Dataset, split: Split) -> None:
-    """Check that what the annotators gave is something that the bundle could answer.
+    """Check that the data set has the bundle's task and no label that the bundle does not know.
 
     Raises:
         SettingsError: The data set is for another task.
@@ -131,7 +131,7 @@ def check_fits(target: Target, dataset: Dataset, split: Split) -> None:
 
 
 def unknown_labels(target: Target, dataset: Dataset, split: Split) -> Iterator[tuple[str, str, int]]:
-    """Yield language, label and how often it stands there, for each label that the bundle does not know."""
+    """Yield language, label and count of each label that the bundle does not know."""
     for code in dataset.languages:
         golds = (example.gold for example in dataset.split(code, split))
         counts = Counter(label for gold in golds for label in ((gold,) if isinstance(gold, str) else gold))

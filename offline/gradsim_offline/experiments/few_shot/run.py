@@ -100,7 +100,7 @@ def few_shot(
 def _run(
     plan: Plan, settings: Settings, dataset: Dataset, run: RunDirectory, permutations: int, *, keep_models: bool
 ) -> dict[str, Any]:
-    """Compute all seeds, and return what they come to."""
+    """Compute all seeds, and return the content of few-shot.json."""
     task = load_task(dataset.task)
     write_json(run.directory / "settings.json", settings.model_dump(mode="json"))
     encoder = ModelStore(settings, dataset, task, run).prepare_encoder()
@@ -115,7 +115,7 @@ def _run(
 
 
 def _heading(plan: Plan, settings: Settings, dataset: Dataset, metric: str, permutations: int) -> dict[str, Any]:
-    """Return what was run."""
+    """Return the description of the run."""
     step = plan.second_step.training(settings)
     return {
         "data": dataset.name,

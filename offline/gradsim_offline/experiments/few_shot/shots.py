@@ -1,4 +1,4 @@
-"""Draw the shots of each target, and make the data set that a regime may see: nothing else is in it.
+"""Draw the shots of each target, and restrict the data set to what a regime may see.
 
 The order of the draw depends on the seed and the language alone, so that every regime sees the same shots, and K shots
 are the first of any larger K.

@@ -63,7 +63,7 @@ def placed(vectors: Matrix, *, centred: bool) -> Matrix:
 
 
 def check_count(languages: Sequence[str], count: int) -> None:
-    """Say before anything long runs whether so many sprachbunds can be made.
+    """Check early that so many sprachbunds can be made.
 
     Raises:
         SettingsError: There are fewer languages than that, or fewer than two.
@@ -104,7 +104,7 @@ def find_sprachbunds(similarity: Matrix, languages: Sequence[str], count: int) -
 
 @dataclass(frozen=True)
 class Relations:
-    """How the representations stand to what linguists know.
+    """How representations agree with language families and typology.
 
     Attributes:
         families: The widest family of each language (Glottolog); empty: not all are known.
@@ -121,7 +121,7 @@ class Relations:
 
 
 def relate(similarity: Matrix, languages: Sequence[str], clusters: Sequence[Sprachbund], *, seed: int) -> Relations:
-    """Set cosines and sprachbunds beside families and typology.
+    """Compare cosines and sprachbunds with language families and typology.
 
     Args:
         similarity: ``[N, N]``.

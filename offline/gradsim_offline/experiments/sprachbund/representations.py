@@ -1,4 +1,4 @@
-"""One vector per language: the mean of its texts' vectors, streamed, so that any number of texts will do."""
+"""One vector per language: the streamed mean of its texts' vectors."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def represent(
 
 
 class RunningMean:
-    """The mean of vectors that come in batches; only the mean is held.
+    """A running mean of vectors that come in batches.
 
     Attributes:
         value: The mean so far, ``[width]``, float64.
@@ -94,7 +94,7 @@ class RunningMean:
         self.count = 0
 
     def add(self, vectors: Tensor) -> None:
-        """Take in ``[batch, width]``: the mean moves towards the batch's by the batch's share of all so far."""
+        """Update the mean by vectors, ``[batch, width]``."""
         if not self.count:
             self.value = torch.zeros(vectors.shape[1], dtype=torch.float64)
         self.count += len(vectors)

@@ -1,4 +1,4 @@
-"""From unlabelled text to sprachbunds: represent, compare, cluster, and set beside what linguists know."""
+"""From unlabelled text to sprachbunds: represent, compare, cluster, and relate to families and typology."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluste
 
 
 def _judging_split(dataset: Dataset) -> Split:
-    """Return the split to score on: test, or dev where not every language has test texts.
+    """Return the split to score on: test, or dev if a language has no test texts.
 
     Raises:
         DataError: Neither is whole.
@@ -223,7 +223,7 @@ def _judging_split(dataset: Dataset) -> Split:
 
 
 def _check_pivots(clusters: Sequence[Cluster], dataset: Dataset) -> None:
-    """Look that every pivot can be trained on.
+    """Check that the data set has training texts of every pivot.
 
     Raises:
         DataError: The data set has no texts of one.
