@@ -13,7 +13,8 @@ from sklearn.metrics import f1_score
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.experiments import runner
 
-from .conftest import LANGUAGES, METHODS, SEEN, SIZES, gradsim
+from ..program import gradsim
+from .conftest import LANGUAGES, METHODS, SEEN, SIZES
 
 SECONDS = ("train_seconds", "measure_seconds")
 

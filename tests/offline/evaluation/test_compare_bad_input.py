@@ -13,7 +13,7 @@ from gradsim_offline.experiments.sweep import read_numbers
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_shared.errors import SettingsError
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 def refused(answer, *parts):

@@ -20,7 +20,7 @@ from gradsim_shared.bundle import open_bundle
 from gradsim_shared.iob import entities
 from gradsim_shared.segmentation import locate
 
-from .conftest import gradsim
+from ..program import gradsim
 
 LANGUAGES = ("eng", "hau", "tur")
 SIZES = {"train": 36, "dev": 7, "test": 11}

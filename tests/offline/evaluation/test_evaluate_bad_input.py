@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import gradsim
+from ..program import gradsim
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "serving"))
 

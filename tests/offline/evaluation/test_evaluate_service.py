@@ -10,7 +10,7 @@ import pytest
 
 from gradsim_offline.experiments.evaluate.evaluate import evaluate
 
-from .conftest import gradsim
+from ..program import gradsim
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "serving"))
 

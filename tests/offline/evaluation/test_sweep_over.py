@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from gradsim_offline.training.batching import Row
 from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import open_trained
 
-from .conftest import REGIMES, SOURCE, TARGETS, gradsim
+from ..program import gradsim
+from .conftest import REGIMES, SOURCE, TARGETS
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 @pytest.mark.parametrize(
