@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy import stats
 
 from gradsim_offline.cli.analyse import command
 from gradsim_offline.datasets.sources import demo
+from gradsim_offline.experiments.analyse import inputs
 from gradsim_offline.pipeline.build import build
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.similarity.measure import load_measure
@@ -236,7 +238,6 @@ def test_help_loads_no_torch():
 
 
 def test_untrained_measures_are_taken_on_the_spot_or_noted(runs, tmp_path, monkeypatch):
-
     run(runs[0], "--measures", "family", "--out", tmp_path / "found")
     found = strict(tmp_path / "found" / "analysis.json")
     assert found["origins"]["family"] == ["measured here"]
@@ -245,7 +246,7 @@ def test_untrained_measures_are_taken_on_the_spot_or_noted(runs, tmp_path, monke
     def missing(_context):
         raise DataError("the families' file is missing")
 
-    monkeypatch.setattr(family, "measure", missing)
+    monkeypatch.setattr(inputs, "load_measure", lambda _: replace(family, measure=missing))
     result = run(runs[0], "--measures", "family", "--out", tmp_path / "left")
     assert "Note: family could not be measured here: the families' file is missing" in result.output
     assert "family" not in strict(tmp_path / "left" / "analysis.json")["similarities"]

@@ -33,16 +33,18 @@ def vectors():
     return [common + 0.5 * torch.randn(2, 5, 7) for _ in range(2)]
 
 
-@pytest.fixture(params=["products", "vectors"])
-def kept(tmp_path, vectors, request):
-    """What a measurement keeps: products; before, it kept the vectors themselves."""
-    if request.param == "products":
-        unfolded = [halves.double().flatten(0, 1) for halves in vectors]
-        vectors = [(rows @ rows.T).view(2, 5, 2, 5) for rows in unfolded]
+@pytest.fixture
+def kept(tmp_path, vectors):
+    """What a measurement keeps: the inner products of the gradients."""
     path = tmp_path / "gradients.safetensors"
-    other = {"head.0": torch.randn(2, 5, 3)}
-    save_file({f"head.out.{epoch}": found for epoch, found in enumerate(vectors)} | other, path)
+    other = {"head.0": products(torch.randn(2, 5, 3))}
+    save_file({f"head.out.{epoch}": products(halves) for epoch, halves in enumerate(vectors)} | other, path)
     return path
+
+
+def products(halves):
+    rows = halves.double().flatten(0, 1)
+    return (rows @ rows.T).view(2, 5, 2, 5)
 
 
 def numpy_cosines(rows):
@@ -97,7 +99,7 @@ def test_the_noise_is_that_of_the_mean_of_two_noisy_halves(tmp_path):
 
 def test_epochs_of_more_than_nine_are_all_found(tmp_path):
     path = tmp_path / "gradients.safetensors"
-    save_file({f"head.out.{epoch}": torch.randn(2, 5, 4) for epoch in range(11)}, path)
+    save_file({f"head.out.{epoch}": products(torch.randn(2, 5, 4)) for epoch in range(11)}, path)
     assert over_halves(path, measured_from([np.eye(5)])).matrices.shape == (2, 11, 5, 5)
 
 
