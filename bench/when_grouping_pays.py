@@ -20,6 +20,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import _grouping_map
 import _report
 
 from gradsim_offline.core.progress import Progress
@@ -45,14 +46,7 @@ def point(encoder: str, share: float, groups: list[int], seeds: int, data: str, 
     result = sweep_groups(
         settings, groups, folder, Progress(quiet=True), seeds=seeds, permutations=0, keep_models=False
     )
-    scores = {
-        split: {
-            number: result["averages"][split][method["name"]]["plain"]["mean"]
-            for number, method in zip(result["sweep"]["values"], result["methods"], strict=True)
-        }
-        for split in ("dev", "test")
-    }
-    return {"encoder": encoder, "share": share, "groups": scores["test"], "dev": scores["dev"]}
+    return _grouping_map.point(result, encoder, share)
 
 
 def _share_start(folder: Path, others: list[Path]) -> None:
@@ -94,9 +88,7 @@ def main() -> None:
             for p in points
         ],
     )
-    from gradsim_offline.report.map import draw_map
-
-    draw_map(points, chosen.out)
+    _grouping_map.draw_map(points, chosen.out)
     _report.finish(chosen.json, {**content, "points": points})
 
 

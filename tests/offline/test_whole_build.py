@@ -196,6 +196,7 @@ def test_the_log_has_every_stage_and_no_checkpoint_is_left(built):
     done = [line["stage"].split("/")[0] for line in lines if "seconds" in line]
     assert list(dict.fromkeys(done)) == [
         "encoder",
+        "reading",
         "measure",
         "group",
         "train",

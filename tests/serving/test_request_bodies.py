@@ -13,7 +13,7 @@ from test_front import head, whole
 
 BODY = json.dumps({"texts": ["a b"], "language": "hau"}).encode()
 HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-GZIP = gzip.compress(BODY)
+GZIP = gzip.compress(BODY, mtime=0)
 
 
 def send(server, body, **headers):
@@ -31,30 +31,29 @@ def test_a_gzip_body_is_answered_as_the_plain_one(server, encoding):
     assert send(server, pieces).content == plain.content
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    {
-        "cut": (GZIP[:-1], 400, "malformed_gzip"),
-        "cut in its head": (GZIP[:5], 400, "malformed_gzip"),
-        "wrong sum": (GZIP[:-8] + b"\0" * 8, 400, "malformed_gzip"),
-        "not compressed": (BODY, 400, "malformed_gzip"),
-        "bytes behind it": (GZIP + b"x", 400, "malformed_gzip"),
-        "two members": (GZIP + GZIP, 400, "malformed_gzip"),
-        "of nothing": (gzip.compress(b""), 422, "invalid_request"),
-        "nothing": (b"", 422, "invalid_request"),
-        "no JSON": (gzip.compress(b"{"), 400, "malformed_json"),
-        "large as it is": (b"x" * (2**20 + 1), 413, "body_too_large"),
-        "large inflated": (gzip.compress(b" " * 2**20 + BODY), 413, "body_too_large"),
-        "a bomb": (gzip.compress(bytes(2**28), 9), 413, "body_too_large"),
-    }.values(),
-    ids=str,
-)
+UNREADABLE = {
+    "cut": (GZIP[:-1], 400, "malformed_gzip"),
+    "cut in its head": (GZIP[:5], 400, "malformed_gzip"),
+    "wrong sum": (GZIP[:-8] + b"\0" * 8, 400, "malformed_gzip"),
+    "not compressed": (BODY, 400, "malformed_gzip"),
+    "bytes behind it": (GZIP + b"x", 400, "malformed_gzip"),
+    "two members": (GZIP + GZIP, 400, "malformed_gzip"),
+    "of nothing": (gzip.compress(b"", mtime=0), 422, "invalid_request"),
+    "nothing": (b"", 422, "invalid_request"),
+    "no JSON": (gzip.compress(b"{", mtime=0), 400, "malformed_json"),
+    "large as it is": (b"x" * (2**20 + 1), 413, "body_too_large"),
+    "large inflated": (gzip.compress(b" " * 2**20 + BODY, mtime=0), 413, "body_too_large"),
+    "a bomb": (gzip.compress(bytes(2**25), 9, mtime=0), 413, "body_too_large"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "code"), UNREADABLE.values(), ids=list(UNREADABLE))
 def test_a_gzip_body_that_cannot_be_read_is_refused(server, body, status, code):
     expect(send(server, body), status, code)
 
 
 def test_the_limit_counts_inflated_bytes(server):
-    exactly = gzip.compress(BODY + b" " * (2**20 - len(BODY)))
+    exactly = gzip.compress(BODY + b" " * (2**20 - len(BODY)), mtime=0)
     assert send(server, exactly).status_code == 200
 
 

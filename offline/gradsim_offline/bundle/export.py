@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gradsim_offline.bundle.full_length import check_shapes
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
 from gradsim_offline.bundle.parity import compare, single_text_latency
 from gradsim_offline.bundle.sessions import open_model
@@ -54,8 +55,10 @@ def export_group(
 ) -> None:
     """Export a group's model and compare its logits with torch's on the dev texts of the served languages.
 
+    It also runs in every shape that the service may give it: what is exported can be served.
+
     Raises:
-        ModelError: The architecture cannot be exported, or the outputs differ.
+        ModelError: The architecture cannot be exported, the model cannot run, or the outputs differ.
     """
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
     tokenizer.no_truncation()
@@ -77,6 +80,7 @@ def export_group(
     )
     contract = Terms(dataset.task, dataset.labels, maximum_length)
     served = open_model(directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, contract, threads=1)
+    check_shapes(served, trained, texts, name=group.id, maximum_length=maximum_length, tolerance=tolerance)
     parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
     latency = single_text_latency(served, texts)
     progress.note(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from gradsim_offline.bundle.ensemble_graph import merge
+from gradsim_offline.models.loading import first_line
 from gradsim_offline.training.ensemble import Ensemble
 from gradsim_offline.training.task import Task
 from gradsim_shared.errors import ModelError
@@ -48,16 +49,21 @@ def _graph(model: nn.Module, task: Task) -> ModelProto:
 
     with tempfile.TemporaryDirectory() as scratch, _quietly():
         draft = Path(scratch) / MODEL_FILE
+        configuration = export_configuration(model, task)
         try:
-            export_with_optimum(model.eval().cpu(), _configuration(model, task), draft, opset=OPSET)
+            export_with_optimum(model.eval().cpu(), configuration, draft, opset=OPSET)
         except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
-            kind = getattr(model.config, "model_type", type(model).__name__)
-            raise ModelError(f"the architecture {kind} cannot be exported to ONNX: {error}") from error
+            raise ModelError(_unknown(model, error)) from error
         return onnx.load(str(draft))  # one file, also where the exporter split it
 
 
-def _configuration(model: nn.Module, task: Task) -> object:
-    """Return optimum's export configuration of an architecture: its own, or ours for mini."""
+def export_configuration(model: nn.Module, task: Task) -> object:
+    """Return optimum's export configuration of an architecture: its own, or ours for mini.
+
+    Raises:
+        ModelError: It has none.
+    """
+    import optimum.exporters.onnx.model_configs  # noqa: F401 - registers the architectures
     from optimum.exporters.tasks import TasksManager
 
     from gradsim_offline.bundle.mini_onnx import MiniOnnxConfig
@@ -65,10 +71,18 @@ def _configuration(model: nn.Module, task: Task) -> object:
 
     if isinstance(model.config, MiniConfig):
         return MiniOnnxConfig(model.config, task=task.export_task)
-    make = TasksManager.get_exporter_config_constructor(
-        "onnx", model=model, task=task.export_task, library_name="transformers"
-    )
-    return make(model.config)
+    try:
+        make = TasksManager.get_exporter_config_constructor(
+            "onnx", model=model, task=task.export_task, library_name="transformers"
+        )
+        return make(model.config)
+    except (ValueError, KeyError, NotImplementedError, AttributeError) as error:
+        raise ModelError(_unknown(model, error)) from error
+
+
+def _unknown(model: nn.Module, error: Exception) -> str:
+    kind = getattr(model.config, "model_type", type(model).__name__)
+    return f"the architecture {kind} cannot be exported to ONNX, which serving needs: {first_line(error)}"
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import Groups
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.files import write_figures
+from gradsim_offline.report.figures import write_figures
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import SettingsError

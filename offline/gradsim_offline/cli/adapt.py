@@ -93,7 +93,7 @@ def command(model: str, out: Path, quiet: bool, groups: Path | None, **options: 
     source = source_from(options)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.adapt_encoders import adapt_encoders, table
-    from gradsim_offline.report.text_tables import show
+    from gradsim_offline.report.table import print_tables
 
     how = {name: options.pop(name) for name in ("maximum_length", "seed", "device")}
     settings = Adapting(**options)
@@ -101,6 +101,6 @@ def command(model: str, out: Path, quiet: bool, groups: Path | None, **options: 
         model, source, out, settings=settings, groups=groups, progress=Progress(quiet=quiet), **how
     )
     if not quiet:
-        show([table(adapted)])
+        print_tables([table(adapted)])
     for one in adapted.values():
         click.echo(str(one.directory))

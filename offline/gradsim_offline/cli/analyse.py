@@ -49,8 +49,8 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     from gradsim_offline.experiments.analyse.analyse import analyse
     from gradsim_offline.experiments.analyse.inputs import Request
     from gradsim_offline.experiments.analyse.output import write
-    from gradsim_offline.experiments.analyse.presenting import tables
-    from gradsim_offline.report.text_tables import show
+    from gradsim_offline.experiments.analyse.tables import tables
+    from gradsim_offline.report.table import print_tables
 
     names = tuple(dict.fromkeys((measures or "").replace(",", " ").split()))
     findings = analyse(Request(measures=names, **asked), Progress(quiet=quiet))
@@ -59,7 +59,7 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     with full_disk_said(directory):
         write(findings, shown, directory)
     if not quiet:
-        show(shown)
+        print_tables(shown)
         for note in findings.notes:
             click.echo(f"Note: {note}")
     click.echo(str(directory))

@@ -175,6 +175,6 @@ def _run(
     if until != "bundle":
         click.echo(str(run))
         return
-    from gradsim_offline.report.terminal import show_bundle
+    from gradsim_offline.report.bundle_tables import print_bundle
 
-    show_bundle(bundle)
+    print_bundle(bundle)

@@ -51,11 +51,11 @@ def _run(
     names = methods.replace(",", " ").split()
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import compare
-    from gradsim_offline.report.comparison_tables import show
+    from gradsim_offline.report.comparison_tables import print_comparison
 
     run = out or Path("runs") / f"compare-{settings.data}"
     how: dict[str, Any] = {"seeds": seeds, "test": test, "permutations": permutations, "keep_models": keep_models}
-    show(compare(settings, names, run, Progress(quiet=quiet), **how))
+    print_comparison(compare(settings, names, run, Progress(quiet=quiet), **how))
     click.echo(f"Also as {run / 'compare.json'}, .md, .tex and .html")
 
 

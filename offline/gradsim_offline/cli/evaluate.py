@@ -75,13 +75,13 @@ def _score(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.core.run_directory import write_json
     from gradsim_offline.experiments.evaluate.evaluate import evaluate
-    from gradsim_offline.experiments.evaluate.table import show
+    from gradsim_offline.experiments.evaluate.table import print_scores
 
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
     codes = None if languages is None else languages.replace(",", " ").split()
     found = evaluate(data=data, data_dir=data_dir, languages=codes, progress=Progress(quiet=quiet), **asked)
-    show(found)
+    print_scores(found)
     if json_file is not None:
         with full_disk_said(json_file.parent):
             write_json(json_file, found)

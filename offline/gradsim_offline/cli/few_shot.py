@@ -39,7 +39,8 @@ def _run(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.few_shot.plan import SecondStep
     from gradsim_offline.experiments.few_shot.run import NAME, few_shot
-    from gradsim_offline.experiments.few_shot.tables import show_tables
+    from gradsim_offline.experiments.few_shot.tables import tables
+    from gradsim_offline.report.table import print_tables
 
     given: dict[str, Any] = {"epochs": shot_epochs, "learning_rate": shot_learning_rate, "batch_size": shot_batch_size}
     run = out or Path("runs") / f"few-shot-{settings.data}-{source}"
@@ -58,7 +59,7 @@ def _run(
         permutations=permutations,
         keep_models=keep_models,
     )
-    show_tables(content)
+    print_tables(tables(content))
     click.echo(f"Also as {run / NAME}.json, .md, .tex and .html; figures in {run / NAME}-figures")
 
 

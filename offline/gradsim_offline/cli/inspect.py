@@ -10,6 +10,6 @@ import click
 @click.command("inspect", help="Verify a bundle and show its groups, scores and where it comes from.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 def command(bundle: Path) -> None:
-    from gradsim_offline.report.terminal import show_bundle
+    from gradsim_offline.report.bundle_tables import print_bundle
 
-    show_bundle(bundle)
+    print_bundle(bundle)

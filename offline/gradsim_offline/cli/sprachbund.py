@@ -54,11 +54,11 @@ def command(model: str, out: Path, quiet: bool, **options: Any) -> None:  # noqa
     source = source_from(options)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.sprachbund.sprachbund import RESULT, notes, sprachbunds, tables
-    from gradsim_offline.report.text_tables import show
+    from gradsim_offline.report.table import print_tables
 
     found = sprachbunds(model, source, out, progress=Progress(quiet=quiet), **options)
     if not quiet:
-        show(tables(found))
+        print_tables(tables(found))
         for note in notes(found):
             click.echo(f"Note: {note}")
     click.echo(str(out / RESULT))

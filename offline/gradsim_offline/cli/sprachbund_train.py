@@ -31,13 +31,13 @@ def _run(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.sprachbund.results import tables
     from gradsim_offline.experiments.sprachbund.train import RESULT, train_clusters
-    from gradsim_offline.report.text_tables import show
+    from gradsim_offline.report.table import print_tables
 
     run = out or Path("runs") / f"sprachbund-{settings.data}"
     how: dict[str, Any] = {"on": words, "seeds": seeds, "permutations": permutations, "keep_models": keep_models}
     content = train_clusters(settings, sprachbunds, adapted, run, Progress(quiet=quiet), **how)
     if not quiet:
-        show(tables(content))
+        print_tables(tables(content))
     click.echo(str(run / RESULT))
 
 

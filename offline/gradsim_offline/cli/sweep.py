@@ -36,20 +36,20 @@ def _run(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import wants_test
     from gradsim_offline.experiments.sweep import read_numbers, read_over, sweep_groups, sweep_layers, sweep_over
-    from gradsim_offline.report.comparison_tables import show
+    from gradsim_offline.report.comparison_tables import print_comparison
 
     run, progress = out or Path("runs") / f"compare-{settings.data}", Progress(quiet=quiet)
     how = {"seeds": seeds, "keep_models": keep_models, "permutations": permutations if wants_test(test, seeds) else 0}
     names = method.replace(",", " ").split()
     if over is not None:
         read = read_over(over)
-        show(sweep_over(settings, read, names, run, progress, **how))
+        print_comparison(sweep_over(settings, read, names, run, progress, **how))
         name = read.file
     elif groups is not None:
-        show(sweep_groups(settings, read_numbers(groups), run, progress, method=method, **how))
+        print_comparison(sweep_groups(settings, read_numbers(groups), run, progress, method=method, **how))
         name = "sweep-groups"
     else:
-        show(sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how))
+        print_comparison(sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how))
         name = "sweep-layers"
     click.echo(f"Also as {run / name}.json, .md, .tex and .html")
 

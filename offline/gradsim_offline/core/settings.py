@@ -165,7 +165,9 @@ class Grouping(Section):
     budget: Rate | None = Field(
         None, description="summed training texts of all groups' members, at most, as a multiple of all texts"
     )
-    time_limit: Rate = Field(60.0, description="seconds after which a solver returns the best that it has")
+    effort: Rate = Field(
+        1.0, description="iterations after which a solver returns the best that it has, as a multiple of the usual"
+    )
     singleton_score: str | float = Field(
         "self", description="a group of one: self, split-half, zero, forbid or a number"
     )

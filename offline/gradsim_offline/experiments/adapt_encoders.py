@@ -15,7 +15,7 @@ from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.experiments.text_source import Source
-from gradsim_offline.report.text_tables import Table, figure
+from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.adapt import adapt, read_perplexities
 from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.masked_model import check_there
@@ -152,8 +152,9 @@ def table(adapted: Mapping[str, Adapted]) -> Table:
     return Table(
         "Perplexity of hidden pieces, on held-out texts",
         ("encoder", "language", "texts", "before", "after"),
-        tuple(rows),
+        rows,
         "Lower is better; the mean is the geometric one. Perplexities of different tokenizers cannot be compared.",
+        words=2,
     )
 
 

@@ -16,11 +16,11 @@ from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.comparison import summarise
 from gradsim_offline.experiments.method import Method, check, read_methods
 from gradsim_offline.experiments.method_results import method_results
-from gradsim_offline.grouping.solve import reads_k
+from gradsim_offline.grouping.choose_k import reads_k
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.report.comparison import comparison_drawings, render_comparison
 from gradsim_offline.report.comparison_tables import write_tables
-from gradsim_offline.report.files import write_figures
+from gradsim_offline.report.figures import write_figures
 from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import DataError, SettingsError
 

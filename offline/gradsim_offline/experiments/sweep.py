@@ -14,12 +14,16 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.compare import run_methods
 from gradsim_offline.experiments.method import Method, overlay, read_methods
 from gradsim_offline.pipeline.recipes import changed
+from gradsim_offline.report.axes import MARKS
+from gradsim_offline.report.charts import Point, Series
 from gradsim_offline.report.comparison_tables import AVERAGES, TITLES
+from gradsim_offline.report.drawing import Caption, Drawing
+from gradsim_offline.report.figures import write_figures
+from gradsim_offline.report.lines import Plot, plots
+from gradsim_offline.report.numbers import rounded
 from gradsim_shared.errors import SettingsError
 
-FIGURES = ("svg", "png")
 _SWEPT = ("training", "adapting", "pretraining", "measuring", "model", "maximum_length")
-_STYLES = {"plain": ("o", "-"), "weighted": ("s", "--")}  # marker and line: told apart without colour
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def sweep_groups(
     methods = [_with_groups(read, number) for number in numbers]
     points = {"over": "groups", "values": list(numbers)}
     result = run_methods(settings, methods, out, progress, name="sweep-groups", extra={"sweep": points}, **how)
-    draw(result, out / "sweep-groups")
+    write_figures(out, [draw(result)])
     return result
 
 
@@ -217,28 +221,22 @@ def _with_groups(method: Method, number: int) -> Method:
     return replace(method, name=f"{method.name}-k{number}", description=f"K = {number}", settings=settings)
 
 
-def draw(result: Mapping[str, Any], path: Path) -> None:
-    """Draw both averages on test (or dev) against K, as ``<path>.svg`` and ``<path>.png``; bars: ± over seeds."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
+def draw(result: Mapping[str, Any]) -> Drawing:
+    """Draw both averages on test (or dev) against K; bars: ± standard deviation over seeds."""
     split = "test" if "test" in result["averages"] else "dev"
     numbers = result["sweep"]["values"]
     averages = [result["averages"][split][method["name"]] for method in result["methods"]]
-    with mpl.rc_context({"svg.hashsalt": "gradsim", "font.size": 10}):
-        figure = Figure(figsize=(6, 3.6), layout="constrained")
-        axes = figure.add_subplot()
-        for average, (marker, line) in _STYLES.items():
-            means = [100 * each[average]["mean"] for each in averages]
-            spread = [100 * (each[average]["sd"] or 0) for each in averages]
-            grey = "black" if average == "plain" else "0.45"
-            label = AVERAGES[average]
-            axes.errorbar(numbers, means, spread, marker=marker, linestyle=line, color=grey, capsize=3, label=label)
-        axes.set_xticks(numbers)
-        axes.set_xlabel("K, the number of groups at most")
-        axes.set_ylabel(f"{result['metric']} on {TITLES[split]}, %")
-        axes.grid(axis="y", color="0.9")
-        axes.legend(frameon=False)
-        for ending in FIGURES:
-            about = {"Date": None} if ending == "svg" else None
-            figure.savefig(path.with_suffix(f".{ending}"), dpi=200, metadata=about)
+    series = [
+        Series(title, [_point(each[average]) for each in averages], mark, filled)
+        for (average, title), mark, filled in zip(AVERAGES.items(), MARKS, (True, False), strict=False)
+    ]
+    plot = Plot(series, [numbers] * len(series), "K, the number of groups at most", {n: str(n) for n in numbers})
+    caption = Caption(
+        "sweep-groups", f"{result['metric']} on {TITLES[split]} for every K", "Bars: ± standard deviation over seeds."
+    )
+    return plots([plot], caption, axis=f"{result['metric']}, %", tick=rounded)
+
+
+def _point(average: Mapping[str, Any]) -> Point:
+    mean, spread = average["mean"], average["sd"]
+    return Point(mean, (mean - spread, mean + spread) if spread else None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from gradsim_offline.grouping.objective import Grouping
+from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, simple_bound
 from gradsim_offline.grouping.problem import Problem
 from gradsim_shared.errors import SettingsError
 
@@ -17,8 +18,8 @@ def linked(problem: Problem) -> list[tuple[int, ...]]:
     owner = list(range(problem.count))
     for first, second in problem.constraints.must_link:
         old, new = sorted((owner[first], owner[second]), reverse=True)
-        owner = [new if one == old else one for one in owner]
-    return [tuple(i for i, one in enumerate(owner) if one == name) for name in sorted(set(owner))]
+        owner = [new if unit == old else unit for unit in owner]
+    return [tuple(i for i, unit in enumerate(owner) if unit == wanted) for wanted in sorted(set(owner))]
 
 
 def allowed_sets(problem: Problem) -> list[tuple[int, ...]]:
@@ -30,29 +31,30 @@ def allowed_sets(problem: Problem) -> list[tuple[int, ...]]:
     Raises:
         SettingsError: There are very many: their number can double with every pair.
     """
-    enemies: list[set[int]] = [set() for _ in range(problem.count)]
+    forbidden: list[set[int]] = [set() for _ in range(problem.count)]
     for first, second in problem.constraints.cannot_link:
-        enemies[first].add(second)
-        enemies[second].add(first)
-    found: set[tuple[int, ...]] = set()
+        forbidden[first].add(second)
+        forbidden[second].add(first)
+    allowed: set[tuple[int, ...]] = set()
 
     def split(inside: frozenset[int], left: tuple[int, ...]) -> None:
-        if len(found) > MOST_ALLOWED_SETS:
+        if len(allowed) > MOST_ALLOWED_SETS:
             raise SettingsError(
                 f"cannot_link leaves more than {MOST_ALLOWED_SETS} sets of languages that could be in one group, too "
                 "many to prove anything about; choose the solver search, or name fewer pairs"
             )
         if not left:
-            if all(enemies[i] & inside for i in range(problem.count) if i not in inside):
-                found.add(tuple(sorted(inside)))
+            if all(forbidden[i] & inside for i in range(problem.count) if i not in inside):
+                allowed.add(tuple(sorted(inside)))
             return
         language, *others = left
-        split(inside | {language}, tuple(i for i in others if i not in enemies[language]))
-        if enemies[language] & set(others):
+        split(inside | {language}, tuple(i for i in others if i not in forbidden[language]))
+        if forbidden[language] & set(others):
             split(inside, tuple(others))
 
-    split(frozenset(i for i in range(problem.count) if not enemies[i]), tuple(i for i, e in enumerate(enemies) if e))
-    return sorted(found)
+    free = frozenset(i for i in range(problem.count) if not forbidden[i])
+    split(free, tuple(i for i in range(problem.count) if i not in free))
+    return sorted(allowed)
 
 
 def check_constraints(problem: Problem) -> None:
@@ -98,19 +100,19 @@ def impossible(problem: Problem) -> SettingsError:
     """Return the error for a problem that no grouping solves."""
     asked = problem.constraints
     reasons = [f"{_names(problem, pair, ' and ')} are never in one group" for pair in asked.cannot_link]
-    reasons += [f"{_names(problem, some, ' and ')} are served by one" for some in linked(problem) if len(some) > 1]
+    reasons += [f"{_names(problem, unit, ' and ')} are served by one" for unit in linked(problem) if len(unit) > 1]
     if asked.largest_group is not None:
         reasons.append(f"no group has more than {asked.largest_group} members")
-    lonely = [i for i, score in enumerate(problem.singletons) if score == float("-inf")]
-    if lonely:
+    alone = [i for i, score in enumerate(problem.singletons) if score == float("-inf")]
+    if alone:
         known = ": there is only one language" if problem.count == 1 else ""
-        reasons.append(f"groups of one are forbidden for {_names(problem, lonely)}{known}")
+        reasons.append(f"groups of one are forbidden for {_names(problem, alone)}{known}")
     return SettingsError(
         f"no grouping is possible with at most {problem.groups} groups where {', '.join(reasons) or 'all is covered'}"
     )
 
 
-def broken(problem: Problem, grouping: Grouping) -> str | None:
+def broken(problem: Problem, grouping: GroupingResult) -> str | None:
     """Return what a grouping does not keep to, in words, or ``None``."""
     asked = problem.constraints
     for first, second in asked.must_link:
@@ -129,17 +131,32 @@ def broken(problem: Problem, grouping: Grouping) -> str | None:
     return None
 
 
-def refuse_broken(problem: Problem, grouping: Grouping, solver: str) -> Grouping:
-    """Return the grouping of a solver that knows no constraints if it happens to keep them.
+def serve_given(problem: Problem, groups: Sequence[Sequence[int]], solver: str) -> GroupingResult:
+    """Return the groups of a solver that knows neither constraints nor overlap, if they happen to keep them.
+
+    The bound holds for all groupings of at most K groups, with overlap, too.
+
+    Raises:
+        SettingsError: They do not, the constraints contradict each other, or a language is alone where that is
+            forbidden.
+    """
+    bound = None if len(groups) == problem.groups == 1 else simple_bound(problem.similarity, problem.singletons)
+    pairs = [(group, group) for group in groups]
+    grouping = serve_blocks(problem.similarity, pairs, problem.singletons, bound=bound)
+    return refuse_broken(replace(problem, groups=problem.count), grouping, solver)
+
+
+def refuse_broken(problem: Problem, grouping: GroupingResult, solver: str) -> GroupingResult:
+    """Return the grouping of a solver that knows no constraints, if it happens to keep them.
 
     Raises:
         SettingsError: It does not, or the constraints contradict each other.
     """
     check_constraints(problem)
-    found = broken(problem, grouping)
-    if found is not None:
+    reason = broken(problem, grouping)
+    if reason is not None:
         raise SettingsError(
-            f"the solver {solver} does not look at constraints, and its groups break one: {found}; "
+            f"the solver {solver} does not look at constraints, and its groups break one: {reason}; "
             "choose the solver exact, or drop the constraint"
         )
     return grouping

@@ -1,155 +1,181 @@
-"""What many blocks are worth at once, with their best helpers, and how far they break the constraints."""
+"""Restarted local search: move and swap languages between blocks while that raises the score.
+
+The languages that a group serves form a block, and blocks partition the languages; linked languages move together.
+Every block is valued with its best helpers at every step. A broken constraint costs more than any similarity, so a
+start that breaks some finds its way out.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.grouping.constraints import linked
+from gradsim_offline.grouping.block_values import BlockValues
+from gradsim_offline.grouping.objective import TIE, GroupingResult, evaluate_grouping, serve_blocks
 from gradsim_offline.grouping.problem import Problem
 
-Array = NDArray[np.float64]
-Sets = NDArray[np.bool_]  # [sets, N]
+_RANDOM_STARTS = 12
+_PERTURBATIONS = 40  # of the best assignment so far
+_SWAPS = 100  # at most
+_FULL = 108  # languages that get this many; a climb takes longer for more, and they get fewer
+_MOVED = 0.15  # part of the languages that a perturbation moves
+_MEAN_ROUNDS = 10
+
+Assignment = NDArray[np.int64]  # [units]: the block of each unit
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """A problem as the search sees it.
+def search(blocks: BlockValues, groups: int, seed: int, *, effort: float) -> tuple[Assignment, float]:
+    """Climb from every start, then from perturbations of the best assignment, and end with swaps.
 
-    Attributes:
-        similarity: S, ``[N, N]``.
-        singletons: Score of each language as a group of one, ``[N]``.
-        units: Languages that move together, because they are linked, ``[units, N]``.
-        first: The first language of each unit, ``[units]``.
-        apart: Pairs that are never in one group, both ways round, ``[N, N]``.
-        largest: Members of a group at most.
-        spare: Training examples that helpers may add, all groups together; ``None``: no limit.
-        sizes: Training examples of each language, ``[N]``; only read with ``spare``.
-        penalty: What one broken constraint costs: more than all similarities together.
+    Args:
+        blocks: The problem.
+        groups: Blocks, at most.
+        seed: For random starts and perturbations.
+        effort: Multiple of the usual number of starts; there is one start at least.
+
+    Returns:
+        The assignment and its total value; a value below ``-blocks.penalty / 2`` breaks a constraint.
     """
-
-    similarity: Array
-    singletons: Array
-    units: Sets
-    first: NDArray[np.int64]
-    apart: NDArray[np.bool_]
-    largest: int
-    spare: float | None
-    sizes: Array
-    penalty: float
-
-    @classmethod
-    def of(cls, problem: Problem) -> Blocks:
-        """Read a problem whose constraints do not contradict each other."""
-        count, rules = problem.count, problem.constraints
-        units = np.zeros((len(linked(problem)), count), dtype=bool)
-        for unit, together in zip(units, linked(problem), strict=True):
-            unit[list(together)] = True
-        apart = np.zeros((count, count), dtype=bool)
-        for i, j in rules.cannot_link:
-            apart[i, j] = apart[j, i] = True
-        largest = count if rules.largest_group is None else rules.largest_group
-        sizes = np.asarray(rules.sizes, dtype=np.float64)
-        spare = None if rules.budget is None else float(rules.budget - sizes.sum())
-        finite = problem.singletons[np.isfinite(problem.singletons)]
-        scale = max(float(np.abs(problem.similarity).max()), float(np.abs(finite).max(initial=0.0)), 1.0)
-        first = units.argmax(axis=1).astype(np.int64)
-        return cls(
-            problem.similarity, problem.singletons, units, first, apart, largest, spare, sizes, 1e3 * count * scale
-        )
-
-    def members(self, assignment: NDArray[np.int64], groups: int) -> Sets:
-        """Return the languages of each block, ``[groups, N]``."""
-        found = np.zeros((groups, len(self.similarity)), dtype=bool)
-        for unit, block in zip(self.units, assignment, strict=True):
-            found[block] |= unit
-        return found
-
-    def values(self, blocks: Sets) -> Array:
-        """Return the value of each block with its best helpers, ``[blocks]``; 0 for an empty one."""
-        gains, totals, counts = self._sums(blocks)
-        if self.spare is not None:
-            gains = np.full_like(gains, -np.inf)  # the budget is spent on helpers at the end
-        if self.largest < len(self.similarity):
-            best = self._ratios(blocks, gains, totals, counts).max(axis=1)
+    draw = np.random.default_rng(seed)
+    share = effort * min(1.0, (_FULL / len(blocks.similarity)) ** 2)
+    random_starts, perturbations, swaps = (round(share * n) for n in (_RANDOM_STARTS, _PERTURBATIONS, _SWAPS))
+    best, highest = _climb(blocks, _average_linkage(blocks, groups), groups)
+    for number in range(1 + random_starts + perturbations if groups > 1 else 0):
+        if number == 0:
+            start = _all_but_some(blocks, groups)
+        elif number <= random_starts:
+            start = _distant_seeds(blocks, groups, draw)
         else:
-            best = self._best_ratios(blocks, gains, totals, counts)
-        broken = np.isneginf(best).astype(np.float64)
-        if self.largest < len(self.similarity):
-            broken += np.maximum(counts - self.largest, 0)
-        if self.apart.any():
-            broken += ((blocks @ self.apart.astype(np.float64)) * blocks).sum(axis=1) / 2
-        return np.asarray(np.where(counts == 0, 0.0, np.where(np.isneginf(best), 0.0, best) - self.penalty * broken))
+            start = _perturbed(best, groups, draw)
+        assignment, value = _climb(blocks, start, groups)
+        if value > highest + TIE:
+            best, highest = assignment, value
+    for _ in range(swaps):
+        swapped = _best_swap(blocks, best, groups)
+        if swapped is None:
+            break
+        best, highest = _climb(blocks, swapped, groups)
+    return best, highest
 
-    def _alone(self, blocks: Sets, counts: Array) -> Array:
-        """Return the value without helpers and partners: of blocks of one; ``-inf`` for others, ``[blocks]``."""
-        return np.where(counts == 1, self.singletons[blocks.argmax(axis=1)], -np.inf)
 
-    def _best_ratios(self, blocks: Sets, gains: Array, totals: Array, counts: Array) -> Array:
-        """Return each block's value, ``[blocks]``: Newton's method on the ratio, which ends at the maximum."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(counts > 1, totals / (counts - 1), gains.max(axis=1))
-        while True:
-            worth = gains > ratio[:, None]
-            raised = (totals + np.where(worth, gains, 0.0).sum(axis=1)) / np.maximum(counts - 1 + worth.sum(axis=1), 1)
-            higher = worth.any(axis=1) & (raised > ratio)
-            if not higher.any():
-                return np.maximum(ratio, self._alone(blocks, counts))
-            ratio = np.where(higher, raised, ratio)
+def _average_linkage(blocks: BlockValues, groups: int) -> Assignment:
+    """Return the clusters of average linkage as a start."""
+    from scipy.cluster.hierarchy import fcluster, linkage
 
-    def helpers(self, blocks: Sets) -> Sets:
-        """Return the helpers of each block, ``[blocks, N]``; within the budget, by gain for each example."""
-        if self.spare is not None:
-            return self._affordable(blocks)
-        gains, totals, counts = self._sums(blocks)
-        number = self._ratios(blocks, gains, totals, counts).argmax(axis=1)
-        order = np.argsort(-gains, axis=1, kind="stable")
-        found = np.zeros_like(blocks)
-        for block, (count, languages) in enumerate(zip(number, order, strict=True)):
-            found[block, languages[:count]] = True
-        return found
+    similarity = (blocks.similarity + blocks.similarity.T) / 2
+    if len(similarity) < 2 or groups < 2:
+        return np.zeros(len(blocks.units), dtype=np.int64)
+    upper = np.triu_indices(len(similarity), 1)
+    tree = linkage(similarity.max() - similarity[upper], method="average")
+    return (fcluster(tree, groups, criterion="maxclust") - 1)[blocks.first].astype(np.int64)
 
-    def _ratios(self, blocks: Sets, gains: Array, totals: Array, counts: Array) -> Array:
-        """Return the value of each block by its number of helpers, ``[blocks, N + 1]``."""
-        ordered = -np.sort(-gains, axis=1)
-        sums = totals[:, None] + np.concatenate([np.zeros((len(blocks), 1)), np.cumsum(ordered, axis=1)], axis=1)
-        partners = counts[:, None] + np.arange(sums.shape[1]) - 1
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.where(partners > 0, sums / partners, -np.inf)
-        ratios[:, 1:][partners[:, 1:] >= self.largest] = -np.inf
-        ratios[:, 0] = np.maximum(ratios[:, 0], self._alone(blocks, counts))
-        return np.asarray(ratios)
 
-    def _sums(self, blocks: Sets) -> tuple[Array, Array, Array]:
-        """Return C_A of every possible helper, ``[blocks, N]`` (others: ``-inf``), W(A), and the sizes."""
-        inside = blocks.astype(np.float64)
-        columns = inside @ self.similarity
-        totals = (columns * inside).sum(axis=1) - inside @ self.similarity.diagonal()
-        gains = np.where(blocks, -np.inf, columns)
-        if self.apart.any():
-            gains[blocks @ self.apart] = -np.inf
-            for i, j in np.argwhere(np.triu(self.apart)):  # of two that exclude each other the better one may help
-                gains[gains[:, i] < gains[:, j], i] = -np.inf
-                gains[gains[:, j] <= gains[:, i], j] = -np.inf
-        return gains, totals, inside.sum(axis=1)
+def _all_but_some(blocks: BlockValues, groups: int) -> Assignment:
+    """Return a start for weak similarities: one block of all but the languages that are worth most alone."""
+    at = np.zeros(len(blocks.units), dtype=np.int64)
+    alone, left = blocks.values(blocks.units), blocks.units.any(axis=0)
+    for block in range(1, min(groups, len(at))):
+        worth = np.where(at == 0, alone + blocks.values(left & ~blocks.units), -np.inf)
+        leaving = int(worth.argmax())
+        at[leaving], left = block, left & ~blocks.units[leaving]
+    return at
 
-    def _affordable(self, blocks: Sets) -> Sets:
-        """Add one helper after another, where it gains most for each of its training examples."""
-        found, left = np.zeros_like(blocks), float(self.spare or 0.0)
-        gains, totals, counts = self._sums(blocks)
-        values = self.values(blocks)
-        while True:
-            partners = counts + found.sum(axis=1)  # with one more helper
-            more = (totals[:, None] + gains) / partners[:, None] - values[:, None]
-            more[(self.sizes[None, :] > left) | found | (partners >= self.largest)[:, None]] = -np.inf
-            more[(found @ self.apart)] = -np.inf
-            worth = more / np.maximum(self.sizes, 1e-12)
-            block, helper = np.unravel_index(int(worth.argmax()), worth.shape)
-            if not more[block, helper] > 0:
-                return found
-            found[block, helper] = True
-            left -= self.sizes[helper]
-            totals[block] += gains[block, helper]
-            values[block] += more[block, helper]
+
+def _distant_seeds(blocks: BlockValues, groups: int, draw: np.random.Generator) -> Assignment:
+    """Return a start as k-means++ does: seeds drawn far from each other, the others with the most similar seed."""
+    similarity = (blocks.similarity + blocks.similarity.T)[np.ix_(blocks.first, blocks.first)] / 2
+    seeds = [int(draw.integers(len(similarity)))]
+    while len(seeds) < min(groups, len(similarity)):
+        away = similarity.max() - similarity[:, seeds].max(axis=1)
+        away[seeds] = 0.0
+        if away.sum() <= 0:
+            break
+        seeds.append(int(draw.choice(len(similarity), p=away / away.sum())))
+    start = similarity[:, seeds].argmax(axis=1)
+    start[seeds] = np.arange(len(seeds))
+    return _nearest_means(blocks, np.asarray(start, dtype=np.int64), groups)
+
+
+def _nearest_means(blocks: BlockValues, start: Assignment, groups: int) -> Assignment:
+    """Move all languages at once to the block whose members they resemble most on average, a few times over."""
+    at, units = start, blocks.units.astype(np.float64)
+    pairs = units @ (blocks.similarity + blocks.similarity.T) @ units.T / 2  # [units, units]
+    np.fill_diagonal(pairs, 0.0)
+    for _ in range(_MEAN_ROUNDS):
+        inside = (at[:, None] == np.arange(groups)).astype(np.float64)  # [units, groups]
+        partners = units.sum(axis=1) @ inside - units.sum(axis=1)[:, None] * inside
+        means = np.where(partners > 0, pairs @ inside / np.maximum(partners, 1), -np.inf)
+        closest = means.argmax(axis=1)
+        if (closest == at).all():
+            break
+        at = closest
+    return at.astype(np.int64)
+
+
+def _perturbed(best: Assignment, groups: int, draw: np.random.Generator) -> Assignment:
+    """Return the best with some languages moved anywhere; every other time two groups merged and one split."""
+    changed = best.copy()
+    if draw.random() < 0.5:
+        into, merged, split = draw.choice(groups, size=3) if groups > 2 else (0, 1, 0)
+        changed[changed == merged] = into
+        changed[(changed == split) & (draw.random(len(changed)) < 0.5)] = merged
+    moved = draw.random(len(changed)) < _MOVED
+    changed[moved] = draw.integers(groups, size=int(moved.sum()))
+    return changed
+
+
+def _climb(blocks: BlockValues, start: Assignment, groups: int) -> tuple[Assignment, float]:
+    """Make the move that gains most until none gains; returns the blocks and their total value."""
+    at, each = start.copy(), np.arange(len(start))
+    members = blocks.members(at, groups)  # [groups, N]
+    values = blocks.values(members)
+    without, joined = np.zeros(len(at)), np.zeros((len(at), groups))
+    changed = list(range(groups))
+    while True:
+        inside = np.isin(at, changed)
+        without[inside] = blocks.values(members[at[inside]] & ~blocks.units[inside])
+        for block in changed:
+            joined[:, block] = blocks.values(members[block] | blocks.units)
+        gains = joined - values + (without - values[at])[:, None]
+        gains[each, at] = -np.inf
+        unit, block = divmod(int(gains.argmax()), groups)
+        if gains[unit, block] <= TIE:
+            return at, float(values.sum())
+        changed = [int(at[unit]), block]
+        at[unit] = block
+        members[changed[0]] &= ~blocks.units[unit]
+        members[changed[1]] |= blocks.units[unit]
+        values[changed] = blocks.values(members[changed])
+
+
+def _best_swap(blocks: BlockValues, at: Assignment, groups: int) -> Assignment | None:
+    """Return the best swap of two languages in different blocks, or None if none gains."""
+    members = blocks.members(at, groups)
+    values = blocks.values(members)
+    best, highest = None, TIE
+    for unit in range(len(at)):
+        others = np.flatnonzero((at != at[unit]) & (np.arange(len(at)) > unit))
+        if not len(others):
+            break
+        first = (members[at[unit]] & ~blocks.units[unit]) | blocks.units[others]
+        second = (members[at[others]] & ~blocks.units[others]) | blocks.units[unit]
+        gains = blocks.values(first) + blocks.values(second) - values[at[unit]] - values[at[others]]
+        position = int(gains.argmax())
+        if gains[position] > highest:
+            best, highest = at.copy(), float(gains[position])
+            best[unit], best[others[position]] = at[others[position]], at[unit]
+    return best
+
+
+def grouping_of(problem: Problem, blocks: BlockValues, chosen: Assignment, bound: float) -> GroupingResult:
+    """Return the groups: blocks with their helpers. Linked languages stay in the group that was chosen for them."""
+    members = blocks.members(chosen, min(problem.groups, problem.count))
+    members = members[members.any(axis=1)]
+    helpers = blocks.helpers(members)
+    groups = [
+        tuple(int(i) for i in np.flatnonzero(block | extra)) for block, extra in zip(members, helpers, strict=True)
+    ]
+    if not problem.constraints.must_link:
+        return evaluate_grouping(problem.similarity, groups, problem.singletons, bound=bound)
+    served = [[int(i) for i in np.flatnonzero(block)] for block in members]
+    return serve_blocks(problem.similarity, list(zip(served, groups, strict=True)), problem.singletons, bound=bound)

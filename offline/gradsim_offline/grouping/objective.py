@@ -15,8 +15,8 @@ TIE = 1e-9  # scores closer than this, of similarities of about 1, are equal: th
 
 
 @dataclass(frozen=True)
-class Grouping:
-    """A choice of groups.
+class GroupingResult:
+    """A choice of groups, by language index: a solver's answer.
 
     Attributes:
         groups: Member indices of each group, sorted; every group serves at least one language.
@@ -36,8 +36,8 @@ class Grouping:
         """Return the languages that a group serves; its other members are source-only."""
         return tuple(i for i, server in enumerate(self.serving) if server == group)
 
-    def times(self, unit: float) -> Grouping:
-        """Return it with score and bound in units of 1, when they are in another."""
+    def in_unit(self, unit: float) -> GroupingResult:
+        """Return it with score and bound in units of 1, when they are in units of ``unit``."""
         return replace(self, score=unit * self.score, bound=unit * self.bound)
 
     @property
@@ -114,7 +114,7 @@ def evaluate_grouping(
     singletons: NDArray[np.float64],
     *,
     bound: float | None = None,
-) -> Grouping:
+) -> GroupingResult:
     """Serve each language by its best group and sum up; groups that then serve nobody are left out.
 
     Ties go to the smaller group, then to the one with the lower first index.
@@ -132,11 +132,7 @@ def evaluate_grouping(
         for i, value in zip(group, collective_similarity(similarity, group, singletons), strict=True):
             if i not in best or value > best[i][0] + tie:
                 best[i] = (float(value), group)
-    used = sorted({group for _, group in best.values()}, key=lambda group: min(i for i in best if best[i][1] == group))
-    serving = tuple(used.index(best[i][1]) for i in range(len(similarity)))
-    score = float(sum(value for value, _ in best.values()))
-    limit = score if bound is None else max(bound, score)
-    return Grouping(tuple(used), serving, score, limit, proven=limit - score <= _tie(similarity, singletons, score))
+    return serve_blocks(similarity, [((i,), best[i][1]) for i in sorted(best)], singletons, bound=bound)
 
 
 def serve_blocks(
@@ -145,7 +141,7 @@ def serve_blocks(
     singletons: NDArray[np.float64],
     *,
     bound: float | None = None,
-) -> Grouping:
+) -> GroupingResult:
     """Serve each language by the group that it was given, and sum up; for solvers that fix who serves whom.
 
     Args:
@@ -157,25 +153,25 @@ def serve_blocks(
     Raises:
         SettingsError: A group of one that is forbidden.
     """
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for served, members in blocks:
-        groups.setdefault(tuple(sorted(members)), []).extend(served)
-    ordered = sorted(groups, key=lambda group: min(groups[group]))
-    serving = {i: position for position, group in enumerate(ordered) for i in groups[group]}
+    served: dict[tuple[int, ...], list[int]] = {}
+    for languages, members in blocks:
+        served.setdefault(tuple(sorted(members)), []).extend(languages)
+    groups = tuple(sorted(served, key=lambda group: min(served[group])))
+    serving = {i: position for position, group in enumerate(groups) for i in served[group]}
     score = 0.0
-    for group in ordered:
+    for group in groups:
         values = collective_similarity(similarity, group, singletons)
-        score += sum(float(value) for i, value in zip(group, values, strict=True) if i in groups[group])
+        score += sum(float(value) for i, value in zip(group, values, strict=True) if i in served[group])
     if not np.isfinite(score):
         raise SettingsError(
             "a language would be alone in its group, which singleton_score forbids; choose another rule"
         )
     limit = score if bound is None else max(bound, score)
     proven = limit - score <= _tie(similarity, singletons, score)
-    return Grouping(tuple(ordered), tuple(serving[i] for i in range(len(similarity))), score, limit, proven)
+    return GroupingResult(groups, tuple(serving[i] for i in range(len(similarity))), score, limit, proven)
 
 
-def largest(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) -> float:
+def largest_entry(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) -> float:
     """Return the largest number, by size, that a score is made of: the diagonal of S is none."""
     others = similarity[~np.eye(len(similarity), dtype=bool)]
     return float(np.abs(np.concatenate([others, singletons[np.isfinite(singletons)], [0.0]])).max())
@@ -183,7 +179,7 @@ def largest(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) ->
 
 def _tie(similarity: NDArray[np.float64], singletons: NDArray[np.float64], score: float = 0.0) -> float:
     """Return how far apart two scores of this S may be and still be equal."""
-    return TIE * max(largest(similarity, singletons), abs(score))
+    return TIE * max(largest_entry(similarity, singletons), abs(score))
 
 
 def simple_bound(similarity: NDArray[np.float64], singletons: NDArray[np.float64]) -> float:

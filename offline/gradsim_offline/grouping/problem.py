@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.settings import Grouping as GroupingSettings
-from gradsim_offline.grouping.objective import check_similarity, largest
+from gradsim_offline.grouping.objective import check_similarity, largest_entry
 from gradsim_shared.errors import SettingsError
 
 Pair = tuple[int, int]
@@ -34,11 +34,6 @@ class Constraints:
     budget: float | None = None
     sizes: tuple[float, ...] = ()
 
-    @property
-    def none(self) -> bool:
-        """Whether there are no constraints."""
-        return not (self.must_link or self.cannot_link) and self.largest_group is None and self.budget is None
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -51,7 +46,8 @@ class Problem:
         languages: Codes, ``N``; for messages, and for solvers that know languages.
         constraints: What the grouping must keep to.
         seed: For solvers that draw.
-        time_limit: Seconds after which a solver returns the best that it has, with a bound.
+        effort: Multiple of the usual number of iterations after which a solver returns the best that it has, with a
+            bound. Iterations are counted, not timed: a busy machine gives the same answer as an idle one.
     """
 
     similarity: NDArray[np.float64]
@@ -60,7 +56,7 @@ class Problem:
     languages: tuple[str, ...] = ()
     constraints: Constraints = field(default_factory=Constraints)
     seed: int = 0
-    time_limit: float = 60.0
+    effort: float = 1.0
 
     def __post_init__(self) -> None:
         """Check what every solver takes for granted.
@@ -85,7 +81,7 @@ class Problem:
         Solvers take scores for equal that differ by less than a fixed number; among very small similarities all would
         be. Powers of two are divided out without rounding. The diagonal, which no score is made of, is 0.
         """
-        most = largest(self.similarity, self.singletons)
+        most = largest_entry(self.similarity, self.singletons)
         unit = float(2.0 ** np.round(np.log2(most))) if most else 1.0
         return replace(
             self,
@@ -107,15 +103,15 @@ def read_constraints(chosen: GroupingSettings, languages: Sequence[str], sizes: 
     """
 
     def pairs(name: str, given: Sequence[str]) -> tuple[Pair, ...]:
-        found: list[Pair] = []
+        indices: list[Pair] = []
         for text in given:
             codes = [code.strip() for code in text.split("+")]
-            strange = [code for code in codes if code not in languages]
-            if strange or len(set(codes)) < 2:
-                why = f"{strange[0]!r} is none of {' '.join(languages)}" if strange else "it takes two languages"
+            unknown = [code for code in codes if code not in languages]
+            if unknown or len(set(codes)) < 2:
+                why = f"{unknown[0]!r} is none of {' '.join(languages)}" if unknown else "it takes two languages"
                 raise SettingsError(f"grouping.{name} {text!r}: {why}; write it as {languages[0]}+{languages[-1]}")
-            found += list(combinations(sorted({languages.index(code) for code in codes}), 2))
-        return tuple(found)
+            indices += list(combinations(sorted({languages.index(code) for code in codes}), 2))
+        return tuple(indices)
 
     return Constraints(
         pairs("must_link", chosen.must_link),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.grouping.objective import Grouping, collective_similarity
+from gradsim_offline.grouping.objective import GroupingResult, collective_similarity
 
 GROUPS_FILE = "groups.json"
 _LONG_NAME = 60
@@ -50,7 +50,7 @@ def folder_name(members: Sequence[str], served: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Groups:
-    """All groups, and how good the choice is known to be.
+    """All groups by name, and how good the choice is known to be.
 
     Attributes:
         solver: What chose them.
@@ -78,22 +78,11 @@ class Groups:
 
     def save(self, path: Path) -> None:
         """Write them as JSON."""
-        content = {name: value for name, value in vars(self).items() if name != "groups"} | {"gap": self.gap}
-        write_json(path, {**content, "groups": [_plain(group) for group in self.groups]})
-
-
-def _plain(group: LanguageGroup) -> dict[str, object]:
-    """Return a group as plain JSON."""
-    return {
-        "id": group.id,
-        "members": list(group.members),
-        "served": list(group.served),
-        "collective_similarity": group.collective_similarity,
-    }
+        write_json(path, asdict(self) | {"gap": self.gap})
 
 
 def name_groups(
-    grouping: Grouping,
+    grouping: GroupingResult,
     languages: Sequence[str],
     similarity: NDArray[np.float64],
     singletons: NDArray[np.float64],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gradsim_offline.core import plugins
-from gradsim_offline.grouping.objective import Grouping
+from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.problem import Problem
 
 
@@ -26,7 +26,7 @@ class Solver(plugins.Plugin):
         k_from: The solver whose groups choose K on dev texts; empty: itself.
     """
 
-    solve: Callable[[Problem], Grouping]
+    solve: Callable[[Problem], GroupingResult]
     check: Callable[[int], None] = _any_number
     reads_k: bool = True
     reads_s: bool = True

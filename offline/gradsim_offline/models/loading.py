@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import nn
 
+from gradsim_offline.models.hub import hub_settings
 from gradsim_shared.errors import ModelError
 
 _UNREADABLE = (
@@ -21,6 +25,7 @@ _UNREADABLE = (
     RuntimeError,
     SafetensorError,
 )  # what transformers lets through
+_POSITIONS = {"position_embeddings", "embed_positions"}  # relative and rotary positions have other names, and no limit
 
 
 def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False, **settings: Any) -> nn.Module:  # noqa: ANN401 - HF's own
@@ -35,24 +40,42 @@ def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False
     Raises:
         ModelError: The model is nowhere to be found, or cannot be loaded; the message names the ways on.
     """
-    from transformers import logging
-
     from gradsim_offline.models import mini, mini_tagging  # noqa: F401 - registers the architectures
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # a new head is what we want, not a warning
     try:
-        model, found = auto_class.from_pretrained(
-            str(path), use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=new_head, **settings
-        )
+        with _quietly(bars=not Path(path).is_dir()):  # a new head is what we want, not a warning
+            model, found = auto_class.from_pretrained(
+                str(path),
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=new_head,
+                **hub_settings(path),
+                **settings,
+            )
     except _UNREADABLE as error:
         raise ModelError(_explain(str(path), error)) from error
-    finally:
-        logging.set_verbosity(level)
+    _refuse_half_an_encoder(path, model, found)
     if new_head:
         _renew_head(model, set(found["missing_keys"]))
     loaded: nn.Module = model
     return loaded
+
+
+@contextmanager
+def _quietly(*, bars: bool) -> Iterator[None]:
+    """Keep transformers' warnings from people, and its bars unless they are of a download."""
+    from transformers import logging
+
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    if not bars:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
 
 
 def labelled_model(auto_class: Any, path: str | Path, labels: Sequence[str], *, new_head: bool) -> nn.Module:  # noqa: ANN401 - HF's own
@@ -66,6 +89,18 @@ def labelled_model(auto_class: Any, path: str | Path, labels: Sequence[str], *, 
         id2label=names,
         label2id={label: i for i, label in names.items()},
     )
+
+
+def _refuse_half_an_encoder(path: str | Path, model: Any, found: dict[str, Any]) -> None:  # noqa: ANN401 - a PreTrainedModel
+    """Raise if weights of the encoder itself were not saved, or not of its sizes: they would be random."""
+    prefix = "" if model.base_model is model else f"{model.base_model_prefix}."
+    absent = [*found["missing_keys"], *found["mismatched_keys"]]
+    own = sorted(name for name in absent if name.startswith(prefix) and "pooler" not in name)
+    if own:
+        raise ModelError(
+            f"the model {path} (model_type {model.config.model_type}) is not whole: {len(own)} of its encoder's "
+            f"weights are not in its files, or of another size, such as {own[0]}"
+        )
 
 
 def _renew_head(model: Any, new: set[str]) -> None:  # noqa: ANN401 - a PreTrainedModel
@@ -83,36 +118,70 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer,
     It is the very class that the server uses; what it reads is what tokenizer.json holds.
 
     Raises:
-        ModelError: There is none, it has no fast form, or the model reads fewer tokens.
+        ModelError: There is none, it has no fast form, it has pieces that the model does not know, or the model reads
+            fewer tokens.
     """
     from transformers import AutoTokenizer
 
     try:
-        wrapped = AutoTokenizer.from_pretrained(str(path))
+        wrapped = AutoTokenizer.from_pretrained(str(path), **hub_settings(path))
     except _UNREADABLE as error:
-        raise ModelError(_explain(str(path), error)) from error
+        raise ModelError(_no_tokenizer(path, error)) from error
     backend = getattr(wrapped, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise ModelError(f"the tokenizer of {path} has no fast form (tokenizer.json), which serving needs")
     if wrapped.pad_token_id is None:
         raise ModelError(f"the tokenizer of {path} has no padding token; set one in its tokenizer_config.json")
-    if maximum_length > wrapped.model_max_length:
-        most = wrapped.model_max_length
-        raise ModelError(f"{path} reads at most {most} tokens; maximum_length = {maximum_length} is too long for it")
+    vocabulary, positions = _capacity(path)
+    if (largest := max(backend.get_vocab().values(), default=0)) >= vocabulary:
+        raise ModelError(
+            f"the tokenizer of {path} has ids up to {largest}, and the model embeddings for {vocabulary} ids only: "
+            "they do not belong together; take the tokenizer that the model was trained with"
+        )
+    if maximum_length > (most := min(wrapped.model_max_length, positions)):
+        raise ModelError(
+            f"{path} reads at most {most} tokens; maximum_length = {maximum_length} is too long for it; set it lower "
+            f"(--set maximum_length={most})"
+        )
     backend.no_padding()
     backend.enable_truncation(maximum_length)
     return backend, int(wrapped.pad_token_id)
+
+
+def _capacity(path: str | Path) -> tuple[float, float]:
+    """Return for how many ids and for how many positions a model has embeddings; infinite where it needs none.
+
+    Positions are counted in the model's own layers, without its weights, as architectures name and use the sizes in
+    config.json differently: those of the RoBERTa kind begin behind the padding's.
+    """
+    from transformers import AutoModel
+
+    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+        return math.inf, math.inf  # the tokenizer of a model that is still to be made
+    config = is_there(path)
+    try:
+        with torch.device("meta"):
+            model = AutoModel.from_config(config)
+        vocabulary = len(model.get_input_embeddings().weight)
+    except (*_UNREADABLE, AttributeError) as error:
+        raise ModelError(_explain(str(path), error)) from error
+    positions = [
+        module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in _POSITIONS
+    ]
+    return vocabulary, min(positions, default=math.inf)
 
 
 def copy_tokenizer(path: str | Path, directory: Path) -> None:
     """Save an encoder's tokenizer beside a model that was trained from it."""
     from transformers import AutoTokenizer
 
-    AutoTokenizer.from_pretrained(str(path)).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(str(path), **hub_settings(path)).save_pretrained(directory)
 
 
-def is_there(path: str | Path) -> None:
-    """Check early that a model can be found, before anything long runs.
+def is_there(path: str | Path) -> Any:  # noqa: ANN401 - a PretrainedConfig
+    """Check early that a model can be found, before anything long runs, and return its configuration.
 
     Raises:
         ModelError: It cannot.
@@ -122,7 +191,7 @@ def is_there(path: str | Path) -> None:
     from gradsim_offline.models import mini, mini_tagging  # noqa: F401 - registers the architectures
 
     try:
-        AutoConfig.from_pretrained(str(path))
+        return AutoConfig.from_pretrained(str(path), **hub_settings(path))
     except _UNREADABLE as error:
         raise ModelError(_explain(str(path), error)) from error
 
@@ -133,13 +202,27 @@ def _explain(path: str, error: Exception) -> str:
         config = directory / "config.json"
         if not config.is_file():
             return f"the directory {path} holds no model: config.json is missing"
-        return f"the model in {path} (model_type {_model_type(config)}) cannot be loaded: {_first_line(error)}"
+        if any(directory.glob("*.bin")) and not any(directory.glob("*.safetensors")):
+            return (
+                f"the model in {path} is pickled ({next(directory.glob('*.bin')).name}), and pickles can run code: "
+                "load it where you trust it, and save it again with save_pretrained, as model.safetensors"
+            )
+        return f"the model in {path} (model_type {_model_type(config)}) cannot be loaded: {first_line(error)}"
     return (
-        f"the model {path!r} is neither a directory nor, from here, on the Hugging Face Hub ({_first_line(error)}). "
+        f"the model {path!r} is neither a directory nor, from here, on the Hugging Face Hub ({first_line(error)}). "
         "Three ways on: --model mini trains a small encoder from your own texts; --model DIRECTORY takes a saved "
         "model; or fetch it where there is a network (`huggingface-cli download NAME`) and bring the Hub cache "
         "along (HF_HOME)"
     )
+
+
+def _no_tokenizer(path: str | Path, error: Exception) -> str:
+    if Path(path).is_dir() and not (Path(path) / "tokenizer.json").is_file():
+        return (
+            f"the directory {path} holds no tokenizer that can be read: tokenizer.json is missing; save the model's "
+            "tokenizer there, too (save_pretrained)"
+        )
+    return f"the tokenizer of {path} cannot be loaded: {first_line(error)}"
 
 
 def _model_type(config: Path) -> str:
@@ -149,5 +232,6 @@ def _model_type(config: Path) -> str:
         return "not readable"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its class where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -21,6 +21,7 @@ from gradsim_offline.training.task import Task
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
+_CUT_FILE = "cut.json"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class ModelStore:
             adapted: Folder of the adapted encoder.
         """
         encoder = self._starting_encoder()
+        self._try(encoder)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
@@ -108,6 +110,27 @@ class ModelStore:
         }
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
+
+    def _try(self, encoder: Encoder) -> None:
+        """Find before anything is trained what the encoder cannot do; say how many texts are cut."""
+        settings = self.settings
+
+        def read(directory: Path) -> None:
+            from gradsim_offline.pipeline.encoder_trial import try_encoder
+            from gradsim_offline.training.cut_texts import count_cut
+
+            how: dict[str, Any] = {"task": self.task, "maximum_length": settings.maximum_length}
+            if settings.model != "mini":
+                try_encoder(encoder.path, self.dataset.labels, **how)
+            write_json(directory / _CUT_FILE, count_cut(self.dataset, encoder.path, **how))
+
+        inputs = {**self.common, "data": self.dataset.fingerprint(), "encoder": encoder.digest}
+        done = self.run.stage("reading", inputs, read, title="what the encoder reads")
+        from gradsim_offline.training.cut_texts import describe_cut
+
+        cut = json.loads((done.directory / _CUT_FILE).read_text(encoding="utf-8"))
+        if note := describe_cut(cut, self.dataset, settings.maximum_length):
+            self.run.progress.note(f"  {note}")
 
     def _adapt(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> None:
         """Train the encoder on, on the members' training texts without their labels."""

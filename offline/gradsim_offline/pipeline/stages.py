@@ -17,10 +17,11 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import RunDirectory, StageResult, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.versions import library_versions
+from gradsim_offline.grouping.choose_k import choose_k_by_dev_scores, reads_k, solver_to_try
 from gradsim_offline.grouping.constraints import check_constraints
 from gradsim_offline.grouping.problem import Problem, read_constraints
 from gradsim_offline.grouping.result import GROUPS_FILE, Groups, read_groups
-from gradsim_offline.grouping.solve import ask_dev_texts, ask_solver, reads_k, solver_to_try
+from gradsim_offline.grouping.solve import solve
 from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.pipeline.model_store import Encoder, ModelStore
 from gradsim_offline.similarity.measure import MeasureContext, load_measure
@@ -186,7 +187,7 @@ class Pipeline:
 
         def choose(directory: Path) -> None:
             if chosen.groups != "auto":
-                groups = ask_solver(measured, chosen, chosen.groups, sizes, seed)
+                groups = solve(measured, chosen, chosen.groups, sizes, seed)
             else:
 
                 def train(members: Sequence[str], served: Sequence[str]) -> Path:
@@ -196,7 +197,7 @@ class Pipeline:
                         )
                     return self.train(encoder, members, served).directory
 
-                groups = ask_dev_texts(measured, chosen, sizes, seed, train, self.run.progress.note)
+                groups = choose_k_by_dev_scores(measured, chosen, sizes, seed, train, self.run.progress.note)
             groups.save(directory / GROUPS_FILE)
 
         evidence = self.store.training_inputs(encoder, (), ()) if tried and encoder else {}

@@ -1,53 +1,32 @@
-"""The colours and pens of the report: for light, dark and print in the page, and for figures as files."""
+"""Colours and pens of all figures, as a style sheet for the page and as values for files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-LIGHT = {
-    "ground": "#fcfcfb",
-    "raised": "#f4f3f0",
-    "ink": "#1b1b19",
-    "soft": "#5c5b56",
-    "rule": "#dedcd5",
-    "positive": "#1d5fae",
-    "negative": "#c23a22",
-    "better": "#17633a",
-    "worse": "#b02a17",
-    "strong": "#ffffff",
-    "muted-cell": "#e9e7e2",
-    "line": "#1d5fae",
+_COLOURS = {  # name: on a light page, on a dark one
+    "ground": ("#fcfcfb", "#171716"),
+    "raised": ("#f4f3f0", "#212120"),
+    "ink": ("#1b1b19", "#ecebe7"),
+    "soft": ("#5c5b56", "#a5a39b"),
+    "rule": ("#dedcd5", "#393835"),
+    "positive": ("#1d5fae", "#2f78cf"),
+    "negative": ("#c23a22", "#cf4a33"),
+    "better": ("#17633a", "#63c48c"),
+    "worse": ("#b02a17", "#f08a76"),
+    "strong": ("#ffffff", "#ffffff"),
+    "muted-cell": ("#e9e7e2", "#2c2b29"),
+    "line": ("#1d5fae", "#6aa7ec"),
 }
-DARK = {
-    "ground": "#171716",
-    "raised": "#212120",
-    "ink": "#ecebe7",
-    "soft": "#a5a39b",
-    "rule": "#393835",
-    "positive": "#2f78cf",
-    "negative": "#cf4a33",
-    "better": "#63c48c",
-    "worse": "#f08a76",
-    "strong": "#ffffff",
-    "muted-cell": "#2c2b29",
-    "line": "#6aa7ec",
-}
+LIGHT = {name: light for name, (light, _) in _COLOURS.items()}
+DARK = {name: dark for name, (_, dark) in _COLOURS.items()}
 ON_PAPER = {**LIGHT, "ground": "#ffffff"}  # of figures as files
-PRINT = {**LIGHT, "ground": "#ffffff", "raised": "#f4f4f2", "ink": "#000000", "soft": "#444444", "rule": "#cccccc"}
+PRINT = {**ON_PAPER, "raised": "#f4f4f2", "ink": "#000000", "soft": "#444444", "rule": "#cccccc"}
 
 
-@dataclass(frozen=True)
-class Pen:
-    """How a shape is drawn.
-
-    Attributes:
-        fill: Name of a colour; ``None``: not filled.
-        stroke: Name of a colour; ``None``: no outline.
-        width: Of the outline, in pixels.
-        dash: Lengths of strokes and gaps, in pixels; empty: a whole line.
-        bold: Of text.
-    """
+class Pen(NamedTuple):
+    """Colours of area and outline (``None``: without), pixels of the outline and of its dashes, weight of text."""
 
     fill: str | None = None
     stroke: str | None = None
@@ -60,9 +39,7 @@ PENS = {
     # text
     "label": Pen("soft"),
     "value": Pen("ink"),
-    "quiet": Pen("soft"),
     "strong": Pen("strong"),
-    "point": Pen("soft"),
     "block": Pen("ink", bold=True),
     # areas
     "positive": Pen("positive"),
@@ -72,19 +49,18 @@ PENS = {
     "worse": Pen("worse"),
     "full": Pen("ink", "ink"),
     "hollow": Pen("ground", "ink", 1.5),
-    "dot": Pen("line", "ground", 1),
+    "dot": Pen("line", "ground"),
     "seed": Pen("ground", "soft", 1.2),
     # lines
     "outline": Pen(None, "ink", 1.8),
-    "bracket": Pen(None, "soft", 1.5),
-    "axis": Pen(None, "soft", 1),
-    "grid": Pen(None, "rule", 1),
+    "axis": Pen(None, "soft"),
+    "grid": Pen(None, "rule"),
     "zero": Pen(None, "ink", 1.2, (4, 3)),
     "line": Pen(None, "line", 2),
     "tree": Pen(None, "ink", 1.4),
     "spread": Pen(None, "ink", 1.6),
     "hatch": Pen(None, "ink", 0.8),
-    "hatch-strong": Pen(None, "strong", 1),
+    "hatch-strong": Pen(None, "strong"),
 }
 
 
@@ -95,12 +71,12 @@ def variables(colours: Mapping[str, str]) -> str:
 
 def rules(colours: Mapping[str, str] | None = None) -> str:
     """Return the pens as CSS rules: with these colours, or with the variables of the page."""
-    found = {name: f"var(--{name})" for name in LIGHT} if colours is None else colours
-    lines = [f"svg text {{ fill: {found['ink']}; }}"]
+    values = colours or {name: f"var(--{name})" for name in _COLOURS}
+    lines = [f"svg text {{ fill: {values['ink']}; }}"]
     for name, pen in PENS.items():
-        parts = [f"fill: {found[pen.fill] if pen.fill else 'none'};"]
+        parts = [f"fill: {values[pen.fill] if pen.fill else 'none'};"]
         if pen.stroke:
-            parts.append(f"stroke: {found[pen.stroke]}; stroke-width: {pen.width:g};")
+            parts.append(f"stroke: {values[pen.stroke]}; stroke-width: {pen.width:g};")
         if pen.dash:
             parts.append(f"stroke-dasharray: {' '.join(f'{length:g}' for length in pen.dash)};")
         if pen.bold:

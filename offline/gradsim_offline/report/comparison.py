@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
+from markupsafe import Markup
+
+from gradsim_offline.core.significance import SIGNIFICANT
 from gradsim_offline.report import comparison_drawings as draw
-from gradsim_offline.report.comparison_groups import curves, why
-from gradsim_offline.report.comparison_tables import AVERAGES, TITLES, legend, rows, splits
-from gradsim_offline.report.cost_table import cost_table
+from gradsim_offline.report.comparison_tables import (
+    AVERAGES,
+    TITLES,
+    cost_table,
+    group_members,
+    legend,
+    method_scores,
+    splits,
+)
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.environment import environment
+from gradsim_offline.report.numbers import decimal, points
+from gradsim_offline.report.pages import environment, metric_name, upper_first, written
+from gradsim_offline.report.table import Table
 from gradsim_offline.report.verdict import main_split, verdict
 
-TEMPLATE = "comparison.html.j2"
 Result = Mapping[str, Any]
-Members = tuple[tuple[str, bool], ...]  # of a group: language, and whether the group serves it
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Groups that a method chose with some of the seeds.
-
-    Attributes:
-        method: Its name.
-        seeds: Those that led to these very groups.
-        groups: Each as members with whether it is served.
-        score: Grouping score, mean over these seeds; ``None``: not told.
-        gap: To the bound, the largest of these seeds.
-        proven: With how many of these seeds no choice is known to score higher.
-    """
-
-    method: str
-    seeds: tuple[str, ...]
-    groups: tuple[Members, ...]
-    score: float | None
-    gap: float | None
-    proven: int
 
 
 def render_comparison(content: Result) -> str:
@@ -47,77 +35,108 @@ def render_comparison(content: Result) -> str:
     Args:
         content: What compare.json or the JSON of a sweep holds (docs/comparing.md).
     """
-    names = splits(content)
     split = main_split(content)
-    cost_titles, costs = cost_table(content)
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            result=content,
-            verdict=verdict(content),
-            split=split,
-            tables=[(name, TITLES.get(name, name), rows(content, name)) for name in names],
-            averages=AVERAGES,
-            legend=legend(content),
-            drawings={drawing.name: drawing for drawing in _drawings(content, split)},
-            tests=[
-                (name, average, title, _tests(content, name, average))
-                for name in names
-                for average, title in AVERAGES.items()
-            ],
-            chosen=_chosen(content),
-            why=why(content),
-            curves=curves(content, split),
-            costs=costs,
-            cost_titles=cost_titles,
-            provenance=json.dumps(content.get("provenance", {}), indent=2, ensure_ascii=False, default=str),
-        )
+    costs = cost_table(content)
+    tests = [(name, average, _test_table(content, name, average)) for name in splits(content) for average in AVERAGES]
+    page = environment().get_template("comparison.html.j2")
+    return page.render(
+        result=content,
+        verdict=verdict(content),
+        tables=[(name, _score_table(content, name)) for name in splits(content)],
+        averages=AVERAGES,
+        legend=legend(content),
+        drawings={drawing.name: drawing for drawing in _drawings(content, split)},
+        tests=[(name, AVERAGES[average], table) for name, average, table in tests if table.rows],
+        groups=_group_table(content),
+        methods=_method_table(content),
+        decisions=draw.decisions(content),
+        curves=draw.curves(content, split),
+        costs=replace(
+            costs,
+            title="Cost, mean over seeds; trainings that methods share are counted for each of them",
+            columns=[upper_first(column) for column in costs.columns],
+        ),
+        provenance=written(content["provenance"]),
     )
 
 
 def comparison_drawings(content: Result) -> list[Drawing]:
     """Return the figures of the page, for files beside it."""
     split = main_split(content)
-    decided = [drawing for each in why(content) for drawing in each.drawings]
-    return [*_drawings(content, split), *curves(content, split), *decided]
+    decided = [drawing for drawings in draw.decisions(content).values() for drawing in drawings]
+    return [*_drawings(content, split), *draw.curves(content, split), *decided]
 
 
 def _drawings(content: Result, split: str) -> list[Drawing]:
     """Return the figures that stand at a place of their own."""
-    found = [draw.means(content, split), draw.differences(content, split), draw.together(content)]
-    return [drawing for drawing in found if drawing]
+    drawings = [draw.means(content, split), draw.differences(content, split), draw.together(content)]
+    return [drawing for drawing in drawings if drawing]
 
 
-def _tests(content: Result, split: str, average: str) -> list[Mapping[str, Any]]:
-    """Return the tests of a table, each from the side of the better method, the surest first."""
-    found = []
-    for test in content.get("tests", ()):
+def _score_table(content: Result, split: str) -> Table:
+    """Lay out the scores with the averages first, and the numbers of texts below."""
+    counts = content["counts"][split]
+    rows = [
+        (line.label, *(each.cell() for each in (*line.scores[len(counts) :], *line.scores[: len(counts)])))
+        for line in method_scores(content, split)
+    ]
+    texts = ("Texts", "", str(sum(counts.values())), *map(str, counts.values()))
+    title = f"{metric_name(content['metric'])} on {TITLES[split]}, in percent"
+    columns = ("Method", *map(upper_first, AVERAGES.values()), *counts)
+    return Table(title, columns, [*rows, texts], totals=1)
+
+
+def _test_table(content: Result, split: str, average: str) -> Table:
+    """Lay out the tests of an average, each from the side of the better method, the surest first."""
+    tests = []
+    for test in content["tests"]:
         if (test["split"], test["average"]) == (split, average):
             turned = {"method": test["against"], "against": test["method"], "difference": -test["difference"]}
-            found.append({**test, **turned} if test["difference"] < 0 else test)
-    return sorted(found, key=lambda test: (test["p"], -test["difference"]))
+            tests.append({**test, **turned} if test["difference"] < 0 else test)
+    rows = [
+        (test["method"], test["against"], points(test["difference"]), *(_sure(test[p]) for p in ("p", "p_holm")))
+        for test in sorted(tests, key=lambda test: (test["p"], -test["difference"]))
+    ]
+    mean = AVERAGES[average] if "mean" in AVERAGES[average] else f"mean {AVERAGES[average]}"
+    title = f"Differences of the {mean} on {split}, in percentage points"
+    return Table(title, ("Better", "than", "Difference", "p", "p (Holm, all pairs)"), rows, words=2)
 
 
-def _chosen(content: Result) -> list[Chosen]:
-    """Return the groups of each method, seeds that led to the same ones together."""
-    found = []
-    for method, by_seed in content.get("groups", {}).items():
-        alike: dict[frozenset[Members], tuple[tuple[Members, ...], list[str]]] = {}
+def _sure(p: float) -> str:
+    return decimal(p, 4) + ("*" if p < SIGNIFICANT else "")
+
+
+def _group_table(content: Result) -> Table:
+    """Lay out the groups of each method, seeds that led to the same ones together."""
+    rows = []
+    for method, by_seed in content["groups"].items():
+        alike: dict[frozenset[tuple[str, ...]], tuple[list[tuple[str, ...]], list[str]]] = {}
         for seed, groups in by_seed.items():
-            sets = tuple(tuple((code, code in group["served"]) for code in group["members"]) for group in groups)
+            sets = [tuple(group_members(group)) for group in groups]
             alike.setdefault(frozenset(sets), (sets, []))[1].append(seed)
-        reached = content.get("grouping", {}).get(method, {})
         for sets, seeds in alike.values():
-            mine = [reached[seed] for seed in seeds if seed in reached]
-            found.append(
-                Chosen(
+            reached = [content["grouping"][method][seed] for seed in seeds]
+            proven = sum(bool(each["proven"]) for each in reached)
+            rows.append(
+                (
                     method,
-                    tuple(seeds),
-                    sets,
-                    sum(each["score"] for each in mine) / len(mine) if mine else None,
-                    max(max(0.0, each["bound"] - each["score"]) for each in mine) if mine else None,
-                    sum(bool(each["proven"]) for each in mine),
+                    Markup('<span class="seeds">{}</span>').format(" ".join(seeds)),
+                    Markup('<ul class="sets">{}</ul>').format(
+                        Markup("").join(Markup("<li>{}</li>").format(" ".join(names)) for names in sets)
+                    ),
+                    decimal(fmean(each["score"] for each in reached)),
+                    decimal(max(max(0.0, each["bound"] - each["score"]) for each in reached)),
+                    "yes" if proven == len(seeds) else f"{proven} of {len(seeds)}",
                 )
             )
-    return found
+    title = "Groups of every method; in parentheses languages that only help and are served elsewhere"
+    columns = ("Method", "Seeds", "Groups", "Grouping score", "Gap to bound", "Proven")
+    return Table(title, columns, rows, words=3)
+
+
+def _method_table(content: Result) -> Table:
+    rows = [
+        (draw.label(method), method["description"], method["measure"], method["solver"])
+        for method in content["methods"]
+    ]
+    return Table("The methods", ("Method", "What it is", "Similarity", "Solver"), rows, words=4)

@@ -1,4 +1,4 @@
-"""What training strategies found: how often languages' gradients were in conflict, by model and epoch."""
+"""How often languages' gradients were in conflict during training, by model and epoch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradsim_offline.grouping.result import Groups
-from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.drawing import Caption, Drawing
+from gradsim_offline.report.lines import Strip, strips
 from gradsim_offline.report.numbers import decimal, percent, rounded
-from gradsim_offline.report.strips import Strip, strips
+from gradsim_offline.report.table import Table
 
 _RESULT = "training.json"  # training.fine_tune.RESULT; not imported from there, for it imports torch
 _TWO_LANGUAGES = "the gradients of every two languages in a batch"
@@ -18,6 +19,8 @@ _PAIRS = {
     "surgery": "the gradient of the training batch with that of a batch of a random target language",
     **dict.fromkeys(("pcgrad", "gradvac", "cagrad", "nash_mtl", "upgrad"), _TWO_LANGUAGES),
 }
+
+_FIGURES = ("Pairs compared", "In conflict, %", "Mean cosine")
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,14 @@ class Counts:
     share: float | None
     cosine: float | None
 
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """Its figures in a table."""
+        return str(self.compared), percent(self.share), decimal(self.cosine)
+
 
 @dataclass(frozen=True)
-class Row:
+class TrainingConflicts:
     """A model's line in the table: all its epochs together, and each of them."""
 
     training: Training
@@ -76,8 +84,25 @@ class Conflicts:
 
     strategy: str
     pairs: str
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingConflicts, ...]
     drawings: tuple[Drawing, ...]
+
+    @property
+    def table(self) -> Table:
+        """A line for each model, all its epochs together."""
+        rows = [(row.training.model, " ".join(row.training.members), *row.together.cells) for row in self.rows]
+        title = "Pairs of gradients in conflict, all epochs together"
+        return Table(title, ("Model", "Trained on", *_FIGURES), rows, words=2)
+
+    @property
+    def epoch_table(self) -> Table:
+        """A line for each epoch of each model."""
+        rows = [
+            ("" if i else row.training.model, str(i + 1), *counts.cells)
+            for row in self.rows
+            for i, counts in enumerate(row.epochs)
+        ]
+        return Table("Pairs of gradients in conflict, epoch by epoch", ("Model", "Epoch", *_FIGURES), rows)
 
 
 def read_trainings(directory: Path, groups: Groups, multilingual: Path) -> list[Training]:
@@ -98,8 +123,9 @@ def _read(model: str, path: Path) -> Iterator[Training]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    found = {"members": (), "strategy": "mixed", "best_epoch": 0, "history": (), **content}
-    yield Training(model, tuple(found["members"]), found["strategy"], int(found["best_epoch"]), tuple(found["history"]))
+    yield Training(
+        model, tuple(content["members"]), content["strategy"], int(content["best_epoch"]), tuple(content["history"])
+    )
 
 
 def conflicts(trainings: Sequence[Training]) -> Conflicts | None:
@@ -116,13 +142,13 @@ def conflicts(trainings: Sequence[Training]) -> Conflicts | None:
 
 def drawings(trainings: Sequence[Training]) -> tuple[Drawing, ...]:
     """Return the section's figures; none where there is no section."""
-    found = conflicts(trainings)
-    return found.drawings if found else ()
+    section = conflicts(trainings)
+    return section.drawings if section else ()
 
 
-def _row(training: Training) -> Row:
+def _row(training: Training) -> TrainingConflicts:
     epochs = tuple(_counts([epoch]) for epoch in training.history)
-    return Row(training, _counts(training.history), epochs)
+    return TrainingConflicts(training, _counts(training.history), epochs)
 
 
 def _counts(epochs: Sequence[Mapping[str, float]]) -> Counts:
@@ -134,7 +160,7 @@ def _counts(epochs: Sequence[Mapping[str, float]]) -> Counts:
     return Counts(int(compared), sum(epoch.get("conflicts", 0) for epoch in epochs) / compared, cosines / compared)
 
 
-def _drawings(rows: Sequence[Row]) -> Iterator[Drawing]:
+def _drawings(rows: Sequence[TrainingConflicts]) -> Iterator[Drawing]:
     """Draw both figures, a strip for each model that compared anything."""
     told = [row for row in rows if row.together.compared]
     reading = "A strip for each model, all on one scale; the figure at the right is the last epoch's; a ring marks the "
@@ -148,6 +174,6 @@ def _drawings(rows: Sequence[Row]) -> Iterator[Drawing]:
             Strip(row.training.model, [getattr(counts, figure) for counts in row.epochs], row.training.kept - 1)
             for row in told
         ]
-        drawing = strips(lines, name=name, title=title, description=reading, write=write, tick=tick)
+        drawing = strips(lines, Caption(name, title, reading), write=write, tick=tick)
         if drawing:
             yield drawing

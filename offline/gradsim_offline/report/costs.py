@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from gradsim_offline.grouping.result import Groups
+from gradsim_offline.report.numbers import decimal
+from gradsim_offline.report.table import Table
 
 _STAGES = {
     "encoder": "Make the encoder",
@@ -20,15 +21,6 @@ _STAGES = {
     "evaluate": "Score everything",
     "assignment": "Keep gradients to assign later languages by",
 }
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A kind of stage, how many of it there were, and their seconds together."""
-
-    title: str
-    count: int
-    seconds: float
 
 
 def build_stages(groups: Groups, multilingual: Path) -> list[str]:
@@ -51,20 +43,24 @@ def stage_seconds(directory: Path, names: Iterable[str]) -> dict[str, float]:
         directory: The run directory.
         names: Folders of stages below it.
     """
-    found = {}
+    known = {}
     for name in names:
         try:
             record = json.loads((directory / name / "stage.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if "seconds" in record:
-            found[name] = float(record["seconds"])
-    return found
+            known[name] = float(record["seconds"])
+    return known
 
 
-def costs(seconds: Mapping[str, float]) -> list[Cost]:
+def cost_table(seconds: Mapping[str, float], *, total: bool) -> Table:
     """Sum the seconds by kind of stage, in the order of a build; ``train/ab`` is of the kind ``train``."""
     kinds: dict[str, list[float]] = {kind: [] for kind in _STAGES}
     for name, value in seconds.items():
         kinds.setdefault(name.partition("/")[0], []).append(value)
-    return [Cost(_STAGES.get(kind, kind), len(own), sum(own)) for kind, own in kinds.items() if own]
+    rows = [
+        (_STAGES.get(kind, kind), str(len(values)), decimal(sum(values), 1)) for kind, values in kinds.items() if values
+    ]
+    together = [("Together", "", decimal(sum(seconds.values()), 1))] if total and rows else []
+    return Table("Cost of the build", ("Stage", "Runs", "Seconds"), [*rows, *together], totals=len(together))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.report.charts import around
-from gradsim_offline.report.drawing import Box, Drawing, Line, Shape, Text, cut
-from gradsim_offline.report.heatmap import LABEL_WIDTH
+from gradsim_offline.report.axes import Scale, around, frame
+from gradsim_offline.report.drawing import Box, Caption, Drawing, Line, Shape, Text, cut, width_of
 from gradsim_offline.report.numbers import decimal
 
 _ROW, _TREE, _COLUMN, _SQUARE = 24.0, 300.0, 34.0, 13.0  # pixels
-_LONGEST_LABEL = 28  # characters before it is cut
 
 
 def linkage(similarity: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -72,57 +70,48 @@ def dendrogram(
     linked = linkage(similarity)
     if linked is None:
         return None
-    order = leaves(linked)
-    place = {leaf: 34 + _ROW * i for i, leaf in enumerate(order)}  # row to its height on the page
+    order, labels = leaves(linked), [cut(each) for each in names]
+    heights = {leaf: 34 + _ROW * i for i, leaf in enumerate(order)}  # row to its y
     top, bottom = 34 - _ROW / 2, 34 + _ROW * (len(order) - 0.5)
     most = _top(similarity)
-    highest = max(float(linked[:, 2].max()), 1e-6 * most)
-
-    def at(distance: float) -> float:
-        return 30 + _TREE * (1 - distance / highest)
-
-    ticks = [most - value for value in around(most - highest, most) if most - value <= highest + 1e-9]  # distances
-    shapes: list[Shape] = [Line(((at(tick), top), (at(tick), bottom)), "grid") for tick in ticks]
-    shapes += [Text(at(tick), bottom + 16, decimal(most - tick, 2)) for tick in ticks]
-    shapes.append(Text(at(highest / 2), bottom + 34, "mean similarity at which branches join"))
-    shapes += _branches(linked, place, at)
-    right = at(0) + 10
-    shapes += [
-        Text(right, place[leaf], cut(names[leaf], _LONGEST_LABEL), "value", anchor="start", centred=True)
-        for leaf in order
-    ]
-    right += 12 + LABEL_WIDTH * max(len(cut(each, _LONGEST_LABEL)) for each in names)
-    for column, (group, members) in enumerate(groups.items()):
-        x = right + _COLUMN * (column + 0.5)
-        shapes.append(Text(x, 14, cut(group, 5), "block"))
-        shapes.append(Line(((x, top), (x, bottom)), "grid"))
+    furthest = max(float(linked[:, 2].max()), 1e-6 * most)
+    x = Scale(most - furthest, most, 30, 30 + _TREE)  # similarity to its x
+    ticks = {tick: decimal(tick, 2) for tick in around(x.low, most) if x.low - 1e-9 <= tick <= most + 1e-9}
+    shapes = frame(x, Scale(0, 1, bottom, top), ticks, {}, "mean similarity at which branches join")
+    shapes += _branches(linked, heights, x, most)
+    left = x.end + 10
+    shapes += [Text(left, y, labels[leaf], "value", anchor="start", centred=True) for leaf, y in heights.items()]
+    left += 12 + width_of(labels) + _COLUMN / 2
+    for group, members in groups.items():
+        shapes.append(Text(left, 14, cut(group, 5), "block"))
+        shapes.append(Line(((left, top), (left, bottom)), "grid"))
         for row, served in members:
-            corner = (x - _SQUARE / 2, place[row] - _SQUARE / 2)
+            corner = (left - _SQUARE / 2, heights[row] - _SQUARE / 2)
             words = f"{names[row]}: {'served by' if served else 'source-only in'} {group}"
             shapes.append(Box(*corner, _SQUARE, _SQUARE, "full" if served else "hollow", tip=words))
-    width = right + _COLUMN * len(groups) + 10
-    return Drawing(shapes, width, bottom + 46, name, title, _in_words(linked, names, order, most))
+        left += _COLUMN
+    width = left - _COLUMN / 2 + 10
+    return Drawing(shapes, width, bottom + 46, *Caption(name, title, _in_words(linked, names, order, most)))
 
 
-def _branches(linked: NDArray[np.float64], place: Mapping[int, float], at: Callable[[float], float]) -> list[Shape]:
+def _branches(linked: NDArray[np.float64], heights: Mapping[int, float], x: Scale, most: float) -> list[Shape]:
     """Draw, for each join, the line from one branch through the join to the other."""
-    heights: dict[int, tuple[float, float]] = {leaf: (0.0, y) for leaf, y in place.items()}  # distance, y
+    places = {leaf: (x(most), y) for leaf, y in heights.items()}  # node to the end of its branch
     shapes: list[Shape] = []
-    for i, (one, other, distance, _) in enumerate(linked):
-        first, second = heights[int(one)], heights[int(other)]
-        x = at(float(distance))
-        corners = ((at(first[0]), first[1]), (x, first[1]), (x, second[1]), (at(second[0]), second[1]))
-        shapes.append(Line(corners, "tree"))
-        heights[len(place) + i] = (float(distance), (first[1] + second[1]) / 2)
-    x, y = at(heights[2 * len(place) - 2][0]), heights[2 * len(place) - 2][1]
-    return [*shapes, Line(((x - 12, y), (x, y)), "tree")]
+    for node, (left, right, distance, _) in enumerate(linked, start=len(heights)):
+        (first_x, first_y), (second_x, second_y) = places[int(left)], places[int(right)]
+        join = x(most - float(distance))
+        shapes.append(Line(((first_x, first_y), (join, first_y), (join, second_y), (second_x, second_y)), "tree"))
+        places[node] = (join, (first_y + second_y) / 2)
+    root_x, root_y = places[len(heights) + len(linked) - 1]
+    return [*shapes, Line(((root_x - 12, root_y), (root_x, root_y)), "tree")]
 
 
 def _in_words(linked: NDArray[np.float64], names: Sequence[str], order: Sequence[int], most: float) -> str:
     """Say the nearest pair, and the order of the leaves."""
-    single = [(float(row[2]), int(row[0]), int(row[1])) for row in linked if max(row[0], row[1]) < len(names)]
-    distance, one, other = min(single)
+    pairs = [(float(row[2]), int(row[0]), int(row[1])) for row in linked if max(row[0], row[1]) < len(names)]
+    distance, first, second = min(pairs)
     return (
-        f"Nearest to each other are {names[one]} and {names[other]}, with similarity {decimal(most - distance)}. "
+        f"Nearest to each other are {names[first]} and {names[second]}, with similarity {decimal(most - distance)}. "
         f"From above: {', '.join(names[leaf] for leaf in order)}."
     )

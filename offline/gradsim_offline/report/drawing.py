@@ -1,23 +1,26 @@
-"""A drawing is a list of shapes: drawn once, it goes into the page, into an SVG file and into a PNG file alike."""
+"""A drawing is a list of shapes, written as SVG: inside a page, or as a file of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from gradsim_offline.report.colours import ON_PAPER, rules
 
 FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
-LONGEST_TEXT = 100  # characters before a text is cut
+LABEL_WIDTH = 6.9  # pixels per character of a label
+LONGEST_LABEL = 30  # characters of a label before it is cut
+LONGEST_TEXT = 100  # characters of any text before it is cut
 
 Places = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle; its tip is what it says when pointed at, and what is read out for it."""
+    """A rectangle; its tip is the tooltip, which screen readers read out."""
 
     x: float
     y: float
@@ -39,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A circle."""
+    """A circle, with a tooltip."""
 
     x: float
     y: float
@@ -54,9 +57,9 @@ class Text:
 
     Attributes:
         x: Where it starts, has its middle or ends: the anchor says which.
-        y: Its foot, or its middle if it is centred.
+        y: Its baseline, or its middle if it is centred.
         written: What it says.
-        style: How it looks.
+        style: Its pen.
         anchor: ``start``, ``middle`` or ``end``.
         centred: Whether y is its middle.
         turned: Written upwards.
@@ -74,15 +77,23 @@ class Text:
 Shape = Box | Line | Dot | Text
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """Shapes on a ground, with the words for those who cannot see it; sizes in pixels.
+class Caption(NamedTuple):
+    """What stands around a figure.
 
     Attributes:
-        name: Unique in the page; the ids of title and description are made of it, and names of files.
+        name: Unique in the page; the name of its files.
         title: What it shows.
-        description: How to read it, or what it says.
+        description: How to read it, or what it says; for those who cannot see it, too.
     """
+
+    name: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Shapes, the first at the bottom, with a caption's three parts; sizes in pixels."""
 
     shapes: Sequence[Shape]
     width: float
@@ -117,9 +128,14 @@ class Drawing:
         )
 
 
-def cut(text: str, longest: int = LONGEST_TEXT) -> str:
+def cut(text: str, longest: int = LONGEST_LABEL) -> str:
     """Return the text, or its beginning with an ellipsis if it is too long."""
     return text if len(text) <= longest else text[: longest - 1] + "\u2026"
+
+
+def width_of(labels: Sequence[str]) -> float:
+    """Return about how many pixels the longest of some labels takes."""
+    return LABEL_WIDTH * max(map(len, labels))
 
 
 def _element(shape: Shape) -> Markup:
@@ -130,29 +146,25 @@ def _element(shape: Shape) -> Markup:
         places = "L".join(f"{_px(x)} {_px(y)}" for x, y in shape.places)
         return Markup('<path class="{}" d="M{}{}"/>').format(shape.style, places, "Z" if shape.closed else "")
     if isinstance(shape, Dot):
-        drawn = Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(
+        element = Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(
             shape.style, _px(shape.x), _px(shape.y), _px(shape.radius)
         )
     else:
-        drawn = Markup('<rect class="{}" fill-opacity="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
-            shape.style, f"{shape.opacity:.2f}".rstrip("0").rstrip("."), *map(_px, _sides(shape))
+        opacity = f"{shape.opacity:.2f}".rstrip("0").rstrip(".")
+        sides = map(_px, (shape.x, shape.y, shape.width, shape.height))
+        element = Markup('<rect class="{}" fill-opacity="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+            shape.style, opacity, *sides
         )
-    return Markup("<g><title>{}</title>{}</g>").format(shape.tip, drawn) if shape.tip else drawn
+    return Markup("<g><title>{}</title>{}</g>").format(shape.tip, element) if shape.tip else element
 
 
 def _text(text: Text) -> Markup:
     shift = Markup(' dy=".35em"') if text.centred else Markup("")
-    if text.turned:
-        place = Markup('transform="translate({} {}) rotate(-90)"').format(_px(text.x), _px(text.y))
-    else:
-        place = Markup('x="{}" y="{}"').format(_px(text.x), _px(text.y))
+    upright, turned = Markup('x="{}" y="{}"'), Markup('transform="translate({} {}) rotate(-90)"')
+    place = (turned if text.turned else upright).format(_px(text.x), _px(text.y))
     return Markup('<text class="{}" {} text-anchor="{}"{}>{}</text>').format(
-        text.style, place, text.anchor, shift, cut(text.written)
+        text.style, place, text.anchor, shift, cut(text.written, LONGEST_TEXT)
     )
-
-
-def _sides(box: Box) -> tuple[float, float, float, float]:
-    return box.x, box.y, box.width, box.height
 
 
 def _px(value: float) -> str:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gradsim_offline.report.charts import curve
-from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.drawing import Caption, Drawing
+from gradsim_offline.report.grouping_drawings import (
+    Candidates,
+    Grouped,
+    blocks,
+    chosen,
+    label,
+    similarity_map,
+    similarity_tree,
+)
 from gradsim_offline.report.heatmap import Block
-from gradsim_offline.report.numbers import decimal
-from gradsim_offline.report.similarity_drawings import Grouped, blocks, label, similarity_map, similarity_tree
+from gradsim_offline.report.numbers import decimal, percent
+from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import Language, Manifest
 
+Change = tuple[str, float, float]  # epochs, mean and largest absolute change of S over pairs of two languages
 _SINGLETON_RULES = {
     "self": "its similarity with itself, the diagonal of S",
     "split-half": "the similarity of two halves of its own data",
@@ -24,50 +34,15 @@ _SINGLETON_RULES = {
 }
 
 
-@dataclass(frozen=True)
-class Member:
-    """A language in a group, with its collective similarity there."""
-
-    code: str
-    name: str
-    similarity: float | None
-
-
-@dataclass(frozen=True)
-class GroupRow:
-    """A group's line in the table."""
-
-    id: str
-    served: tuple[Member, ...]
-    source_only: tuple[Member, ...]
-
-    @property
-    def alone(self) -> bool:
-        """Whether it has one member only, whose value then is the singleton score."""
-        return len(self.served) + len(self.source_only) == 1
-
-
-@dataclass(frozen=True)
-class Heatmap:
-    """S as measured at one tracked layer."""
-
-    layer: str
-    plot: Drawing
-
-
-@dataclass(frozen=True)
-class Change:
-    """How far S moved from one epoch to the next, over pairs of two languages."""
-
-    epochs: str
-    mean: float
-    largest: float
-
-
 def by_group(manifest: Manifest) -> list[Language]:
     """Return the languages in the order of the groups that serve them."""
     place = {group.id: i for i, group in enumerate(manifest.groups)}
     return sorted(manifest.languages, key=lambda language: place[language.group])
+
+
+def who(language: Language) -> Markup:
+    """Name a language in a table of the page: its name and its code."""
+    return Markup("{} <code>{}</code>").format(language.name, language.code)
 
 
 def row_label(language: Language) -> str:
@@ -75,20 +50,29 @@ def row_label(language: Language) -> str:
     return label(language.name, language.code)
 
 
-def group_rows(manifest: Manifest) -> list[GroupRow]:
-    """Return the groups with whom each serves and who only helps."""
+def group_table(manifest: Manifest) -> Table:
+    """Lay out whom each group serves and who only helps, with each member's collective similarity there."""
     known = {language.code: language for language in manifest.languages}
     rows = []
     for group in manifest.groups:
-        served: list[Member] = []
-        source_only: list[Member] = []
-        for code in group.members:
-            language = known.get(code)
-            similarity = language.collective_similarity.get(group.id) if language else None
-            member = Member(code, language.name if language else code, similarity)
-            (served if language and language.group == group.id else source_only).append(member)
-        rows.append(GroupRow(group.id, tuple(served), tuple(source_only)))
-    return rows
+        members = [known[code] for code in group.members if code in known]
+        served, source_only = (
+            _list([member for member in members if (member.group == group.id) == here], group.id)
+            for here in (True, False)
+        )
+        if len(group.members) == 1:
+            served += Markup('<span class="note">alone; the figure is the score of a group of one</span>')
+        rows.append((group.id, served, source_only))
+    columns = ("Group", "Serves", "Source-only members")
+    return Table("The groups, with each member's collective similarity", columns, rows, words=3)
+
+
+def _list(members: Sequence[Language], group: str) -> Markup:
+    if not members:
+        return Markup('<span class="quiet-text">none</span>')
+    item = Markup("<li>{} <b>{}</b></li>")
+    items = [item.format(who(member), decimal(member.collective_similarity.get(group))) for member in members]
+    return Markup('<ul class="members">{}</ul>').format(Markup("").join(items))
 
 
 def singleton_rule(rule: str | float) -> str:
@@ -104,18 +88,26 @@ def together(measured: Measured) -> float | None:
     return float(off.sum() / (len(measured.matrix) - 1)) if off.size else None
 
 
-def heatmaps(manifest: Manifest, measured: Measured) -> list[Heatmap]:
-    """Draw S once per tracked layer, the one that decides first; rows and columns in the order of the groups."""
-    names = list(measured.layers) or [measured.measure]
-    layers = {**measured.layers, names[0]: measured.matrix}  # what the groups were chosen from
-    grouped = _grouped(manifest)
+def layers(measured: Measured) -> list[str]:
+    """Return the tracked layers, the one that decides first; the measure's name where it tracks none."""
+    return list(measured.layers) or [measured.measure]
+
+
+def heatmaps(manifest: Manifest, measured: Measured) -> list[Drawing]:
+    """Draw S at each layer, as ``similarity-1`` and so on; rows and columns in the order of the groups."""
+    names = layers(measured)
+    matrices = {**measured.layers, names[0]: measured.matrix}  # of the first, what the groups were chosen from
     plots = []
-    for position, (layer, matrix) in enumerate(layers.items()):
-        halves = measured.split_half if position == 0 else None
-        name = f"similarity-{position + 1}"
-        title = f"Similarity S, {layer}"
-        plot = similarity_map(matrix, measured.languages, grouped, name=name, title=title, halves=halves)
-        plots += [Heatmap(layer, plot)] if plot else []
+    for number, layer in enumerate(names, start=1):
+        plot = similarity_map(
+            matrices[layer],
+            measured.languages,
+            _grouped(manifest),
+            name=f"similarity-{number}",
+            title=f"Similarity S, {layer}",
+            halves=measured.split_half if number == 1 else None,
+        )
+        plots += [plot] if plot else []
     return plots
 
 
@@ -127,31 +119,53 @@ def tree(manifest: Manifest, measured: Measured) -> Drawing | None:
 
 def changes(measured: Measured) -> list[Change]:
     """Return how far S moved between epochs; empty where there are fewer than two epochs or languages."""
-    found = []
+    moves: list[Change] = []
     for epoch, (before, after) in enumerate(zip(measured.epochs, measured.epochs[1:], strict=False), start=1):
         moved = np.abs(_pairs(after - before))
         if moved.size:
-            found.append(Change(f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
-    return found
+            moves.append((f"{epoch} to {epoch + 1}", float(moved.mean()), float(moved.max())))
+    return moves
 
 
-def convergence(found: Sequence[Change]) -> Drawing | None:
+def change_table(moves: Sequence[Change]) -> Table:
+    """Lay out how far S moved."""
+    rows = [(epochs, decimal(mean), decimal(largest)) for epochs, mean, largest in moves]
+    return Table("Absolute change of S between epochs", ("Epochs", "Mean change", "Largest change"), rows)
+
+
+def convergence(moves: Sequence[Change]) -> Drawing | None:
     """Draw the mean change over the epochs; nothing where there are fewer than two."""
-    if len(found) <= 1:
+    if len(moves) <= 1:
         return None
+    words = "; ".join(f"epoch {epochs}: {decimal(mean)}" for epochs, mean, _ in moves)
     return curve(
-        [change.mean for change in found],
-        [change.epochs for change in found],
-        name="convergence",
-        title="Mean absolute change of S between epochs",
-        description="; ".join(f"epoch {change.epochs}: {decimal(change.mean)}" for change in found),
+        [mean for _, mean, _ in moves],
+        [epochs for epochs, _, _ in moves],
+        Caption("convergence", "Mean absolute change of S between epochs", words),
         from_zero=True,
     )
 
 
-def group_blocks(manifest: Manifest, order: Sequence[Language], *, source_only: bool) -> list[Block]:
-    """Outline, for each group, the languages it serves against its members (or against those it serves)."""
-    return blocks(_grouped(manifest), [language.code for language in order], source_only=source_only)
+def candidate_table(candidates: Candidates) -> Table:
+    """Lay out every K that was tried."""
+    best = chosen(candidates)
+    rows = [
+        (
+            str(each["groups"]),
+            str(each["distinct"]),
+            decimal(each["grouping_score"]),
+            percent(each["score"]),
+            "yes" if each is best else "",
+        )
+        for each in candidates
+    ]
+    columns = ("K", "Groups that there are", "Grouping score", "Dev score, %", "Chosen")
+    return Table("Every K that was tried", columns, rows)
+
+
+def group_blocks(manifest: Manifest, order: Sequence[Language]) -> list[Block]:
+    """Outline the languages that each group serves, against each other."""
+    return blocks(_grouped(manifest), [language.code for language in order], source_only=False)
 
 
 def _grouped(manifest: Manifest) -> Grouped:

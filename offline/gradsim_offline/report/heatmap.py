@@ -1,7 +1,6 @@
 """A matrix as a heat map: colours diverging around 0, groups outlined, values written or hatched for black and white.
 
-Colours are classes that the page's style sheet fills, so that one drawing serves light, dark and print. The drawing of
-a value is a colour from transparent to full over the page's own ground; a cell's exact value stands in its tooltip.
+A value's colour goes from transparent to full over the page's own ground; its tooltip has the exact value.
 """
 
 from __future__ import annotations
@@ -13,15 +12,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.report.drawing import Box, Drawing, Line, Shape, Text, cut
+from gradsim_offline.report.drawing import Box, Caption, Drawing, Line, Shape, Text, cut, width_of
 from gradsim_offline.report.numbers import decimal
 
 WRITTEN_CELLS = 20  # up to so many rows the values are written into the cells
 TOOLTIP_CELLS = 60  # beyond so many rows even tooltips would make the page heavy
-LABEL_WIDTH = 6.9  # pixels per character of a label
 _STRONG = 0.7  # from this opacity on, white text reads better than the page's own
 _HATCHED = 0.05  # from this opacity on, a cell without text shows that it is negative
-_LONGEST_LABEL = 28  # characters before it is cut
 _MATRIX_WIDTH = 700  # pixels that a matrix without written values gets, if its cells do not become too small
 _GUTTER, _GAP = 34, 12  # left of the labels for the blocks' names; before the column that stands aside
 
@@ -50,25 +47,62 @@ class Aside:
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """Where the cells lie, in pixels."""
+class _Colours:
+    """How values become colours.
 
-    left: float
-    top: float
-    width: float
-    height: float
+    Attributes:
+        extent: The largest absolute value.
+        pen: The one pen of all values; ``signed``: positive and negative ones differ.
+        hatched: Whether a stroke marks negative cells.
+    """
+
+    extent: float
+    pen: str
+    hatched: bool
+
+    def cell(
+        self,
+        value: float,
+        box: tuple[float, float, float, float],
+        *,
+        muted: bool = False,
+        text: str = "",
+        tip: str = "",
+    ) -> list[Shape]:
+        """Draw a cell: x, y, width and height."""
+        x, y, width, height = box
+        strength = min(1.0, abs(value) / self.extent) if self.extent and np.isfinite(value) else 0.0
+        signed = "negative" if value < 0 else "positive"
+        pen = "muted" if muted else signed if self.pen == "signed" else self.pen
+        shapes: list[Shape] = [Box(x + 0.5, y + 0.5, width - 1, height - 1, pen, 1.0 if muted else strength, tip)]
+        if text:
+            ink = "label" if muted else "strong" if strength >= _STRONG else "value"
+            shapes.append(Text(x + width / 2, y + height / 2, text, ink, centred=True))
+        elif self.hatched and pen == "negative" and strength >= _HATCHED:
+            stroke = "hatch-strong" if strength >= _STRONG else "hatch"
+            shapes.append(Line(((x + 1.5, y + height - 1.5), (x + width - 1.5, y + 1.5)), stroke))
+        return shapes
+
+    def legend(self, x: float, y: float, write: Callable[[float], str]) -> list[Shape]:
+        """Draw the scale from least to most, with the values at its ends and, if it has two sides, at 0."""
+        if not self.extent:
+            return []
+        edges = np.linspace(-self.extent if self.pen == "signed" else 0.0, self.extent, 12)
+        shapes: list[Shape] = []
+        for i, (low, high) in enumerate(pairwise(edges)):
+            shapes += self.cell((low + high) / 2, (x + 14 * i, y, 14, 10))
+        values = {x: float(edges[0]), x + 14 * 11: self.extent, **({x + 7 * 11: 0.0} if self.pen == "signed" else {})}
+        return shapes + [Text(place, y + 25, write(value) or "0") for place, value in values.items()]
 
 
 def heatmap(
     values: NDArray[np.float64],
     rows: Sequence[str],
     columns: Sequence[str],
+    caption: Caption,
     *,
-    name: str,
-    title: str,
-    description: str,
-    muted: NDArray[np.bool_] | None = None,
     tip: Callable[[int, int], str],
+    muted: NDArray[np.bool_] | None = None,
     write: Callable[[float], str] | None = None,
     colour: str = "signed",
     blocks: Sequence[Block] = (),
@@ -80,112 +114,55 @@ def heatmap(
         values: ``[rows, columns]``; what is not finite stays empty.
         rows: Labels at the left.
         columns: Short labels above.
-        name: Unique in the page.
-        title: What it shows, for those who hear the page.
-        description: How to read it.
-        muted: ``[rows, columns]``; cells without colour, which do not count for the scale: a diagonal. ``None``: none.
+        caption: Of the figure.
         tip: Tooltip of a cell, by row and column; column ``len(columns)`` is the one aside.
+        muted: ``[rows, columns]``; cells without colour, which do not count for the scale: a diagonal. ``None``: none.
         write: A value as the cell shows it; ``None``: with as many decimals as the scale asks for.
-        colour: ``signed``, or the class of the one colour that all values get.
+        colour: ``signed``, or the pen of the one colour that all values get.
         blocks: Outlined cells.
         aside: One more column, such as each row's similarity with itself.
     """
     muted = np.zeros(values.shape, dtype=bool) if muted is None else muted
     shown = np.abs(values[np.isfinite(values) & ~muted])
-    extent = float(shown.max()) if shown.size else 0.0
-    hatched = colour == "signed" and len(rows) > WRITTEN_CELLS
-    digits = 2 if extent >= 0.1 else 3
-    text = write or (lambda value: decimal(value, digits))
     small, tips = len(rows) > WRITTEN_CELLS, len(rows) <= TOOLTIP_CELLS
+    colours = _Colours(float(shown.max()) if shown.size else 0.0, colour, hatched=colour == "signed" and small)
+    write = write or (lambda value: decimal(value, 2 if colours.extent >= 0.1 else 3))
     width, height = (max(9, min(18, _MATRIX_WIDTH // len(rows))),) * 2 if small else (46, 28)
-    gutter = _GUTTER if blocks else 0
-    left = gutter + 18 + LABEL_WIDTH * max(len(cut(label, _LONGEST_LABEL)) for label in rows)
+    labels, heads = [cut(label) for label in rows], [cut(label) for label in columns]
+    left = (_GUTTER if blocks else 0) + 18 + width_of(labels)
     places = [left + j * width for j in range(len(columns))]
     if aside is not None:
         values = np.column_stack([values, aside.values])  # [rows, columns + 1]
         muted = np.column_stack([muted, np.zeros(len(rows), dtype=bool)])
-        columns, places = [*columns, aside.name], [*places, places[-1] + width + _GAP]
-    longest = max(len(cut(label, _LONGEST_LABEL)) for label in columns)
-    grid = _Grid(left, 12 + (LABEL_WIDTH * longest if small else 14), width, height)
-
+        heads, places = [*heads, aside.name], [*places, places[-1] + width + _GAP]
+    top = 12 + (width_of(heads) if small else 14)
+    anchor = "start" if small else "middle"
     shapes: list[Shape] = [
-        Text(
-            x + width / 2, grid.top - 7, cut(label, _LONGEST_LABEL), turned=small, anchor="start" if small else "middle"
-        )
-        for label, x in zip(columns, places, strict=True)
+        Text(x + width / 2, top - 7, head, turned=small, anchor=anchor) for head, x in zip(heads, places, strict=True)
     ]
-    for i, label in enumerate(rows):
-        y = grid.top + i * height
-        shapes.append(Text(left - 8, y + height / 2, cut(label, _LONGEST_LABEL), anchor="end", centred=True))
+    for i, label in enumerate(labels):
+        y = top + i * height
+        shapes.append(Text(left - 8, y + height / 2, label, anchor="end", centred=True))
         for j, x in enumerate(places):
-            style = "muted" if muted[i, j] else _class(values[i, j], colour)
-            hint = tip(i, j) if tips else ""
-            box = (x, y, width, height)
-            inside = "" if small else text(values[i, j])
-            shapes += _cell(values[i, j], extent, box, style, text=inside, hint=hint, hatched=hatched)
+            text, hint = "" if small else write(values[i, j]), tip(i, j) if tips else ""
+            shapes += colours.cell(values[i, j], (x, y, width, height), muted=muted[i, j], text=text, tip=hint)
     for block in blocks:
-        shapes += _outline(block, grid)
-    bottom = grid.top + len(rows) * height
-    shapes += _legend(left, bottom + 16, extent, colour, text, hatched=hatched)
-    return Drawing(shapes, max(places[-1] + width + 8, left + 190), bottom + 50, name, title, description)
+        shapes += _outline(block, left, top, width, height)
+    bottom = top + len(rows) * height
+    shapes += colours.legend(left, bottom + 16, write)
+    return Drawing(shapes, max(places[-1] + width + 8, left + 190), bottom + 50, *caption)
 
 
-def _cell(
-    value: float,
-    extent: float,
-    box: tuple[float, float, float, float],
-    style: str,
-    *,
-    text: str = "",
-    hint: str = "",
-    hatched: bool = False,
-) -> list[Shape]:
-    x, y, width, height = box
-    strength = min(1.0, abs(value) / extent) if extent and np.isfinite(value) else 0.0
-    opacity = 1.0 if style == "muted" else strength
-    shapes: list[Shape] = [Box(x + 0.5, y + 0.5, width - 1, height - 1, style, opacity, hint)]
-    if text:
-        ink = "quiet" if style == "muted" else "strong" if strength >= _STRONG else "value"
-        shapes.append(Text(x + width / 2, y + height / 2, text, ink, centred=True))
-    elif hatched and style == "negative" and strength >= _HATCHED:
-        stroke = "hatch-strong" if strength >= _STRONG else "hatch"
-        shapes.append(Line(((x + 1.5, y + height - 1.5), (x + width - 1.5, y + 1.5)), stroke))
-    return shapes
-
-
-def _outline(block: Block, grid: _Grid) -> list[Shape]:
-    """Draw the borders of a group's cells, and its name with a bracket at the left."""
+def _outline(block: Block, left: float, top: float, width: float, height: float) -> list[Shape]:
+    """Draw the borders of a group's cells, and its name with a line at the left."""
     first, end = block.rows
-    y, tall = grid.top + first * grid.height, (end - first) * grid.height
-    ordered = sorted(block.columns)
-    starts = [j for j in ordered if j - 1 not in ordered]
-    ends = [j + 1 for j in ordered if j + 1 not in ordered]
+    y, tall = top + first * height, (end - first) * height
+    starts = sorted(j for j in block.columns if j - 1 not in block.columns)
+    ends = sorted(j + 1 for j in block.columns if j + 1 not in block.columns)
     shapes: list[Shape] = [
-        Box(grid.left + start * grid.width, y, (stop - start) * grid.width, tall, "outline")
+        Box(left + start * width, y, (stop - start) * width, tall, "outline")
         for start, stop in zip(starts, ends, strict=True)
     ]
-    shapes.append(Line(((_GUTTER - 4, y + 3), (_GUTTER - 4, y + tall - 3)), "bracket"))
+    shapes.append(Line(((_GUTTER - 4, y + 3), (_GUTTER - 4, y + tall - 3)), "axis"))
     shapes.append(Text(_GUTTER - 10, y + tall / 2, block.name, "block", anchor="end", centred=True))
     return shapes
-
-
-def _legend(
-    x: float, y: float, extent: float, colour: str, text: Callable[[float], str], *, hatched: bool
-) -> list[Shape]:
-    """Draw the scale: from least to most, in steps, with the values at its ends and, if it has two sides, at 0."""
-    if not extent:
-        return []
-    edges = np.linspace(-extent if colour == "signed" else 0.0, extent, 12)
-    shapes: list[Shape] = []
-    for i, (low, high) in enumerate(pairwise(edges)):
-        shapes += _cell((low + high) / 2, extent, (x + 14 * i, y, 14, 10), _class(low + high, colour), hatched=hatched)
-    marks = {x: float(edges[0]), x + 14 * 11: extent}
-    if colour == "signed":
-        marks[x + 7 * 11] = 0.0
-    return shapes + [Text(place, y + 25, text(value) or "0") for place, value in marks.items()]
-
-
-def _class(value: float, colour: str) -> str:
-    if colour != "signed":
-        return colour
-    return "negative" if value < 0 else "positive"

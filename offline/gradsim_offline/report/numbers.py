@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 MINUS = "\u2212"
 MISSING = "\u2013"
 
@@ -52,6 +54,13 @@ def sign(difference: float | None) -> str:
     """Name the sign of a difference as it is written by ``points``: ``better``, ``worse``, or empty for none."""
     text = points(difference)
     return {"+": "better", MINUS: "worse"}.get(text[0], "")
+
+
+def difference(value: float | None, interval: Sequence[float] | None = None) -> Markup:
+    """Write a difference as ``points`` does for the page, in the colour of its sign, with its interval."""
+    shown = Markup('<span class="{}">{}</span>').format(sign(value), points(value))
+    ends = Markup(' <span class="interval">[{}]</span>').format(between(interval, signed=True))
+    return shown + ends if interval else shown
 
 
 def _typeset(number: str) -> str:

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup
 
 from gradsim_offline.core.settings import CONSTRAINTS
 from gradsim_offline.report import conflicts as _conflicts
 from gradsim_offline.report import groups as _groups
 from gradsim_offline.report import identifier as _identifier
-from gradsim_offline.report import reliability as _reliability
-from gradsim_offline.report import score_drawings as _score_drawings
 from gradsim_offline.report import scores as _scores
-from gradsim_offline.report.costs import costs as summed
+from gradsim_offline.report.costs import cost_table
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.environment import environment, metric_name
-from gradsim_offline.report.k_curve import chosen, k_curve
+from gradsim_offline.report.grouping_drawings import Candidates, k_curve
+from gradsim_offline.report.numbers import MISSING, decimal, percent, tiny
+from gradsim_offline.report.pages import environment, metric_name, written
+from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
-from gradsim_shared.manifest import Group, Manifest, Precision
-
-TEMPLATE = "page.html.j2"
-
-Curve = Sequence[Mapping[str, float]]  # what was found for every K, as plain dictionaries
-
-
-@dataclass(frozen=True)
-class Model:
-    """One exported form of a group's model."""
-
-    group: Group
-    serves: tuple[str, ...]
-    precision: str
-    figures: Precision
+from gradsim_shared.manifest import Manifest
 
 
 def render(
@@ -41,7 +27,7 @@ def render(
     measured: Measured,
     evaluated: Mapping[str, Any],
     test_counts: Mapping[str, int],
-    curve: Curve = (),
+    curve: Candidates = (),
     costs: Mapping[str, float] | None = None,
     trainings: Sequence[_conflicts.Training] = (),
 ) -> str:
@@ -54,47 +40,38 @@ def render(
         test_counts: Test texts per language; empty: no test split.
         curve: What each K came to (``Groups.curve``); empty: K was given.
         costs: Seconds of each stage, by its name (``costs.stage_seconds``); ``None``: not told.
-        trainings: How each model was trained (``_conflicts.read_trainings``); empty: not told.
+        trainings: How each model was trained (``conflicts.read_trainings``); empty: not told.
     """
-    splits, accuracies = _identifier.accuracies(manifest, evaluated)
     changes = _groups.changes(measured)
     scores = _scores.split_scores(manifest, evaluated, test_counts)
     grouping = manifest.grouping
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            manifest=manifest,
-            measured=measured,
-            scores=scores,
-            groups=_groups.group_rows(manifest),
-            gap=max(0.0, grouping.bound - grouping.score),
-            together=_groups.together(measured),
-            singleton_rule=_groups.singleton_rule(grouping.singleton_score),
-            heatmaps=_groups.heatmaps(manifest, measured),
-            tree=_groups.tree(manifest, measured),
-            score_drawings=_score_drawings.drawings(scores, metric_name(manifest.metric)),
-            curve=curve,
-            chosen=chosen(curve),
-            curve_drawing=k_curve(curve),
-            changes=changes,
-            epochs_used=_epochs_used(measured),
-            constrained=_constrained(manifest),
-            convergence=_groups.convergence(changes),
-            conflicts=_conflicts.conflicts(trainings),
-            identifier_splits=splits,
-            accuracies=accuracies,
-            reliability=_reliability.reliability(manifest),
-            confusion=_identifier.confusion(manifest, evaluated),
-            confusion_split="test" if evaluated.get("scores", {}).get("test") else "dev",
-            routing=_identifier.routing(manifest, evaluated),
-            mix_ups=_identifier.mix_ups(manifest, evaluated),
-            models=_models(manifest),
-            fallback=_fallback_names(manifest),
-            costs=summed(costs or {}),
-            settings=json.dumps(manifest.provenance.settings, indent=2, ensure_ascii=False, default=str),
-            measured_with=json.dumps(dict(measured.settings), indent=2, ensure_ascii=False, default=str),
-        )
+    page = environment().get_template("page.html.j2")
+    return page.render(
+        manifest=manifest,
+        measured=measured,
+        figures={each.name: each for each in drawings(manifest, measured, evaluated, test_counts, curve, trainings)},
+        scores=scores,
+        score_tables={each.split: _scores.score_table(each, metric_name(manifest.metric)) for each in scores},
+        metric_tables={each.split: _scores.metric_table(each) for each in scores},
+        groups=_groups.group_table(manifest),
+        gap=max(0.0, grouping.bound - grouping.score),
+        together=_groups.together(measured),
+        singleton_rule=_groups.singleton_rule(grouping.singleton_score),
+        layers=_groups.layers(measured),
+        candidates=_groups.candidate_table(curve),
+        changes=_groups.change_table(changes),
+        convergence=_groups.convergence(changes),
+        epochs_used=_epochs_used(measured),
+        constrained=_constrained(manifest),
+        examples=_examples(manifest),
+        conflicts=_conflicts.conflicts(trainings),
+        accuracies=_identifier.accuracy_table(manifest, evaluated),
+        mix_ups=_identifier.mix_up_table(manifest, evaluated),
+        models=_models(manifest),
+        fallback=[language.name for language in manifest.languages if language.group == manifest.fallback.group],
+        costs=cost_table(costs or {}, total=not curve),
+        settings=written(manifest.provenance.settings),
+        measured_with=written(dict(measured.settings)),
     )
 
 
@@ -103,22 +80,22 @@ def drawings(
     measured: Measured,
     evaluated: Mapping[str, Any],
     test_counts: Mapping[str, int],
-    curve: Curve = (),
+    curve: Candidates = (),
     trainings: Sequence[_conflicts.Training] = (),
 ) -> list[Drawing]:
     """Return the figures of the page, for files beside it; arguments as for ``render``."""
     scores = _scores.split_scores(manifest, evaluated, test_counts)
-    found = [
-        *(heatmap.plot for heatmap in _groups.heatmaps(manifest, measured)),
+    figures = [
+        *_groups.heatmaps(manifest, measured),
         _groups.tree(manifest, measured),
         k_curve(curve),
-        *_score_drawings.drawings(scores, metric_name(manifest.metric)),
+        *_scores.score_drawings(scores, metric_name(manifest.metric)),
         *_conflicts.drawings(trainings),
-        _reliability.reliability(manifest),
+        _identifier.reliability(manifest),
         _identifier.confusion(manifest, evaluated),
         _identifier.routing(manifest, evaluated),
     ]
-    return [drawing for drawing in found if drawing]
+    return [drawing for drawing in figures if drawing]
 
 
 def _epochs_used(measured: Measured) -> str:
@@ -136,17 +113,33 @@ def _constrained(manifest: Manifest) -> bool:
     return isinstance(grouping, Mapping) and any(grouping.get(name) for name in CONSTRAINTS)
 
 
-def _models(manifest: Manifest) -> list[Model]:
-    serves = {
-        group.id: tuple(language.name for language in manifest.languages if language.group == group.id)
+def _models(manifest: Manifest) -> Table:
+    """Lay out each exported form of a group's model."""
+    rows = [
+        (
+            group.id,
+            ", ".join(language.name for language in manifest.languages if language.group == group.id),
+            precision,
+            Markup("<code>{}</code>").format(model.file),
+            str(model.parity.texts),
+            tiny(model.parity.max_difference),
+            percent(model.parity.label_agreement),
+            decimal(model.latency_milliseconds, 2),
+        )
         for group in manifest.groups
-    }
-    return [
-        Model(group, serves[group.id], name, figures)
-        for group in manifest.groups
-        for name, figures in group.precisions.items()
+        for precision, model in group.precisions.items()
     ]
+    compared = ("Texts compared", "Largest logit difference", "Same label, %", "Latency, ms")
+    return Table("Models as they are served", ("Group", "Serves", "Precision", "File", *compared), rows, words=4)
 
 
-def _fallback_names(manifest: Manifest) -> list[str]:
-    return [language.name for language in manifest.languages if language.group == manifest.fallback.group]
+def _examples(manifest: Manifest) -> Table:
+    rows = [
+        (
+            _groups.who(language),
+            ", ".join(script.capitalize() for script in language.scripts) or MISSING,
+            *(str(language.counts.get(split, MISSING)) for split in ("train", "dev", "test")),
+        )
+        for language in manifest.languages
+    ]
+    return Table("Examples per split", ("Language", "Scripts", "Train", "Dev", "Test"), rows, words=2)

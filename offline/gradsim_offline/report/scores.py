@@ -1,4 +1,4 @@
-"""How well it answers: three columns per language and split, and their averages."""
+"""How well it answers: three columns per language and split, their averages, and both as drawings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from gradsim_offline.report.charts import bar
-from gradsim_offline.report.groups import by_group
+from gradsim_offline.report.charts import Point, Series, bar, dots
+from gradsim_offline.report.drawing import Caption, Drawing
+from gradsim_offline.report.groups import by_group, row_label, who
+from gradsim_offline.report.numbers import MISSING, between, difference, percent, points, rounded
+from gradsim_offline.report.pages import metric_name
+from gradsim_offline.report.table import Table
 from gradsim_shared.manifest import Language, Manifest, Scores
 
 MULTILINGUAL, GROUP, SERVICE = "multilingual", "group", "service"
@@ -57,7 +61,7 @@ class Average:
 
 
 @dataclass(frozen=True)
-class Row:
+class LanguageScores:
     """A language's line in the table of a split."""
 
     language: Language
@@ -66,7 +70,6 @@ class Row:
     intervals: tuple[Interval | None, ...]
     gain: float | None
     gain_interval: Interval | None
-    bar: Markup
     metrics: tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
@@ -75,7 +78,7 @@ class SplitScores:
     """Everything that was scored on one split."""
 
     split: str
-    rows: tuple[Row, ...]
+    rows: tuple[LanguageScores, ...]
     averages: tuple[Average, ...]
     texts: int
 
@@ -92,9 +95,7 @@ def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: 
         scored = [language for language in by_group(manifest) if split in language.scores]
         if not scored:
             continue
-        gains = [_gain(language.scores[split], manifest.metric) for language in scored]
-        extent = max((abs(gain) for gain in gains if gain is not None), default=0.0)
-        rows = tuple(_row(language, split, manifest.metric, test_counts, extent, evaluated) for language in scored)
+        rows = tuple(_row(language, split, manifest.metric, test_counts, evaluated) for language in scored)
         averages = _averages(
             evaluated.get("averages", {}).get(split, {}), evaluated.get("average_intervals", {}).get(split, {})
         )
@@ -102,27 +103,66 @@ def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: 
     return tables
 
 
+def score_table(scores: SplitScores, metric: str) -> Table:
+    """Lay out the three columns of every language, and what the groups gain, as a number and as a bar."""
+    extent = max((abs(row.gain) for row in scores.rows if row.gain is not None), default=0.0)
+    rows = [
+        (
+            who(row.language),
+            row.language.group,
+            MISSING if row.texts is None else str(row.texts),
+            *map(percent, row.values),
+            difference(row.gain, row.gain_interval),
+            "" if row.gain is None else bar(row.gain, extent),
+        )
+        for row in scores.rows
+    ]
+    totals = []
+    if scores.averages:
+        group = scores.averages[1]
+        plain = [percent(average.plain) for average in scores.averages]
+        plain.append(difference(group.plain_gain, group.gain_intervals.get("plain")))
+        weighted = [percent(average.weighted) for average in scores.averages]
+        weighted.append(difference(group.weighted_gain, group.gain_intervals.get("weighted")))
+        totals = [("Plain mean", "", "", *plain, ""), ("Weighted by texts", "", str(scores.texts), *weighted, "")]
+    title = f"{metric} on {scores.split}, in percent"
+    if scores.has_intervals:
+        title += "; in brackets the 95 % interval of the difference, texts drawn anew 1000 times"
+    compared = ("Multilingual", "Group model", "Service", "Group \u2212 multilingual")
+    columns = ("Language", "Group", "Texts", *compared, Markup('<span class="unseen">as a bar</span>'))
+    return Table(title, columns, [*rows, *totals], words=2, totals=len(totals))
+
+
+def metric_table(scores: SplitScores) -> Table:
+    """Lay out every metric of every language."""
+    rows = [
+        ("" if i else who(row.language), metric_name(name), *map(percent, values))
+        for row in scores.rows
+        for i, (name, values) in enumerate(row.metrics)
+    ]
+    columns = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    return Table(f"All metrics on {scores.split}, in percent", columns, rows, words=2)
+
+
 def _row(
     language: Language,
     split: str,
     metric: str,
     test_counts: Mapping[str, int],
-    extent: float,
     evaluated: Mapping[str, Any],
-) -> Row:
+) -> LanguageScores:
     scores = language.scores[split]
     intervals = evaluated.get("intervals", {}).get(split, {}).get(language.code, {})
     columns = (scores.multilingual, scores.group, scores.service)
     gain = _gain(scores, metric)
     names = dict.fromkeys(name for column in columns for name in column)
-    return Row(
+    return LanguageScores(
         language,
         test_counts.get(language.code) if split == "test" else language.counts.get(split),
         tuple(column.get(metric) for column in columns),
         tuple(intervals.get(column.key) for column in COLUMNS),
         gain,
         intervals.get(GAIN),
-        bar(gain, extent) if gain is not None else Markup(""),
         tuple((name, tuple(column.get(name) for column in columns)) for name in names),
     )
 
@@ -134,20 +174,84 @@ def _gain(scores: Scores, metric: str) -> float | None:
 
 
 def _averages(
-    found: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
+    averages: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
 ) -> tuple[Average, ...]:
-    if not all(column.key in found for column in COLUMNS):
+    if not all(column.key in averages for column in COLUMNS):
         return ()
-    reference = found[MULTILINGUAL]
+    reference = averages[MULTILINGUAL]
     return tuple(
         Average(
             column,
-            found[column.key]["plain"],
-            found[column.key]["weighted"],
-            found[column.key]["plain"] - reference["plain"],
-            found[column.key]["weighted"] - reference["weighted"],
-            {name: own[column.key] for name, own in intervals.items()},
-            {name: own[GAIN] for name, own in intervals.items() if column.key == GROUP},
+            averages[column.key]["plain"],
+            averages[column.key]["weighted"],
+            averages[column.key]["plain"] - reference["plain"],
+            averages[column.key]["weighted"] - reference["weighted"],
+            {name: ends[column.key] for name, ends in intervals.items()},
+            {name: ends[GAIN] for name, ends in intervals.items() if column.key == GROUP},
         )
         for column in COLUMNS
     )
+
+
+def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
+    """Draw the first split: the three columns of every language, and what the groups gain, each with its interval."""
+    if not tables:
+        return []
+    table = tables[0]
+    intervals = " Bars: 95 % bootstrap intervals." if table.has_intervals else ""
+    series = [
+        Series(column.title, [_point(row, position) for row in table.rows], mark, filled)
+        for (position, column), mark, filled in zip(
+            enumerate(COLUMNS), ("square", "circle", "triangle"), (False, True, True), strict=True
+        )
+    ]
+    labels = [row_label(row.language) for row in table.rows]
+    figures = []
+    if any(point for each in series for point in each.points):
+        figures.append(
+            dots(
+                labels,
+                series,
+                Caption(
+                    "scores",
+                    f"{metric} per language on {table.split}",
+                    f"In percent, languages in the order of their groups.{intervals}",
+                ),
+                write=percent,
+                tick=rounded,
+                axis=f"{metric} on {table.split}, %",
+            )
+        )
+    gained = sorted((row for row in table.rows if row.gain is not None), key=lambda row: -(row.gain or 0.0))
+    if gained:
+        figures.append(
+            dots(
+                [row_label(row.language) for row in gained],
+                [Series("Group - multilingual", [_gain_point(row) for row in gained])],
+                Caption(
+                    "gains",
+                    "What grouping gained and lost for each language",
+                    f"Group minus multilingual model, in percentage points, largest gain first.{intervals}",
+                ),
+                write=points,
+                tick=lambda share: rounded(share, signed=True),
+                axis=f"group \u2212 multilingual, points of {metric} on {table.split}",
+                zero=True,
+            )
+        )
+    return figures
+
+
+def _point(row: LanguageScores, position: int) -> Point | None:
+    value, interval = row.values[position], row.intervals[position]
+    if value is None:
+        return None
+    words = f"{row.language.name}, {COLUMNS[position].title.lower()}: {percent(value)}"
+    words += f" ({between(interval)})" if interval else ""
+    return Point(value, (interval[0], interval[1]) if interval else None, words=words)
+
+
+def _gain_point(row: LanguageScores) -> Point:
+    interval = row.gain_interval
+    words = f"{row.language.name}: {points(row.gain)}" + (f" ({between(interval, signed=True)})" if interval else "")
+    return Point(row.gain or 0.0, (interval[0], interval[1]) if interval else None, words=words)

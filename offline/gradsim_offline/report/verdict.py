@@ -7,8 +7,8 @@ from typing import Any
 
 from gradsim_offline.core.significance import SIGNIFICANT
 from gradsim_offline.report.comparison_tables import TITLES, pair, ranking, splits
-from gradsim_offline.report.environment import metric_name
 from gradsim_offline.report.numbers import percent, points
+from gradsim_offline.report.pages import metric_name
 
 Result = Mapping[str, Any]
 AVERAGE = "plain"
@@ -35,7 +35,7 @@ def main_split(result: Result) -> str:
 
 
 def _ahead(result: Result, split: str, order: list[str]) -> str:
-    where = f"plain mean of {metric_name(result['metric'])} on {TITLES.get(split, split)}"
+    where = f"plain mean of {metric_name(result['metric'])} on {TITLES[split]}"
     best = _mean(result, split, order[0])
     if len(order) == 1:
         return f"{order[0]} reaches a {where} of {percent(best)} %."
@@ -50,20 +50,20 @@ def _sure(result: Result, split: str, order: list[str]) -> list[str]:
     """Say whether the runner-up differs, by the test over texts and beside the spread over seeds."""
     if len(order) == 1:
         return []
-    found = pair(result, split, AVERAGE, order[0], order[1])
-    if found is None:
+    test = pair(result, split, AVERAGE, order[0], order[1])
+    if test is None:
         return ["The differences were not tested, so nothing says that they are more than chance."]
-    alone, corrected = f"p = {found['p']:.4f} over texts", f"p = {found['p_holm']:.4f} corrected for all pairs"
-    if found["p"] >= SIGNIFICANT:
+    alone, corrected = f"p = {test['p']:.4f} over texts", f"p = {test['p_holm']:.4f} corrected for all pairs"
+    if test["p"] >= SIGNIFICANT:
         said = [f"That difference is not significant: {alone}."]
-    elif found["p_holm"] >= SIGNIFICANT:
+    elif test["p_holm"] >= SIGNIFICANT:
         said = [
             f"That difference is significant if it is tested alone ({alone}), but not beside all others ({corrected})."
         ]
     else:
         said = [f"That difference is significant: {alone}, {corrected}."]
     spread = max(result["averages"][split][name][AVERAGE]["sd"] or 0.0 for name in order[:2])
-    if abs(found["difference"]) < spread:
+    if abs(test["difference"]) < spread:
         said.append(f"It is smaller than the spread over seeds (± {percent(spread)}): do not rely on it.")
     return said
 
@@ -73,8 +73,8 @@ def _against_multilingual(result: Result, split: str, order: list[str]) -> list[
     if "multilingual" not in order[2:]:
         return []
     gain = _mean(result, split, order[0]) - _mean(result, split, "multilingual")
-    found = pair(result, split, AVERAGE, order[0], "multilingual")
-    p = f" (p = {found['p']:.4f})" if found else ""
+    test = pair(result, split, AVERAGE, order[0], "multilingual")
+    p = f" (p = {test['p']:.4f})" if test else ""
     return [f"Over the multilingual model it gains {_gap(gain)}{p}."]
 
 

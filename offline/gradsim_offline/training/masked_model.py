@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from gradsim_offline.models.hub import hub_settings
 from gradsim_offline.models.loading import from_pretrained, is_there, load_tokenizer
 from gradsim_offline.training.batching import IGNORED, Row
 from gradsim_offline.training.masked_language_modelling import masking_collate
@@ -91,14 +92,14 @@ def open_masked(encoder: str | Path, *, maximum_length: int, seed: int) -> Maske
     from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
     check_there(encoder)
-    config = AutoConfig.from_pretrained(str(encoder))
+    config = AutoConfig.from_pretrained(str(encoder), **hub_settings(encoder))
     if type(config) not in AutoModelForMaskedLM._model_mapping:
         raise ModelError(
             f"{encoder} (model_type {config.model_type}) has no masked-language-modelling head; take an encoder of "
             "the BERT, RoBERTa or XLM-R kind, or the directory of a mini"
         )
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
-    wrapped = AutoTokenizer.from_pretrained(str(encoder))
+    wrapped = AutoTokenizer.from_pretrained(str(encoder), **hub_settings(encoder))
     if wrapped.mask_token_id is None:
         raise ModelError(f"the tokenizer of {encoder} has no mask token; set one in its tokenizer_config.json")
     torch.manual_seed(seed)

@@ -21,7 +21,7 @@ from gradsim_offline.experiments.sprachbund.language_map import flatten, languag
 from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIONS, RunningMean, represent
 from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
 from gradsim_offline.report.drawing import Text
-from gradsim_offline.report.files import write_figures
+from gradsim_offline.report.figures import write_figures
 from gradsim_offline.training.text_folders import folder_texts
 from gradsim_shared.errors import SettingsError
 

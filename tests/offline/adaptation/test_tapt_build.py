@@ -75,7 +75,8 @@ def test_the_whole_set_is_read_once_before_everything(work, tiny_mini, tmp_path)
     assert mine.train_multilingual(encoder).directory == tmp_path / "run" / "measure"  # both start from it
     again = Notes()
     assert work("tapt", again).prepare_encoder() == encoder
-    assert again.said == ["adapt the encoder to the training texts: up to date, skipped"]
+    titles = ("what the encoder reads", "adapt the encoder to the training texts")
+    assert again.said == [f"{title}: up to date, skipped" for title in titles]
     assert work("tapt", epochs=2).prepare_encoder().digest != encoder.digest
 
 

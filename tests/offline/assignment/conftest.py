@@ -14,7 +14,7 @@ from gradsim_offline.bundle.write import complete_manifest, draft_manifest, writ
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.assign import ranking
-from gradsim_offline.grouping.objective import Grouping
+from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.result import name_groups
 from gradsim_offline.identifier import training
 from gradsim_offline.pipeline.build import load_data
@@ -38,12 +38,12 @@ SETTINGS = {
 }
 
 
-def _pairs(similarity) -> Grouping:
+def _pairs(similarity) -> GroupingResult:
     """Return the two pairs of the greatest similarity."""
     choices = [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))]
     score = {pairs: 2 * sum(float(similarity[pair]) for pair in pairs) for pairs in choices}
     best = max(choices, key=score.__getitem__)
-    return Grouping(best, tuple(int(i in best[1]) for i in range(4)), score[best], score[best], proven=True)
+    return GroupingResult(best, tuple(int(i in best[1]) for i in range(4)), score[best], score[best], proven=True)
 
 
 @contextmanager

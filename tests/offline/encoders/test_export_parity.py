@@ -140,6 +140,25 @@ def test_tampered_weights_stop_the_build(exported, trained, small, quiet, tmp_pa
     assert not (tmp_path / RESULT).exists()
 
 
+@pytest.mark.parametrize("flaw", ["one position too few", "other last positions"])
+def test_a_model_that_fails_at_its_full_length_only_stops_the_build(trained, small, quiet, tmp_path, monkeypatch, flaw):
+    def flawed(model, path, *, task):
+        inputs = export(model, path, task=task)
+        graph = onnx.load(str(path))
+        table = next(tensor for tensor in graph.graph.initializer if "position_embeddings" in tensor.name)
+        rows = numpy_helper.to_array(table).copy()
+        rows[-30:, ::2] += 100
+        table.CopyFrom(numpy_helper.from_array(rows[:-1] if "too few" in flaw else rows, table.name))
+        onnx.save(graph, str(path))
+        return inputs
+
+    monkeypatch.setattr("gradsim_offline.bundle.export.export", flawed)
+    found = "cannot run 1 x 64 tokens: " if "too few" in flaw else r"not the trained one: .*\(seen with 1 x 64 tokens\)"
+    with pytest.raises(ModelError, match=f"group g1: the .*model .*{found}") as caught:
+        write(tmp_path, small, trained, quiet, tolerance=EXACT)
+    assert "\n" not in str(caught.value) and not (tmp_path / RESULT).exists()
+
+
 def test_another_model_stops_the_build(exported, trained, small, quiet, tmp_path, monkeypatch):
     other = tmp_path / "other"
     torch.manual_seed(99)

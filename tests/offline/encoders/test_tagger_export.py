@@ -169,3 +169,18 @@ def test_shapes_are_computed_when_a_saved_encoder_has_none(tiny_mini):
     assert torch.equal(model.words.shapes, shape_codes())
     assert [chr(model.words.shapes[ord(sign)]) for sign in "Kk7-ka"] == ["X", "x", "9", "-", "x", "x"]
     assert chr(model.words.shapes[ord("አ")]) == "o"
+
+
+def test_a_tagger_that_cannot_run_its_longest_windows_stops_the_build(trained, tagged, quiet, tmp_path, monkeypatch):
+    def flawed(model, path, *, task):
+        inputs = export(model, path, task=task)
+        graph = onnx.load(str(path))
+        table = next(tensor for tensor in graph.graph.initializer if "position_embeddings" in tensor.name)
+        rows = numpy_helper.to_array(table)
+        table.CopyFrom(numpy_helper.from_array(rows[: LENGTH - 1], table.name))
+        onnx.save(graph, str(path))
+        return inputs
+
+    monkeypatch.setattr("gradsim_offline.bundle.export.export", flawed)
+    with pytest.raises(ModelError, match=rf"group g1: the model cannot run 1 x {LENGTH} tokens: "):
+        write(tmp_path, tagged, trained, quiet)

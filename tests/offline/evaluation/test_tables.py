@@ -41,6 +41,7 @@ def result():
         ],
         "seeds": [0, 1],
         "equal": "All is equal.",
+        "conflicts": {},
         "permutations": 100,
         "counts": {"test": COUNTS, "dev": COUNTS},
         "scores": {"test": SCORES, "dev": SCORES},
@@ -75,16 +76,16 @@ def lines_of(text, start):
 
 
 def test_rows_and_marks(result):
-    rows = tables.rows(result, "test")
+    rows = tables.method_scores(result, "test")
     assert [(row.name, row.oracle) for row in rows] == [("poor", False), ("good", False), ("top", True)]
-    good = rows[1].entries  # hau, yor, plain, weighted
-    assert [entry.mean for entry in good] == pytest.approx([65, 32, 48.5, 56.75])
-    assert [entry.spread for entry in good][:2] == [pytest.approx(10 / 2**0.5), pytest.approx(4 / 2**0.5)]
-    assert good[2].spread == pytest.approx(7 / 2**0.5)
+    good = rows[1].scores  # hau, yor, plain, weighted
+    assert [entry.mean for entry in good] == pytest.approx([0.65, 0.32, 0.485, 0.5675])
+    assert [entry.spread for entry in good][:2] == [pytest.approx(0.1 / 2**0.5), pytest.approx(0.04 / 2**0.5)]
+    assert good[2].spread == pytest.approx(0.07 / 2**0.5)
     assert [entry.best for entry in good] == [True, False, True, True]
     assert [entry.star for entry in good] == [False, False, False, True]  # only the weighted mean is sure
-    assert [entry.best for entry in rows[0].entries] == [False, True, False, False]
-    assert not any(entry.best or entry.star for entry in rows[2].entries)  # an oracle competes with nobody
+    assert [entry.best for entry in rows[0].scores] == [False, True, False, False]
+    assert not any(entry.best or entry.star for entry in rows[2].scores)  # an oracle competes with nobody
 
 
 def test_a_pair_is_found_from_either_side(result):
@@ -96,7 +97,7 @@ def test_a_pair_is_found_from_either_side(result):
 
 
 def test_markdown(result):
-    page = tables.markdown(result)
+    page = tables.markdown_page(result)
     assert "| method | hau | yor | plain mean | weighted by texts |" in page
     assert "| good | **65.00** ± 7.07 | 32.00 ± 2.83 | **48.50** ± 4.95 | **56.75\\*** ± 6.01 |" in page
     assert "| *top* (oracle) | 90.00 ± 0.00 | 80.00 ± 0.00 | 85.00 ± 0.00 | 87.50 ± 0.00 |" in page
@@ -117,7 +118,10 @@ def test_latex(result):
     )
     assert r"\begin{tabular}{lrrrr}" in page and page.count(r"\begin{table}") == 2
     assert r"afri\_senti" in page and "weighted\\_f1 on test" in page and "±" not in page
-    assert page.splitlines()[page.splitlines().index(good) + 1] == r"\midrule"  # before the oracle
+    rule, oracle = page.splitlines()[page.splitlines().index(good) + 1 :][:2]
+    assert rule == r"\midrule" and oracle.startswith(r"\emph{top} {\footnotesize (oracle)} & 90.00")
+    labels = [line for line in page.splitlines() if line.startswith(r"\label{tab:")]
+    assert len(set(labels)) == 2
     for line in page.splitlines():
         if line.endswith(r"\\"):
             assert line.count("&") == 4
@@ -125,7 +129,7 @@ def test_latex(result):
 
 def test_terminal(result):
     out = io.StringIO()
-    tables.show(result, Console(file=out, width=20, highlight=False))
+    tables.print_comparison(result, Console(file=out, width=20, highlight=False))
     shown = out.getvalue()
     (good,) = lines_of(shown, "good")
     assert good.split() == ["good", "65.00", "32.00", "48.50", "±", "4.95", "56.75*", "±", "6.01"]
@@ -135,24 +139,24 @@ def test_terminal(result):
 
 def test_a_wide_terminal_shows_the_deviation_of_each_language(result):
     out = io.StringIO()
-    tables.show(result, Console(file=out, width=200, highlight=False))
+    tables.print_comparison(result, Console(file=out, width=200, highlight=False))
     (good,) = lines_of(out.getvalue(), "good")
     assert good.split()[:7] == ["good", "65.00", "±", "7.07", "32.00", "±", "2.83"]
 
 
 def test_one_seed_has_no_deviation(result):
     result["scores"]["test"] = {name: {"0": own["0"]} for name, own in SCORES.items()}
-    assert [entry.spread for entry in tables.rows(result, "test")[0].entries][:2] == [None, None]
+    assert [entry.spread for entry in tables.method_scores(result, "test")[0].scores][:2] == [None, None]
 
 
 def test_ties_are_both_best_and_none_is_sure(result):
     result["averages"]["test"]["poor"] = result["averages"]["test"]["good"]
     result["tests"] = []
-    assert [row.entries[2].best for row in tables.rows(result, "test")] == [True, True, False]
+    assert [row.scores[2].best for row in tables.method_scores(result, "test")] == [True, True, False]
     assert "not tested" in tables.legend(result)
 
 
 def test_one_method_alone(result):
     result["methods"] = result["methods"][:1]
     assert tables.starred(result, "test", "plain") is None
-    assert "poor" in tables.markdown(result)
+    assert "poor" in tables.markdown_page(result)

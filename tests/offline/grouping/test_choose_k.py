@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.settings import Grouping
-from gradsim_offline.grouping.choose_k import candidates, choose, cross_fitted
+from gradsim_offline.grouping.choose_k import candidates, choose, choose_k_by_dev_scores, cross_fitted
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import Groups, LanguageGroup
-from gradsim_offline.grouping.solve import ask_dev_texts
 from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.fine_tune import RESULT
@@ -112,7 +111,7 @@ def auto(tmp_path):
 
         measured = Measured("gradient", CODES, SIMILARITY, None, (), {}, {}, 0.0)
         chosen = Grouping(solver=solver, groups="auto", **more)
-        return ask_dev_texts(measured, chosen, dict.fromkeys(CODES, 1), 0, train, lambda _: None), asked
+        return choose_k_by_dev_scores(measured, chosen, dict.fromkeys(CODES, 1), 0, train, lambda _: None), asked
 
     return choose_groups
 
@@ -121,7 +120,7 @@ def auto(tmp_path):
 @pytest.mark.parametrize(
     ("solver", "sizes"), [("single", [6]), ("each", [1] * 6), ("family", [2, 4])]
 )  # amh and hau are Afro-Asiatic, the others Atlantic-Congo
-def test_a_baseline_stays_what_it_is(auto, solver, sizes, best):
+def test_solvers_that_ignore_k_train_nothing(auto, solver, sizes, best):
     groups, trained = auto(solver, best)
     assert sorted(len(group.members) for group in groups.groups) == sizes
     assert (groups.solver, groups.curve, trained) == (solver, (), [])
@@ -139,7 +138,7 @@ def test_random_groups_have_the_sizes_of_the_chosen_ones(auto, best):
 
 @pytest.mark.filterwarnings("ignore:S is not symmetric")
 @pytest.mark.parametrize("solver", plugins.names("solvers"))
-def test_a_solver_says_when_it_does_not_read_k(solver):
+def test_reads_k_is_true_of_solvers_whose_groups_depend_on_k(solver):
     module = load_solver(solver)
     found = {module.solve(Problem(SIMILARITY, k, np.zeros(6), CODES)).groups for k in (1, 2, 4, 6)}
     assert module.reads_k == (len(found) > 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gradsim_offline.grouping.constraints import allowed_sets, broken
-from gradsim_offline.grouping.exact.columns import solve_columns
+from gradsim_offline.grouping.exact.column_generation import solve_columns
 from gradsim_offline.grouping.objective import collective_similarity
 from gradsim_offline.grouping.problem import Constraints, Problem
 from gradsim_offline.grouping.solver import load_solver
@@ -55,7 +55,7 @@ def honest(asked, found):
 @pytest.mark.parametrize("solve", [exact.solve, solve_columns])
 @given(similarity=matrices, groups=st.integers(1, 3), rule=st.sampled_from([0.3, -np.inf]), asked=constraints)
 @settings(max_examples=40, deadline=None)
-def test_no_grouping_that_keeps_the_constraints_scores_higher(solve, similarity, groups, rule, asked):
+def test_constrained_optimum_equals_brute_force(solve, similarity, groups, rule, asked):
     question = Problem(similarity, groups, np.full(4, rule), CODES[:4], asked)
     expected = with_constraints(question)
     if not np.isfinite(expected):
@@ -161,16 +161,16 @@ def test_solvers_that_know_no_constraints_refuse_rather_than_break_them(solver):
         load_solver(solver).solve(Problem(clustered, 2, np.zeros(4), CODES[:4], asked))
 
 
-def test_many_forbidden_pairs_end_in_time():
+def test_many_forbidden_pairs_end_when_the_effort_is_spent():
     """Every pair may double the sets that could be one group; the limit holds for the climbing in them, too."""
     asked = Constraints(cannot_link=tuple((i, i + 1) for i in range(0, 18, 2)))
-    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, time_limit=2.0)
+    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, effort=0.01)
     honest(question, exact.solve(question))
 
 
 def test_too_many_forbidden_pairs_to_prove_anything():
     asked = Constraints(cannot_link=tuple((i, i + 1) for i in range(0, 24, 2)))
-    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, time_limit=2.0)
+    question = Problem(matrix(24), 5, np.zeros(24), constraints=asked, effort=0.01)
     with pytest.raises(SettingsError, match=r"cannot_link leaves more than 2000 sets.*choose the solver search"):
         exact.solve(question)
     honest(question, load_solver("search").solve(question))

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradsim_offline.grouping.exact.blocks import block_values
-from gradsim_offline.grouping.exact.columns import solve_columns
-from gradsim_offline.grouping.exact.helper_languages import helper_sets
-from gradsim_offline.grouping.exact.pricing import Prices, find_blocks
+from gradsim_offline.grouping.exact.column_generation import solve_columns
+from gradsim_offline.grouping.exact.dynamic_programming import block_values
+from gradsim_offline.grouping.exact.master import Duals
+from gradsim_offline.grouping.exact.pricing import Work, find_blocks, helper_sets
 from gradsim_offline.grouping.objective import collective_similarity, evaluate_grouping, simple_bound, singleton_scores
 from gradsim_offline.grouping.problem import Constraints, Problem
 from gradsim_offline.grouping.solvers import exact
@@ -29,7 +29,7 @@ rules = st.sampled_from(["self", "zero", "forbid", "split-half", 0.3])
 
 @given(similarity=matrices | tied_matrices, groups=st.integers(1, 5), rule=rules)
 @settings(max_examples=150, deadline=None)
-def test_no_choice_of_groups_scores_higher(similarity, groups, rule):
+def test_exact_equals_brute_force(similarity, groups, rule):
     singletons = singleton_scores(similarity, rule, split_half=[0.5] * len(similarity))
     expected = brute_force(similarity, groups, singletons)
     if not np.isfinite(expected):
@@ -82,7 +82,7 @@ def test_ties_go_to_the_smaller_group_then_to_the_lower_index():
     assert found.serving == (0, 1, 0)
 
 
-def test_as_many_groups_as_languages_are_all_alone_when_nothing_beats_oneself():
+def test_as_many_groups_as_languages_leave_each_alone_when_singletons_score_highest():
     similarity = np.full((5, 5), 0.2) + 0.8 * np.eye(5)
     found = exact.solve(Problem(similarity, 9, singleton_scores(similarity, "self")))
     assert found.groups == ((0,), (1,), (2,), (3,), (4,))
@@ -110,7 +110,7 @@ def test_fifteen_languages_beat_every_local_change():
         (np.eye(51), 2, "up to 50 languages, not 51"),
     ],
 )
-def test_what_cannot_be_grouped_says_why(similarity, groups, message):
+def test_invalid_problems_are_refused_with_the_reason(similarity, groups, message):
     with pytest.raises(SettingsError, match=message):
         exact.solve(Problem(similarity, groups, np.ones(len(similarity))))
 
@@ -147,7 +147,7 @@ def test_column_generation_finds_the_same_optimum_as_dynamic_programming(kind, s
     similarity = matrix(kind, size)
     singletons = singleton_scores(similarity, rule)
     for groups in (2, 5):
-        question = Problem(similarity, groups, singletons, time_limit=20.0)
+        question = Problem(similarity, groups, singletons)
         expected, found = exact.solve(question), solve_columns(question)
         assert found.score == pytest.approx(expected.score, abs=1e-6)
         assert found.proven
@@ -183,10 +183,10 @@ def test_nineteen_languages_are_proven_and_beat_every_local_change():
                 assert evaluate_grouping(similarity, [changed, *others], singletons).score <= found.score + 1e-6
 
 
-def test_without_time_the_best_so_far_comes_with_a_bound_that_holds():
+def test_with_little_effort_the_best_so_far_comes_with_a_bound_that_holds():
     similarity = np.random.default_rng(2).uniform(-1, 1, (24, 24))
     singletons = np.ones(24)
-    hurried = exact.solve(Problem(similarity, 6, singletons, time_limit=0.01))
+    hurried = exact.solve(Problem(similarity, 6, singletons, effort=0.001))
     assert not hurried.proven
     assert hurried.gap > 0 and np.isfinite(hurried.bound)
     assert hurried.bound <= simple_bound(similarity, singletons) + 1e-9
@@ -196,24 +196,24 @@ def test_without_time_the_best_so_far_comes_with_a_bound_that_holds():
 def test_pricing_lists_every_block_above_the_threshold():
     draw = np.random.default_rng(4)
     similarity = draw.uniform(-1, 1, (8, 8)) * ~np.eye(8, dtype=bool)
-    prices = Prices(draw.uniform(0, 0.5, 8), np.zeros(8), 0.2)
+    duals = Duals(draw.uniform(0, 0.5, 8), np.zeros(8), 0.2)
     values, _ = block_values(similarity, np.full(8, -np.inf))
     inside = np.arange(256)[:, None] >> np.arange(8) & 1
-    surplus = values - inside @ prices.languages - prices.group
+    surplus = values - inside @ duals.languages - duals.group
     for threshold in (-0.3, 0.0, 0.4):
         found: dict[int, float] = {}
         for members in range(2, 9):
             above = find_blocks(
                 similarity,
-                prices,
+                duals,
                 members,
                 threshold,
                 units=[[i] for i in range(8)],
                 most=10_000,
-                deadline=np.inf,
+                work=Work(1e9),
             )
             assert above.complete
-            for mask, value in zip(above.masks.tolist(), above.surplus.tolist(), strict=True):
+            for mask, value in zip(above.masks.tolist(), above.reduced_costs.tolist(), strict=True):
                 found[mask] = max(found.get(mask, -np.inf), value)
         assert found.keys() == set(np.flatnonzero(surplus > threshold).tolist())
         assert all(value == pytest.approx(surplus[mask], abs=1e-9) for mask, value in found.items())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.grouping.exact.columns import solve_columns
+from gradsim_offline.grouping.exact.column_generation import solve_columns
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solvers import agglomerative, each, exact, partition, search, single
 
@@ -18,7 +18,7 @@ def problem_of(count, groups, seed, singletons=0.0):
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(count, 4))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Problem(vectors @ vectors.T, groups, np.full(count, singletons), time_limit=30.0)
+    return Problem(vectors @ vectors.T, groups, np.full(count, singletons))
 
 
 def in_another(problem, unit):
@@ -34,7 +34,7 @@ def in_another(problem, unit):
     solver=st.sampled_from([exact, partition, search]),
 )
 @settings(max_examples=60, deadline=None)
-def test_solvers(count, groups, seed, singletons, unit, solver):
+def test_score_and_bound_scale_with_the_similarities(count, groups, seed, singletons, unit, solver):
     problem = problem_of(count, groups, seed, singletons)
     plain, other = solver.solve(problem), solver.solve(in_another(problem, unit))
     assert other.score == pytest.approx(unit * plain.score, rel=1e-9, abs=1e-12 * unit)
@@ -43,7 +43,7 @@ def test_solvers(count, groups, seed, singletons, unit, solver):
 
 
 @pytest.mark.parametrize("unit", [1e-8, 1e-6, 1e4])
-def test_column_generation(unit):
+def test_column_generation_finds_the_same_score_in_any_unit(unit):
     problem = problem_of(19, 4, seed=0)
     assert exact.solve(in_another(problem, unit)).score == pytest.approx(unit * exact.solve(problem).score)
     small = problem_of(6, 2, seed=1)
@@ -52,7 +52,7 @@ def test_column_generation(unit):
 
 
 @pytest.mark.parametrize("solver", [agglomerative, single, each])
-def test_small_numbers_prove_nothing(solver):
+def test_an_unproven_score_stays_unproven_in_small_units(solver):
     """Where a score is far from its bound, it is so in every unit."""
     problem = problem_of(6, 2, seed=3, singletons=-1.0)
     plain, tiny = solver.solve(problem), solver.solve(in_another(problem, 1e-11))
@@ -61,7 +61,7 @@ def test_small_numbers_prove_nothing(solver):
 
 
 @pytest.mark.parametrize("solver", [exact, partition, search, agglomerative])
-def test_a_diagonal_that_no_score_is_made_of_does_not_count(solver):
+def test_the_diagonal_does_not_count_where_singletons_are_given(solver):
     problem = in_another(problem_of(6, 2, seed=3, singletons=-1.0), 1e-9)
     other = replace(problem, similarity=np.where(np.eye(6, dtype=bool), 1.0, problem.similarity))
     found, expected = solver.solve(other), solver.solve(problem)
@@ -69,7 +69,7 @@ def test_a_diagonal_that_no_score_is_made_of_does_not_count(solver):
     assert found.gap == pytest.approx(expected.gap)
 
 
-def test_units_are_powers_of_two_and_lose_nothing():
+def test_in_units_divides_by_a_power_of_two_without_rounding():
     problem = in_another(problem_of(5, 2, seed=4, singletons=0.5), 3e-7)
     scaled, unit = problem.in_units()
     assert np.log2(unit) == round(np.log2(unit)) and 0.5 <= np.abs(scaled.similarity).max() <= 4

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradsim_offline.grouping.bound.bound import size_classes, upper_bound
+from gradsim_offline.grouping import local_search
+from gradsim_offline.grouping.block_values import BlockValues
 from gradsim_offline.grouping.bound.relaxation import Relaxation, SizeClass, certify, improve
-from gradsim_offline.grouping.bound.small import small_group_prices
+from gradsim_offline.grouping.bound.upper_bound import size_classes, small_group_bounds, upper_bound
 from gradsim_offline.grouping.constraints import broken
 from gradsim_offline.grouping.objective import collective_similarity, evaluate_grouping, singleton_scores
 from gradsim_offline.grouping.problem import Constraints, Problem
@@ -42,15 +43,16 @@ def any_grouping(similarity, groups, singletons):
 
 def searched(problem):
     """Return what the search finds, without the work of a bound."""
-    blocks = search.Blocks.of(problem)
-    return search.grouping_of(problem, blocks, search.search(problem, blocks, math.inf), math.inf)
+    blocks = BlockValues.of(problem)
+    assignment, _ = local_search.search(blocks, min(problem.groups, problem.count), problem.seed, effort=1.0)
+    return local_search.grouping_of(problem, blocks, assignment, math.inf)
 
 
-def worths(similarity, prices, singletons):
-    """Yield the size of every group with every choice of served members, and its value minus their prices."""
+def worths(similarity, duals, singletons):
+    """Yield the size of every group with every choice of served members, and its value minus their duals."""
     everyone = range(len(similarity))
     for members in (c for size in range(1, len(similarity) + 1) for c in combinations(everyone, size)):
-        margins = collective_similarity(similarity, members, singletons) - prices[list(members)]
+        margins = collective_similarity(similarity, members, singletons) - duals[list(members)]
         # The best choice of served members takes each margin above 0, and at least one.
         yield len(members), margins[margins > 0].sum() if (margins > 0).any() else margins.max()
 
@@ -89,24 +91,24 @@ def test_no_group_is_worth_more_than_the_price_that_is_certified(similarity, ste
     low = min(3, count)
     classes = [SizeClass(low, count)] if low == count else [SizeClass(low, low), SizeClass(low + 1, count)]
     relaxation = Relaxation(similarity, 2, np.zeros(count), classes, copies=2)
-    at, _ = improve(relaxation, relaxation.start(), steps, deadline=math.inf, penalty=1.0)
+    at, _ = improve(relaxation, relaxation.start(), steps, penalty=1.0)
     at = relaxation.with_triangles(at, 50)
-    at, _ = improve(relaxation, at, steps, deadline=math.inf, penalty=0.3)
-    price = certify(relaxation, at)
-    small = small_group_prices(similarity, at.prices, low - 1) if low > 2 else [math.inf]
-    for members, worth in worths(similarity, at.prices, np.zeros(count)):
+    at, _ = improve(relaxation, at, steps, penalty=0.3)
+    dual = certify(relaxation, at)
+    small = small_group_bounds(similarity, at.duals, low - 1) if low > 2 else [math.inf]
+    for members, worth in worths(similarity, at.duals, np.zeros(count)):
         if members >= low:
-            assert worth <= price + 1e-9
+            assert worth <= dual + 1e-9
         elif members > 1:
             assert worth <= small[members - 2] + 1e-9
 
 
-@given(similarity=matrices, prices=arrays(np.float64, 8, elements=st.floats(-1, 1, width=32)))
+@given(similarity=matrices, duals=arrays(np.float64, 8, elements=st.floats(-1, 1, width=32)))
 @settings(max_examples=40, deadline=None)
-def test_counting_bounds_every_small_group(similarity, prices):
+def test_small_group_bounds_hold_for_every_small_group(similarity, duals):
     count = len(similarity)
-    small = small_group_prices(similarity, prices[:count], count)
-    for members, worth in worths(similarity, prices[:count], np.zeros(count)):
+    small = small_group_bounds(similarity, duals[:count], count)
+    for members, worth in worths(similarity, duals[:count], np.zeros(count)):
         assert members == 1 or worth <= small[members - 2] + 1e-9
 
 
@@ -129,7 +131,7 @@ def test_the_size_classes_leave_no_size_out(count, groups):
 @given(similarity=matrices, groups=st.integers(1, 8), rule=rules)
 @settings(max_examples=25, deadline=None)
 def test_the_search_is_never_above_the_optimum(similarity, groups, rule):
-    problem = Problem(similarity, groups, singleton_scores(similarity, rule), time_limit=0.0)
+    problem = Problem(similarity, groups, singleton_scores(similarity, rule), effort=0.001)
     found, best = search.solve(problem), exact.solve(problem)
     assert found.score <= best.score + 1e-9
     assert found.bound >= best.score - 1e-9
@@ -171,9 +173,9 @@ def test_the_score_is_proven_where_it_meets_the_bound(groups, similarity):
     assert found.gap == pytest.approx(0.0, abs=1e-8)
 
 
-def test_no_time_still_gives_groups_that_keep_the_constraints_and_a_bound():
+def test_the_least_effort_still_gives_groups_that_keep_the_constraints_and_a_bound():
     constraints = Constraints(must_link=((0, 1),), cannot_link=((0, 2), (3, 4)), largest_group=5)
-    problem = Problem(cosines(12), 3, np.full(12, -np.inf), constraints=constraints, time_limit=0.0)
+    problem = Problem(cosines(12), 3, np.full(12, -np.inf), constraints=constraints, effort=0.001)
     found = search.solve(problem)
     assert broken(problem, found) is None
     assert exact.solve(problem).score <= found.bound < math.inf
@@ -226,7 +228,7 @@ def test_the_search_finds_the_optimum_under_constraints(constraints):
         (1, 1, Constraints(), "only one language"),
     ],
 )
-def test_what_cannot_be_grouped_says_why(count, groups, constraints, message):
+def test_impossible_problems_are_refused_with_the_reason(count, groups, constraints, message):
     problem = Problem(np.eye(count), groups, np.full(count, -np.inf), constraints=constraints)
     with pytest.raises(SettingsError, match=message):
         search.solve(problem)

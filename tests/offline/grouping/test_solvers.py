@@ -38,7 +38,7 @@ def asymmetric(count, seed=1):
 @pytest.mark.parametrize("solver", plugins.names("solvers"))
 @pytest.mark.parametrize("count", [1, 2, 6])
 @pytest.mark.parametrize("groups", [1, 3, 8])
-def test_every_solver_of_the_folder_covers_all_and_says_what_it_scores(solver, count, groups, tmp_path):
+def test_every_solver_serves_all_languages_and_reports_its_true_score(solver, count, groups, tmp_path):
     similarity = asymmetric(count)
     question = Problem(similarity, groups, singleton_scores(similarity, "self"), CODES[:count], seed=3)
     module = load_solver(solver)
@@ -64,14 +64,14 @@ def test_every_solver_of_the_folder_covers_all_and_says_what_it_scores(solver, c
 
 
 @pytest.mark.parametrize("solver", plugins.names("solvers"))
-def test_one_language_alone_where_that_is_forbidden_is_one_clear_message(solver):
+def test_one_language_is_refused_where_groups_of_one_are_forbidden(solver):
     with pytest.raises(SettingsError):
         load_solver(solver).solve(Problem(np.ones((1, 1)), 1, np.array([-np.inf]), ("amh",)))
 
 
 @given(similarity=matrices, groups=st.integers(1, 5), rule=st.sampled_from(["self", "zero", "forbid"]))
 @settings(max_examples=100, deadline=None)
-def test_no_partition_scores_higher(similarity, groups, rule):
+def test_partition_equals_brute_force(similarity, groups, rule):
     singletons = singleton_scores(similarity, rule)
     expected = without_overlap(similarity, groups, singletons)
     if not np.isfinite(expected):
@@ -104,7 +104,7 @@ def test_agglomerative_gives_the_clusters_of_scikit_learn(clusters):
     assert len(found.groups) == clusters
 
 
-def test_agglomerative_says_that_it_cannot_see_directions():
+def test_agglomerative_warns_of_asymmetric_similarities():
     similarity = np.eye(3)
     similarity[0, 2], similarity[2, 0] = 0.7, 0.2
     with pytest.warns(UserWarning, match=r"differ by up to 0\.5\. agglomerative clusters the mean of both"):
@@ -131,7 +131,7 @@ def test_different_seeds_draw_different_groups():
     assert len({random.solve(Problem(similarity, 3, np.zeros(8), seed=seed)).groups for seed in range(6)}) > 3
 
 
-def test_single_and_each_are_the_two_ends():
+def test_single_is_one_group_and_each_is_all_alone():
     similarity = asymmetric(6)
     everything = single.solve(Problem(similarity, 1, np.zeros(6)))
     assert everything.groups == (tuple(range(6)),) and everything.proven
@@ -142,7 +142,7 @@ def test_single_and_each_are_the_two_ends():
         each.solve(Problem(similarity, 6, np.full(6, -np.inf)))
 
 
-def test_family_groups_relatives():
+def test_family_groups_languages_of_one_family():
     found = family.solve(Problem(asymmetric(6), 1, np.zeros(6), CODES))
     names = families(CODES)
     for group in found.groups:

@@ -13,26 +13,14 @@ from hypothesis import strategies as st
 
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.report.conflicts import Training, conflicts, drawings, read_trainings
-from gradsim_offline.report.drawing import Dot, Line, Text
-from gradsim_offline.report.files import write_figures
+from gradsim_offline.report.drawing import Caption, Dot, Line, Text
+from gradsim_offline.report.figures import write_figures
+from gradsim_offline.report.lines import Strip, strips
 from gradsim_offline.report.numbers import MINUS, MISSING
 from gradsim_offline.report.page import drawings as page_drawings
 from gradsim_offline.report.page import render
-from gradsim_offline.report.strips import Strip, strips
-from gradsim_offline.similarity.measured import Measured
-from gradsim_shared.manifest import (
-    Fallback,
-    FileEntry,
-    Group,
-    Grouping,
-    Identifier,
-    Language,
-    Manifest,
-    Parity,
-    Precision,
-    Provenance,
-    Similarity,
-)
+
+from .conftest import make_manifest, make_measured
 
 
 def epoch(number, compared, found, cosine=None):
@@ -44,38 +32,11 @@ PLAIN = Training("multilingual", ("amh", "hau"), "mixed", 1, ({"epoch": 1.0, "lo
 FIRST = Training("multilingual", ("amh", "hau"), "surgery", 2, (epoch(1, 40, 10, 0.3), epoch(2, 60, 30, -0.1)))
 ALONE = Training("g1", ("amh",), "surgery", 1, (epoch(1, 0, 0), epoch(2, 0, 0)))
 
-FILES = ("t.json", "model.onnx", "similarity.json", "identifier.ftz")
-PRECISIONS = {
-    "fp32": Precision(
-        file="model.onnx",
-        parity=Parity(texts=1, max_difference=0, label_agreement=1),
-        latency_milliseconds=1,
-    )
-}
-
 
 def page_of(trainings):
     codes = ("amh", "hau")
-    manifest = Manifest(
-        name="small",
-        version="1",
-        task="text_classification",
-        labels=["a", "b"],
-        metric="weighted_f1",
-        segmentation="none",
-        maximum_length=64,
-        languages=[
-            Language(code=c, name=c, group="g1", collective_similarity={"g1": 0.5}, counts={"train": 9}) for c in codes
-        ],
-        groups=[Group(id="g1", members=codes, tokenizer="t.json", precisions=PRECISIONS, inputs=["ids"], pad_id=0)],
-        similarity=Similarity(measure="gradient"),
-        grouping=Grouping(solver="exact", singleton_score="self", score=1, bound=1, proven=True),
-        identifier=Identifier(labels={}, temperature=1, threshold=0.4),
-        fallback=Fallback(group="g1"),
-        provenance=Provenance(created="", data="small", data_fingerprint="0" * 64, model="mini", seed=0, versions={}),
-        files=dict.fromkeys(FILES, FileEntry(sha256="0" * 64, size=0)),
-    )
-    measured = Measured("gradient", codes, np.eye(2), None, (), {}, {}, 1.0)
+    manifest = make_manifest(dict(zip(codes, codes, strict=True)), dict.fromkeys(codes, "g1"), {"g1": codes}, splits=())
+    measured = make_measured(codes, matrix=np.eye(2), split_half=None, epochs=(), layers={}, settings={})
     arguments = manifest, measured, {}, {}
     return render(*arguments, trainings=trainings), page_drawings(*arguments, trainings=trainings)
 
@@ -107,7 +68,7 @@ def test_all_epochs_together_are_all_pairs_together(cosines):
         assert together.share is None and together.cosine is None
 
 
-def test_the_page_tells_each_model_and_epoch(read):
+def test_page_has_a_row_for_each_model_and_epoch(read):
     page, figures = page_of([FIRST, ALONE])
     found = read(page)
     assert "Conflicts between gradients" in found.text
@@ -134,14 +95,14 @@ def test_a_strategy_that_found_nothing_to_compare(read):
     assert not {"conflicts", "cosines"} & {figure.name for figure in figures}
 
 
-def test_names_stay_text(read):
+def test_hostile_names_are_escaped(read):
     hostile = '"><script>alert(1)</script>{{ 7*7 }}'
     page, _ = page_of([Training(hostile, (hostile,), hostile, 1, FIRST.history)])
     assert "script" not in read(page).tags
     assert "as the strategy chose them" in page
 
 
-def test_figures_are_whole_files_that_need_no_colour(tmp_path):
+def test_conflict_figures_label_each_strip(tmp_path):
     written = write_figures(tmp_path, drawings([FIRST, ALONE]))
     assert [path.name for path in written] == ["conflicts.svg", "conflicts.png", "cosines.svg", "cosines.png"]
     texts = [text.text for text in ET.parse(written[0]).getroot().iter("{http://www.w3.org/2000/svg}text")]
@@ -149,9 +110,9 @@ def test_figures_are_whole_files_that_need_no_colour(tmp_path):
     assert "g1" not in texts  # compared nothing
 
 
-def test_dots_stand_where_values_say():
+def test_strip_dots_stand_at_their_values():
     rows = [Strip("a", [0.0, 0.5, None, 1.0], ringed=1), Strip("b", [1.0]), Strip("c", [None])]
-    drawing = strips(rows, name="n", title="t", description="d", write=str, tick=str)
+    drawing = strips(rows, Caption("n", "t", "d"), write=str, tick=str)
     dots = [shape for shape in drawing.shapes if isinstance(shape, Dot) and shape.style == "dot"]
     (ring,) = [shape for shape in drawing.shapes if isinstance(shape, Dot) and shape.style == "hollow"]
     assert (dots[1].x, dots[1].y) == (ring.x, ring.y)
@@ -167,7 +128,7 @@ def test_dots_stand_where_values_say():
 @given(st.lists(st.lists(st.none() | st.floats(-1, 1), min_size=1, max_size=40), min_size=1, max_size=12))
 def test_every_value_lies_inside_its_strip(values):
     rows = [Strip(f"g{i}", own, ringed=0) for i, own in enumerate(values)]
-    drawing = strips(rows, name="n", title="t", description="d", write=str, tick=str)
+    drawing = strips(rows, Caption("n", "t", "d"), write=str, tick=str)
     count = sum(value is not None for own in values for value in own)
     if not count:
         assert drawing is None

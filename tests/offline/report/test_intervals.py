@@ -22,7 +22,7 @@ def answers(count, seed, right=0.7):
 
 
 @pytest.mark.parametrize("count", [1, 7, 60])
-def test_draws_are_those_of_a_plain_loop(count):
+def test_bootstrap_equals_a_plain_loop(count):
     gold, guessed = answers(count, 1)
     found = bootstrap(gold, guessed, LABELS, task, seed=5, draws=20)
     random = np.random.default_rng(5)
@@ -38,13 +38,13 @@ def test_draws_are_those_of_a_plain_loop(count):
         assert found[GAIN][draw] == pytest.approx(scores["group"] - scores["multilingual"], abs=1e-12)
 
 
-def test_the_same_answers_never_differ():
+def test_bootstrap_of_equal_answers_has_no_gain():
     gold, guessed = answers(50, 2)
     guessed["group"] = guessed["multilingual"]
     assert not bootstrap(gold, guessed, LABELS, task, seed=0)[GAIN].any()
 
 
-def test_averages_are_averaged_draw_by_draw():
+def test_averages_pair_the_draws_of_languages():
     drawn = {}
     for position, (code, count) in enumerate({"hau": 40, "yor": 10}.items()):
         drawn[code] = bootstrap(*answers(count, position), LABELS, task, seed=position, draws=200)
@@ -56,7 +56,7 @@ def test_averages_are_averaged_draw_by_draw():
     assert set(found["plain"]) == {*COLUMNS, GAIN}
 
 
-def test_an_interval_holds_the_truth_about_as_often_as_it_says():
+def test_coverage_of_bootstrap_intervals():
     """Answers right with probability 0.7, all labels alike: accuracy 0.8; 95 % intervals hold it in 88 to 99 of 100."""
     held = 0
     for trial in range(100):

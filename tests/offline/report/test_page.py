@@ -11,137 +11,13 @@ import pytest
 
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.report.costs import build_stages, stage_seconds
+from gradsim_offline.report.drawing import Caption
 from gradsim_offline.report.heatmap import TOOLTIP_CELLS, heatmap
 from gradsim_offline.report.numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
 from gradsim_offline.report.page import drawings, render
-from gradsim_offline.similarity.measured import Measured
-from gradsim_shared.manifest import (
-    Fallback,
-    FileEntry,
-    Group,
-    Grouping,
-    Identifier,
-    Language,
-    Manifest,
-    Parity,
-    Precision,
-    Provenance,
-    Scores,
-    Similarity,
-)
+from gradsim_shared.manifest import Grouping
 
-NAMES = {"hau": "Hausa", "ibo": "Igbo", "twi": "Twi", "amh": "Amharic"}
-SERVED = {"hau": "g1", "ibo": "g1", "twi": "g1", "amh": "g2"}
-MEMBERS = {"g1": ["hau", "ibo", "twi"], "g2": ["amh", "hau"]}  # hau is source-only in g2
-COUNTS = {"hau": 400, "ibo": 300, "twi": 100, "amh": 200}
-F1 = {  # multilingual, group, service
-    "hau": (0.7512, 0.7834, 0.7801),
-    "ibo": (0.7011, 0.6923, 0.6902),
-    "twi": (0.6105, 0.6255, 0.6144),
-    "amh": (0.5817, 0.6321, 0.6321),
-}
-
-
-def make_scores(code):
-    columns = [{"weighted_f1": f1, "accuracy": f1 + 0.0101} for f1 in F1.get(code, F1["hau"])]
-    return Scores(**dict(zip(("multilingual", "group", "service"), columns, strict=True)))
-
-
-def make_manifest(names=NAMES, served=SERVED, members=MEMBERS, splits=("dev", "test"), **changes):
-    groups = [
-        Group(
-            id=group,
-            members=codes,
-            tokenizer=f"groups/{group}/tokenizer.json",
-            precisions={
-                "fp32": Precision(
-                    file=f"groups/{group}/model.onnx",
-                    parity=Parity(texts=256, max_difference=2.4e-6, label_agreement=1.0),
-                    latency_milliseconds=3.21,
-                )
-            },
-            inputs=["input_ids"],
-            pad_id=0,
-        )
-        for group, codes in members.items()
-    ]
-    files = [file for group in groups for file in (group.tokenizer, group.precisions["fp32"].file)]
-    settings = {
-        "name": "afrisenti",
-        "version": "1.2.0",
-        "task": "text_classification",
-        "labels": ["negative", "neutral", "positive"],
-        "metric": "weighted_f1",
-        "maximum_length": 128,
-        "languages": [
-            Language(
-                code=code,
-                name=name,
-                group=served[code],
-                collective_similarity={g: 0.413 if g == served[code] else 0.287 for g in members if code in members[g]},
-                counts={"train": 1000, "dev": 50, "test": COUNTS.get(code, 100)} if splits else {"train": 1000},
-                scores={split: make_scores(code) for split in splits},
-            )
-            for code, name in names.items()
-        ],
-        "groups": groups,
-        "similarity": Similarity(measure="gradient"),
-        "grouping": Grouping(solver="exact", singleton_score="self", score=1.652, bound=1.652, proven=True),
-        "identifier": Identifier(labels={}, threshold=0.4, temperature=1.25, accuracy=dict.fromkeys(splits, 0.9612)),
-        "fallback": Fallback(group="g1"),
-        "provenance": Provenance(
-            created="2026-01-02T03:04:05+00:00",
-            data="afrisenti",
-            data_fingerprint="ab" * 32,
-            model="Davlan/afro-xlmr-large",
-            seed=7,
-            versions={"torch": "2.13.0"},
-            settings={"measuring": {"epochs": 3}, "home": "https://example.org/<a>"},
-        ),
-        "files": dict.fromkeys([*files, "similarity.json", "identifier.ftz"], FileEntry(sha256="0" * 64, size=0)),
-    }
-    return Manifest(**{**settings, **changes})
-
-
-def make_measured(codes=tuple(NAMES), **changes):
-    random = np.random.default_rng(0)
-
-    def similarity():
-        half = random.uniform(-0.5, 0.8, (len(codes), len(codes)))
-        matrix = (half + half.T) / 2
-        np.fill_diagonal(matrix, 1)
-        return matrix
-
-    epochs = tuple(similarity() for _ in range(3))
-    mean = np.mean(epochs, axis=0)
-    settings = {
-        "measure": "gradient",
-        "languages": tuple(codes),
-        "matrix": mean,
-        "split_half": random.uniform(0.2, 0.9, len(codes)),
-        "epochs": epochs,
-        "layers": {"head.out": mean},
-        "settings": {"fraction": 0.25},
-        "seconds": 41.27,
-    }
-    return Measured(**{**settings, **changes})
-
-
-def make_evaluated(splits=("dev", "test"), codes=tuple(NAMES), confusion=None):
-    columns = ("multilingual", "group", "service")
-    averages = {"multilingual": (0.6611, 0.6881), "group": (0.6833, 0.7101), "service": (0.6792, 0.7073)}
-    taken = {code: {code: COUNTS.get(code, 100)} for code in codes} if confusion is None else confusion
-    return {
-        "metric": "weighted_f1",
-        "scores": {split: {code: make_scores(code).model_dump() for code in codes} for split in splits},
-        "averages": {
-            split: {column: dict(zip(("plain", "weighted"), averages[column], strict=True)) for column in columns}
-            for split in splits
-        },
-        "identifier": {split: dict.fromkeys(codes, 0.9612) for split in splits},
-        "confusion": taken if splits else {},
-    }
-
+from .conftest import COUNTS, NAMES, SERVED, make_evaluated, make_manifest, make_measured
 
 CONFUSION = {
     "hau": {"hau": 388, "ibo": 8, "unknown": 4},
@@ -156,7 +32,7 @@ def page(read):
     return read(render(make_manifest(), make_measured(), make_evaluated(confusion=CONFUSION), COUNTS))
 
 
-def test_headline(page):
+def test_title_and_tiles(page):
     assert "afrisenti@1.2.0" in page.text
     assert "Text classification in 4 languages, answered by 2 group models" in page.text
     assert "Weighted F1 on test in percent, 4 languages, 1000 texts" in page.text
@@ -175,7 +51,7 @@ def test_groups(page):
     assert "the diagonal of S" in page.text
 
 
-def test_a_bound_that_was_not_reached(read):
+def test_grouping_that_is_not_proven_optimal(read):
     grouping = Grouping(solver="search", singleton_score=0.25, score=1.652, bound=1.7, proven=False)
     page = read(render(make_manifest(grouping=grouping), make_measured(), make_evaluated(), COUNTS))
     assert "1.700 \u2013 not proven optimal: a better choice could score up to 0.048 more" in page.text
@@ -304,7 +180,8 @@ def test_curve_over_k(read):
         ["4", "3", "1.750", "62.42", ""],
     ]
     assert "K = 1: 60.11" in page.text and "Chosen: K = 2." in page.text
-    assert "How many groups" not in read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS)).text
+    assert "Dev score of every K that was tried" in page.text
+    assert "Dev score of every K" not in read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS)).text
 
 
 def test_cost(read, tmp_path):
@@ -349,7 +226,7 @@ def test_figures_of_the_page():
         assert drawing.__html__() in page  # the very same
 
 
-def test_signs_have_colours(page):
+def test_differences_are_coloured_by_their_sign(page):
     classes = [value for name, value in page.attributes if name == "class"]
     assert "better" in classes
     assert "worse" in classes
@@ -386,7 +263,7 @@ def test_same_arguments_same_page():
     assert len(pages) == 1
 
 
-def test_hostile_names_stay_text(read):
+def test_hostile_names_are_escaped(read):
     hostile = '"><script>alert("1")</script>{{ 7*7 }}'
     names = {**NAMES, "hau": hostile}
     provenance = make_manifest().provenance.model_copy(update={"model": hostile, "settings": {hostile: "</pre>"}})
@@ -449,7 +326,7 @@ def test_similarity_of_zero_everywhere(read):
     read(render(make_manifest(), make_measured(matrix=np.zeros((4, 4)), layers={}), make_evaluated(), COUNTS))
 
 
-def test_nobody_taken_for_another(read):
+def test_no_mix_ups(read):
     page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS))
     assert "No text was taken for another language." in page.text
 
@@ -467,11 +344,9 @@ def test_heat_map_colours():
     """Full colour for the largest value off the diagonal, none for what is missing, two colours for two signs."""
     drawing = heatmap(
         np.array([[9, -0.5], [0.25, np.nan]]),
-        rows=["a", "b"],
-        columns=["a", "b"],
-        name="s",
-        title="t",
-        description="d",
+        ["a", "b"],
+        ["a", "b"],
+        Caption("s", "t", "d"),
         muted=np.array([[True, False], [False, False]]),
         tip=lambda i, j: f"{i}{j}",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gradsim_offline.report.drawing import Dot
-from gradsim_offline.report.reliability import reliability
+from gradsim_offline.report.identifier import reliability
 from gradsim_shared.manifest_identifier import Identifier, Reliability
 
 
@@ -33,5 +33,5 @@ def test_a_dot_for_each_filled_bin():
         assert dot.x - dots[0].x == pytest.approx(-(dot.y - dots[0].y))  # on the diagonal
 
 
-def test_nothing_measured_nothing_drawn():
+def test_no_figure_without_measured_reliability():
     assert reliability(Bundle()) is None

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.experiments.analyse.results import AnalysisResults
-from gradsim_offline.report.text_tables import Table, markdown
+from gradsim_offline.report.table import Table, markdown
 
 _CORRELATION = ("pairs", "ordered", "pearson", "spearman", "within", "p", "mantel", "reason")
 

@@ -12,8 +12,8 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.experiments.assign.add import add_language, check_group, check_target, new_version
 from gradsim_offline.experiments.assign.data import check_enough, known_texts, new_language, read_examples
+from gradsim_offline.experiments.assign.printing import print_added, print_ranking
 from gradsim_offline.experiments.assign.ranking import By, assignment_of, rank_groups
-from gradsim_offline.experiments.assign.show import show_added, show_evidence
 from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
@@ -80,7 +80,7 @@ def assign(
     for note in new.notes:
         progress.note(note)
     ranking = rank_groups(bundle, new, code, task=task, seed=seed, device=where, by=by)
-    show_evidence(ranking, console)
+    print_ranking(ranking, console)
     content = ranking.content()
     if target is not None and known is not None:
         chosen = group or ranking.best.id
@@ -98,7 +98,7 @@ def assign(
             device=where,
             progress=progress,
         )
-        show_added(added, code, manifest.metric, console)
+        print_added(added, code, manifest.metric, console)
         content["added"] = {"bundle": added.manifest.title, "group": chosen, "identifier": asdict(added.identified)}
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)

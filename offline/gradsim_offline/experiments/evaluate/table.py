@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from gradsim_offline.experiments.evaluate.language_scores import COLUMNS, SHARES, figure
+from gradsim_offline.report.comparison_tables import AVERAGES
+from gradsim_offline.report.table import Table, print_tables
 
 NOT_SERVED = "not served"
-_WIDEST = 1000  # columns of a table in the terminal; no cell is cut
 _TITLES = {
     "identifier": "language right",
     "routed": "group right",
@@ -21,39 +21,36 @@ _TITLES = {
     "raw": "raw text",
 }
 _SPANS = {"entity_f1": "entities", "accuracy": "words with their tags"}
-_AVERAGES = {"plain": "plain mean", "weighted": "weighted by texts"}
 
 Result = Mapping[str, Any]
 
 
-def show(result: Result, console: Console | None = None) -> None:
+def print_scores(result: Result, console: Console | None = None) -> None:
     """Print the table: languages that are served, their averages, then those that are not."""
     out = console or Console(highlight=False, soft_wrap=True)
-    table = _table(result)
-    out.width = max(out.width, out.measure(table, options=out.options.update(width=_WIDEST)).maximum)
-    out.print(table)
+    print_tables([_table(result)], out)
     for line in remarks(result):
         out.print(line, markup=False)
 
 
 def remarks(result: Result) -> Iterator[str]:
     """Yield what a reader of the table must know beside it."""
-    found = result["languages"]
-    if any(one["raw"] is not None for one in found.values()):
+    languages = result["languages"]
+    if any(each["raw"] is not None for each in languages.values()):
         what = _SPANS.get(result["metric"], "spans")
         yield f"raw text: F1 over {what}; right if label and both ends are, in the text as written, language identified"
-        joined = sum(one["raw_joined"] for one in found.values())
-        texts = sum(one["texts"] for one in found.values())
+        joined = sum(each["raw_joined"] for each in languages.values())
+        texts = sum(each["texts"] for each in languages.values())
         if joined > texts / 2:
             yield f"  {joined} of {texts} texts are no more than their words joined: real text is harder to split"
-    left_out = {code: one["raw_left_out"] for code, one in found.items() if one.get("raw_left_out")}
+    left_out = {code: each["raw_left_out"] for code, each in languages.items() if each.get("raw_left_out")}
     if left_out:
         listed = ", ".join(f"{code} {count}" for code, count in left_out.items())
         yield f"  left out of it, as their words do not stand in their text one after the other: {listed}"
-    refused = {code: one["refused"] for code, one in found.items() if one["refused"]}
+    refused = {code: each["refused"] for code, each in languages.items() if each["refused"]}
     if refused:
         listed = ", ".join(f"{code} {count}" for code, count in refused.items())
-        first = next(one["refusal"] for one in found.values() if one["refused"])
+        first = next(each["refusal"] for each in languages.values() if each["refused"])
         yield f"Refused, and counted as wrong: {listed}; the first: {first}"
     if result["without_texts"]:
         yield f"No {result['split']} texts: {', '.join(result['without_texts'])}"
@@ -62,31 +59,25 @@ def remarks(result: Result) -> Iterator[str]:
 def _table(result: Result) -> Table:
     where = f" at {result['url']}" if result["url"] else ""
     title = f"{result['bundle']}{where} on {result['split']} of {result['data']}: {result['metric']}, in percent"
-    table = Table(title=title, title_justify="left")
-    found, metric = result["languages"], result["metric"]
-    columns = [name for name in COLUMNS if any(one[name] is not None for one in found.values())]
-    table.add_column("language", no_wrap=True)
-    for name in ("texts", *(_TITLES[name] for name in (*SHARES, *columns))):
-        table.add_column(name, justify="right", no_wrap=True)
-    served = {code: one for code, one in found.items() if one["group"] is not None}
-    for code, one in served.items():
-        table.add_row(f"{code} {one['name']}", *_cells(one, columns, metric))
-    if served:
-        table.add_section()
-    for average, name in _AVERAGES.items() if served else ():
-        texts = str(sum(one["texts"] for one in served.values())) if average == "weighted" else ""
+    languages, metric = result["languages"], result["metric"]
+    columns = [name for name in COLUMNS if any(each[name] is not None for each in languages.values())]
+    served = {code: each for code, each in languages.items() if each["group"] is not None}
+    rows = [(f"{code} {each['name']}", *_cells(each, columns, metric)) for code, each in served.items()]
+    for average, name in AVERAGES.items() if served else ():
+        texts = str(sum(each["texts"] for each in served.values())) if average == "weighted" else ""
         values = [result["averages"].get(column, {}).get(average) for column in (*SHARES, *columns)]
-        table.add_row(name, texts, *map(_percent, values))
-    table.add_section()
-    for code, one in found.items():
+        rows.append((name, texts, *map(_percent, values)))
+    sections = (len(served), len(rows))
+    for code, each in languages.items():
         if code not in served:
-            table.add_row(f"{code} {one['name']} ({NOT_SERVED})", *_cells(one, columns, metric))
-    return table
+            rows.append((f"{code} {each['name']} ({NOT_SERVED})", *_cells(each, columns, metric)))
+    names = ("language", "texts", *(_TITLES[name] for name in (*SHARES, *columns)))
+    return Table(title, names, rows, sections=sections)
 
 
-def _cells(found: Mapping[str, Any], columns: Sequence[str], metric: str) -> list[str]:
-    values = [*(found[name] for name in SHARES), *(figure(found, name, metric) for name in columns)]
-    return [str(found["texts"]), *map(_percent, values)]
+def _cells(language: Mapping[str, Any], columns: Sequence[str], metric: str) -> list[str]:
+    values = [*(language[name] for name in SHARES), *(figure(language, name, metric) for name in columns)]
+    return [str(language["texts"]), *map(_percent, values)]
 
 
 def _percent(value: float | None) -> str:

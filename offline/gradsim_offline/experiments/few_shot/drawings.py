@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradsim_offline.core.languages import name as language_name
-from gradsim_offline.report.drawing import Drawing
+from gradsim_offline.report.drawing import Caption, Drawing
 from gradsim_offline.report.heatmap import heatmap
 
 FIGURES = "few-shot-figures"  # the folder
@@ -19,7 +19,7 @@ def drawings(content: Mapping[str, Any]) -> list[Drawing]:
     gradients, source = content["gradients"], content["source"]
     order = [source, *content["targets"]]
     place = [gradients["languages"].index(code) for code in order]
-    found = []
+    heatmaps = []
     for layer, by_regime in gradients["similarity"].items():
         for regime, matrix in by_regime.items():
             values = np.array(matrix)[np.ix_(place, place)]  # [languages, languages]
@@ -27,17 +27,19 @@ def drawings(content: Mapping[str, Any]) -> list[Drawing]:
             def tip(i: int, j: int, values: Any = values) -> str:  # noqa: ANN401 - an array, bound now
                 return f"{language_name(order[i])} and {language_name(order[j])}: {values[i, j]:.3f}"
 
-            found.append(
+            heatmaps.append(
                 heatmap(
                     values,
                     [f"{code} (source)" if code == source else code for code in order],
                     order,
-                    name=f"gradients-{regime}-{layer.replace('.', '-')}",
-                    title=f"{regime}, K = {gradients['shots']}: cosine of the languages' gradients, {layer}",
-                    description="In the trained model, on texts that it did not train on; mean over seeds "
-                    f"{', '.join(map(str, content['seeds']))}.",
+                    Caption(
+                        f"gradients-{regime}-{layer.replace('.', '-')}",
+                        f"{regime}, K = {gradients['shots']}: cosine of the languages' gradients, {layer}",
+                        "In the trained model, on texts that it did not train on; mean over seeds "
+                        f"{', '.join(map(str, content['seeds']))}.",
+                    ),
                     muted=np.eye(len(order), dtype=bool),
                     tip=tip,
                 )
             )
-    return found
+    return heatmaps

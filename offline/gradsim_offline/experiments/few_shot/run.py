@@ -15,16 +15,15 @@ from gradsim_offline.core.versions import library_versions
 from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.few_shot.drawings import FIGURES, drawings
 from gradsim_offline.experiments.few_shot.models import SeedModels
-from gradsim_offline.experiments.few_shot.page import page
 from gradsim_offline.experiments.few_shot.plan import Plan, SecondStep, make_plan
 from gradsim_offline.experiments.few_shot.regimes import choose
 from gradsim_offline.experiments.few_shot.results import summarise
 from gradsim_offline.experiments.few_shot.shots import draw, scored
-from gradsim_offline.experiments.few_shot.tables import write_tables
+from gradsim_offline.experiments.few_shot.tables import page, write_tables
 from gradsim_offline.experiments.runner import seed_runs
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.model_store import ModelStore
-from gradsim_offline.report.files import figure_names, write_figures
+from gradsim_offline.report.figures import figure_names, write_figures
 from gradsim_offline.training.task import load_task
 
 NAME = "few-shot"

@@ -1,48 +1,52 @@
-"""few-shot.json as tables: for the terminal, as Markdown and as LaTeX, the same cells."""
+"""few-shot.json as tables, for the terminal, Markdown, LaTeX and the page alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
+from gradsim_offline.experiments.few_shot.drawings import drawings
 from gradsim_offline.report.comparison_tables import AVERAGES
-from gradsim_offline.report.text_tables import Table, figure, markdown, show
+from gradsim_offline.report.pages import render_tables
+from gradsim_offline.report.table import Cell, Table, figure, latex, markdown, share
 
 Content = Mapping[str, Any]
-Mark = Callable[[str], str]
 AGAINST = "naive-mix"  # what the tables show the tests against
-_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$", "–": "--"}  # noqa: RUF001
 
 
-def tables(content: Content, best: Mark = str) -> list[Table]:
+def tables(content: Content) -> list[Table]:
     """Return all tables: the means by K, one table per K, the tests, the gradients, the costs.
 
     Args:
         content: Of few-shot.json.
-        best: Marks the best number of a row.
     """
-    found = [overview(content, best), *(languages(content, shots, best) for shots in content["shots"])]
-    return [*found, *_tests(content), *_gradients(content), _costs(content)]
+    scores = [overview(content), *(languages(content, shots) for shots in content["shots"])]
+    return [*scores, *_tests(content), *_gradients(content), _costs(content)]
 
 
-def show_tables(content: Content) -> None:
-    """Print all tables, as wide as they are."""
-    found = tables(content)
-    widths = [
-        sum(3 + max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)) for table in found
+def page(content: Mapping[str, Any]) -> str:
+    """Return the page; the same content always gives the same page.
+
+    Args:
+        content: Of few-shot.json.
+    """
+    lead = [
+        f"{len(content['regimes'])} regimes, {len(content['targets'])} target languages, "
+        f"K = {', '.join(map(str, content['shots']))}, seeds {', '.join(map(str, content['seeds']))}.",
+        *(f"{regime['name']}: {regime['description']}." for regime in content["regimes"]),
     ]
-    show(found, Console(highlight=False, soft_wrap=True, width=max(80, 1 + max(widths))))
+    title = f"{content['data']}: few-shot transfer from {content['source']}"
+    return render_tables(title, lead, tables(content), drawings(content), content["provenance"])
 
 
-def overview(content: Content, best: Mark = str) -> Table:
+def overview(content: Content) -> Table:
     """Lay out the plain mean over targets, K by regime."""
     names = _names(content)
-    rows = [
-        (str(shots), *_row([content["averages"][str(shots)][name]["plain"] for name in names], best))
+    rows: list[tuple[str | Cell, ...]] = [
+        (str(shots), *_row([content["averages"][str(shots)][name]["plain"] for name in names]))
         for shots in content["shots"]
     ]
     targets, seeds = " ".join(content["targets"]), len(content["seeds"])
@@ -52,23 +56,23 @@ def overview(content: Content, best: Mark = str) -> Table:
         f"{content['data']}, source {content['source']}: {content['metric']}, mean over {len(content['targets'])} "
         "targets, %",
         ("K", *names),
-        tuple(rows),
+        rows,
         f"K: {what} of each target. Targets: {targets}. {spread}. No text of a target but its shots chose anything.",
     )
 
 
-def languages(content: Content, shots: int, best: Mark = str) -> Table:
+def languages(content: Content, shots: int) -> Table:
     """Lay out the scores at a K, language by regime."""
     names, key, source = _names(content), str(shots), content["source"]
-    rows = [(code, *_row([content["scores"][key][name][code] for name in names], best)) for code in content["targets"]]
+    rows = [(code, *_row([content["scores"][key][name][code] for name in names])) for code in content["targets"]]
     for average, title in AVERAGES.items():
-        rows.append((title, *_row([content["averages"][key][name][average] for name in names], best)))
-    rows.append((f"source {source}", *_row([content["scores"][key][name][source] for name in names], best)))
+        rows.append((title, *_row([content["averages"][key][name][average] for name in names])))
+    rows.append((f"source {source}", *_row([content["scores"][key][name][source] for name in names])))
     dev = [code for code, split in content["splits"].items() if split == "dev"]
     remark = "The means are those of the targets; ord-fs answers the source with the source model."
     if dev:
         remark += f" No test texts, scored on dev: {' '.join(dev)}."
-    return Table(f"K = {shots}: {content['metric']} on test, %", ("language", *names), tuple(rows), remark)
+    return Table(f"K = {shots}: {content['metric']} on test, %", ("language", *names), rows, remark, totals=3)
 
 
 def _tests(content: Content) -> list[Table]:
@@ -88,7 +92,7 @@ def _tests(content: Content) -> list[Table]:
         Table(
             f"Against {rival}, mean over targets",
             ("K, regime", "difference", "p", "p (Holm, all pairs of a K)"),
-            tuple(rows),
+            rows,
             f"Two-sided paired permutation test over texts, {content['permutations']} permutations, the answers of all "
             "seeds to a text swapped together.",
         )
@@ -99,14 +103,14 @@ def _gradients(content: Content) -> list[Table]:
     """Lay out the mean cosines of the heat maps."""
     gradients = content["gradients"]
     rows = []
-    own = gradients["languages"].index(content["source"])
+    source = gradients["languages"].index(content["source"])
     for layer, by_regime in gradients["similarity"].items():
         for name, matrix in by_regime.items():
             square = np.array(matrix)
-            others = [i for i in range(len(square)) if i != own]
+            others = [i for i in range(len(square)) if i != source]
             pairs = square[np.ix_(others, others)][np.triu_indices(len(others), k=1)]
             among = float(pairs.mean()) if pairs.size else None
-            rows.append((f"{name}, {layer}", figure(float(square[own, others].mean())), figure(among)))
+            rows.append((f"{name}, {layer}", figure(float(square[source, others].mean())), figure(among)))
     if not rows:
         return []
     title = f"Mean cosine of the languages' gradients, K = {gradients['shots']}"
@@ -120,15 +124,15 @@ def _costs(content: Content) -> Table:
     for shots in content["shots"]:
         costs = content["cost"][str(shots)]
         for name in _names(content):
-            found = costs[name]
-            compared = found.get("compared")
-            share = f"{100 * found['conflicts'] / compared:.1f}" if compared else figure(None)
-            numbers = (f"{found[key]:.0f}" for key in ("steps", "texts_seen"))
-            rows.append((f"{shots} {name}", *numbers, f"{found['train_seconds']:.1f}", share))
+            cost = costs[name]
+            compared = cost.get("compared")
+            share = f"{100 * cost['conflicts'] / compared:.1f}" if compared else figure(None)
+            numbers = (f"{cost[key]:.0f}" for key in ("steps", "texts_seen"))
+            rows.append((f"{shots} {name}", *numbers, f"{cost['train_seconds']:.1f}", share))
     return Table(
         "Cost of a seed",
         ("K, regime", "training steps", "texts seen", "training seconds", "conflicts, % of the steps operated on"),
-        tuple(rows),
+        rows,
         "ord-fs and mix-ft: with the source model that they go on from.",
     )
 
@@ -136,48 +140,17 @@ def _costs(content: Content) -> Table:
 def write_tables(content: Content, markdown_path: Path, latex_path: Path) -> None:
     """Write both files."""
     figures = [f"![]({name})" for name in content["figures"] if name.endswith(".svg")]
-    body = markdown(tables(content, lambda text: f"**{text}**"))
+    body = markdown(tables(content))
     parts = [f"# Few-shot transfer from {content['source']} on {content['data']}\n", body, *figures]
     markdown_path.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
-    latex_path.write_text(latex(tables(content, lambda text: rf"\textbf{{{text}}}")), encoding="utf-8")
-
-
-def latex(found: Sequence[Table]) -> str:
-    """Return tables in LaTeX, for the booktabs package."""
-    parts = ["% needs \\usepackage{booktabs}"]
-    for table in found:
-        lines = [" & ".join(map(_tex, cells)) + r" \\" for cells in (table.columns, *table.rows)]
-        parts += [
-            r"\begin{table}",
-            r"\begin{tabular}{l" + "r" * (len(table.columns) - 1) + "}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            rf"\caption{{{_tex(f'{table.title}. {table.remark}')}}}",
-            r"\end{table}",
-            "",
-        ]
-    return "\n".join(parts)
+    latex_path.write_text(latex(tables(content)), encoding="utf-8")
 
 
 def _names(content: Content) -> list[str]:
     return [regime["name"] for regime in content["regimes"]]
 
 
-def _row(cells: Sequence[Mapping[str, Any]], best: Mark) -> list[str]:
-    """Write the numbers of a row, in per cent, the highest marked."""
+def _row(cells: Sequence[Mapping[str, Any]]) -> list[Cell]:
+    """Write the numbers of a row, the highest marked."""
     highest = max(cell["mean"] for cell in cells)
-    found = []
-    for cell in cells:
-        number = figure(100 * cell["mean"], ".2f")
-        spread = "" if cell["sd"] is None else f" ± {100 * cell['sd']:.2f}"
-        found.append((best(number) if cell["mean"] == highest else number) + spread)
-    return found
-
-
-def _tex(text: str) -> str:
-    """Escape what LaTeX would read as a command; the braces of a marked number stay."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    return [share(cell["mean"], cell["sd"], best=cell["mean"] == highest) for cell in cells]

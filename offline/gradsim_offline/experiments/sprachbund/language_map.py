@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.experiments.sprachbund.clusters import Sprachbund
-from gradsim_offline.report.charts import MARKS, mark
-from gradsim_offline.report.drawing import Drawing, Line, Shape, Text
-from gradsim_offline.report.heatmap import LABEL_WIDTH
+from gradsim_offline.report.axes import MARKS, mark
+from gradsim_offline.report.drawing import Drawing, Line, Shape, Text, width_of
 from gradsim_shared.errors import SettingsError
 
 WAYS = ("pca", "tsne")
@@ -92,10 +91,9 @@ def language_map(
         first, second = (f"{100 * share:.0f} % of the variance" for share in shares)
         shapes.append(Text(floor / 2, floor + 8, f"first component, {first}"))
         shapes.append(Text(16, floor / 2, f"second component, {second}", turned=True))
-    longest = max(len(_legend(cluster)) for cluster in clusters)
     return Drawing(
         shapes,
-        max(floor + 40, _MARGIN + 30 + LABEL_WIDTH * longest),
+        max(floor + 40, _MARGIN + 30 + width_of([_legend(cluster) for cluster in clusters])),
         floor + 44 + _ROW * len(clusters),
         NAME,
         f"{len(clusters)} sprachbunds of {len(languages)} languages",

@@ -13,7 +13,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.significance import Metric, holm
 from gradsim_offline.experiments.comparison import average_weights, metric_of, paired_tests
 from gradsim_offline.report.comparison_tables import AVERAGES
-from gradsim_offline.report.text_tables import Table, figure
+from gradsim_offline.report.table import Cell, Table, share
 from gradsim_offline.training.task import Task
 
 PLAIN, ADAPTED = STARTS = ("plain", "adapted")
@@ -94,22 +94,23 @@ def tables(content: Mapping[str, Any]) -> list[Table]:
 def _scores(content: Mapping[str, Any]) -> Table:
     """Lay out the scores, in per cent: the mean over seeds, and its standard deviation."""
     columns = [(start, word) for start in STARTS for word in content["scores"][start]]
-    rows: list[tuple[str, ...]] = []
-    of: dict[tuple[str, str], Mapping[str, list[float]]] = {
+    rows: list[tuple[str | Cell, ...]] = []
+    scores: dict[tuple[str, str], Mapping[str, list[float]]] = {
         (start, word): content["scores"][start][word] for start, word in columns
     }
     for name, languages in content["sprachbunds"].items():
         for code in languages:
-            known = "*" if code == content["pivots"][name] else ""
-            rows.append((f"{name} {code}{known}", *(_cell(of[column][code]) for column in columns)))
-    means = [np.mean([*of[column].values()], axis=0).tolist() for column in columns]
+            pivot = "*" if code == content["pivots"][name] else ""
+            rows.append((f"{name} {code}{pivot}", *(_cell(scores[column][code]) for column in columns)))
+    means = [np.mean([*scores[column].values()], axis=0).tolist() for column in columns]
     rows.append(("mean", *map(_cell, means)))
     return Table(
         f"{content['metric']} on {content['split']}, %",
         ("language", *(f"{start}, {word}" for start, word in columns)),
-        tuple(rows),
+        rows,
         "plain: starts from the encoder as it was; adapted: from its sprachbund's. all, pivot or a language: what the "
         "model was trained on. A star marks the pivot. The mean is over languages.",
+        totals=1,
     )
 
 
@@ -137,6 +138,5 @@ def _tested(content: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def _cell(values: Sequence[float]) -> str:
-    spread = f" ± {100 * float(np.std(values, ddof=1)):.2f}" if len(values) > 1 else ""
-    return figure(100 * float(np.mean(values)), ".2f") + spread
+def _cell(values: Sequence[float]) -> Cell:
+    return share(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)

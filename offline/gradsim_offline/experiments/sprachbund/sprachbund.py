@@ -29,8 +29,9 @@ from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIO
 from gradsim_offline.experiments.text_source import Source
 from gradsim_offline.report.dendrogram import dendrogram
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.files import write_figures
-from gradsim_offline.report.text_tables import UNDEFINED, Table, figure
+from gradsim_offline.report.figures import write_figures
+from gradsim_offline.report.numbers import MISSING
+from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.masked_model import check_there
 
@@ -159,7 +160,7 @@ def tables(result: SprachbundResult) -> list[Table]:
         inside = block[~np.eye(len(members), dtype=bool)]
         mean = figure(float(inside.mean()) if len(inside) else None)
         rows.append((cluster.id, cluster.pivot, mean, " ".join(cluster.members)))
-    shown = [Table("Sprachbunds", ("id", "pivot", "mean cosine", "languages"), tuple(rows), words=True)]
+    shown = [Table("Sprachbunds", ("id", "pivot", "mean cosine", "languages"), rows, words=4)]
     relations = result.relations
     if relations.correlations:
         shown.append(
@@ -179,7 +180,7 @@ def tables(result: SprachbundResult) -> list[Table]:
 def notes(result: SprachbundResult) -> list[str]:
     """Return what a reader should know."""
     undefined = [
-        f"{name}: {UNDEFINED}, because {each.reason}"
+        f"{name}: {MISSING}, because {each.reason}"
         for name, each in result.relations.correlations.items()
         if each.reason
     ]

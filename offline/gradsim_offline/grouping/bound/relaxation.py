@@ -8,9 +8,8 @@ left out (to warm up: only ``copies = 2`` proves anything). The multipliers come
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,18 +51,18 @@ class Multipliers:
     """Where the method stands; everything that ``certify`` needs, and what it takes to go on.
 
     Attributes:
-        prices: What each language costs a group that serves it, ``[N]``.
-        group_price: What a group costs.
-        signs: At least 0 for two entries of different languages, ``[classes, width, width]``.
+        duals: What each language costs a group that serves it, ``[N]``.
+        group_dual: What a group costs.
+        entries: Multipliers of pairs of entries, at least 0 for different languages, ``[classes, width, width]``.
         cuts: Valid inequalities of each class, with their multipliers.
         moments: The relaxed groups, ``sum of g g' / (m - 1)``, ``[classes, width, width]``.
         slack: The semidefinite slack, like ``moments``.
         alone: The part of each language that stands alone, and the part of a group that is not used, ``[N + 1]``.
     """
 
-    prices: Array
-    group_price: float
-    signs: Array
+    duals: Array
+    group_dual: float
+    entries: Array
     cuts: tuple[Cuts, ...]
     moments: Array
     slack: Array
@@ -117,12 +116,12 @@ class Relaxation:
         served = (moments * self.different)[:, : self.count].sum(axis=(0, 2)) + (alone * self.possible)[: self.count]
         return np.append(served, (self.weights * moments).sum() + (alone * self.possible).sum())
 
-    def reduced(self, prices: Array, group_price: float) -> Array:
+    def reduced(self, duals: Array, group_dual: float) -> Array:
         """Return what a group costs minus what it gains, as matrices, ``[classes, width, width]``."""
         costs = np.zeros((self.width, self.width))
-        costs[: self.count] += prices[:, None] / 2
-        costs[:, : self.count] += prices[None, :] / 2
-        return costs * self.different - self.gain + group_price * self.weights
+        costs[: self.count] += duals[:, None] / 2
+        costs[:, : self.count] += duals[None, :] / 2
+        return costs * self.different - self.gain + group_dual * self.weights
 
     def start(self) -> Multipliers:
         """Return a beginning."""
@@ -138,16 +137,16 @@ class Relaxation:
         count, shape = self.count, self.weights.shape
         slack, moments = np.zeros(shape), np.zeros(shape)
         moments[:, :count, :count] = without.moments
-        reduced = self.reduced(without.prices, without.group_price)
-        signs = np.where(self.either_sign, reduced, np.maximum(reduced, 0.0) * self.different)
-        signs[:, :count, :count] = without.signs
+        reduced = self.reduced(without.duals, without.group_dual)
+        entries = np.where(self.either_sign, reduced, np.maximum(reduced, 0.0) * self.different)
+        entries[:, :count, :count] = without.entries
         slack[:, :count, :count] = without.slack
-        slack[:, range(count, 2 * count), range(count, 2 * count)] = without.group_price
+        slack[:, range(count, 2 * count), range(count, 2 * count)] = without.group_dual
         cuts = tuple(
             old.widened(count, size_cuts(count, self.width, kind.low, kind.high))
             for old, kind in zip(without.cuts, self.classes, strict=True)
         )
-        return Multipliers(without.prices, without.group_price, signs, cuts, moments, slack, without.alone)
+        return Multipliers(without.duals, without.group_dual, entries, cuts, moments, slack, without.alone)
 
     def with_triangles(self, now: Multipliers, most: int) -> Multipliers:
         """Add the triangle inequalities that the relaxed groups break most, and drop those that do nothing."""
@@ -155,54 +154,51 @@ class Relaxation:
             kept.joined(triangle_cuts(moments[: self.count, : self.count], self.width, most))
             for kept, moments in zip(now.cuts, now.moments, strict=True)
         )
-        return Multipliers(now.prices, now.group_price, now.signs, cuts, now.moments, now.slack, now.alone)
+        return replace(now, cuts=cuts)
 
 
-def improve(
-    problem: Relaxation, start: Multipliers, steps: int, *, deadline: float, penalty: float
-) -> tuple[Multipliers, float]:
+def improve(problem: Relaxation, start: Multipliers, steps: int, *, penalty: float) -> tuple[Multipliers, float]:
     """Take steps of the alternating direction method; returns the multipliers and the last penalty.
 
     Args:
         problem: The relaxation.
         start: Where to begin.
-        steps: How many steps at most.
-        deadline: ``time.monotonic()`` after which no step begins.
+        steps: How many steps.
         penalty: Weight of the constraints' violation; adapted on the way.
     """
-    moments, slack, signs, alone = start.moments, start.slack, start.signs, start.alone
-    prices, group_price = start.prices, start.group_price
-    strengths = [cuts.strengths for cuts in start.cuts]
-    pulls = np.stack([cuts.pull(strength) for cuts, strength in zip(start.cuts, strengths, strict=True)])
-    spare = np.maximum(np.append(prices, 0.0) + group_price - problem.singletons, 0.0)  # slack of standing alone
-    aim = np.append(np.ones(problem.count), problem.groups)
+    moments, slack, entries, alone = start.moments, start.slack, start.entries, start.alone
+    duals, group_dual = start.duals, start.group_dual
+    multipliers = [cuts.multipliers for cuts in start.cuts]
+    cut_sums = np.stack(
+        [cuts.weighted_sum(multiplier) for cuts, multiplier in zip(start.cuts, multipliers, strict=True)]
+    )
+    alone_slack = np.maximum(np.append(duals, 0.0) + group_dual - problem.singletons, 0.0)  # slack of standing alone
+    target = np.append(np.ones(problem.count), problem.groups)
     for step in range(1, steps + 1):
-        if time.monotonic() > deadline:
-            break
-        error = problem.totals(moments, alone) - aim
-        filled = problem.gain + slack + signs + pulls
-        dual = problem.inverse @ (problem.totals(filled, problem.singletons + spare) + error / penalty)
-        prices, group_price = dual[:-1], float(dual[-1])
-        reduced = problem.reduced(prices, group_price)
+        error = problem.totals(moments, alone) - target
+        filled = problem.gain + slack + entries + cut_sums
+        solved = problem.inverse @ (problem.totals(filled, problem.singletons + alone_slack) + error / penalty)
+        duals, group_dual = solved[:-1], float(solved[-1])
+        reduced = problem.reduced(duals, group_dual)
         shifted = reduced - moments / penalty
         for position, cuts in enumerate(start.cuts):
-            left = (shifted - slack - signs - pulls)[position]
-            strengths[position] = cuts.stronger(strengths[position], left)
-            pulls[position] = cuts.pull(strengths[position])
-        room = shifted - slack - pulls
-        signs = np.where(problem.either_sign, room, np.maximum(room, 0.0) * problem.different)
-        slack = _semidefinite(shifted - signs - pulls)
-        standing = (np.append(prices, 0.0) + group_price - problem.singletons) * problem.possible
-        spare = np.maximum(standing - alone / penalty, 0.0) * problem.possible
-        residual = reduced - slack - signs - pulls
+            left = (shifted - slack - entries - cut_sums)[position]
+            multipliers[position] = cuts.stepped(multipliers[position], left)
+            cut_sums[position] = cuts.weighted_sum(multipliers[position])
+        unrestricted = shifted - slack - cut_sums
+        entries = np.where(problem.either_sign, unrestricted, np.maximum(unrestricted, 0.0) * problem.different)
+        slack = _semidefinite(shifted - entries - cut_sums)
+        alone_costs = (np.append(duals, 0.0) + group_dual - problem.singletons) * problem.possible
+        alone_slack = np.maximum(alone_costs - alone / penalty, 0.0) * problem.possible
+        residual = reduced - slack - entries - cut_sums
         moments = moments - _STEP * penalty * residual
-        alone = alone - _STEP * penalty * (standing - spare)
+        alone = alone - _STEP * penalty * (alone_costs - alone_slack)
         if step % _CHECK_EVERY == 0:
-            primal = np.linalg.norm(problem.totals(moments, alone) - aim) / (1 + np.linalg.norm(aim))
+            primal = np.linalg.norm(problem.totals(moments, alone) - target) / (1 + np.linalg.norm(target))
             ratio = primal / (np.linalg.norm(residual) / (1 + np.linalg.norm(problem.gain)) + 1e-300)
             penalty *= 1.25 if ratio < 1 / 3 else 0.8 if ratio > 3 else 1.0
-    reached = tuple(c.having(strength) for c, strength in zip(start.cuts, strengths, strict=True))
-    return Multipliers(prices, group_price, signs, reached, moments, slack, alone), penalty
+    reached = tuple(c.with_multipliers(multiplier) for c, multiplier in zip(start.cuts, multipliers, strict=True))
+    return Multipliers(duals, group_dual, entries, reached, moments, slack, alone), penalty
 
 
 def _semidefinite(matrices: Array) -> Array:
@@ -211,17 +207,17 @@ def _semidefinite(matrices: Array) -> Array:
     return (vectors * np.maximum(values, 0.0)[:, None, :]) @ vectors.transpose(0, 2, 1)
 
 
-def certify(problem: Relaxation, found: Multipliers) -> float:
-    """Return the price of a group at which no group of these size classes is worth more than its price.
+def certify(problem: Relaxation, at: Multipliers) -> float:
+    """Return the dual of a group at which no group of these size classes is worth more than its dual.
 
-    With the result p: for every group of a size that ``problem`` covers, its value is at most the sum of ``prices``
-    over the languages that it serves, plus p. Only signs are taken on trust, and enforced here; the rest is an
+    With the result p: for every group of a size that ``problem`` covers, its value is at most the sum of ``duals``
+    over the languages that it serves, plus p. That multipliers are not negative is enforced here; the rest is an
     eigenvalue, with a margin for rounding. Infinite if the multipliers are no numbers.
     """
-    signs = np.where(problem.either_sign, found.signs, np.maximum(found.signs, 0.0) * problem.different)
-    pulls = np.stack([cuts.pull(np.maximum(cuts.strengths, 0.0)) for cuts in found.cuts])
-    start = max(found.group_price, 0.0)
-    matrices = problem.reduced(found.prices, start) - signs - pulls
+    entries = np.where(problem.either_sign, at.entries, np.maximum(at.entries, 0.0) * problem.different)
+    cut_sums = np.stack([cuts.weighted_sum(np.maximum(cuts.multipliers, 0.0)) for cuts in at.cuts])
+    start = max(at.group_dual, 0.0)
+    matrices = problem.reduced(at.duals, start) - entries - cut_sums
     if not np.isfinite(matrices).all():
         return np.inf  # the method diverged: nothing is proven
     highest = 0.0

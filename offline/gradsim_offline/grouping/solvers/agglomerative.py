@@ -6,15 +6,15 @@ import warnings
 
 import numpy as np
 
-from gradsim_offline.grouping.constraints import refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping.constraints import serve_given
+from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import Solver
 
 _ROUNDING = 1e-6
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Return exactly K clusters, at most N; S is made symmetric, for a distance has no direction.
 
     An S that is not symmetric, as that of ``transfer``, is averaged with its transpose, and a warning says so; the
@@ -25,11 +25,9 @@ def solve(problem: Problem) -> Grouping:
         SettingsError: A constraint is broken, or a language is alone where that is forbidden.
     """
     _warn_of_directions(problem.similarity)
-    bound = simple_bound(problem.similarity, problem.singletons)
     labels = _labels(problem)
-    blocks = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
-    found = serve_blocks(problem.similarity, [(block, block) for block in blocks], problem.singletons, bound=bound)
-    return refuse_broken(problem, found, "agglomerative")
+    groups = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
+    return serve_given(problem, groups, "agglomerative")
 
 
 def _labels(problem: Problem) -> np.ndarray:

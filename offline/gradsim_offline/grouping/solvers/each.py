@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from gradsim_offline.grouping.constraints import refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping.constraints import serve_given
+from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import Solver
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Return N groups of one; K does not matter.
 
     Raises:
         SettingsError: Groups of one are forbidden, by the singleton score or by a constraint.
     """
-    alone = [((i,), (i,)) for i in range(problem.count)]
-    bound = simple_bound(problem.similarity, problem.singletons)
-    found = serve_blocks(problem.similarity, alone, problem.singletons, bound=bound)
-    return refuse_broken(replace(problem, groups=problem.count), found, "each")
+    return serve_given(problem, [[i] for i in range(problem.count)], "each")
 
 
 PLUGIN = Solver(solve, reads_k=False, reads_s=False)

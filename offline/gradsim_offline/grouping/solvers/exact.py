@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gradsim_offline.grouping.constraints import SLACK, check_constraints
-from gradsim_offline.grouping.exact.blocks import MOST_LANGUAGES as MOST_AT_ONCE
-from gradsim_offline.grouping.exact.columns import solve_columns
-from gradsim_offline.grouping.exact.small import solve_small
-from gradsim_offline.grouping.objective import Grouping
+from gradsim_offline.grouping.constraints import broken, check_constraints
+from gradsim_offline.grouping.exact.column_generation import solve_columns
+from gradsim_offline.grouping.exact.dynamic_programming import MOST_LANGUAGES as MOST_AT_ONCE
+from gradsim_offline.grouping.exact.dynamic_programming import solve_small
+from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import Solver
 from gradsim_shared.errors import SettingsError
@@ -19,10 +19,10 @@ from gradsim_shared.errors import SettingsError
 MOST_LANGUAGES = 50  # beyond, the proof takes too long to be waited for
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Return the grouping of highest score with at most K groups, overlap allowed.
 
-    Proven for up to 18 languages without a budget; else proven unless the problem's time limit is reached first, and
+    Proven for up to 18 languages without a budget; else proven unless the problem's effort is spent first, and
     then the best that was found, with its bound. More groups than languages are never needed.
 
     Raises:
@@ -31,19 +31,19 @@ def solve(problem: Problem) -> Grouping:
     return solve_exactly(problem, overlap=True)
 
 
-def solve_exactly(problem: Problem, *, overlap: bool) -> Grouping:
+def solve_exactly(problem: Problem, *, overlap: bool) -> GroupingResult:
     """Do the same, with or without overlap."""
     check(problem.count)
     check_constraints(problem)
     scaled, unit = problem.in_units()
     if problem.count <= MOST_AT_ONCE:
-        found = solve_small(scaled, [problem.groups], overlap=overlap)[0]
-        if _within_budget(problem, found):
-            return found.times(unit)
-    return solve_columns(scaled, overlap=overlap).times(unit)
+        best = solve_small(scaled, [problem.groups], overlap=overlap)[0]
+        if broken(problem, best) is None:  # the budget, which dynamic programming does not look at
+            return best.in_unit(unit)
+    return solve_columns(scaled, overlap=overlap).in_unit(unit)
 
 
-def solve_every(problem: Problem) -> list[Grouping]:
+def solve_every(problem: Problem) -> list[GroupingResult]:
     """Return the optimum for every number of groups from 1 to ``problem.groups``.
 
     Up to 18 languages take one pass for all. A number of groups that the constraints make impossible is left out; the
@@ -58,15 +58,15 @@ def solve_every(problem: Problem) -> list[Grouping]:
     if problem.count <= MOST_AT_ONCE and problem.constraints.budget is None:
         check_constraints(problem)
         scaled, unit = problem.in_units()
-        return [found.times(unit) for found in solve_small(scaled, counts)]
-    found = []
+        return [result.in_unit(unit) for result in solve_small(scaled, counts)]
+    results = []
     for most in counts:
         try:
-            found.append(solve(replace(problem, groups=most)))
+            results.append(solve(replace(problem, groups=most)))
         except SettingsError:
             if most == counts[-1]:
                 raise
-    return found
+    return results
 
 
 def check(languages: int) -> None:
@@ -80,13 +80,6 @@ def check(languages: int) -> None:
             f"the exact solver takes up to {MOST_LANGUAGES} languages, not {languages}; "
             "choose the solver search, or name fewer with --languages"
         )
-
-
-def _within_budget(problem: Problem, grouping: Grouping) -> bool:
-    asked = problem.constraints
-    if asked.budget is None:
-        return True
-    return sum(asked.sizes[i] for group in grouping.groups for i in group) <= asked.budget * (1 + SLACK)
 
 
 PLUGIN = Solver(solve, check=check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradsim_offline.grouping.constraints import broken, refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks
+from gradsim_offline.grouping.objective import GroupingResult, serve_blocks
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import Solver
 from gradsim_offline.grouping.solvers import exact
@@ -14,7 +14,7 @@ _DRAW = 23  # keeps this random stream apart from others of the same seed
 _DRAWS = 1000  # until the constraints are kept
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Solve exactly, then let the languages change places at random (``problem.seed``); overlap stays.
 
     Raises:
@@ -28,10 +28,10 @@ def solve(problem: Problem) -> Grouping:
             ([int(place[i]) for i in best.served(position)], [int(place[i]) for i in group])
             for position, group in enumerate(best.groups)
         ]
-        found = serve_blocks(problem.similarity, blocks, problem.singletons, bound=best.bound)
-        if broken(problem, found) is None:
-            return found
-    return refuse_broken(problem, found, "random")
+        drawn = serve_blocks(problem.similarity, blocks, problem.singletons, bound=best.bound)
+        if broken(problem, drawn) is None:
+            return drawn
+    return refuse_broken(problem, drawn, "random")
 
 
 PLUGIN = Solver(solve, check=exact.check, reads_s=False, k_from="exact")  # its sizes are those of the best groups

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from gradsim_offline.grouping.constraints import refuse_broken
-from gradsim_offline.grouping.objective import Grouping, serve_blocks, simple_bound
+from gradsim_offline.grouping.constraints import serve_given
+from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import Solver
 
 
-def solve(problem: Problem) -> Grouping:
+def solve(problem: Problem) -> GroupingResult:
     """Return the one group; K does not matter.
 
     Raises:
         SettingsError: A constraint forbids it.
     """
-    everything = range(problem.count)
-    bound = None if problem.groups == 1 else simple_bound(problem.similarity, problem.singletons)
-    found = serve_blocks(problem.similarity, [(everything, everything)], problem.singletons, bound=bound)
-    return refuse_broken(replace(problem, groups=problem.count), found, "single")
+    return serve_given(problem, [range(problem.count)], "single")
 
 
 PLUGIN = Solver(solve, reads_k=False, reads_s=False)

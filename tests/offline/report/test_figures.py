@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.report.charts import MARKS, Point, Series, around, curve, dots, mark
+from gradsim_offline.report.axes import MARKS, around, mark
+from gradsim_offline.report.charts import Point, Series, curve, dots
 from gradsim_offline.report.colours import DARK, LIGHT, PENS, PRINT
 from gradsim_offline.report.dendrogram import dendrogram, leaves, linkage
-from gradsim_offline.report.drawing import Box, Dot, Drawing, Line, Text
-from gradsim_offline.report.files import figure_names, write_figures
+from gradsim_offline.report.drawing import Box, Caption, Dot, Drawing, Line, Text
+from gradsim_offline.report.figures import figure_names, write_figures
 from gradsim_offline.report.heatmap import WRITTEN_CELLS, heatmap
+from gradsim_offline.report.lines import Plot, plots
 
 SVG = "{http://www.w3.org/2000/svg}"
+CAPTION = Caption("name", "title", "description")
 HOSTILE = '"><script>&$x_1$</script>'
 
 
@@ -30,7 +33,7 @@ def every_shape(text="a"):
 
 
 @pytest.mark.parametrize("text", ["a", HOSTILE])
-def test_files_are_whole_and_the_same_each_time(tmp_path, text):
+def test_figure_files_are_complete_and_reproducible(tmp_path, text):
     written = write_figures(tmp_path / "figures", [every_shape(text)])
     assert [path.name for path in written] == figure_names([every_shape()]) == ["every.svg", "every.png"]
     svg, png = written
@@ -45,7 +48,7 @@ def test_files_are_whole_and_the_same_each_time(tmp_path, text):
     assert (svg.read_bytes(), png.read_bytes()) == before
 
 
-def test_every_pen_has_its_colours_everywhere():
+def test_pens_use_colours_of_every_palette():
     for pen in PENS.values():
         for colour in (pen.fill, pen.stroke):
             assert colour is None or all(colour in palette for palette in (LIGHT, DARK, PRINT))
@@ -53,7 +56,7 @@ def test_every_pen_has_its_colours_everywhere():
 
 @settings(deadline=None)
 @given(st.floats(-5, 5), st.floats(1e-4, 10))
-def test_round_values_around_an_extent(low, extent):
+def test_ticks_are_round_and_cover_the_values(low, extent):
     ticks = around(low, low + extent)
     assert ticks[0] <= low + 1e-6 * extent and ticks[-1] >= low + extent - 1e-6 * extent
     assert 3 <= len(ticks) <= 9
@@ -66,9 +69,7 @@ def test_dots_stand_where_their_values_say():
     drawing = dots(
         ["a", "b", "c"],
         [Series("only", points)],
-        name="d",
-        title="t",
-        description="d",
+        CAPTION,
         write=lambda value: f"{value:.2f}",
         axis="x",
         zero=True,
@@ -87,19 +88,33 @@ def test_marks_differ_in_shape():
 
 
 def test_equal_values_still_make_a_chart():
-    flat = curve([0.5, 0.5], ["1", "2"], name="c", title="t", description="d", marked=1)
+    flat = curve([0.5, 0.5], ["1", "2"], CAPTION, marked=1)
     assert "nan" not in flat.__html__()
-    same = dots([""], [Series("s", [Point(0.0)])], name="n", title="", description="", write=str, axis="")
+    same = dots([""], [Series("s", [Point(0.0)])], CAPTION, write=str, axis="")
     assert "nan" not in same.__html__()
 
 
+def test_lines_of_a_plot_stand_where_their_values_say():
+    """Two panels share the y axis; a missing point leaves its line whole, a single x still makes a plot."""
+    first, second = Series("a", [Point(0.1, (0.0, 0.2)), None, Point(0.3)]), Series("b", [Point(0.2, words="K=2")])
+    left = Plot([first, second], [[1, 2, 3], [2]], "K", {1: "1", 2: "2", 3: "3"})
+    right = Plot([second], [[0.5]], "score")
+    drawing = plots([left, right], CAPTION, axis="points", tick=lambda value: f"{value:.2f}")
+    dots = [shape for shape in drawing.shapes if isinstance(shape, Dot)][2:]  # after those of the legend
+    assert dots[2].y == dots[3].y and dots[3].x > dots[1].x  # b, in both panels
+    assert dots[0].y - dots[2].y == pytest.approx(dots[2].y - dots[1].y)  # 0.1, 0.2, 0.3
+    assert dots[2].x - dots[0].x == pytest.approx(dots[1].x - dots[2].x)  # 1, 2, 3
+    texts = [shape.written for shape in drawing.shapes if isinstance(shape, Text)]
+    assert texts.count("K=2") == 2 and texts.count("points") == 2 and "nan" not in drawing.__html__()
+
+
 @pytest.mark.parametrize("count", [3, WRITTEN_CELLS + 1])
-def test_negative_cells_are_told_without_colour(count):
+def test_negative_cells_are_marked_without_colour(count):
     """Small maps have written values; in large ones a stroke says it."""
     values = np.full((count, count), 0.5)
     values[0, 1] = -0.5
     labels = [f"x{i}" for i in range(count)]
-    drawing = heatmap(values, labels, labels, name="h", title="t", description="d", tip=lambda i, j: "")
+    drawing = heatmap(values, labels, labels, CAPTION, tip=lambda i, j: "")
     inside = [shape for shape in drawing.shapes if isinstance(shape, Line) and shape.style.startswith("hatch")]
     written = [shape.written for shape in drawing.shapes if isinstance(shape, Text)]
     if count <= WRITTEN_CELLS:
@@ -120,12 +135,12 @@ def test_linkage_is_of_the_mean_of_both_directions():
 
 
 @pytest.mark.parametrize("similarity", [np.eye(1), np.array([[1, np.nan], [0.5, 1]])])
-def test_nothing_to_join(similarity):
+def test_no_dendrogram_of_one_language_or_missing_similarities(similarity):
     assert dendrogram(similarity, ["a", "b"][: len(similarity)], {}, name="t", title="t") is None
 
 
 @pytest.mark.parametrize("value", [1.0, 2.0, -3.0, 0.0])
-def test_tree_of_any_similarity(value):
+def test_dendrogram_of_equal_similarities(value):
     drawing = dendrogram(np.full((3, 3), value), ["a", "b", "c"], {"g1": [(0, True)]}, name="t", title="t")
     assert "nan" not in drawing.__html__() and "a: served by g1" in drawing.__html__()
     numbers = [float(number) for number in re.findall(r'[xy]="(-?[\d.]+)"', drawing.__html__())]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from gradsim_offline.report.table import Table, print_tables
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.manifest import Language, Manifest, Scores
 
 COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
 
 
-def show_bundle(directory: Path, console: Console | None = None) -> None:
+def print_bundle(directory: Path, console: Console | None = None) -> None:
     """Verify a bundle and print it.
 
     Raises:
@@ -21,10 +21,8 @@ def show_bundle(directory: Path, console: Console | None = None) -> None:
     """
     manifest = open_bundle(directory).manifest
     out = console or Console(highlight=False, soft_wrap=True)
-    out.print(_groups(manifest))
-    for split in ("dev", "test"):
-        if any(split in language.scores for language in manifest.languages):
-            out.print(_scores(manifest, split))
+    scored = {split for language in manifest.languages for split in language.scores}
+    print_tables([_groups(manifest), *(_scores(manifest, split) for split in ("dev", "test") if split in scored)], out)
     accuracy = ", ".join(f"{split} {100 * value:.2f} %" for split, value in manifest.identifier.accuracy.items())
     out.print(f"Language identifier: accuracy {accuracy or 'not measured'}")
     size = sum(entry.size for entry in manifest.files.values()) / 1e6
@@ -34,46 +32,42 @@ def show_bundle(directory: Path, console: Console | None = None) -> None:
 
 def _groups(manifest: Manifest) -> Table:
     proven = "proven" if manifest.grouping.proven else f"at most {manifest.grouping.bound:.3f} possible"
-    table = Table(title=f"Groups: score {manifest.grouping.score:.3f}, {proven}", title_justify="left")
-    for column in ("group", "serves", "source-only", "parity", "ms per text"):
-        table.add_column(column)
+    rows = []
     for group in manifest.groups:
         served = [language.code for language in manifest.languages if language.group == group.id]
         precision = next(iter(group.precisions.values()))
-        table.add_row(
-            group.id if group.ensemble == 1 else f"{group.id} ({group.ensemble} models)",
-            " ".join(served),
-            " ".join(code for code in group.members if code not in served),
-            f"{precision.parity.max_difference:.0e}",
-            f"{precision.latency_milliseconds:.1f}",
+        rows.append(
+            (
+                group.id if group.ensemble == 1 else f"{group.id} ({group.ensemble} models)",
+                " ".join(served),
+                " ".join(code for code in group.members if code not in served),
+                f"{precision.parity.max_difference:.0e}",
+                f"{precision.latency_milliseconds:.1f}",
+            )
         )
-    return table
+    title = f"Groups: score {manifest.grouping.score:.3f}, {proven}"
+    return Table(title, ("group", "serves", "source-only", "parity", "ms per text"), rows, words=3)
 
 
 def _scores(manifest: Manifest, split: str) -> Table:
-    table = Table(title=f"{manifest.metric} on {split}, in percent", title_justify="left")
-    table.add_column("language")
-    table.add_column("texts", justify="right")
-    for column in (*COLUMNS, "group - multilingual"):
-        table.add_column(column, justify="right")
     scored = [language for language in manifest.languages if split in language.scores]
-    for language in scored:
-        table.add_row(
-            f"{language.code} {language.name}", str(language.counts[split]), *_cells([language], [1.0], split, manifest)
-        )
-    table.add_section()
     counts = [float(language.counts[split]) for language in scored]
-    table.add_row("plain mean", "", *_cells(scored, [1.0] * len(scored), split, manifest))
-    table.add_row("weighted by texts", f"{sum(counts):.0f}", *_cells(scored, counts, split, manifest))
-    return table
+    rows = [
+        (f"{each.code} {each.name}", str(each.counts[split]), *_means([each], [1.0], split, manifest.metric))
+        for each in scored
+    ]
+    rows.append(("plain mean", "", *_means(scored, [1.0] * len(scored), split, manifest.metric)))
+    rows.append(("weighted by texts", f"{sum(counts):.0f}", *_means(scored, counts, split, manifest.metric)))
+    columns = ("language", "texts", *COLUMNS, "group - multilingual")
+    return Table(f"{manifest.metric} on {split}, in percent", columns, rows, totals=2)
 
 
-def _cells(languages: list[Language], weights: list[float], split: str, manifest: Manifest) -> list[str]:
+def _means(languages: list[Language], weights: list[float], split: str, metric: str) -> list[str]:
     """Return the weighted mean of each column, and how much the groups gain."""
     means = [
         sum(
-            w * getattr(language.scores[split], column)[manifest.metric]
-            for w, language in zip(weights, languages, strict=True)
+            weight * getattr(language.scores[split], column)[metric]
+            for weight, language in zip(weights, languages, strict=True)
         )
         / sum(weights)
         for column in COLUMNS

@@ -1,4 +1,4 @@
-"""Subset dynamic programming: the best helpers of every block, and the best partition into blocks, for every K.
+"""Subset dynamic programming for up to 18 languages: the proven optimum for every K in one pass, budgets left aside.
 
 In an optimum the languages that a group serves form a block, and the blocks partition the languages. A block A is
 completed by helpers H, source-only members: its value is the largest
@@ -10,19 +10,102 @@ block's value costs a sort, and the rest is set partitioning (docs/design/exact-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.grouping.objective import TIE
+from gradsim_offline.grouping.constraints import allowed_sets, impossible, linked
+from gradsim_offline.grouping.objective import TIE, GroupingResult, serve_blocks
+from gradsim_offline.grouping.problem import Problem
 
 MOST_LANGUAGES = 18
 _LOW = 7  # languages laid out at once: 3^7 float64 are 17 kB, which stay in the cache
 _AT_ONCE = 6  # numbers of groups computed together: bounds the memory
 
 Vector = NDArray[np.float64]
-Masks = NDArray[np.int64]
+Masks = NDArray[np.int64]  # sets of languages: bit b stands for language b
+
+
+def solve_small(problem: Problem, counts: Sequence[int], *, overlap: bool = True) -> list[GroupingResult]:
+    """Return the optimum for each number of groups in ``counts``; proven.
+
+    Args:
+        problem: Up to 18 languages; its budget is not looked at.
+        counts: Ascending numbers of groups.
+        overlap: Whether groups may have helpers.
+
+    Raises:
+        SettingsError: No grouping is possible with the largest of them; impossible smaller ones are left out.
+    """
+    blocks = _value_blocks(problem, overlap=overlap)
+    most = [min(count, problem.count) for count in counts]
+    best = _partition_values(blocks.values, most[-1])
+    if not np.isfinite(best[-1, -1]):
+        raise impossible(problem)
+    results: dict[int, GroupingResult] = {}
+    for k in sorted(set(most)):
+        if np.isfinite(best[k, -1]):
+            chosen = _recover(blocks.values, best, k)
+            pairs = [(_languages(block), blocks.group(block)) for block in chosen]
+            results[k] = serve_blocks(problem.similarity, pairs, problem.singletons)
+    return [results[k] for k in most if k in results]
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Every block of languages with the best group that serves it.
+
+    Attributes:
+        similarity: S, ``[N, N]``.
+        values: Of each block, by mask, ``[2^N]``; ``-inf``: no group may serve it.
+        helpers: How many helpers that takes, ``[2^N]``.
+        inside: In which of the allowed sets the group lies, ``[2^N]``.
+        allowed: The largest sets of languages without a forbidden pair.
+    """
+
+    similarity: Vector
+    values: Vector
+    helpers: Masks
+    inside: Masks
+    allowed: Sequence[tuple[int, ...]]
+
+    def group(self, block: int) -> list[int]:
+        """Return the members of the group that serves a block best; of equal helpers those of lower index."""
+        served = _languages(block)
+        gains = self.similarity[served].sum(axis=0)  # C_A
+        others = [i for i in self.allowed[self.inside[block]] if i not in served]
+        return sorted(served + sorted(others, key=lambda h: (-gains[h], h))[: int(self.helpers[block])])
+
+
+def _value_blocks(problem: Problem, *, overlap: bool) -> _Blocks:
+    """Value every block under the problem's constraints.
+
+    A group without forbidden pairs lies inside one of the largest allowed sets, so each of these is valued by itself;
+    a block that parts languages that belong together is worth ``-inf``.
+    """
+    every, allowed = 1 << problem.count, allowed_sets(problem)
+    values, helpers, inside = np.full(every, -np.inf), np.zeros(every, np.int64), np.zeros(every, np.int64)
+    for position, languages in enumerate(allowed):
+        best, number = block_values(
+            problem.similarity[np.ix_(languages, languages)],
+            problem.singletons[list(languages)],
+            most_members=problem.constraints.largest_group,
+            overlap=overlap,
+        )
+        masks = np.zeros(1, dtype=np.int64)  # the blocks of this set, as blocks of all languages
+        for language in languages:
+            masks = np.concatenate([masks, masks | 1 << language])
+        better = best > values[masks]
+        chosen = masks[better]
+        values[chosen], helpers[chosen], inside[chosen] = best[better], number[better], position
+    masks = np.arange(every)
+    for together in linked(problem):
+        whole = sum(1 << i for i in together)
+        part = masks & whole
+        values[(part != 0) & (part != whole)] = -np.inf
+    return _Blocks(problem.similarity, values, helpers, inside, allowed)
 
 
 def block_values(
@@ -41,7 +124,8 @@ def block_values(
     count, every = len(similarity), 1 << len(similarity)
     most = count if most_members is None else min(most_members, count)
     columns = np.zeros((every, count))  # C_A(j) = sum over i in A of S[i, j], for every j
-    sizes, inside = _sizes(count), _inside(count)
+    inside = (np.arange(every)[:, None] >> np.arange(count) & 1).astype(bool)  # [2^N, N]
+    sizes = inside.sum(axis=1)
     for bit in range(count):
         np.add(columns[: 1 << bit], similarity[bit], out=columns[1 << bit : 2 << bit])
     columns -= inside * similarity.diagonal()  # no language is its own partner
@@ -65,7 +149,7 @@ def block_values(
     return best, number
 
 
-def partition_values(values: Vector, most: int) -> Vector:
+def _partition_values(values: Vector, most: int) -> Vector:
     """Return ``best[k, mask]``: the highest sum of block values over partitions of ``mask`` into at most k blocks.
 
     The block that holds the highest language of a mask is split off; what is left is a smaller mask. All masks with
@@ -101,26 +185,26 @@ def _convolve(first: Vector, second: Vector) -> Vector:
     in_first, in_second = _pairs(low)
     left = first.reshape(high, 1 << low).take(in_first, axis=1)  # [high, 3^low]
     right = second.reshape(len(second), high, 1 << low).take(in_second, axis=2)  # [k, high, 3^low]
-    found = left[0] + right  # A without high languages
+    best = left[0] + right  # A without high languages
     buffer = np.empty((len(second), left.shape[1]))
     chosen, others = _pairs(bits - low)  # neighbours in this order share rows, which are then still in the cache
     for a, b in zip(chosen.tolist(), others.tolist(), strict=True):
         if a:
-            row = found[:, a | b]
+            row = best[:, a | b]
             np.add(right[:, b], left[a], out=buffer)
             np.maximum(row, buffer, out=row)
-    return _fold(found, low).reshape(len(second), -1)
+    return _fold(best, low).reshape(len(second), -1)
 
 
 def _fold(laid_out: Vector, low: int) -> Vector:
     """Take the better of A and M - A for each low language that is in M: ``[k, high, 3^low]`` to ``[.., 2^low]``."""
     outer = laid_out.shape[:2]
-    found = laid_out.reshape(*outer, -1, 1)
+    best = laid_out.reshape(*outer, -1, 1)
     for _ in range(low):
-        third = found.shape[2] // 3
-        held = np.maximum(found[:, :, third : 2 * third], found[:, :, 2 * third :])
-        found = np.concatenate([found[:, :, :third], held], axis=3)
-    return found
+        third = best.shape[2] // 3
+        held = np.maximum(best[:, :, third : 2 * third], best[:, :, 2 * third :])
+        best = np.concatenate([best[:, :, :third], held], axis=3)
+    return best
 
 
 @cache
@@ -133,12 +217,12 @@ def _pairs(low: int) -> tuple[Masks, Masks]:
     return first, second
 
 
-def recover(values: Vector, best: Vector, most: int) -> list[int]:
+def _recover(values: Vector, best: Vector, most: int) -> list[int]:
     """Walk back from the whole set and return the blocks of an optimal partition; ties: smaller, then lower."""
     mask, k, blocks = best.shape[1] - 1, most, []
     while mask:
         top = 1 << (mask.bit_length() - 1)
-        candidates = submasks(mask ^ top) | top
+        candidates = _submasks(mask ^ top) | top
         sums = values[candidates] + best[k - 1, mask ^ candidates]
         tied = candidates[sums >= sums.max() - TIE]
         block = min((int(block) for block in tied), key=lambda block: (block.bit_count(), block))
@@ -147,36 +231,15 @@ def recover(values: Vector, best: Vector, most: int) -> list[int]:
     return blocks
 
 
-def submasks(mask: int) -> Masks:
+def _submasks(mask: int) -> Masks:
     """Return every submask of ``mask``, the empty one and itself among them."""
-    found = np.zeros(1, dtype=np.int64)
+    masks = np.zeros(1, dtype=np.int64)
     for bit in range(mask.bit_length()):
         if mask >> bit & 1:
-            found = np.concatenate([found, found | 1 << bit])
-    return found
+            masks = np.concatenate([masks, masks | 1 << bit])
+    return masks
 
 
-def members(block: int) -> list[int]:
+def _languages(block: int) -> list[int]:
     """Return the languages of a mask."""
     return [bit for bit in range(block.bit_length()) if block >> bit & 1]
-
-
-def as_mask(languages: Sequence[int]) -> int:
-    """Return the mask of some languages."""
-    return sum(1 << i for i in set(languages))
-
-
-def best_helpers(similarity: Vector, block: Sequence[int], number: int) -> list[int]:
-    """Return the ``number`` best helpers of a block, by ``C_A``; ties go to the lower index."""
-    gains = similarity[list(block)].sum(axis=0)
-    others = [i for i in range(len(similarity)) if i not in block]
-    return sorted(others, key=lambda h: (-gains[h], h))[:number]
-
-
-def _sizes(count: int) -> Masks:
-    return np.asarray(_inside(count).sum(axis=1), dtype=np.int64)
-
-
-def _inside(count: int) -> NDArray[np.bool_]:
-    """Return which languages are in every mask, ``[2^N, N]``."""
-    return (np.arange(1 << count)[:, None] >> np.arange(count) & 1).astype(bool)

@@ -1,22 +1,20 @@
-"""What no grouping of at most K groups scores above, for any S: prices of languages and of groups (LP duality).
+"""What no grouping of at most K groups scores above, for any S: duals of languages and of groups (LP duality).
 
-Any prices ``pi`` (one per language) and ``p >= 0`` (per group) at which every group is worth at most the prices of the
-languages that it serves plus p prove ``score <= sum(pi) + K p``. A semidefinite relaxation finds good prices; that no
+Any duals ``pi`` (one per language) and ``p >= 0`` (per group) at which every group is worth at most the duals of the
+languages that it serves plus p prove ``score <= sum(pi) + K p``. A semidefinite relaxation finds good duals; that no
 group is worth more is then checked apart from how they were found (docs/design/search-bound.md).
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.grouping.bound.relaxation import Multipliers, Relaxation, SizeClass, certify, improve
-from gradsim_offline.grouping.bound.small import small_group_prices
-from gradsim_offline.grouping.objective import Grouping, collective_similarity, simple_bound
+from gradsim_offline.grouping.objective import GroupingResult, collective_similarity, simple_bound
 from gradsim_offline.grouping.problem import Problem
 
 Array = NDArray[np.float64]
@@ -32,14 +30,13 @@ _USUAL = 108  # languages that take these steps; fewer take more, up to _MOST ti
 _MOST = 2.0
 
 
-def upper_bound(problem: Problem, found: Grouping, *, deadline: float = math.inf, effort: float = 1.0) -> float:
+def upper_bound(problem: Problem, incumbent: GroupingResult, *, effort: float = 1.0) -> float:
     """Return a number that no grouping of at most K groups exceeds. Constraints only lower what can be reached.
 
     Args:
         problem: The problem.
-        found: A good grouping; its sizes say where to look closely. The bound does not rest on it.
-        deadline: ``time.monotonic()`` after which to stop early, with a weaker bound.
-        effort: Part of the usual steps to take; the bound holds after any number.
+        incumbent: A good grouping; its sizes say where to look closely. The bound does not rest on it.
+        effort: Multiple of the usual number of steps; the bound holds after any number.
     """
     similarity, singletons, count = problem.similarity, problem.singletons, problem.count
     groups = min(problem.groups, count)
@@ -48,10 +45,10 @@ def upper_bound(problem: Problem, found: Grouping, *, deadline: float = math.inf
     simple = simple_bound(similarity, singletons)
     scale = float(np.abs(similarity).max()) or 1.0  # the steps are made for cosines
     margin = 1e-10 * scale * count  # far above the rounding of sums
-    if simple <= found.score + margin or groups == count or count > LARGEST_RELAXATION:
+    if simple <= incumbent.score + margin or groups == count or count > LARGEST_RELAXATION:
         return simple
     scaled = _Scaled(similarity / scale, singletons / scale, groups)
-    return min(simple, scale * _relaxed_bound(scaled, found, deadline, effort) + margin)
+    return min(simple, scale * _relaxed_bound(scaled, incumbent, effort) + margin)
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,9 @@ class _Scaled:
     singletons: Array
     groups: int
 
-    def score(self, prices: Array, group_price: float) -> float:
+    def score(self, duals: Array, group_dual: float) -> float:
         """Return the bound; a language that is worth more alone costs as much more."""
-        return float(np.maximum(prices, self.singletons - group_price).sum()) + self.groups * group_price
+        return float(np.maximum(duals, self.singletons - group_dual).sum()) + self.groups * group_dual
 
 
 def size_classes(count: int, groups: int, sizes: list[int]) -> tuple[SizeClass, ...]:
@@ -83,51 +80,77 @@ def size_classes(count: int, groups: int, sizes: list[int]) -> tuple[SizeClass, 
     return tuple(SizeClass(a, b - 1) for a, b in zip(edges, [*edges[1:], count + 1], strict=True))
 
 
-def _relaxed_bound(scaled: _Scaled, found: Grouping, deadline: float, effort: float) -> float:
-    """Find prices without helpers, then with them; return the lowest bound that was proven on the way."""
+def _relaxed_bound(scaled: _Scaled, incumbent: GroupingResult, effort: float) -> float:
+    """Find duals without helpers, then with them; return the lowest bound that was proven on the way."""
     count = len(scaled.similarity)
-    classes = size_classes(count, scaled.groups, [len(group) for group in found.groups])
+    classes = size_classes(count, scaled.groups, [len(group) for group in incumbent.groups])
     share = effort * min(_MOST, (_USUAL / count) ** 2)
     steps, helper_steps = (max(1, round(share * s)) for s in (_STEPS, _HELPER_STEPS))
     narrow = Relaxation(scaled.similarity, scaled.groups, scaled.singletons, classes, copies=1)
     at, penalty = narrow.start(), 1.0
-    middle = deadline - 0.6 * max(0.0, deadline - time.monotonic()) if math.isfinite(deadline) else deadline
     for round_number in range(_ROUNDS):
         if round_number:
             at = narrow.with_triangles(at, _TRIANGLES)
-        at, penalty = improve(narrow, at, steps, deadline=middle, penalty=penalty)
+        at, penalty = improve(narrow, at, steps, penalty=penalty)
     classes = _covering(scaled, classes, at, certify(narrow, at))
     wide = Relaxation(scaled.similarity, scaled.groups, scaled.singletons, classes, copies=2)
     at, penalty = wide.with_helpers(at), _HELPER_PENALTY
     best = _proven(scaled, wide, at)
     for round_number in range(_HELPER_ROUNDS):
-        if time.monotonic() > deadline:
-            break
         if round_number in _HELPER_TRIANGLES:
             at = wide.with_triangles(at, _TRIANGLES)
-        at, penalty = improve(wide, at, helper_steps, deadline=deadline, penalty=penalty)
+        at, penalty = improve(wide, at, helper_steps, penalty=penalty)
         best = min(best, _proven(scaled, wide, at))
     return best
 
 
 def _covering(
-    scaled: _Scaled, classes: tuple[SizeClass, ...], at: Multipliers, group_price: float
+    scaled: _Scaled, classes: tuple[SizeClass, ...], at: Multipliers, group_dual: float
 ) -> tuple[SizeClass, ...]:
-    """Let the first class begin where counting no longer keeps small groups below nine tenths of the price."""
+    """Let the first class begin where counting no longer keeps small groups below nine tenths of the group's dual."""
     first = classes[0]
-    prices = small_group_prices(scaled.similarity, at.prices, first.high)
-    dear = np.flatnonzero(prices > 0.9 * group_price)
-    low = int(dear[0]) + 2 if len(dear) else first.high
+    worth = small_group_bounds(scaled.similarity, at.duals, first.high)
+    above = np.flatnonzero(worth > 0.9 * group_dual)
+    low = int(above[0]) + 2 if len(above) else first.high
     return (SizeClass(low, first.high), *classes[1:])
 
 
 def _proven(scaled: _Scaled, relaxation: Relaxation, at: Multipliers) -> float:
     """Return the bound that multipliers prove: every size is in a class of the relaxation or below them all."""
-    group_price = certify(relaxation, at)
-    if not np.isfinite(group_price):
+    group_dual = certify(relaxation, at)
+    if not np.isfinite(group_dual):
         return math.inf
     low = relaxation.classes[0].low
     if low > 2:
-        small = small_group_prices(scaled.similarity, at.prices, low - 1)
-        group_price = max(group_price, float(small.max()))
-    return scaled.score(at.prices, group_price)
+        small = small_group_bounds(scaled.similarity, at.duals, low - 1)
+        group_dual = max(group_dual, float(small.max()))
+    return scaled.score(at.duals, group_dual)
+
+
+def small_group_bounds(similarity: Array, duals: Array, largest: int) -> Array:
+    """Return, for m = 2 to ``largest``, a bound on what a group of m members is worth beyond its languages' duals.
+
+    A served language i gets the mean of m - 1 entries of its row, at most that of its highest ones. All served
+    languages of a group share each of them, r say: so i's mean has ``S[i, r]`` in it, and at most m - 1 others are
+    served beside r. The largest over r bounds every group.
+
+    Args:
+        similarity: S, ``[N, N]``.
+        duals: What each language costs a group that serves it, ``[N]``.
+        largest: The largest m, at most N.
+
+    Returns:
+        ``[largest - 1]``; not below the true values.
+    """
+    count = len(similarity)
+    margins = np.where(np.eye(count, dtype=bool), -np.inf, similarity - duals[:, None])
+    highest = np.cumsum(-np.sort(-margins, axis=1)[:, : largest - 1], axis=1)  # [N, m - 1]: sums of the highest
+    highest = np.concatenate([np.zeros((count, 1)), highest], axis=1)
+    worth = np.empty(largest - 1)
+    for members in range(2, largest + 1):
+        partners = members - 1
+        free = highest[:, partners] / partners  # [N]
+        sharing = np.minimum(free[:, None], (highest[:, partners - 1, None] + margins) / partners)  # [i, r]
+        beside = -np.partition(-np.maximum(sharing, 0.0), partners - 1, axis=0)[:partners].sum(axis=0)
+        worth[members - 2] = (free + beside).max()
+    return worth

@@ -1,4 +1,4 @@
-"""Figures as files beside a page: SVG for documents, PNG for slides and mail."""
+"""Figures as files beside a page: SVG for documents, PNG (drawn by matplotlib) for slides and mail."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradsim_offline.report.colours import ON_PAPER, PENS
-from gradsim_offline.report.drawing import Box, Dot, Drawing, Shape, Text, cut
+from gradsim_offline.report.drawing import LONGEST_TEXT, Box, Dot, Drawing, Shape, Text, cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _PIXELS_PER_INCH = 100  # of a drawing; a PNG file has twice as many
 _POINTS = 72 / _PIXELS_PER_INCH  # per pixel
-_TEXT_SIZE = 11.2 * _POINTS  # the font that comes with matplotlib is wider than a browser's
+_TEXT_SIZE = 11.2 * _POINTS  # matplotlib's font is wider than a browser's
+_SIDES = {"start": "left", "middle": "center", "end": "right"}
 
 
 def figure_names(drawings: Iterable[Drawing]) -> list[str]:
@@ -45,8 +46,7 @@ def _write_png(drawing: Drawing, path: Path) -> None:
     figure = Figure(figsize=size, dpi=2 * _PIXELS_PER_INCH, facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set_xlim(0, drawing.width)
-    axes.set_ylim(drawing.height, 0)
+    axes.set(xlim=(0, drawing.width), ylim=(drawing.height, 0))
     for order, shape in enumerate(drawing.shapes):
         _draw(axes, shape, order)
     figure.savefig(path, metadata={"Title": drawing.title, "Description": drawing.description, "Software": None})
@@ -58,31 +58,31 @@ def _draw(axes: Axes, shape: Shape, order: int) -> None:
     from matplotlib.colors import to_rgba
 
     pen = PENS[shape.style]
-    fill = ON_PAPER[pen.fill] if pen.fill else "none"
     if isinstance(shape, Text):
         axes.text(
             shape.x,
             shape.y,
-            cut(shape.written).replace("$", r"\$"),
+            cut(shape.written, LONGEST_TEXT).replace("$", r"\$"),
             color=ON_PAPER[pen.fill or "ink"],
             fontsize=_TEXT_SIZE,
             fontweight="bold" if pen.bold else "normal",
-            ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor] if not shape.turned else "center",
+            ha="center" if shape.turned else _SIDES[shape.anchor],
             va="bottom" if shape.turned else "center_baseline" if shape.centred else "baseline",
             rotation=90 if shape.turned else 0,
             zorder=order,
         )
         return
-    line: dict[str, Any] = {
+    opacity = shape.opacity if isinstance(shape, Box) else 1.0
+    style: dict[str, Any] = {
+        "facecolor": to_rgba(ON_PAPER[pen.fill], opacity) if pen.fill else "none",
         "edgecolor": ON_PAPER[pen.stroke] if pen.stroke else "none",
         "linewidth": pen.width * _POINTS,
         "linestyle": (0, tuple(length / pen.width for length in pen.dash)) if pen.dash else "-",
         "zorder": order,
     }
     if isinstance(shape, Dot):
-        axes.add_patch(patches.Circle((shape.x, shape.y), shape.radius, facecolor=fill, **line))
+        axes.add_patch(patches.Circle((shape.x, shape.y), shape.radius, **style))
     elif isinstance(shape, Box):
-        ground = to_rgba(fill, shape.opacity) if pen.fill else "none"
-        axes.add_patch(patches.Rectangle((shape.x, shape.y), shape.width, shape.height, facecolor=ground, **line))
+        axes.add_patch(patches.Rectangle((shape.x, shape.y), shape.width, shape.height, **style))
     else:
-        axes.add_patch(patches.Polygon(shape.places, closed=shape.closed, facecolor=fill, **line))
+        axes.add_patch(patches.Polygon(shape.places, closed=shape.closed, **style))

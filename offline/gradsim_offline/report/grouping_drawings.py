@@ -1,4 +1,4 @@
-"""S and the groups as drawings, of a build and of a comparison: a heat map by group, a tree with the groups beside."""
+"""S, the groups and their number K as drawings, of a build and of a comparison: a heat map, a tree, a curve."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gradsim_offline.report.charts import curve
 from gradsim_offline.report.dendrogram import dendrogram
-from gradsim_offline.report.drawing import Drawing, cut
+from gradsim_offline.report.drawing import Caption, Drawing, cut
 from gradsim_offline.report.heatmap import Aside, Block, heatmap
-from gradsim_offline.report.numbers import decimal
+from gradsim_offline.report.numbers import decimal, percent
+
+Candidates = Sequence[Mapping[str, float]]  # of each K that was tried: ``groups`` (K) and ``score``
+DEV_SCORE = "Dev score of every K that was tried"
 
 _LONGEST_NAME = 22
 
@@ -50,13 +54,13 @@ def blocks(grouped: Grouped, order: Sequence[str], *, source_only: bool) -> list
         order: Language codes of rows and columns.
         source_only: Whether members that are served elsewhere are outlined, too.
     """
-    found = []
+    outlined = []
     for group, members in grouped.members.items():
         rows = [i for i, code in enumerate(order) if grouped.served[code] == group]
         columns = [i for i, code in enumerate(order) if i in rows or (source_only and code in members)]
         if rows:
-            found.append(Block(group, (rows[0], rows[-1] + 1), tuple(columns)))
-    return found
+            outlined.append(Block(group, (rows[0], rows[-1] + 1), tuple(columns)))
+    return outlined
 
 
 def similarity_map(
@@ -96,10 +100,12 @@ def similarity_map(
         values,
         [label(*each) for each in zip(names, order, strict=True)],
         order,
-        name=name,
-        title=title,
-        description="A row is the language that is helped, a column the language that helps; outlined are the pairs "
-        "whose mean is a served language's collective similarity.",
+        Caption(
+            name,
+            title,
+            "A row is the language that is helped, a column the language that helps; outlined are the pairs whose mean "
+            "is a served language's collective similarity.",
+        ),
         muted=np.eye(len(order), dtype=bool),
         tip=tip,
         blocks=blocks(grouped, order, source_only=True),
@@ -118,3 +124,41 @@ def similarity_tree(
     }
     names = [label(grouped.names[code], code) if code in grouped.names else code for code in languages]
     return dendrogram(matrix, names, beside, name=name, title=title)
+
+
+def chosen(candidates: Candidates) -> Mapping[str, float] | None:
+    """Return the K of the best score; ties go to the smaller one, as where it was chosen."""
+    best = max((candidate["score"] for candidate in candidates), default=0.0)
+    return next((candidate for candidate in candidates if candidate["score"] >= best - 1e-9), None)
+
+
+def k_curve(
+    candidates: Candidates,
+    *,
+    name: str = "curve",
+    title: str = DEV_SCORE,
+    said: str = "",
+    marked: int | None = None,
+) -> Drawing | None:
+    """Draw the score of every K; ``None``: none was tried.
+
+    Args:
+        candidates: In rising order of K.
+        name: Unique in the page.
+        title: What it shows.
+        said: What to say of the choice; empty: which K has the best score here.
+        marked: Which of them gets the ring; ``None``: the one with the best score here.
+    """
+    best = chosen(candidates)
+    if best is None:
+        return None
+    said = said or f"Chosen: K = {best['groups']:.0f}."
+    scores = "; ".join(f"K = {each['groups']:.0f}: {percent(each['score'])}" for each in candidates)
+    return curve(
+        [candidate["score"] for candidate in candidates],
+        [f"{candidate['groups']:.0f}" for candidate in candidates],
+        Caption(name, title, f"{scores}. {said}"),
+        write=percent,
+        axis="K, the number of groups at most",
+        marked=list(candidates).index(best) if marked is None else marked,
+    )

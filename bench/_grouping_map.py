@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gradsim_offline.report.axes import MARKS
+from gradsim_offline.report.charts import Point, Series
+from gradsim_offline.report.drawing import Caption
+from gradsim_offline.report.figures import write_figures
+from gradsim_offline.report.lines import Plot, plots
+from gradsim_offline.report.numbers import rounded
 from gradsim_shared.errors import DataError
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-NAME = "map"  # of the files
-_PENS = [("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", "-"), ("P", "--")]  # told apart without colour
-_GREYS = ["black", "0.35", "0.2", "0.5", "0.1", "0.4"]
-
-_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}  # behind text that crosses a line
 _NOTE = (
-    "K and the better end are chosen on dev; gains and means are on test. Only labelled texts are thinned:\n"
-    "tokenizer, IDF and masked language modelling read all training texts at every share."
+    "Above 0 grouping pays. K and the better end are chosen on dev; gains and means are on test. Only labelled texts "
+    "are thinned: tokenizer, IDF and masked language modelling read all training texts at every share."
 )
 
 
@@ -101,7 +100,7 @@ def point(sweep: Mapping[str, Any], encoder: str = "", share: float | None = Non
 
 
 def draw_map(sweeps: Sequence[Mapping[str, Any]], directory: Path) -> list[Path]:
-    """Draw the map, a line for each encoder, as ``map.svg`` and ``map.png``; above 0 grouping pays.
+    """Draw the gain against share and score, a line for each encoder, as ``map.svg`` and ``map.png``.
 
     Args:
         sweeps: Points as ``place`` takes them (``point`` makes one of a sweep's JSON).
@@ -115,53 +114,35 @@ def draw_map(sweeps: Sequence[Mapping[str, Any]], directory: Path) -> list[Path]
     """
     if not sweeps:
         raise DataError("there is no sweep to draw a map from")
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    found = [place(each) for each in sweeps]
-    directory.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context({"svg.hashsalt": "gradsim", "svg.fonttype": "none", "font.size": 10}):
-        figure = Figure(figsize=(9, 4.1), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        _lines(left, found, "share")
-        left.set_xscale("log", base=2)
-        left.set_xticks(sorted({each.share for each in found}), minor=False)
-        left.set_xticklabels([f"{100 * share:g}" for share in sorted({each.share for each in found})])
-        left.set_xlabel("share of the labelled training texts, %")
-        left.set_ylabel("gain of the best 1 < K < N\nover the better of K = 1 and K = N, points")
-        _lines(right, found, "score")
-        right.set_xlabel("plain mean of one model for all languages, %")
-        right.legend(frameon=False, fontsize=9)
-        figure.supxlabel(_NOTE, fontsize=8, color="0.3")
-        written = []
-        for ending in ("svg", "png"):
-            path = directory / f"{NAME}.{ending}"
-            figure.savefig(path, dpi=200, metadata={"Date": None} if ending == "svg" else None)
-            written.append(path)
-    return written
-
-
-def _lines(axes: Axes, found: Sequence[Place], across: str) -> None:
-    """Draw each encoder's line from the least to the most data, the best K written at its marks."""
-    for position, encoder in enumerate(dict.fromkeys(each.encoder for each in found)):
-        mine = sorted((each for each in found if each.encoder == encoder), key=lambda each: each.share)
-        xs = [each.share if across == "share" else 100 * each.score for each in mine]
-        ys = [100 * each.gain for each in mine]
-        marker, line = _PENS[position % len(_PENS)]
-        grey = _GREYS[position % len(_GREYS)]
-        axes.plot(xs, ys, marker=marker, linestyle=line, color=grey, label=encoder, markersize=6)
-        for x, y, each in zip(xs, ys, mine, strict=True):
-            axes.annotate(
-                f"K={each.best}",
-                (x, y),
-                (0, 7),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-                color=grey,
-                bbox=_WHITE,
-            )
-    axes.axhline(0, color="0.3", linewidth=1, linestyle=(0, (4, 3)))
-    axes.grid(color="0.92")
-    axes.margins(0.1, 0.18)
-    axes.spines[["top", "right"]].set_visible(False)
+    places = sorted(map(place, sweeps), key=lambda each: each.share)
+    by_encoder = {
+        name: [each for each in places if each.encoder == name]
+        for name in dict.fromkeys(each.encoder for each in places)
+    }
+    series = [
+        Series(
+            encoder,
+            [Point(each.gain, words=f"K={each.best}") for each in of_encoder],
+            MARKS[i % len(MARKS)],
+            filled=i // len(MARKS) % 2 == 0,
+        )
+        for i, (encoder, of_encoder) in enumerate(by_encoder.items())
+    ]
+    shares = [[math.log2(each.share) for each in of_encoder] for of_encoder in by_encoder.values()]
+    scores = [[each.score for each in of_encoder] for of_encoder in by_encoder.values()]
+    drawing = plots(
+        [
+            Plot(
+                series,
+                shares,
+                "share of the labelled training texts, %",
+                {math.log2(each.share): f"{100 * each.share:g}" for each in places},
+            ),
+            Plot(series, scores, "plain mean of one model for all languages, %"),
+        ],
+        Caption("map", "Gain of the best 1 < K < N over the better of K = 1 and K = N", _NOTE),
+        axis="gain of the best 1 < K < N, points",
+        tick=rounded,
+        zero=True,
+    )
+    return write_figures(directory, [drawing])

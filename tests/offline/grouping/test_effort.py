@@ -1,0 +1,77 @@
+"""The search is limited by counted work: how busy the machine is changes nothing."""
+
+from __future__ import annotations
+
+import ast
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradsim_offline import grouping
+from gradsim_offline.grouping.problem import Problem
+from gradsim_offline.grouping.solvers import exact, partition, search
+
+FILES = sorted(Path(grouping.__file__).parent.rglob("*.py"))
+CLOCKS = {"time", "datetime", "timeit", "resource", "time_limit", "monotonic", "perf_counter", "process_time"}
+
+
+def names_in(path):
+    """Return every module, name, attribute and string of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names):
+                yield from (module, *(alias.name for alias in names))
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=name) | ast.Constant(value=str(name)):
+                yield name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_nothing_in_grouping_reads_the_clock(path):
+    assert not CLOCKS & set(names_in(path))
+
+
+@pytest.fixture
+def busy():
+    """Keep the processor busy, so that everything takes longer."""
+    done = threading.Event()
+
+    def work():
+        while not done.is_set():
+            sum(range(1000))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    yield
+    done.set()
+    for thread in threads:
+        thread.join()
+
+
+SIMILARITY = np.random.default_rng(2).uniform(-1, 1, (22, 22))
+
+
+def problem(effort):
+    return Problem(SIMILARITY, 5, np.ones(22), effort=effort)
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return {solver: solver.solve(problem(0.02)) for solver in (exact, partition, search)}
+
+
+@pytest.mark.parametrize("solver", [exact, partition, search])
+def test_a_busy_machine_gives_the_same_groups_and_bound(solver, undisturbed, busy):
+    assert solver.solve(problem(0.02)) == undisturbed[solver]
+
+
+@pytest.mark.parametrize("solver", [exact, search])
+def test_more_effort_is_no_worse(solver):
+    little, more = solver.solve(problem(0.001)), solver.solve(problem(0.02))
+    assert more.score >= little.score - 1e-9
+    assert more.bound <= little.bound + 1e-9
+    assert more.gap < little.gap
