@@ -47,10 +47,8 @@ def conflicts(costs: Iterable[Mapping[str, float]]) -> dict[str, float] | None:
         costs: Of trainings, as ``cost`` returns them.
 
     Returns:
-        ``None`` where no pair was compared, as in plain training, or where a cost was kept before these were.
+        ``None`` where no pair was compared, as in plain training.
     """
-    found = list(costs)
-    if not all(name in each for each in found for name in CONFLICTS):
-        return None
-    compared, against, cosines = (sum(each[name] for each in found) for name in CONFLICTS)
+    costs = list(costs)
+    compared, against, cosines = (sum(cost[name] for cost in costs) for name in CONFLICTS)
     return {"share": against / compared, "cosine": cosines / compared} if compared else None
