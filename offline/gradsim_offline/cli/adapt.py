@@ -34,13 +34,13 @@ _SOURCE = [
 ]
 
 
-def source_from(options: dict[str, Any]) -> Any:  # noqa: ANN401 - a Source; its module is loaded when it is needed
+def source_from(options: dict[str, Any]) -> Any:  # noqa: ANN401 - a TextSource; its module is loaded when it is needed
     """Take the options that name the texts out of all options, and return what they name."""
-    from gradsim_offline.experiments.text_source import Source
+    from gradsim_offline.experiments.text_source import TextSource
 
     codes = options.pop("languages")
     languages = None if codes is None else codes.replace(",", " ").split()
-    return Source(options.pop("text"), options.pop("data"), options.pop("data_dir"), languages)
+    return TextSource(options.pop("text"), options.pop("data"), options.pop("data_dir"), languages)
 
 
 @click.command(

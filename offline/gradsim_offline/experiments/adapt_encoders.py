@@ -14,7 +14,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.core.versions import library_versions
-from gradsim_offline.experiments.text_source import Source
+from gradsim_offline.experiments.text_source import TextSource
 from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.adapt import adapt, read_perplexities
 from gradsim_offline.training.encoders import pretrained
@@ -45,7 +45,7 @@ class Adapted:
 
 def adapt_encoders(
     model: str,
-    source: Source,
+    source: TextSource,
     out: Path,
     *,
     settings: Adapting,
@@ -162,7 +162,7 @@ _TIMES = ("before", "after")
 
 
 def _texts(
-    source: Source,
+    source: TextSource,
     members: Mapping[str, Sequence[str]],
     held_out: int,
     seed: int,
@@ -183,7 +183,7 @@ def _texts(
         raise DataError(f"{error} (read were the languages of --groups {groups})") from error
 
 
-def _plain(model: str, source: Source, adapted: Mapping[str, Adapted], settings: Adapting) -> dict[str, Any]:
+def _plain(model: str, source: TextSource, adapted: Mapping[str, Adapted], settings: Adapting) -> dict[str, Any]:
     return {
         "model": model,
         "texts": source.name,

@@ -113,15 +113,9 @@ def sweep_over(
     progress: Progress,
     **how: Any,  # noqa: ANN401 - as run_methods takes it
 ) -> dict[str, Any]:
-    """Score methods trained with several values of a setting; write sweep-over-<setting>.json, .md and .tex.
+    """Score methods trained with several values of a setting; write sweep-<setting>.json, .md and .tex.
 
-    Args:
-        settings: What is held equal.
-        over: The setting and its values.
-        names: Methods, each trained with each value.
-        out: The run directory; what comparisons in it computed is used again.
-        progress: Shows how far it is.
-        how: ``seeds``, ``permutations``, ``keep_models``.
+    The arguments are those of ``sweep_groups``, with a setting and its values instead of numbers.
 
     Raises:
         GradsimError: As for a comparison.

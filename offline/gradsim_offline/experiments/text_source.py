@@ -15,7 +15,7 @@ from gradsim_shared.errors import SettingsError
 
 
 @dataclass(frozen=True)
-class Source:
+class TextSource:
     """Either a directory or a data set.
 
     Attributes:

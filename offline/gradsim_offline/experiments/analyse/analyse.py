@@ -12,7 +12,7 @@ from gradsim_offline.experiments.analyse.correlations import FEWEST_LANGUAGES, c
 from gradsim_offline.experiments.analyse.groupings import Regrouped, adjusted_rand, regroup, serving, together
 from gradsim_offline.experiments.analyse.inputs import (
     Analysis,
-    Request,
+    AnalysisOptions,
     check_untrained,
     language_keywords,
     load_data,
@@ -34,16 +34,16 @@ from gradsim_offline.grouping.solver import load_solver
 from gradsim_shared.errors import DataError, GradsimError
 
 
-def analyse(request: Request, progress: Progress) -> AnalysisResults:
+def analyse(options: AnalysisOptions, progress: Progress) -> AnalysisResults:
     """Run every analysis that the inputs allow; the notes say what was left out.
 
     Raises:
         GradsimError: A run, a file or what was asked for by name cannot be read, or fewer than 3 languages are common.
     """
-    for name in request.measures:
+    for name in options.measures:
         check_untrained(name)
-    analysis = Analysis(request, find_sources(request.runs), progress)
-    similarities = [*analysis.sources.similarities, *map(read_matrix, request.files)]
+    analysis = Analysis(options, find_sources(options.runs), progress)
+    similarities = [*analysis.sources.similarities, *map(read_matrix, options.files)]
     dataset = load_data(analysis)
     words = language_keywords(analysis, dataset)
     similarities += measured_here(analysis, dataset)
@@ -55,7 +55,7 @@ def analyse(request: Request, progress: Progress) -> AnalysisResults:
         languages,
         matrices,
         {name: tuple(s.origin for s in similarities if s.name == name) for name in matrices},
-        request.permutations,
+        options.permutations,
         _correlations(analysis, matrices),
         words,
         tuple(_stabilities(analysis)),
@@ -80,7 +80,7 @@ def _common(analysis: Analysis, similarities: Sequence[Similarity]) -> tuple[str
 
 
 def _correlations(analysis: Analysis, matrices: Mapping[str, Matrix]) -> tuple[Pairing, ...]:
-    count, seed = analysis.request.permutations, analysis.request.seed
+    count, seed = analysis.options.permutations, analysis.options.seed
     return tuple(
         Pairing(
             first,
@@ -122,7 +122,7 @@ def _interval(analysis: Analysis, similarity: Similarity, halves: Halves | None)
     epochs = similarity.measured.epochs[similarity.measured.counted]
     drawn = np.array(epochs) if halves is None else halves.matrices.reshape(-1, size, size)
     enough = len(drawn) > 1 and bool(np.isfinite(drawn).all())
-    return bootstrap(drawn, draws=analysis.request.draws, seed=analysis.request.seed) if enough else None
+    return bootstrap(drawn, draws=analysis.options.draws, seed=analysis.options.seed) if enough else None
 
 
 def _regrouped(analysis: Analysis, similarity: Similarity, halves: Halves | None) -> Regrouped | None:
@@ -140,7 +140,7 @@ def _regrouped(analysis: Analysis, similarity: Similarity, halves: Halves | None
         analysis.notes.append(f"{name} of {origin} was not grouped anew: the solver {solver} does not look at S")
         return None
     try:
-        return regroup(parts, measured, groups[0], seed=analysis.request.seed)
+        return regroup(parts, measured, groups[0], seed=analysis.options.seed)
     except (GradsimError, ImportError) as error:
         analysis.notes.append(f"{name} of {origin} was not grouped anew: {error}")
         return None

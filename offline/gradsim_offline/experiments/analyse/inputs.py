@@ -1,4 +1,4 @@
-"""The inputs of an analysis: the request, what the runs hold, the data, its keywords, measures taken on the spot."""
+"""The inputs of an analysis: the options, what the runs hold, the data, its keywords, measures taken on the spot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CONTROL = "labels"  # class balance: what of a similarity is no more than that?
 
 
 @dataclass(frozen=True)
-class Request:
+class AnalysisOptions:
     """What to analyse, and how.
 
     Attributes:
@@ -62,9 +62,9 @@ class Request:
 
 @dataclass
 class Analysis:
-    """A request with what there is for it so far, and the notes for the reader."""
+    """Options with what there is for it so far, and the notes for the reader."""
 
-    request: Request
+    options: AnalysisOptions
     sources: Sources
     progress: Progress
     notes: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Analysis:
     @property
     def encoder(self) -> str:
         """What embeds the keywords; empty if nothing is known."""
-        return self.request.encoder or self.sources.encoder
+        return self.options.encoder or self.sources.encoder
 
     @property
     def maximum_length(self) -> int:
@@ -86,13 +86,13 @@ def load_data(analysis: Analysis) -> Dataset | None:
     Raises:
         GradsimError: A data set that was asked for cannot be loaded.
     """
-    request, settings = analysis.request, analysis.sources.settings
-    name = request.data or settings.get("data")
+    options, settings = analysis.options, analysis.sources.settings
+    name = options.data or settings.get("data")
     if name is None:
         analysis.notes.append("no data set is known (--data): no keywords, no topic similarity")
         return None
-    of_run = request.data in (None, settings.get("data"))
-    directory = request.data_dir or (settings.get("data_dir") if of_run else None)
+    of_run = options.data in (None, settings.get("data"))
+    directory = options.data_dir or (settings.get("data_dir") if of_run else None)
     try:
         return load_dataset(
             name,
@@ -101,7 +101,7 @@ def load_data(analysis: Analysis) -> Dataset | None:
             settings.get("data_options") if of_run else None,
         )
     except GradsimError as error:
-        if request.data or request.data_dir or request.measures:
+        if options.data or options.data_dir or options.measures:
             raise
         analysis.notes.append(f"no keywords, no topic similarity: {error}")
         return None
@@ -114,7 +114,7 @@ def language_keywords(analysis: Analysis, dataset: Dataset | None) -> dict[str, 
     analysis.progress.note(f"keywords of {len(dataset.languages)} languages")
     texts = {code: [example.text for example in dataset.split(code, "train")] for code in dataset.languages}
     try:
-        return keywords(texts, top=analysis.request.top, most_texts=analysis.request.most_texts)
+        return keywords(texts, top=analysis.options.top, most_texts=analysis.options.most_texts)
     except DataError as error:
         analysis.notes.append(f"{error}; or all words are in too many texts: --common-words 1 keeps them")
         return {}
@@ -128,8 +128,8 @@ def measured_here(analysis: Analysis, dataset: Dataset | None) -> list[Similarit
     """
     there = {similarity.measured.measure for similarity in analysis.sources.similarities}
     measured: list[Similarity] = []
-    control = [_CONTROL] if dataset is not None and _CONTROL not in {*there, *analysis.request.measures} else []
-    for name in (*analysis.request.measures, *control):
+    control = [_CONTROL] if dataset is not None and _CONTROL not in {*there, *analysis.options.measures} else []
+    for name in (*analysis.options.measures, *control):
         if name in there:
             analysis.notes.append(f"{name}: found in the runs, not measured again")
             continue
@@ -143,8 +143,8 @@ def measured_here(analysis: Analysis, dataset: Dataset | None) -> list[Similarit
                     dataset,
                     encoder=analysis.encoder,
                     maximum_length=analysis.maximum_length,
-                    seed=analysis.request.seed,
-                    device=resolve_device(analysis.request.device),
+                    seed=analysis.options.seed,
+                    device=resolve_device(analysis.options.device),
                     progress=analysis.progress,
                 )
             )
@@ -165,17 +165,17 @@ def topics(analysis: Analysis, words: Mapping[str, Sequence[Keyword]]) -> list[S
         analysis.notes.append("no topic similarity: the run has no encoder directory; name one with --encoder")
         return []
     analysis.progress.note(f"topic similarity: keywords in {analysis.encoder}")
-    device = resolve_device(analysis.request.device)
+    device = resolve_device(analysis.options.device)
     try:
         matrix = topic_similarity(
             words, encoder=analysis.encoder, maximum_length=analysis.maximum_length, device=device
         )
     except GradsimError as error:
-        if analysis.request.encoder:
+        if analysis.options.encoder:
             raise
         analysis.notes.append(f"no topic similarity: {error}")
         return []
-    if analysis.request.encoder is None:
+    if analysis.options.encoder is None:
         analysis.notes.append(CAUTION)
     return [Similarity("topic", ORIGIN, Measured("topic", tuple(words), matrix, None, (), {}, {}, 0.0))]
 

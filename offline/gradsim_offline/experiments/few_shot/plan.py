@@ -89,19 +89,7 @@ def make_plan(
     alpha: float,
     heatmap_shots: int | None,
 ) -> Plan:
-    """Check what was asked for against the data.
-
-    Args:
-        settings: Their seed is the first of the seeds.
-        dataset: The examples.
-        source: A language of the data set.
-        targets: Others; empty: all others.
-        shots: One K or more.
-        regimes: What to compare.
-        seeds: How many.
-        second_step: How to train on shots alone.
-        alpha: 0 to 1.
-        heatmap_shots: One of ``shots``; ``None``: the largest.
+    """Check the arguments of ``few_shot`` against the data; no targets: all others; no K of heat maps: the largest.
 
     Raises:
         SettingsError: Something cannot be.

@@ -26,7 +26,7 @@ from gradsim_offline.experiments.sprachbund.clusters import (
 )
 from gradsim_offline.experiments.sprachbund.language_map import flatten, language_map
 from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIONS, represent
-from gradsim_offline.experiments.text_source import Source
+from gradsim_offline.experiments.text_source import TextSource
 from gradsim_offline.report.dendrogram import dendrogram
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.figures import write_figures
@@ -60,7 +60,7 @@ class SprachbundResult:
 
 def sprachbunds(
     model: str,
-    source: Source,
+    source: TextSource,
     out: Path,
     *,
     groups: int,

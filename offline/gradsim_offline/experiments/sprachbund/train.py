@@ -146,14 +146,14 @@ def _all_answers(
     numbers = range(settings.seed, settings.seed + seeds)
     for seed_run in seed_runs(numbers, experiment, keep_models=keep_models):
         seeded = settings.model_copy(update={"seed": seed_run.seed})
+        stores = {place: ModelStore(seeded, dataset, task, seed_run.folder(place)) for place in paths}
         trainings = list(product(STARTS, clusters, on))
         jobs = {}
         for start, cluster, word in trainings:
             place = _place(start, cluster)
-            store = ModelStore(seeded, dataset, task, seed_run.folder(place))
             members = cluster.training_languages(word)
             scored = everything if start == PLAIN else cluster.languages  # a plain model may be that of all clusters
-            jobs[place, members] = _job(store, encoders[place], place, members, scored, split)
+            jobs[place, members] = _job(stores[place], encoders[place], place, members, scored, split)
         predicted = seed_run.predictions([*jobs.values()])
         answered = {key: predictions.answers[split] for key, (_, predictions) in zip(jobs, predicted, strict=True)}
         for start, cluster, word in trainings:
