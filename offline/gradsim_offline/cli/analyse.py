@@ -48,7 +48,7 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.analyse.analyse import analyse
     from gradsim_offline.experiments.analyse.inputs import AnalysisOptions
-    from gradsim_offline.experiments.analyse.output import write
+    from gradsim_offline.experiments.analyse.results import write
     from gradsim_offline.experiments.analyse.tables import tables
     from gradsim_offline.report.table import print_tables
 

@@ -14,7 +14,7 @@ from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.versions import library_versions
-from gradsim_offline.experiments.analyse.output import plain
+from gradsim_offline.experiments.analyse.results import plain
 from gradsim_offline.experiments.sprachbund.clusters import (
     Relations,
     Sprachbund,
