@@ -13,7 +13,8 @@ from pathlib import Path
 import _report
 import torch
 
-from gradsim_offline.bundle.write import open_service_path
+from gradsim_offline.bundle.scoring import golds
+from gradsim_offline.bundle.write import open_predictor
 from gradsim_offline.datasets.sources import afrisenti
 from gradsim_offline.tasks.text_classification import PLUGIN as task
 from gradsim_offline.training.trained import open_trained
@@ -35,7 +36,7 @@ def main() -> None:
 
     bundle = open_bundle(chosen.run / "bundle")
     folders = {group.id: bundle.path(group.tokenizer).parent for group in bundle.manifest.groups}
-    path = open_service_path(bundle.manifest, folders, chosen.run / "identify")
+    predictor = open_predictor(bundle.manifest, folders, chosen.run / "identify")
     joint, length = chosen.run / "measure", bundle.manifest.maximum_length
     model = open_trained(joint, dataset.labels, task=task, maximum_length=length, device=torch.device("cpu"))
     gold = [example.label for example in dataset.split(LANGUAGE, "test")]
@@ -43,7 +44,7 @@ def main() -> None:
         texts = [example.text.strip(strip) if strip else example.text for example in dataset.split(LANGUAGE, "test")]
         found = {
             "multilingual": model.answers(texts),
-            "group": path.answers(texts, path.routes(texts, LANGUAGE)),
+            "group": golds(predictor.answers(texts, predictor.routes(texts, LANGUAGE))),
         }
         shown = [
             f"{name} {100 * task.scores(gold, answers, dataset.labels)['weighted_f1']:.2f}"

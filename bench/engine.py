@@ -18,8 +18,8 @@ from pathlib import Path
 import _report
 
 from gradsim_serving.app import create_engine
-from gradsim_serving.defaults import Options
 from gradsim_serving.engine.engine import Engine
+from gradsim_serving.options import Options
 
 SHAPES = ((1, 1), (8, 1), (32, 1), (8, 16))
 """Callers at the same time, and texts of each request."""

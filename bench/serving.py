@@ -8,7 +8,7 @@ of them is in the tables. A peer computes with `--peer-threads` threads; ours wi
 
     python bench/serving.py --run runs/afrisenti --litserve ENVIRONMENT/bin/python
     python bench/serving.py --run runs/afrisenti --soak 10
-    python bench/serving.py --run runs/afrisenti --overload 5 --systems door
+    python bench/serving.py --run runs/afrisenti --overload 5 --systems gradsim-bentoml
     python bench/serving.py --run runs/afrisenti --routing
     python bench/serving.py --run runs/afrisenti --groups
     python bench/serving.py --run runs/afrisenti --large
@@ -32,7 +32,7 @@ from gradsim_shared.manifest import Manifest
 
 CLIENTS = (1, 8, 32)
 TEXTS = (1, 16)
-NAMES = ("gradsim", "door", "fastapi", "litserve", "bentoml")
+NAMES = ("gradsim", "gradsim-bentoml", "fastapi", "litserve", "bentoml")
 DIFFERENT_TEXTS = 8192
 
 
@@ -58,8 +58,8 @@ def _measured(
     from _serving import other_bundles, trials
 
     options = tuple(chosen.option)
-    door = systems.gradsim_in_bentoml if list(chosen.systems) == ["door"] else systems.gradsim
-    ours = door(bundle, options=options)
+    server = systems.gradsim_in_bentoml if list(chosen.systems) == ["gradsim-bentoml"] else systems.gradsim
+    ours = server(bundle, options=options)
     if chosen.soak is not None:
         return {"soak": trials.soak(ours, texts, chosen.soak, timing.seconds, scratch)}
     if chosen.overload is not None:
@@ -86,7 +86,7 @@ def _systems(chosen: argparse.Namespace, bundle: Path, options: tuple[str, ...])
         raise SettingsError(f"{chosen.run} has no train/: transformers needs the models that were trained there")
     found = {
         "gradsim": lambda: systems.gradsim(bundle, options=options),
-        "door": lambda: systems.gradsim_in_bentoml(bundle, options=options),
+        "gradsim-bentoml": lambda: systems.gradsim_in_bentoml(bundle, options=options),
         "fastapi": lambda: systems.fastapi(bundle, chosen.run / "train", threads),
         "litserve": lambda: systems.litserve(bundle, chosen.litserve.absolute(), threads),
         "bentoml": lambda: systems.bentoml(bundle, threads),
@@ -111,7 +111,7 @@ def _arguments() -> argparse.Namespace:
         nargs="+",
         choices=NAMES,
         default=NAMES,
-        help="which to compare  [all]; with door alone, --soak, --overload and --routing go to BentoML's door",
+        help="which to compare  [all]; with gradsim-bentoml alone, --soak, --overload and --routing go to it",
     )
     parser.add_argument(
         "--litserve", type=Path, metavar="PYTHON", help="has litserve, onnxruntime, tokenizers, fasttext"

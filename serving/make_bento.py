@@ -19,11 +19,11 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "serving"), str(ROOT / "shared")]
 
-from gradsim_serving.bundles.endpoints import open_bundles  # noqa: E402
+from gradsim_serving.bundles.served import open_bundles  # noqa: E402
 from gradsim_shared.bundle import Bundle  # noqa: E402
 from gradsim_shared.errors import BundleError, GradsimError  # noqa: E402
 
-SOURCES = ("serving/gradsim_serving", "shared/gradsim_shared")
+SOURCES = ("serving/gradsim_serving", "shared/gradsim_runtime", "shared/gradsim_shared")
 
 
 @click.command()

@@ -16,3 +16,5 @@ from hypothesis import settings
 
 settings.register_profile("no-clock", deadline=None)
 settings.load_profile("no-clock")
+
+pytest_plugins = ["server_fixtures"]

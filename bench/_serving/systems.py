@@ -100,7 +100,7 @@ def gradsim(bundle: Path, name: str = "gradsim-serve", options: tuple[str, ...] 
 
 
 def gradsim_in_bentoml(bundle: Path, options: tuple[str, ...] = ()) -> System:
-    """Return our service behind BentoML's door, with options of ``gradsim-serve`` as environment variables."""
+    """Return our service under BentoML, with options of ``gradsim-serve`` as environment variables."""
     command = [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--host", "127.0.0.1"]
     environment = {"GRADSIM_BUNDLES": str(bundle)} | dict(_variable(option) for option in options)
     return System("gradsim in BentoML", [*command, "--port", "{port}"], "/readyz", environment)

@@ -1,4 +1,4 @@
-"""The service as one ASGI app, whole in itself: engine, bundles, figures and HTTP put together."""
+"""The service as one ASGI app: engine, bundles, metrics and HTTP put together."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gradsim_serving.bundles.life import Life
-from gradsim_serving.bundles.sessions import SessionSettings
-from gradsim_serving.defaults import DEFAULTS, Options
+from gradsim_runtime.sessions import SessionSettings
+from gradsim_serving.bundles.lifecycle import Lifecycle
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.http.build import App, build
-from gradsim_serving.observing.log import Log
+from gradsim_serving.observing.log import Log, log_to_stderr
 from gradsim_serving.observing.metrics import Metrics
-from gradsim_serving.observing.notices import show_notices
 from gradsim_serving.observing.observer import Observer
+from gradsim_serving.options import DEFAULTS, Options
 from gradsim_serving.runtime import Runtime, runtime_of
 from gradsim_shared.errors import GradsimError
 from gradsim_shared.manifest import Manifest
@@ -32,7 +31,7 @@ def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished
     Args:
         bundles: Directories, one for each endpoint.
         options: How it runs.
-        finished: Called once when loading has ended, with the error when there was one; ``None``: it is logged.
+        finished: Called once when loading has ended, with the error if there was one; ``None``: it is logged.
 
     Raises:
         BundleError: A bundle is not valid, or two are for one endpoint.
@@ -44,24 +43,24 @@ def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished
         metrics.register(log)
         log.listen()
     else:
-        show_notices()
+        log_to_stderr()
     runtime = runtime_of(bundles, options)
-    life, engine = create_engine(
+    lifecycle, engine = create_engine(
         bundles, options, observer=metrics, serves=metrics.serves, finished=finished, runtime=runtime
     )
-    metrics.ready_when(lambda: life.is_ready)
+    metrics.ready_when(lambda: lifecycle.is_ready)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         logger.info("%s", runtime)
-        life.start()
+        lifecycle.start()
         yield
-        await life.stop(options.stop_seconds)
+        await lifecycle.stop(options.stop_seconds)
         if log is not None:
             log.close()
 
-    app = build(engine, life, metrics, options.http, log=log, lifespan=lifespan)
-    app.state.life = life
+    app = build(engine, lifecycle, metrics, options.http, log=log, lifespan=lifespan)
+    app.state.lifecycle = lifecycle
     return app
 
 
@@ -73,16 +72,16 @@ def create_engine(
     serves: Callable[[Mapping[str, Manifest]], None] | None = None,
     finished: Finished | None = None,
     runtime: Runtime | None = None,
-) -> tuple[Life, Engine]:
-    """Return what answers texts, without HTTP: ``life.start()`` or ``life.load()`` loads the bundles.
+) -> tuple[Lifecycle, Engine]:
+    """Return lifecycle and engine, without HTTP; ``lifecycle.start()`` or ``lifecycle.load()`` loads the bundles.
 
     Args:
         bundles: Directories, one for each endpoint.
         options: How it runs.
-        observer: Told of everything that happens; ``None``: nobody is.
-        serves: Told of the manifests whenever bundles begin to be served.
-        finished: Called once when loading has ended, with the error when there was one; ``None``: it is logged.
-        runtime: What runs the models; ``None``: what the options and the machine lead to.
+        observer: Receives metrics; ``None``: they are dropped.
+        serves: Called with the manifests whenever bundles begin to be served.
+        finished: Called once when loading has ended, with the error if there was one; ``None``: it is logged.
+        runtime: How the models run; ``None``: as the options and the machine say.
 
     Raises:
         BundleError: A bundle is not valid, or two are for one endpoint.
@@ -108,7 +107,7 @@ def create_engine(
         spare_tokens=runtime.spare_tokens,
         check_given=options.check_given,
     )
-    life = Life(
+    lifecycle = Lifecycle(
         bundles,
         engine,
         settings,
@@ -118,4 +117,4 @@ def create_engine(
         loaded=serves,
         finished=finished,
     )
-    return life, engine
+    return lifecycle, engine

@@ -1,4 +1,4 @@
-"""What runs the models, how many batches at once, and with how many threads: from the options and the machine."""
+"""How models run: provider, batches at once, threads; from the options and the cores this process may use."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsim_serving.bundles.sessions import choose_provider
-from gradsim_serving.cores import cores
-from gradsim_serving.defaults import Options
+from gradsim_runtime.cores import cores
+from gradsim_runtime.sessions import choose_provider
+from gradsim_serving.options import Options
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_model import served_precision
 
 CPU_SPARE_TOKENS, GPU_SPARE_TOKENS = 64, 4096
-"""So much padding costs about as much as one more run of a model (docs/design/batching.md; the second is a guess)."""
+"""Padding that costs about as much as one more run of a model (docs/design/batching.md; the second is a guess)."""
 
 SINGLE_TEXT_MILLISECONDS = 5.0
 
@@ -25,8 +25,8 @@ class Runtime:
     """How models run.
 
     Attributes:
-        provider: ``cpu``, ``cuda`` or ``tensorrt``: one that has been seen to start.
-        why: Why this one.
+        provider: ``cpu``, ``cuda`` or ``tensorrt``: one that onnxruntime can start.
+        why: Why it was chosen.
         runners: Batches that run at the same time.
         threads: That compute one batch.
     """
@@ -38,7 +38,7 @@ class Runtime:
 
     @property
     def spare_tokens(self) -> int:
-        """So much padding costs about as much as one more run of a model."""
+        """Padding that costs about as much as one more run of a model."""
         return CPU_SPARE_TOKENS if self.provider == "cpu" else GPU_SPARE_TOKENS
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -25,6 +25,10 @@ Text = str | Sequence[str]
 
 Logits = NDArray[np.floating]
 """Of one text: ``[units, labels]``; a unit is what gets a label: the text, or each of its words."""
+
+
+SMALLEST_PROBABILITY = 1e-30
+"""Probabilities below it count as this one in a logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +191,13 @@ def probabilities(logits: Logits, labels: Sequence[str]) -> NDArray[np.float64]:
     exponentials = np.exp(shifted)
     found: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return found
+
+
+def mixed_logits(weighted: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return logits of an answer that several groups give: the logarithm of the sum of their weighted probabilities.
+
+    Args:
+        weighted: Of each group P(group) times its probabilities, ``[units, labels]``.
+    """
+    total: NDArray[np.float64] = np.sum(list(weighted), axis=0)  # [units, labels]
+    return np.log(np.maximum(total, SMALLEST_PROBABILITY))

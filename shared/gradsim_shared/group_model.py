@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,30 @@ class Session(Protocol):
         """Return the model's outputs."""
 
 
+class Contract(Protocol):
+    """What a model must know of its bundle: a manifest, or what will become one."""
+
+    @property
+    def task(self) -> str:
+        """What is predicted."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """In the order of the model's outputs."""
+
+    @property
+    def maximum_length(self) -> int:
+        """Tokens that the model reads at once."""
+
+    @property
+    def segmentation(self) -> str:
+        """The rule that splits raw text into words."""
+
+    @property
+    def normalisation(self) -> int:
+        """The version of the text normalisation that the model was trained with."""
+
+
 class GroupModel:
     """The model that answers for one group. It may be used from several threads.
 
@@ -35,11 +60,7 @@ class GroupModel:
         session: Runs model.onnx.
         tokenizer: Reads tokenizer.json; its padding and truncation are set here.
         group: The group's entry in the manifest.
-        task: What is predicted.
-        labels: In the order of the model's outputs.
-        maximum_length: Tokens that the model can read at once.
-        segmentation: The rule that splits raw text into words.
-        normalisation: The version that the model was trained with.
+        contract: Of the bundle: its manifest, or what will become one.
 
     Raises:
         BundleError: The model asks for inputs that this version does not know, or so does the task.
@@ -50,47 +71,43 @@ class GroupModel:
         session: Session,
         tokenizer: FastTokenizer,
         group: Group,
-        *,
-        task: str,
-        labels: Sequence[str],
-        maximum_length: int,
-        segmentation: str,
-        normalisation: int,
+        contract: Contract,
     ) -> None:
         if unknown := set(group.inputs) - KNOWN_INPUTS:
             raise BundleError(f"group {group.id} needs inputs that this version does not know: {sorted(unknown)}")
-        self._decoder = decoder_of(task)
-        self._reader = self._decoder.Reader(tokenizer, maximum_length, segmentation, normalisation)
-        self._session, self._group, self._labels = session, group, list(labels)
+        self._decoder = decoder_of(contract.task)
+        self._reader = self._decoder.Reader(
+            tokenizer, contract.maximum_length, contract.segmentation, contract.normalisation
+        )
+        self._session, self._group, self._labels = session, group, list(contract.labels)
 
     @property
     def in_memory(self) -> bool:
         """Whether the model runs without being loaded first."""
         return getattr(self._session, "in_memory", True)
 
-    def asked(self) -> None:
+    def mark_used(self) -> None:
         """Note that a request asks for the model: where memory is short, others are unloaded first."""
-        if (note := getattr(self._session, "asked", None)) is not None:
+        if (note := getattr(self._session, "mark_used", None)) is not None:
             note()
 
-    def answers(self, texts: Sequence[Text], before_chunk: Callable[[], None] | None = None) -> list[Decoded]:
-        """Return the answer to each text, in their order.
-
-        Args:
-            texts: One or more texts, raw or as words.
-            before_chunk: Called before each batch runs; what it raises ends the work.
+    def answers(self, texts: Sequence[Text]) -> list[Decoded]:
+        """Return the answer to each text, raw or as words, in their order.
 
         Raises:
             ValueError: The model's outputs are not what they must be.
         """
-        reading = self._reader.read(texts)
-        logits = self._decoder.gather(reading, self.run(reading.ids, before_chunk))
-        return self._decoder.decode(logits, texts, reading, self._labels)
+        readings = self.read(texts)
+        return self.decode(self.logits_of(readings), texts, readings)
 
     def logits(self, texts: Sequence[Text]) -> list[Logits]:
         """Return the logits of each text, ``[units, labels]``: a unit is the text, or each of its words."""
-        reading = self._reader.read(texts)
-        return self._decoder.gather(reading, self.run(reading.ids))
+        return self.logits_of(self.read(texts))
+
+    def logits_of(self, readings: Sequence[Reading]) -> list[Logits]:
+        """Return the logits of texts that have been read, ``[units, labels]`` each."""
+        outputs = iter(self.run([ids for reading in readings for ids in reading.ids]))
+        return [self.gather(reading, list(islice(outputs, len(reading.ids)))) for reading in readings]
 
     def read(self, texts: Sequence[Text]) -> list[Reading]:
         """Turn each text into token ids of its own."""
@@ -109,16 +126,12 @@ class GroupModel:
         together = Reading([], [layout for reading in readings for layout in reading.layout])
         return self._decoder.decode(logits, texts, together, self._labels)
 
-    def run(
-        self, ids: Sequence[Sequence[int]], before_chunk: Callable[[], None] | None = None
-    ) -> list[NDArray[np.float32]]:
+    def run(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Return the model's output for each piece, without what was padded: ``[labels]`` or ``[tokens, labels]``."""
-        found: dict[int, NDArray[np.float32]] = {}
+        outputs: dict[int, NDArray[np.float32]] = {}
         for rows in self.chunks([len(tokens) for tokens in ids]):
-            if before_chunk is not None:
-                before_chunk()
-            found |= zip(rows, self.run_chunk([ids[row] for row in rows]), strict=True)
-        return [found[row] for row in range(len(ids))]
+            outputs |= zip(rows, self.run_chunk([ids[row] for row in rows]), strict=True)
+        return [outputs[row] for row in range(len(ids))]
 
     def run_chunk(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Run the model once, on these pieces, and return the output for each, without what was padded.

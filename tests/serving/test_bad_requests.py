@@ -1,11 +1,11 @@
-"""What a bad request is answered, through both doors: always a 4xx in the one form, never a traceback."""
+"""What a bad request is answered, on both servers: always a 4xx in the one form, never a traceback."""
 
 from __future__ import annotations
 
 import json
 
-import httpx
 import pytest
+from requests_and_errors import expect
 
 BAD_TEXTS = {
     "empty list": ([], "no_texts", None),
@@ -60,22 +60,6 @@ BAD_BODIES = {
     "other field": (b'{"texts": ["a"], "lang": "hau"}', 422, "unknown_field"),
     "10 MB": (b'{"texts": ["' + b"a" * 10_000_000 + b'"]}', 413, "body_too_large"),
 }
-
-
-def expect(response: httpx.Response, status: int, code: str, index: int | None = None) -> str:
-    """Check the one error form, and return the message."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/json"
-    body = response.json()
-    assert list(body) == ["error"]
-    assert list(body["error"]) == ["code", "message", "index"]
-    assert (body["error"]["code"], body["error"]["index"]) == (code, index)
-    assert "Traceback" not in response.text
-    message = body["error"]["message"]
-    assert 0 < len(message) < 400
-    if index is not None and code != "unknown_language":
-        assert str(index) in message or code == "invalid_language"
-    return str(message)
 
 
 @pytest.mark.parametrize(("texts", "code", "index"), BAD_TEXTS.values(), ids=BAD_TEXTS)

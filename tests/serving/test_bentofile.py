@@ -28,7 +28,8 @@ def make_bento():
 def test_bentofile_and_pyproject_name_the_same_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     settings = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
-    expected = project["dependencies"] + project["optional-dependencies"]["serving"]
+    extras = project["optional-dependencies"]
+    expected = {*project["dependencies"], *extras["serving"], *extras["runtime"]} - {"gradsim-router[runtime]"}
     assert sorted(settings["python"]["packages"]) == sorted(expected)
     assert settings["service"] == "serving.entry:Gradsim"
 
@@ -46,11 +47,13 @@ def test_the_build_context_holds_sources_and_bundle_and_nothing_else(make_bento,
         "bentofile.yaml",
         "serving/entry.py",
         "bundles/sentiment/manifest.json",
+        "shared/gradsim_runtime/py.typed",
         "shared/gradsim_shared/py.typed",
     } <= found
     allowed = (
         "serving/gradsim_serving/",
         "serving/entry.py",
+        "shared/gradsim_runtime/",
         "shared/gradsim_shared/",
         "bundles/sentiment/",
         "bentofile.yaml",

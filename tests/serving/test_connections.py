@@ -6,11 +6,11 @@ import json
 import socket
 import time
 
+import fake_engine
 import pytest
-import stand_in
-from test_front import head, whole
+from requests_and_errors import head, whole
 
-from gradsim_serving.http.listening import FAST, protocol_class
+from gradsim_serving.http.server import FAST, protocol_class
 
 BODY = json.dumps({"texts": ["a b"]}).encode()
 GET = b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -19,7 +19,7 @@ CHUNKED = b"POST /sentiment HTTP/1.1\r\nHost: t\r\nContent-Type: application/jso
 
 @pytest.fixture(scope="module", params=[pytest.param(True, marks=pytest.mark.skipif(not FAST, reason="none")), False])
 def service(tiny, request):
-    with stand_in.running(tiny, fast=request.param) as running:
+    with fake_engine.running(tiny, fast=request.param) as running:
         yield running
 
 
@@ -53,7 +53,7 @@ def is_refused(answer: bytes) -> bool:
         CHUNKED + b"nonsense\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_once(service, sent):
+def test_invalid_http_is_refused_once(service, sent):
     assert is_refused(service.raw(sent + b"\r\n"))
 
 
@@ -68,22 +68,22 @@ def test_what_is_no_http_is_refused_once(service, sent):
         b"CONNECT /x HTTP/1.1\r\nHost: t\r\n\r\n",
     ],
 )
-def test_what_may_be_read_in_two_ways_is_refused(tiny, sent):
-    with stand_in.running(tiny, fast=True) as service:
+def test_ambiguous_requests_are_refused(tiny, sent):
+    with fake_engine.running(tiny, fast=True) as service:
         assert is_refused(service.raw(sent))
 
 
 @fast_only
 @pytest.mark.parametrize("lines", [b"A: " + b"a" * 2**17 + b"\r\n", b"A: b\r\n" * 2**14])
 def test_large_headers_are_refused(tiny, lines):
-    with stand_in.running(tiny, fast=True) as service:
+    with fake_engine.running(tiny, fast=True) as service:
         answer = service.raw(b"GET /livez HTTP/1.1\r\nHost: t\r\n" + lines + b"\r\n")
         assert answer == b"" or is_refused(answer)  # who goes on sending may see the connection end before the answer
         assert statuses(service.raw(GET[:-2] + b"A: " + b"a" * 60_000 + b"\r\n\r\n")) == [200]
 
 
 @pytest.mark.parametrize("start", [b"GET /livez HTTP/1.1\r\nHost: t\r\nA: ", CHUNKED + b"5;"])
-def test_what_has_no_end_is_refused(service, start):
+def test_endless_headers_and_chunks_are_refused(service, start):
     with service.socket() as connection:
         connection.sendall(start)
         for _ in range(64):
@@ -112,13 +112,13 @@ def test_requests_before_one_that_is_no_http_are_answered(service):
 
 @fast_only
 def test_only_so_many_requests_wait(tiny):
-    with stand_in.running(tiny, fast=True) as service:
+    with fake_engine.running(tiny, fast=True) as service:
         assert statuses(service.raw(GET * 65)) == [200] * 65
         assert statuses(service.raw(GET * 500)) == [200] * 65 + [400]
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
-def test_who_asks_for_another_protocol_gets_this_one(service, upgrade):
+def test_upgrade_headers_are_ignored(service, upgrade):
     asked = head(BODY, f"Upgrade: {upgrade}", "Connection: upgrade")
     assert statuses(service.raw(asked + asked + GET)) == [200, 200, 200]
     assert statuses(service.raw(asked[:-3])) in ([], [400])  # of a body that is not whole nothing is made
@@ -130,7 +130,7 @@ def test_a_path_may_be_escaped(service):
 
 
 @pytest.mark.parametrize("sent", [GET.replace(b"1.1", b"1.0"), GET.replace(b"Host", b"Connection: close\r\nHost")])
-def test_who_does_not_stay_is_let_go(service, sent):
+def test_connection_close_is_obeyed(service, sent):
     with service.socket() as connection:
         connection.sendall(sent)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -138,7 +138,7 @@ def test_who_does_not_stay_is_let_go(service, sent):
     assert b"connection: close" in answer.lower()
 
 
-def test_who_waits_for_a_word_gets_it(service):
+def test_expect_100_continue_is_answered(service):
     with service.socket() as connection:
         connection.sendall(head(b"", "Expect: 100-continue", length=len(BODY)))
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
@@ -156,7 +156,7 @@ def test_the_body_of_a_request_that_is_answered_already_is_passed_over(service):
 
 @fast_only
 def test_a_client_that_hangs_up_with_requests_waiting_ends_its_work(tiny):
-    with stand_in.running(tiny, fast=True) as service:
+    with fake_engine.running(tiny, fast=True) as service:
         with service.socket() as connection:
             connection.sendall(head(json.dumps({"texts": ["wait 20"]}).encode()) + b"GET /li")
             time.sleep(0.2)
@@ -174,7 +174,7 @@ def test_a_connection_is_closed_when_it_is_idle_or_sends_nothing_but_lines(tiny,
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
             await send({"type": "http.response.body", "body": b"}"})
 
-    with stand_in.serving(app, 0.3, fast, timeout_keep_alive=1, lifespan="off") as port:
+    with fake_engine.serving(app, 0.3, fast, timeout_keep_alive=1, lifespan="off") as port:
         begin = time.monotonic()
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             for _ in range(3):

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from gradsim_serving import cores as module
+from gradsim_runtime import cores as module
 
 V1, V2 = "4:cpu,cpuacct:/a/b\n3:cpuset:/\n", "0::/a/b\n"
 CASES = {

@@ -153,8 +153,8 @@ def test_languages_that_cannot_be_are_refused_at_once(engine):
 
 
 @pytest.mark.parametrize("runners", [1, 3])
-def test_no_request_is_forgotten_when_few_are_read_at_once(tiny, monkeypatch, runners):
-    monkeypatch.setattr("gradsim_serving.engine.coming.TEXTS_AT_ONCE", 2)
+def test_every_request_is_answered_when_few_texts_are_preprocessed_at_once(tiny, monkeypatch, runners):
+    monkeypatch.setattr("gradsim_serving.engine.admission.TEXTS_AT_ONCE", 2)
 
     async def caller(engine, first):
         texts = SENTENCES[first % len(SENTENCES) :][:3]

@@ -1,4 +1,4 @@
-"""What goes wrong harms the request that it comes from, and nobody else; what nobody wants is not run."""
+"""A failing text fails its own request only; the work of ended requests is dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import tiny_bundle
 from engines import Gate, engine_of, watch
 
-from gradsim_serving.observing.observer import Silent
+from gradsim_serving.observing.observer import Observer
 from gradsim_shared.errors import RequestError
 
 GOOD = "Wannan fim yana da kyau sosai"
@@ -81,7 +81,7 @@ def test_a_text_that_cannot_be_read_fails_its_own_request_only(tiny, monkeypatch
     assert [answers[0].prediction.label for answers in (found[0], found[2])] == ["positive"] * 2
 
 
-class Dropped(Silent):
+class Dropped(Observer):
     """Remembers what was dropped."""
 
     def __init__(self):
@@ -198,7 +198,7 @@ def test_texts_wait_for_no_other_group(tiny, monkeypatch):
     assert len(held) == 3
 
 
-def test_a_stopped_engine_answers_what_it_has_and_refuses_the_rest(tiny, monkeypatch):
+def test_a_stopped_engine_answers_admitted_requests_and_refuses_others(tiny, monkeypatch):
     gate = Gate()
     watch(monkeypatch, gate)
     others = set(threading.enumerate())
@@ -224,7 +224,7 @@ def test_a_stopped_engine_answers_what_it_has_and_refuses_the_rest(tiny, monkeyp
         assert not thread.is_alive()
 
 
-def test_what_takes_too_long_to_stop_is_told_so(tiny, monkeypatch):
+def test_requests_that_outlast_the_stop_are_refused(tiny, monkeypatch):
     gate = Gate()
     watch(monkeypatch, gate)
     with engine_of(tiny) as engine:
@@ -244,7 +244,7 @@ def test_what_takes_too_long_to_stop_is_told_so(tiny, monkeypatch):
 def test_the_observer_hears_of_everything(tiny):
     heard = []
 
-    class Hears(Silent):
+    class Hears(Observer):
         def __getattribute__(self, name):
             return lambda *arguments: heard.append((name, *arguments))
 

@@ -1,4 +1,4 @@
-"""What Python does not count as an error, such as a panic in Rust, fails the guilty request and ends no thread."""
+"""What Python does not count as an error, such as a panic in Rust, fails its own request and ends no thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import pytest
 from engines import engine_of, living, watch
 
-from gradsim_serving.observing.observer import STAGES, Silent
+from gradsim_serving.observing.observer import STAGES, Observer
 from gradsim_shared.errors import BundleError, RequestError
 
 GOOD = "Wannan fim yana da kyau sosai"
@@ -81,7 +81,7 @@ def test_a_decoder_that_forgets_a_text(tiny, monkeypatch, caplog):
 def test_a_fault_outside_of_model_and_tokenizer(tiny, broken):
     """An observer must never raise; if one does, the thread that meets it lives on all the same."""
 
-    class Breaks(Silent):
+    class Breaks(Observer):
         ill = False
 
         def stage(self, endpoint, name, seconds):
@@ -109,14 +109,14 @@ def test_a_panic_at_a_canary_is_told_by_the_life_of_the_service(tiny, monkeypatc
         return outputs
 
     watch(monkeypatch, run)
-    with living(tiny) as (life, _):
+    with living(tiny) as (lifecycle, _):
         ill.append(True)
-        life._watch()
+        lifecycle._watch()
         with pytest.raises(RequestError, match="g0 of /sentiment does not answer"):
-            life.require_ready()
+            lifecycle.require_ready()
         ill.clear()
-        life._watch()
-        life.require_ready()
+        lifecycle._watch()
+        lifecycle.require_ready()
     ill.append(True)
     with pytest.raises(BundleError, match="group g0 cannot run a batch of its longest texts: no memory"), living(tiny):
         pass

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from fuzzing import Sent, storm
 
-from gradsim_serving.http.codes import CODES
+from gradsim_serving.http.responses import CODES
 
 PLAIN = {b"Invalid HTTP request received.", b""}  # the latter when another protocol was asked for
 """What uvicorn says behind BentoML to what is no HTTP (docs/http.md); everything else has our form."""
@@ -72,4 +72,4 @@ def test_malformed_requests(direct):
 @pytest.mark.slow
 def test_sixty_thousand_malformed_requests(server, request):
     is_direct = request.node.callspec.params["server"] == "direct"
-    check(server, 30_000, seed=2, is_direct=is_direct)  # at each of the two doors
+    check(server, 30_000, seed=2, is_direct=is_direct)  # at each of the two servers

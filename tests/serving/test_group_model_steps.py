@@ -7,8 +7,8 @@ import tiny_tags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.bundles.loading import load_group_model
-from gradsim_serving.bundles.sessions import SessionSettings
 from gradsim_shared.bundle import open_bundle
 
 TEXTS = [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import fake_engine
 import pytest
-import stand_in
 
-from gradsim_serving.http.access import refusal
-from gradsim_serving.http.calls import call_of
-from gradsim_serving.http.keys import Keys, keys_of, read_keys
-from gradsim_serving.http.options import HttpOptions
+from gradsim_serving.http.authorization import Keys, keys_of, read_keys, refusal
+from gradsim_serving.http.request import request_of
+from gradsim_serving.options import HttpOptions
 from gradsim_shared.errors import SettingsError
 
 ALICE, BOB, ADMIN = "alice-0123456789", "bob-0123456789ab", "admin-0123456789"
@@ -16,7 +15,9 @@ ALICE, BOB, ADMIN = "alice-0123456789", "bob-0123456789ab", "admin-0123456789"
 
 @pytest.fixture(scope="module")
 def service(tiny):
-    with stand_in.running(tiny, keys=keys_of([ALICE, BOB]), admin_keys=keys_of([ADMIN]), open_metrics=False) as running:
+    with fake_engine.running(
+        tiny, keys=keys_of([ALICE, BOB]), admin_keys=keys_of([ADMIN]), open_metrics=False
+    ) as running:
         yield running
 
 
@@ -75,17 +76,21 @@ def test_only_an_admin_reloads(service):
 
 
 def test_a_reload_that_is_refused_says_why_and_the_pages_follow_a_reload(tiny):
-    with stand_in.running(tiny) as service:
+    with fake_engine.running(tiny) as service:
         assert service.client.get("/").json()["bundles"][0]["bundle"] == "tiny@1.0.0"
-        service.life.refuses = "bundle runs/x: its manifest cannot be read"
+        service.lifecycle.refuses = "bundle runs/x: its manifest cannot be read"
         refused = service.client.post("/admin/reload")
         assert refused.status_code == 409
-        assert refused.json()["error"] == {"code": "reload_refused", "message": service.life.refuses, "index": None}
-        service.life.refuses = PermissionError(13, "Permission denied", "runs/x/manifest.json")
+        assert refused.json()["error"] == {
+            "code": "reload_refused",
+            "message": service.lifecycle.refuses,
+            "index": None,
+        }
+        service.lifecycle.refuses = PermissionError(13, "Permission denied", "runs/x/manifest.json")
         refused = service.client.post("/admin/reload")
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "reload_refused")
         assert "runs/x/manifest.json cannot be read: Permission denied" in refused.json()["error"]["message"]
-        service.life.refuses = None
+        service.lifecycle.refuses = None
         assert service.client.post("/admin/reload").status_code == 200
         assert service.client.get("/").json()["bundles"][0]["bundle"] == "tiny@1.0.1"
         assert service.client.get("/groups").json()["groups"][0]["bundle"] == "tiny@1.0.1"
@@ -93,7 +98,7 @@ def test_a_reload_that_is_refused_says_why_and_the_pages_follow_a_reload(tiny):
 
 @pytest.mark.parametrize("header", ["Origin", "X-Forwarded-For", "Forwarded", "X-Real-IP"])
 def test_without_keys_web_pages_and_proxies_do_not_reload(tiny, header):
-    with stand_in.running(tiny) as service:
+    with fake_engine.running(tiny) as service:
         refused = service.client.post("/admin/reload", headers={header: "http://evil.example"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
 
@@ -107,13 +112,13 @@ def test_without_keys_only_this_machine_reloads(client, local):
         return {"type": "http.disconnect"}
 
     scope = {"method": "POST", "path": "/admin/reload", "headers": [], "client": client and (client, 1)}
-    call = call_of(scope, receive)
+    call = request_of(scope, receive)
     assert (refusal(call, "admin", HttpOptions()) is None) is local
     assert refusal(call, "admin", HttpOptions(keys=keys_of([ALICE]))) is not None
 
 
 def test_metrics_are_open_where_the_service_says_so(tiny):
-    with stand_in.running(tiny, keys=keys_of([ALICE]), open_metrics=True) as service:
+    with fake_engine.running(tiny, keys=keys_of([ALICE]), open_metrics=True) as service:
         assert service.client.get("/metrics").status_code == 200
         assert service.client.get("/languages").status_code == 401
 
@@ -148,7 +153,7 @@ def test_a_variable_that_is_set_holds_a_key(tmp_path, value):
     [
         (b"", "holds no key: write one into each line"),
         (b"# nobody\n", "holds no key"),
-        (b"short\n", "key 1: a key has 16 or more signs"),
+        (b"short\n", "key 1: a key has 16 or more characters"),
         (b"two words in a line\n", "key 1"),
         ("ጥሩጥሩጥሩጥሩጥሩጥሩጥሩጥሩጥሩ".encode(), "key 1"),
         (b"\xff\xfe", "cannot be read: it is not UTF-8"),

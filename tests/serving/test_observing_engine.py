@@ -10,8 +10,8 @@ import pytest
 import tiny_bundle
 from prometheus_client.parser import text_string_to_metric_families
 
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.bundles.loading import load_bundle
-from gradsim_serving.bundles.sessions import SessionSettings
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.observing.observer import STAGES

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gradsim_serving.observing.lines import Sink
 from gradsim_serving.observing.log import Log
+from gradsim_serving.observing.log_sink import Sink
 from gradsim_shared.errors import SettingsError
 
 SOURCES = os.pathsep.join(str(Path(__file__).parents[2] / folder) for folder in ("serving", "shared"))
@@ -164,7 +164,7 @@ def test_a_line_that_was_cut_off_is_lost_alone(tmp_path):
     program = """
 import resource, signal, sys
 from pathlib import Path
-from gradsim_serving.observing.lines import Sink
+from gradsim_serving.observing.log_sink import Sink
 path = Path(sys.argv[1])
 sink = Sink(path)
 lines = [b"%04d\\n" % number for number in range(10)]

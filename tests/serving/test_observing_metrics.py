@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gradsim_serving.observing.log import Log
 from gradsim_serving.observing.metrics import Metrics
-from gradsim_serving.observing.observer import STAGES, Observer, Silent
+from gradsim_serving.observing.observer import STAGES, Observer
 from gradsim_shared.routing import Route
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,7 @@ def test_label_values_are_bounded_whatever_comes():
     assert sum(v for (name, _), v in figures.items() if name == "gradsim_requests_total") == 500
 
 
-@pytest.mark.parametrize("kind", [Silent, Metrics])
+@pytest.mark.parametrize("kind", [Observer, Metrics])
 def test_both_observers_offer_every_method_of_the_protocol(kind):
     methods = {name: method for name, method in vars(Observer).items() if inspect.isfunction(method) and name[0] != "_"}
     assert len(methods) == 8
@@ -183,7 +183,7 @@ def test_readiness_is_asked_at_each_look():
     assert [value(metrics, "gradsim_ready"), value(metrics, "gradsim_ready")] == [0, 1]
 
 
-def test_the_documentation_names_every_figure_and_no_other():
+def test_the_documentation_names_every_metric_and_no_other():
     metrics = Metrics()
     metrics.register(Log())
     metrics.ready_when(lambda: True)
@@ -195,7 +195,7 @@ def test_the_documentation_names_every_figure_and_no_other():
     assert {re.sub("_(bucket|count|sum)$", "", name) for name in asked} <= exported
 
 
-def test_the_documented_labels_are_those_of_the_figures():
+def test_the_documented_labels_are_those_of_the_metrics():
     metrics = Metrics()
     metrics.bundle("/sentiment", bundle("one@1"))
     metrics.register(Log())

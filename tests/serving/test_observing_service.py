@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gradsim_serving.app import create_app
-from gradsim_serving.defaults import Options
+from gradsim_serving.options import Options
 
 SECRET = "Wannan fim yana da kyau sosai"
 

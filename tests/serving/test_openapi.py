@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fake_engine
 import pytest
-import stand_in
 
-from gradsim_serving.http.codes import CODES, codes_of
-from gradsim_serving.http.document import openapi
-from gradsim_serving.http.keys import keys_of
-from gradsim_serving.http.options import HttpOptions
+from gradsim_serving.http.authorization import keys_of
+from gradsim_serving.http.openapi import openapi
+from gradsim_serving.http.responses import CODES, codes_of
+from gradsim_serving.options import HttpOptions
 from gradsim_shared.bundle import read_manifest
 
 UNMET = "positive_data_acceptance,negative_data_rejection"
@@ -41,7 +41,7 @@ def check(url: str, examples: int, directory: Path, phases: str = "examples,cove
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
 
 
-def test_what_the_document_says_is_true(direct, tmp_path):
+def test_responses_conform_to_the_openapi_document(direct, tmp_path):
     check(str(direct.client.base_url).rstrip("/"), 3, tmp_path, "examples,fuzzing")
     log = direct.log.read_text(encoding="utf-8")
     assert "Traceback" not in log
@@ -50,7 +50,7 @@ def test_what_the_document_says_is_true(direct, tmp_path):
 
 def test_the_document_says_where_a_key_is_needed(tiny):
     keys = {"keys": keys_of(["alice-0123456789"]), "admin_keys": keys_of(["admin-0123456789"])}
-    with stand_in.running(tiny, **keys) as service:
+    with fake_engine.running(tiny, **keys) as service:
         document = service.client.get("/openapi.json", headers={"X-Api-Key": "alice-0123456789"}).json()
         for path, methods in document["paths"].items():
             for method, said in methods.items():
@@ -60,7 +60,7 @@ def test_the_document_says_where_a_key_is_needed(tiny):
 
 
 @pytest.mark.slow
-def test_what_the_document_says_is_true_through_both_doors(server, tmp_path):
+def test_both_servers_conform_to_the_openapi_document(server, tmp_path):
     check(str(server.client.base_url).rstrip("/"), 500, tmp_path)
     log = server.log.read_text(encoding="utf-8")
     assert "Traceback" not in log

@@ -1,4 +1,4 @@
-"""How a body may be sent: as gzip, in pieces, and never with one key twice; through both doors."""
+"""How a body may be sent: as gzip, in pieces, and never with one key twice; on both servers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import gzip
 import json
 import zlib
 
+import fake_engine
 import pytest
-import stand_in
-from test_bad_requests import expect
-from test_front import head, whole
+from requests_and_errors import expect, head, whole
 
 BODY = json.dumps({"texts": ["a b"], "language": "hau"}).encode()
 HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -69,7 +68,7 @@ def test_another_encoding_is_refused_and_the_answer_names_gzip(server, encoding)
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_gzip_body_may_wait_for_a_word(tiny, fast):
-    with stand_in.running(tiny, fast=fast) as service, service.socket() as connection:
+    with fake_engine.running(tiny, fast=fast) as service, service.socket() as connection:
         connection.sendall(head(b"", "Content-Encoding: gzip", "Expect: 100-continue", length=len(GZIP)))
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
         connection.sendall(GZIP)
@@ -100,6 +99,6 @@ def test_a_key_that_is_there_twice_is_refused_by_its_name(server, endpoint, body
     "texts", [["texts", "texts"], ['"texts": 1, "texts": 2'], ["policy", "language"], ["\\u0061", "a\\"]]
 )
 def test_texts_that_look_like_keys_are_texts(tiny, texts):
-    with stand_in.running(tiny) as service:
+    with fake_engine.running(tiny) as service:
         assert service.ask(*texts, language=None, policy="soft").status_code == 200
         assert service.engine.asked[-1][1] == texts

@@ -1,24 +1,24 @@
-"""How the target of a request may be written, and the prefix of a proxy before it; through both doors."""
+"""How the target of a request may be written, and the prefix of a proxy before it; on both servers."""
 
 from __future__ import annotations
 
 import socket
 
+import fake_engine
 import httpx
 import pytest
-import stand_in
 from click.testing import CliRunner
 from real_server import Server
 
+from gradsim_client import Client
 from gradsim_serving.cli import main
-from gradsim_serving.client import Client
 
 
 @pytest.fixture(scope="module", params=["direct", "bentoml", "plain"])
 def port(request, tiny):
-    """Each door, and `gradsim-serve` on Python's own parser."""
+    """Both servers, and `gradsim-serve` on Python's own parser."""
     if request.param == "plain":
-        with stand_in.running(tiny, fast=False, root_path="/gradsim") as running:
+        with fake_engine.running(tiny, fast=False, root_path="/gradsim") as running:
             yield running.port
     else:
         server: Server = request.getfixturevalue(request.param)
@@ -78,13 +78,13 @@ def test_paths_are_answered_with_the_prefix_of_a_proxy_and_without_it(port):
 def test_the_document_names_the_prefix(tiny, port):
     document = httpx.get(f"http://127.0.0.1:{port}/openapi.json", timeout=10).json()
     assert document["servers"] == [{"url": "/gradsim"}]
-    with stand_in.running(tiny) as service:
+    with fake_engine.running(tiny) as service:
         assert "servers" not in service.client.get("/openapi.json").json()
         assert service.client.get("/gradsim/livez").status_code == 404
 
 
 def test_a_request_under_the_prefix_is_counted_at_its_endpoint_and_the_client_knows_prefixes(tiny):
-    with stand_in.running(tiny, root_path="/gradsim") as service:
+    with fake_engine.running(tiny, root_path="/gradsim") as service:
         with Client(f"http://127.0.0.1:{service.port}/gradsim") as client:
             assert client.answer(["a b"])[0].label == "positive"
         assert 'endpoint="/sentiment",status="200"} 1.0' in service.client.get("/metrics").text

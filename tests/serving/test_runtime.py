@@ -1,19 +1,18 @@
-"""What runs the models: chosen before anything is loaded, seen to start, and said."""
+"""How models run: the provider is chosen and tried before anything is loaded, threads, warm-up."""
 
 from __future__ import annotations
 
 import logging
 
+import onnxruntime
 import pytest
-from engines import living, watch
-from test_life_start import ready, session
+from engines import living, ready, session, watch
 
+from gradsim_runtime import sessions
+from gradsim_runtime.sessions import PROVIDERS, SessionSettings, choose_provider
 from gradsim_serving import runtime as runtime_module
 from gradsim_serving.app import create_app
-from gradsim_serving.bundles import sessions
-from gradsim_serving.bundles.sessions import PROVIDERS, SessionSettings, choose_provider
-from gradsim_serving.cli._in_process import InProcess
-from gradsim_serving.defaults import Options
+from gradsim_serving.options import Options
 from gradsim_serving.runtime import CPU_SPARE_TOKENS, runners_of, runtime_of
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
@@ -25,9 +24,9 @@ LONGEST, BATCH_TOKENS = 64, 256  # of the tiny bundle, and of these tests
 @pytest.fixture
 def has_gpu_part(monkeypatch):
     """Let onnxruntime say that it has the parts for GPUs, as onnxruntime-gpu does on every machine."""
-    if GPU in sessions.onnxruntime.get_available_providers():
+    if GPU in onnxruntime.get_available_providers():
         pytest.skip("there is a GPU")
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
 
 
 @pytest.mark.usefixtures("has_gpu_part")
@@ -56,8 +55,8 @@ def test_a_named_provider_that_does_not_start_is_refused_before_anything_is_load
         ("tensorrt", [TENSORRT, GPU, CPU], "tensorrt", "it was asked for"),
     ],
 )
-def test_a_gpu_that_starts_is_used_or_what_is_named(monkeypatch, wanted, available, found, why):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: available)
+def test_a_gpu_that_starts_is_chosen_unless_a_provider_is_named(monkeypatch, wanted, available, found, why):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
     monkeypatch.setattr(sessions, "_starts", lambda _: True)
     choice = choose_provider(wanted)
     assert choice.provider == found
@@ -69,7 +68,7 @@ def test_the_smallest_model_runs_here():
 
 
 def test_a_provider_that_is_not_there_is_refused_with_the_reason(tiny, monkeypatch):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     message = r"cuda cannot run the models: the installed onnxruntime .* has only CPUExecutionProvider"
     with pytest.raises(SettingsError, match=message):
         create_app([tiny], Options(provider="cuda"))
@@ -88,7 +87,7 @@ def test_large_models_get_several_threads_for_a_batch(tiny, monkeypatch, millise
     assert runners_of([tiny], "cuda", threads) == 1
 
 
-def test_the_log_says_at_the_start_what_runs_the_models_and_why(tiny, caplog):
+def test_the_log_names_the_provider_and_the_reason_at_the_start(tiny, caplog):
     with caplog.at_level(logging.INFO):
         app = create_app([tiny], Options(threads=2, runners=1))
         assert "models run on" not in caplog.text  # BentoML's first process makes the app as well, and runs none
@@ -110,12 +109,12 @@ def shapes(monkeypatch):
     return found
 
 
-def test_each_model_has_run_its_longest_text_and_a_full_batch_before_the_service_is_ready(tiny, shapes):
-    with living(tiny, batch_tokens=BATCH_TOKENS) as (life, _):
+def test_models_are_warmed_up_before_the_service_is_ready(tiny, shapes):
+    with living(tiny, batch_tokens=BATCH_TOKENS) as (lifecycle, _):
         largest = [(1, LONGEST), (BATCH_TOKENS // LONGEST, LONGEST)]
         assert shapes[:4] == largest * 2  # of two groups; then the canaries
         assert len(shapes) == 6
-        life.reload_now()
+        lifecycle.reload_now()
         assert len(shapes) == 8  # the same files: only canaries
 
 
@@ -124,14 +123,10 @@ def test_a_batch_of_less_than_one_text_is_one_text(tiny, shapes):
         assert max(shapes) == (1, LONGEST)
 
 
-def test_who_does_not_want_to_be_warm_is_not(tiny, tiny_ner, shapes):
+def test_warm_up_can_be_switched_off(tiny, tiny_ner, shapes):
     with living(tiny, tiny_ner, warm_up=False):
         assert {rows for rows, _ in shapes} == {1}
         assert max(tokens for _, tokens in shapes) < LONGEST
-    shapes.clear()
-    with InProcess(tiny, 1, None):
-        pass
-    assert max(tokens for _, tokens in shapes) < LONGEST
 
 
 def test_taggers_are_warm_too(tiny_ner, shapes):
@@ -141,7 +136,7 @@ def test_taggers_are_warm_too(tiny_ner, shapes):
 
 
 def test_the_engines_of_tensorrt_have_a_directory(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(sessions.onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, GPU, CPU])
     monkeypatch.setattr(sessions, "_starts", lambda _: True)
     cache = tmp_path / "a" / "engines"
     runtime_of([tiny], Options(provider="tensorrt", engine_cache=cache))

@@ -45,7 +45,7 @@ def test_version():
     assert run("--version").output == f"gradsim-serve, version {metadata.version('gradsim-router')}\n"
 
 
-@pytest.mark.parametrize("module", ["uvicorn", "fastapi", "onnxruntime"])
+@pytest.mark.parametrize("module", ["uvicorn", "fastapi", "starlette", "onnxruntime"])
 def test_without_the_extra_installed_it_says_what_to_install(tiny, module):
     code = f"import sys; sys.modules[{module!r}] = None; from gradsim_serving.cli import main; main([sys.argv[1]])"
     environment = os.environ | {"PYTHONPATH": SOURCES}

@@ -1,4 +1,4 @@
-"""Who may ask a service that is just started: keys that are meant and missing, and services open to others."""
+"""Keys at the start of a service: missing or empty ones, and the warning where there are none on a public address."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 from real_server import SOURCES
 
 from gradsim_serving.cli.serve import serve
-from gradsim_serving.defaults import Options
-from gradsim_serving.http.keys import keys_of
-from gradsim_serving.http.options import HttpOptions
+from gradsim_serving.http.authorization import keys_of
+from gradsim_serving.options import HttpOptions, Options
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_keys_that_are_meant_and_missing_do_not_open_the_service(tiny, variable,
     ("host", "keys", "warned"),
     [("0.0.0.0", None, True), ("0.0.0.0", "k" * 16, False), ("127.0.0.1", None, False), ("localhost", None, False)],
 )
-def test_a_service_without_keys_that_others_reach_says_so_in_one_line(tiny, monkeypatch, capsys, host, keys, warned):
+def test_a_service_without_keys_on_a_public_address_warns_in_one_line(tiny, monkeypatch, capsys, host, keys, warned):
     class Server:
         def __init__(self, *_):
             pass
@@ -48,7 +47,7 @@ def test_a_service_without_keys_that_others_reach_says_so_in_one_line(tiny, monk
         def run(self, sockets):
             sockets[0].close()
 
-    monkeypatch.setattr("gradsim_serving.cli._server.Server", Server)
+    monkeypatch.setattr("gradsim_serving.http.server.Server", Server)
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's; with them somebody else shows what is logged
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     serve((tiny,), Options(HttpOptions(keys=keys_of([keys] if keys else []))), host=host, port=0, log_level="warning")

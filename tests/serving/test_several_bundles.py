@@ -11,8 +11,8 @@ import tiny_bundle
 import tiny_tags
 from engines import engine_of
 
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.bundles.loading import Loaded, load_bundle
-from gradsim_serving.bundles.sessions import SessionSettings
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError
 

@@ -15,7 +15,7 @@ from gradsim_shared.manifest import Manifest
 def test_a_whole_bundle_is_opened(bundle):
     opened = open_bundle(bundle)
     assert opened.manifest.title == "small@1.0.0"
-    assert opened.path("g0/m.onnx").read_text(encoding="utf-8") == "g0/m.onnx"
+    assert opened.path("groups/g0/model.onnx").read_text(encoding="utf-8") == "groups/g0/model.onnx"
 
 
 def test_a_file_entry_is_size_and_sha256(tmp_path):
@@ -54,16 +54,16 @@ def test_another_format(bundle, content):
         open_bundle(bundle)
 
 
-@pytest.mark.parametrize("bytes_", [b"g0/m.onny", b"longer than before", b""])
+@pytest.mark.parametrize("bytes_", [b"groups/g0/model.onny", b"longer than before", b""])
 def test_a_changed_file(bundle, bytes_):
-    (bundle / "g0" / "m.onnx").write_bytes(bytes_)
-    with pytest.raises(BundleError, match=r"g0/m\.onnx has changed since it was written"):
+    (bundle / "groups" / "g0" / "model.onnx").write_bytes(bytes_)
+    with pytest.raises(BundleError, match=r"groups/g0/model\.onnx has changed since it was written"):
         open_bundle(bundle)
 
 
 def test_a_missing_file(bundle):
-    (bundle / "g1" / "t.json").unlink()
-    with pytest.raises(BundleError, match=r"g1/t\.json is missing"):
+    (bundle / "groups" / "g1" / "tokenizer.json").unlink()
+    with pytest.raises(BundleError, match=r"groups/g1/tokenizer\.json is missing"):
         open_bundle(bundle)
 
 
@@ -76,8 +76,8 @@ def test_a_path_that_leads_outside(bundle, edit, path):
 
 
 def test_a_link_that_leads_outside(bundle):
-    shutil.move(bundle / "g0" / "m.onnx", bundle.parent / "m.onnx")
-    (bundle / "g0" / "m.onnx").symlink_to(bundle.parent / "m.onnx")
+    shutil.move(bundle / "groups" / "g0" / "model.onnx", bundle.parent / "m.onnx")
+    (bundle / "groups" / "g0" / "model.onnx").symlink_to(bundle.parent / "m.onnx")
     with pytest.raises(BundleError, match="lies outside the bundle"):
         open_bundle(bundle)
 
@@ -88,7 +88,7 @@ def test_a_link_to_a_bundle_is_followed_once(bundle):
     opened = open_bundle(link)
     link.unlink()
     link.symlink_to(bundle.parent / "another", target_is_directory=True)
-    assert opened.path("g0/m.onnx").read_text(encoding="utf-8") == "g0/m.onnx"
+    assert opened.path("groups/g0/model.onnx").read_text(encoding="utf-8") == "groups/g0/model.onnx"
     with pytest.raises(BundleError, match="served is no bundle"):  # people know it by the name that they gave
         open_bundle(link)
 
@@ -112,11 +112,11 @@ FAULTS = {
     "no member": (lambda m: m["languages"][0].update(group="g1"), "of which it is no member"),
     "unknown group": (lambda m: m["languages"][0].update(group="g9"), "of which it is no member"),
     "unknown label": (lambda m: m["identifier"]["labels"].update(x="xyz"), "no language of the bundle"),
-    "file not listed": (lambda m: m["files"].pop("g0/m.onnx"), "used but not listed"),
+    "file not listed": (lambda m: m["files"].pop("groups/g0/model.onnx"), "used but not listed"),
     "other field": (lambda m: m.update(pickle="model.pkl"), "pickle: Extra inputs"),
     "one label": (lambda m: m.update(labels=["positive"]), "labels: List should have at least 2"),
     "no languages": (lambda m: m.update(languages=[]), "languages: List should have at least 1"),
-    "bad hash": (lambda m: m["files"]["g0/m.onnx"].update(sha256="x"), "sha256"),
+    "bad hash": (lambda m: m["files"]["groups/g0/model.onnx"].update(sha256="x"), "sha256"),
     "normalisation": (
         lambda m: m.update(normalisation=9),
         r"normalisation: .*unknown normalisation 9; this version knows 0 \(none\), 1",

@@ -6,24 +6,25 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from gradsim_shared.decoding import Decoded, said
-from gradsim_shared.routing import Route
+from gradsim_runtime.predictor import Answer
+from gradsim_shared.decoding import said
 
 BINS = 10  # of the confidence
 
 
-def baseline(answers: Sequence[tuple[Route, Decoded]]) -> dict[str, Any] | None:
+def baseline(answers: Sequence[Answer]) -> dict[str, Any] | None:
     """Return the manifest's ``baseline``; ``None`` where nothing was answered.
 
     Args:
-        answers: The route of every dev text, and what was decoded.
+        answers: To every dev text.
     """
     labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
     bins: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for route, decoded in answers:
+    for answer in answers:
+        route = answer.route
         if route.language is None or route.confidence is None:
             continue
-        labels[route.language].update(said(decoded))
+        labels[route.language].update(said(answer.decoded))
         bins[route.language][min(int(BINS * route.confidence), BINS - 1)] += 1
     if not bins:
         return None

@@ -13,7 +13,6 @@ import torch
 from gradsim_offline.bundle.full_length import check_shapes
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
 from gradsim_offline.bundle.parity import compare, single_text_latency
-from gradsim_offline.bundle.sessions import open_model
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
@@ -22,6 +21,8 @@ from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.ensemble import Ensemble
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
+from gradsim_runtime.loading import load_group_model
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
 from gradsim_shared.normalisation import NEWEST
@@ -79,7 +80,9 @@ def export_group(
         ensemble=len(trained.model.members) if isinstance(trained.model, Ensemble) else 1,
     )
     contract = Terms(dataset.task, dataset.labels, maximum_length)
-    served = open_model(directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, contract, threads=1)
+    served = load_group_model(
+        directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, contract, SessionSettings(threads=1)
+    )
     check_shapes(served, trained, texts, name=group.id, maximum_length=maximum_length, tolerance=tolerance)
     parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
     latency = single_text_latency(served, texts)

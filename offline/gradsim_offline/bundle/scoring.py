@@ -12,15 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from gradsim_offline.bundle.baseline import baseline
-from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset, Gold, Split
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
-from gradsim_shared.decoding import Decoded
+from gradsim_runtime.predictor import Answer, Predictor
+from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.manifest import Scores as Columns
-from gradsim_shared.routing import Route
 
 COLUMNS = tuple(Columns.model_fields)  # multilingual, group, service
 SCORED: tuple[Split, ...] = ("dev", "test")
@@ -33,7 +32,7 @@ Scores = dict[str, dict[str, dict[str, dict[str, float]]]]  # split -> language 
 def score(
     dataset: Dataset,
     multilingual: Path,
-    path: ServicePath,
+    predictor: Predictor,
     *,
     task: Task,
     maximum_length: int,
@@ -55,12 +54,13 @@ def score(
     multilingual_model = open_trained(
         multilingual, dataset.labels, task=task, maximum_length=maximum_length, device=device
     )
+    policy = scoring_policy(predictor.manifest)
     scores: Scores = {}
     drawn: dict[str, dict[str, Draws]] = {}  # split -> language -> column
     accuracy: dict[str, dict[str, float]] = {}
     confusion: dict[str, dict[str, dict[str, int]]] = {}
     routing: dict[str, dict[str, dict[str, int]]] = {}
-    watched: list[tuple[Route, Decoded]] = []  # on dev
+    watched: list[Answer] = []  # on dev
     with progress.bar("evaluating", len(SCORED) * len(dataset.languages)) as advance:
         for split in SCORED:
             for position, language in enumerate(dataset.languages):
@@ -70,15 +70,15 @@ def score(
                     continue
                 texts, inputs = [example.text for example in examples], [example.input for example in examples]
                 gold = [example.gold for example in examples]
-                routes = path.routes(texts)
-                served = path.decoded(inputs, routes)
+                routes = predictor.routes(texts, policy=policy)
+                served = predictor.answers(inputs, routes)
                 predicted = {
                     "multilingual": multilingual_model.answers(inputs),
-                    "group": path.answers(inputs, path.routes(texts, language)),
-                    "service": [decoded.answer for decoded in served],
+                    "group": golds(predictor.answers(inputs, predictor.routes(texts, language))),
+                    "service": golds(served),
                 }
                 if split == "dev":
-                    watched += zip(routes, served, strict=True)
+                    watched += served
                 columns = {column: task.scores(gold, found, dataset.labels) for column, found in predicted.items()}
                 scores.setdefault(split, {})[language] = columns
                 drawn.setdefault(split, {})[language] = bootstrap(gold, predicted, dataset.labels, task, seed=position)
@@ -104,6 +104,16 @@ def score(
         "routing": routing.get("test") or routing.get("dev", {}),
         "baseline": baseline(watched),
     }
+
+
+def scoring_policy(manifest: Manifest) -> Policy:
+    """Return the policy that scores are of: every text is answered, those that ``reject`` refuses by ``fallback``."""
+    return "fallback" if manifest.identifier.policy == "reject" else manifest.identifier.policy
+
+
+def golds(answers: Sequence[Answer]) -> list[Gold]:
+    """Return answers in the form of the annotators' gold."""
+    return [answer.decoded.answer for answer in answers]
 
 
 def averages(

@@ -11,8 +11,6 @@ from typing import Any
 
 from gradsim_offline.bundle.export import read_export
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients
-from gradsim_offline.bundle.service_path import ServicePath
-from gradsim_offline.bundle.sessions import open_model
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import StageResult, write_json
@@ -23,6 +21,8 @@ from gradsim_offline.identifier.training import identifier_entry, identifier_fil
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.figures import write_figures
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
+from gradsim_runtime.loading import load_group_model
+from gradsim_runtime.predictor import Predictor
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_model import served_precision
@@ -144,18 +144,14 @@ def complete_manifest(
     )
 
 
-def open_service_path(manifest: Manifest, exported: Mapping[str, Path], identifier: Path) -> ServicePath:
-    """Open identifier and models where the stages left them, as the service will open them in the bundle."""
+def open_predictor(manifest: Manifest, exported: Mapping[str, Path], identifier: Path) -> Predictor:
+    """Return what answers as the bundle will: identifier and models are opened where the stages left them."""
     models = {}
     for group in manifest.groups:
-        files = {name: Path(name).name for name in (group.tokenizer, served_precision(group).file)}
-        models[group.id] = open_model(
-            exported[group.id] / files[served_precision(group).file],
-            exported[group.id] / files[group.tokenizer],
-            group,
-            manifest,
-        )
-    return ServicePath(manifest, load_identifier(identifier), models)
+        model, tokenizer = (Path(name).name for name in (served_precision(group).file, group.tokenizer))
+        directory = exported[group.id]
+        models[group.id] = load_group_model(directory / model, directory / tokenizer, group, manifest)
+    return Predictor(manifest, load_identifier(identifier).identify, models.__getitem__)
 
 
 def write_bundle(

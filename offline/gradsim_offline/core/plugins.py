@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -143,8 +144,9 @@ def constant(kind: str, name: str, variable: str) -> str:
     return ""
 
 
+@cache
 def _installed(kind: str) -> dict[str, EntryPoint]:
-    """Return the plug-ins of other packages."""
+    """Return the plug-ins of other packages; they are looked up once a process, which takes milliseconds."""
     return {point.name: point for point in entry_points(group=f"{PACKAGE}.{kind}")}
 
 

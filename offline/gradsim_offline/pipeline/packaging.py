@@ -111,7 +111,7 @@ class Packaging:
     ) -> dict[str, Any]:
         """Score the multilingual model, the group models and the whole service path."""
         from gradsim_offline.bundle.scoring import score
-        from gradsim_offline.bundle.write import open_service_path
+        from gradsim_offline.bundle.write import open_predictor
 
         pipeline = self.pipeline
         inputs = {
@@ -129,7 +129,7 @@ class Packaging:
             scores = score(
                 pipeline.dataset,
                 multilingual.directory,
-                open_service_path(draft, models, identifier.directory),
+                open_predictor(draft, models, identifier.directory),
                 task=pipeline.task,
                 maximum_length=pipeline.settings.maximum_length,
                 device=pipeline.store.device,

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import fasttext
-from tokenizers import Tokenizer
-
+from gradsim_runtime.loading import load_fasttext, load_tokenizer
+from gradsim_runtime.sessions import SessionSettings, open_session
+from gradsim_serving.bundles.model_cache import CachedModel, ModelCache
 from gradsim_serving.bundles.served import Served
-from gradsim_serving.bundles.sessions import SessionSettings, open_session
-from gradsim_serving.bundles.shelf import KeptModel, Shelf
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import BundleError, SettingsError
@@ -41,8 +39,8 @@ class Loaded:
         if key not in self.parts:
             old = self.before.parts if self.before is not None else {}
             self.parts[key] = old[key] if key in old else load()
-        found: T = self.parts[key]
-        return found
+        part: T = self.parts[key]
+        return part
 
     def holds(self, key: Hashable) -> bool:
         """Say whether something is in memory already, here or in the version before."""
@@ -54,7 +52,7 @@ class Loaded:
 
 
 def load_bundle(
-    bundle: Bundle, settings: SessionSettings, loaded: Loaded | None = None, shelf: Shelf | None = None
+    bundle: Bundle, settings: SessionSettings, loaded: Loaded | None = None, cache: ModelCache | None = None
 ) -> Served:
     """Load what a bundle needs to answer.
 
@@ -62,17 +60,17 @@ def load_bundle(
         bundle: Verified.
         settings: How its models run.
         loaded: What is in memory already; what is loaded is added.
-        shelf: Keeps the models within a size; ``None``: there is no limit.
+        cache: Limits the memory of the models; ``None``: there is no limit.
 
     Raises:
         BundleError: Something cannot be loaded.
         SettingsError: The models cannot run as the settings say.
     """
     loaded = Loaded() if loaded is None else loaded
-    shelf = shelf or Shelf()
+    cache = cache or ModelCache()
     manifest = bundle.manifest
     identifier = load_identifier(bundle, loaded)
-    models = {group.id: load_group_model(bundle, group, settings, loaded, shelf) for group in manifest.groups}
+    models = {group.id: load_group_model(bundle, group, settings, loaded, cache) for group in manifest.groups}
     return Served(endpoint_of(manifest), bundle, Router(manifest), identifier, models)
 
 
@@ -101,11 +99,8 @@ def load_identifier(bundle: Bundle, loaded: Loaded | None = None) -> LanguageIde
     loaded = Loaded() if loaded is None else loaded
 
     def load(file: str) -> Any:  # noqa: ANN401 - fastText is not typed
-        path, sha256 = bundle.path(file), bundle.manifest.files[file].sha256
-        try:
-            return loaded.get(("identifier", sha256), lambda: fasttext.load_model(str(path)))
-        except (ValueError, MemoryError) as error:
-            raise BundleError(f"{path} is no fastText model that can be read: {error}") from error
+        key = ("identifier", bundle.manifest.files[file].sha256)
+        return loaded.get(key, lambda: load_fasttext(bundle.path(file)))
 
     return open_identifier(bundle.manifest.identifier, load, bundle.path)
 
@@ -115,7 +110,7 @@ def load_group_model(
     group: Group,
     settings: SessionSettings,
     loaded: Loaded | None = None,
-    shelf: Shelf | None = None,
+    cache: ModelCache | None = None,
 ) -> GroupModel:
     """Load the model of one group, and its tokenizer.
 
@@ -130,22 +125,13 @@ def load_group_model(
     file = served_precision(group).file
     is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
     try:
-        tokenizer = loaded.get(reads, lambda: Tokenizer.from_file(str(bundle.path(group.tokenizer))))
-        session = _model(bundle, file, settings, loaded, shelf or Shelf())
+        tokenizer = loaded.get(reads, lambda: load_tokenizer(bundle.path(group.tokenizer)))
+        session = _model(bundle, file, settings, loaded, cache or ModelCache())
     except SettingsError:
         raise
     except Exception as error:  # both libraries raise bare Exception and classes of their own
         raise BundleError(f"bundle {bundle.directory}: group {group.id} cannot be loaded: {error}") from error
-    model = GroupModel(
-        session,
-        tokenizer,
-        group,
-        task=manifest.task,
-        labels=manifest.labels,
-        maximum_length=manifest.maximum_length,
-        segmentation=manifest.segmentation,
-        normalisation=manifest.normalisation,
-    )
+    model = GroupModel(session, tokenizer, group, manifest)
     if is_new and settings.warm_tokens:
         try:
             warm_up(model, manifest.maximum_length, settings.warm_tokens)
@@ -157,14 +143,14 @@ def load_group_model(
     return model
 
 
-def _model(bundle: Bundle, file: str, settings: SessionSettings, loaded: Loaded, shelf: Shelf) -> KeptModel:
+def _model(bundle: Bundle, file: str, settings: SessionSettings, loaded: Loaded, cache: ModelCache) -> CachedModel:
     """Return a model that is in memory now, and later when it is asked for."""
     entry = bundle.manifest.files[file]
 
     def load(path: Path) -> Any:  # noqa: ANN401 - an onnxruntime session
         return open_session(path, settings)
 
-    model = loaded.get(("model", entry.sha256, settings), lambda: shelf.keep(bundle.path(file), entry, load))
-    model.lies_at(bundle.path(file))
+    model = loaded.get(("model", entry.sha256, settings), lambda: cache.model(bundle.path(file), entry, load))
+    model.add_path(bundle.path(file))
     model.session()
     return model

@@ -1,11 +1,14 @@
-"""A bundle as it is served: what routes a text, and the models that answer."""
+"""The bundles of a service: one for each endpoint, opened and verified, then loaded with router and models."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from gradsim_shared.bundle import Bundle
+from gradsim_shared.bundle import Bundle, open_bundle
+from gradsim_shared.decoding import endpoint_of
+from gradsim_shared.errors import BundleError
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.identification import LanguageIdentifier
 from gradsim_shared.manifest import Manifest
@@ -14,7 +17,7 @@ from gradsim_shared.routing import Router
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """One loaded bundle; the engine keeps it as long as any request of it is unanswered.
+    """One loaded bundle; jobs refer to it until they end, so that a reload does not change their results.
 
     Attributes:
         endpoint: Where it answers, such as ``/sentiment``.
@@ -39,3 +42,22 @@ class Served:
     def title(self) -> str:
         """``name@version``."""
         return self.bundle.manifest.title
+
+
+def open_bundles(directories: Sequence[Path]) -> dict[str, Bundle]:
+    """Read and verify bundles.
+
+    Returns:
+        Each under its endpoint, such as ``/sentiment``, in the order given.
+
+    Raises:
+        BundleError: One is not valid, or two are for one endpoint.
+    """
+    bundles: dict[str, Bundle] = {}
+    for directory in directories:
+        bundle = open_bundle(directory)
+        endpoint = endpoint_of(bundle.manifest)
+        if endpoint in bundles:
+            raise BundleError(f"{bundles[endpoint].directory} and {directory} both answer {endpoint}; name one of them")
+        bundles[endpoint] = bundle
+    return bundles

@@ -1,4 +1,4 @@
-"""The one place where our errors become text for people and exit code 1."""
+"""Errors of ours become one line on stderr and exit code 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many lines are done: one line on a terminal, rewritten; nothing elsewhere."""
+"""The progress of ``predict``: one line on a terminal, rewritten; nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERVAL_SECONDS = 0.2
 
 
 class Progress:
-    """Counts lines and errors, and shows them where somebody looks on.
+    """Counts lines and errors, and shows them on a terminal.
 
     Args:
         stream: Where to show it, if it is a terminal.
@@ -34,7 +34,7 @@ class Progress:
             self._stream.flush()
 
     def clear(self) -> None:
-        """Take away what is shown."""
+        """Erase the line."""
         if self._stream is not None:
             self._stream.write("\r\033[K")
             self._stream.flush()
@@ -45,7 +45,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last figures on the terminal."""
+        """Leave the last counts on the terminal."""
         self.clear()
         if self._stream is not None and kind is None:
             self._stream.write(f"{self._words(time.monotonic())}\n")

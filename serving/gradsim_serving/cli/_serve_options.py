@@ -1,4 +1,4 @@
-"""Every setting of the service as an option of the command, and as an environment variable for both doors."""
+"""Every setting of the service as an option of gradsim-serve, and as an environment variable for BentoML too."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from gradsim_serving.defaults import DEFAULTS, Options
-from gradsim_serving.http.keys import Keys, keys_of, read_keys
-from gradsim_serving.http.options import HttpOptions
+from gradsim_serving.http.authorization import Keys, keys_of, read_keys
+from gradsim_serving.options import DEFAULTS, HttpOptions, Options
 from gradsim_shared.errors import SettingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -190,13 +189,13 @@ def options_of(parameters: Mapping[str, Any]) -> Options:
     Raises:
         SettingsError: A file of keys cannot be read, or holds what is no key; a variable of keys is set but empty.
     """
-    found = dict(parameters)
+    settings = dict(parameters)
     http = HttpOptions(
-        keys=_keys(found.pop("api_keys_file"), "GRADSIM_API_KEYS"),
-        admin_keys=_keys(found.pop("admin_keys_file"), "GRADSIM_ADMIN_KEYS"),
-        **{name: found.pop(name) for name in HttpOptions.__dataclass_fields__ if name in found},
+        keys=_keys(settings.pop("api_keys_file"), "GRADSIM_API_KEYS"),
+        admin_keys=_keys(settings.pop("admin_keys_file"), "GRADSIM_ADMIN_KEYS"),
+        **{name: settings.pop(name) for name in HttpOptions.__dataclass_fields__ if name in settings},
     )
-    return Options(http=http, **{name: found[name] for name in Options.__dataclass_fields__ if name in found})
+    return Options(http=http, **{name: settings[name] for name in Options.__dataclass_fields__ if name in settings})
 
 
 def _keys(file: Path | None, variable: str) -> Keys:
@@ -207,7 +206,7 @@ def _keys(file: Path | None, variable: str) -> Keys:
 
 
 def options_of_environment(command: click.Command) -> Options:
-    """Return the options of a command that nobody called: environment variables and defaults.
+    """Return the options that environment variables and defaults give, without a command line.
 
     Raises:
         SettingsError: A variable has a value that cannot be.

@@ -6,20 +6,20 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
 import click
 
-from gradsim_serving.cli._answered_lines import answered_lines
-from gradsim_serving.cli._lines import read_lines
+from gradsim_runtime.sessions import Provider
+from gradsim_serving.cli._json_lines import Answering, answered_lines, read_lines
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
 from gradsim_serving.cli._progress import Progress
-from gradsim_serving.defaults import DEFAULTS, Provider
+from gradsim_serving.options import DEFAULTS
 from gradsim_shared.bundle import read_manifest
-from gradsim_shared.errors import SettingsError
+from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Policy
 
 BATCH = 512
@@ -79,11 +79,7 @@ def command(
         _require_two_files(source, target)
         lines = read_lines(opened.enter_context(_opened(source, "rb", "--input")), plain=plain)
         read_manifest(bundle)  # the common mistakes, before heavy imports
-        from gradsim_serving.cli._in_process import InProcess
-
-        answer = opened.enter_context(InProcess(bundle, threads, policy, provider))
-        if language is not None:
-            answer.require_language(language)  # a wrong code is one error, not one for each line
+        answer = _answering(bundle, threads, provider, policy, language)
         out = opened.enter_context(_opened(target, "wb", "--output"))
         progress = opened.enter_context(Progress(sys.stderr))
         try:
@@ -98,6 +94,32 @@ def command(
     if progress.errors and not keep_going:
         message = f"{progress.errors} of {progress.lines} lines could not be answered; their error says why"
         raise click.ClickException(message)
+
+
+def _answering(
+    directory: Path, threads: int | None, provider: Provider, policy: Policy | None, language: str | None
+) -> Answering:
+    """Load a bundle, and return what answers a batch with it; a wrong ``--language`` is one error, not one a line.
+
+    Raises:
+        BundleError: It cannot be opened.
+        SettingsError: The provider cannot run models here.
+        RequestError: The bundle does not know the language.
+    """
+    from gradsim_runtime import Bundle
+    from gradsim_serving.http.predictions import plain, plain_route
+
+    bundle = Bundle.open(directory, threads=threads, provider=provider).load()
+    if language is not None:
+        bundle.predictor.routes([""], language)
+
+    def answer(texts: Sequence[str], languages: Sequence[str | None]) -> list[dict[str, Any] | RequestError]:
+        return [
+            result if isinstance(result, RequestError) else plain(result) | {"route": plain_route(result.route)}
+            for result in bundle.predict(texts, languages, policy=policy, errors="return")
+        ]
+
+    return answer
 
 
 def _opened(name: str, mode: str, option: str) -> BinaryIO:

@@ -17,8 +17,8 @@ import click
 
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
 from gradsim_serving.cli._serve_options import options_of, service_options
-from gradsim_serving.defaults import Options
 from gradsim_serving.http.examples import example
+from gradsim_serving.options import Options
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import GradsimError, SettingsError
@@ -62,14 +62,13 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     served = {endpoint_of(manifest): [language.code for language in manifest.languages] for manifest in manifests}
 
     from gradsim_serving.app import create_app
-    from gradsim_serving.cli._server import Server
-    from gradsim_serving.http.listening import configuration
+    from gradsim_serving.http.server import Server, configuration
 
     failures: list[GradsimError] = []
 
     def finished(error: GradsimError | None) -> None:
         if error is None:
-            _say(ready_lines(url, served))
+            _print(ready_lines(url, served))
         else:
             failures.append(error)
             server.should_exit = True
@@ -81,23 +80,23 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     if not options.http.keys and not ip_address(address).is_loopback:
         logger.warning("without keys everybody who reaches %s may ask; give --api-keys-file FILE", url)
     how = configuration(app, log_level=log_level, timeout_keep_alive=options.keep_alive_seconds)
-    server = Server(how, app.state.life, options.stop_seconds)
+    server = Server(how, app.state.lifecycle, options.stop_seconds)
 
     def stop(*_: object) -> None:  # uvicorn sends the signal to us again once it has stopped: that is no failure
-        app.state.life.close()  # on connections that are open, too
+        app.state.lifecycle.close()  # on connections that are open, too
         server.should_exit = True
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda *_: app.state.life.reload_soon())
+        signal.signal(signal.SIGHUP, lambda *_: app.state.lifecycle.reload_soon())
     server.run(sockets=[listening])
     if failures:
         raise failures[0]
 
 
-def _say(lines: str) -> None:
-    """Write to stdout; where it is full or broken nobody reads it, and the service goes on."""
+def _print(lines: str) -> None:
+    """Write to stdout; if it is full or closed, the service goes on."""
     try:
         click.echo(lines)
     except OSError:

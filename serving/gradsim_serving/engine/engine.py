@@ -1,8 +1,8 @@
-"""Answers texts: requests come in here, wait in a bounded queue, and are worked off by a few threads.
+"""The engine: admits requests to a bounded queue and works on them in a few threads, in batches by group.
 
-A thread that is free reads what has come (identify, route, tokenise), if no other reads; else it runs the batch whose
-oldest text has waited longest. So a lone request goes through one thread without waiting for anything, and under load
-texts gather while others run. How it was chosen: docs/design/batching.md.
+A free thread preprocesses admitted jobs (identify, route, tokenise) if no other thread does; else it runs the
+scheduler's next batch. So a lone request goes through one thread without any wait, and under load texts gather into
+batches while others run. How it was chosen: docs/design/batching.md.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from gradsim_serving.bundles.endpoints import named_elsewhere
 from gradsim_serving.bundles.served import Served
-from gradsim_serving.engine.coming import Coming
-from gradsim_serving.engine.desk import Desk
-from gradsim_serving.engine.job import Answers, Job, Part, Waiting
-from gradsim_serving.engine.outcome import deliver, fail
-from gradsim_serving.engine.pace import Pace
-from gradsim_serving.engine.queues import Batch, Queues
-from gradsim_serving.engine.reading import Reading, given_routes
-from gradsim_serving.engine.running import Running
-from gradsim_serving.observing.observer import Observer, Silent
+from gradsim_serving.engine.admission import AdmissionQueue, ThroughputEstimate
+from gradsim_serving.engine.completion import PendingJobs, complete, fail
+from gradsim_serving.engine.execution import BatchRunner
+from gradsim_serving.engine.job import Job, JobResult, JobSlice, QueuedText
+from gradsim_serving.engine.preprocessing import Preprocessor, given_routes, naming_endpoints
+from gradsim_serving.engine.scheduler import Batch, Scheduler
+from gradsim_serving.observing.observer import Observer
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy
 from gradsim_shared.routing import Route
@@ -31,7 +28,7 @@ from gradsim_shared.routing import Route
 FOREVER = float("inf")
 
 LAST_BATCH_SECONDS = 20.0
-"""How long the end waits for batches that have begun: a large one on few cores takes some seconds."""
+"""How long a stop waits for batches that run: a large one on few cores takes some seconds."""
 
 CANARY = "123 abc"
 
@@ -40,13 +37,13 @@ class Engine:
     """Answers texts from the bundles that are served now.
 
     Args:
-        observer: Told of everything that happens; ``None``: nobody is.
+        observer: Receives metrics; ``None``: they are dropped.
         runners: Batches that run at the same time.
-        queue_texts: Texts that may wait.
+        queue_texts: Texts that may be queued.
         batch_tokens: A batch is full at so many tokens.
-        batch_wait_seconds: Longest time that a free thread waits for texts that are being read.
-        spare_tokens: So much padding costs about as much as one more run of a model.
-        check_given: Share of the texts with a given language that are identified as well, only to be counted.
+        batch_wait_seconds: Longest time that a free thread waits for texts that are being preprocessed.
+        spare_tokens: Padding that costs about as much as one more run of a model.
+        check_given: Share of the texts with a given language that are identified as well, for a metric only.
     """
 
     def __init__(
@@ -60,26 +57,26 @@ class Engine:
         spare_tokens: int = 64,
         check_given: float = 0.0,
     ) -> None:
-        self._observer = observer or Silent()
+        self._observer = observer or Observer()
         self._served: Mapping[str, Served] = {}
         self._queue_texts = queue_texts
-        self._wait = batch_wait_seconds
-        self._reading = Reading(self._observer, fail, check_given)
-        self._running = Running(self._observer, fail, batch_tokens, spare_tokens)
+        self._batch_wait = batch_wait_seconds
+        self._preprocessor = Preprocessor(self._observer, fail, check_given)
+        self._batch_runner = BatchRunner(self._observer, fail, batch_tokens, spare_tokens)
         self._changed = threading.Condition()
         # guarded by the condition:
-        self._coming = Coming()
-        self._queues = Queues(batch_tokens)
-        self._is_reading = False
+        self._admission = AdmissionQueue()
+        self._scheduler = Scheduler(batch_tokens)
+        self._is_preprocessing = False
         self._free_runners = runners
-        self._pace = Pace(runners)
-        self._ended = False
+        self._throughput = ThroughputEstimate(runners)
+        self._stopped = False
         # of the event loop:
-        self._desk: Desk | None = None
+        self._pending: PendingJobs | None = None
         self._closing = False
         self._threads = [
             threading.Thread(target=self._work, name=f"gradsim-engine-{number}", daemon=True)
-            for number in range(runners + 1)  # one more, which reads while all runners run
+            for number in range(runners + 1)  # one more, which preprocesses while all runners run
         ]
 
     def start(self) -> None:
@@ -88,12 +85,12 @@ class Engine:
             thread.start()
 
     def serve(self, bundles: Mapping[str, Served]) -> None:
-        """Answer from these bundles from now on; requests that have come before are answered from the old ones."""
+        """Answer from these bundles from now on; requests admitted before are answered from the old ones."""
         self._served = dict(bundles)
 
     @property
     def served(self) -> Mapping[str, Served]:
-        """The bundles that answer now, under their endpoints."""
+        """The bundles that answer now, by endpoint."""
         return self._served
 
     async def answer(
@@ -104,33 +101,31 @@ class Engine:
         *,
         policy: Policy | None = None,
         deadline: float | None = None,
-    ) -> Answers:
-        """Return one answer for each text, in their order.
+    ) -> JobResult:
+        """Return one result for each text, in their order.
 
         Args:
             endpoint: Such as ``/sentiment``.
             texts: One or more texts.
-            language: Of all texts, or one for each; ``None`` means that it is to be identified.
-            policy: What becomes of a text whose language is not sure; ``None``: as the bundle says.
-            deadline: On the clock of ``time.monotonic``; after it nothing is begun. ``None`` means no limit.
+            language: Of all texts, or one for each; ``None``: it is to be identified.
+            policy: For texts of uncertain language; ``None``: the bundle's.
+            deadline: On the clock of ``time.monotonic``; after it nothing is begun. ``None``: no limit.
 
         Raises:
             RequestError: ``unknown_language``, ``language_count``, ``unsupported_language``, ``not_ready``,
-                ``shutting_down``, ``overloaded``, ``timeout`` or ``internal_error``.
+                ``shutting_down``, ``overloaded`` (with ``retry_after``, seconds), ``timeout`` or ``internal_error``.
         """
-        served = self._ready(endpoint)
+        served = self._require_served(endpoint)
         try:
             routes = given_routes(served, texts, language)
         except RequestError as error:
-            routers = {other: bundle.router for other, bundle in self._served.items()}
-            raise named_elsewhere(error, language, endpoint, routers) from None
-        desk = self._desk
+            raise naming_endpoints(error, language, endpoint, self._served) from None
         loop = asyncio.get_running_loop()
-        if desk is None or desk.loop is not loop:
-            desk = self._desk = Desk(loop, self._observer)
+        if self._pending is None or self._pending.loop is not loop:
+            self._pending = PendingJobs(loop, self._observer)
         job = Job(served, texts, routes, policy, FOREVER if deadline is None else deadline, loop.create_future())
         self._admit(job)
-        return await desk.outcome(job)
+        return await self._pending.wait(job)
 
     def answer_here(
         self,
@@ -139,15 +134,15 @@ class Engine:
         language: str | Sequence[str | None] | None,
         *,
         policy: Policy | None = None,
-    ) -> Answers:
-        """As ``answer``, for a caller without an event loop: waits in its own thread, as long as it takes.
+    ) -> JobResult:
+        """As ``answer``, for a caller without an event loop: blocks its thread, without a time limit.
 
         Raises:
             RequestError: As ``answer``, but never ``overloaded`` or ``timeout``.
         """
-        served = self._ready(endpoint)
-        future: concurrent.futures.Future[Answers] = concurrent.futures.Future()
-        self._enter(Job(served, texts, given_routes(served, texts, language), policy, FOREVER, future))
+        served = self._require_served(endpoint)
+        routes, future = given_routes(served, texts, language), concurrent.futures.Future[JobResult]()
+        self._enqueue(Job(served, texts, routes, policy, FOREVER, future))
         return future.result()
 
     def check(self, served: Served, group: str, seconds: float, *, only_in_memory: bool = False) -> None:
@@ -157,46 +152,45 @@ class Engine:
             served: A bundle; it need not be served yet.
             group: Of that bundle.
             seconds: How long it may take.
-            only_in_memory: A group whose model is not in memory when its turn comes need not answer.
+            only_in_memory: Skip the canary if the model is not in memory when its turn comes.
 
         Raises:
-            Exception: What the model did wrong.
-            RequestError: ``shutting_down``: the engine has ended.
-            TimeoutError: There was no answer in time.
+            Exception: What the model raised.
+            RequestError: ``shutting_down``: the engine has stopped.
+            TimeoutError: There was no result in time.
         """
-        future: concurrent.futures.Future[Answers] = concurrent.futures.Future()
-        route = Route(None, None, group, None, "given")
+        future, route = concurrent.futures.Future[JobResult](), Route(None, None, group, None, "given")
         deadline = time.monotonic() + seconds
         job = Job(served, [CANARY], [route], None, deadline, future, canary=True, only_in_memory=only_in_memory)
-        self._enter(job)
+        self._enqueue(job)
         try:
             future.result(seconds)
         finally:
-            job.over = True
+            job.ended = True
 
     def close(self) -> None:
-        """Refuse requests from now on; those that have come are answered."""
+        """Refuse requests from now on; those admitted are answered."""
         self._closing = True
 
     async def stop(self, seconds: float) -> None:
-        """Refuse requests, finish those that have come, and end the threads; what takes longer is refused too."""
+        """Refuse requests, finish those admitted, and end the threads; what takes longer is refused too."""
         self.close()
-        if self._desk is not None and not await self._desk.empty(seconds):
-            self._desk.close()
+        if self._pending is not None and not await self._pending.drain(seconds):
+            self._pending.close()
         await asyncio.to_thread(self.end, LAST_BATCH_SECONDS)
 
     def end(self, seconds: float | None = None) -> None:
-        """Finish what has come, for so many seconds at most: Python aborts at its end while a thread is in a model."""
+        """End the threads once their jobs are done, within ``seconds``; one inside a model aborts Python's exit."""
         self.close()
         with self._changed:
-            self._ended = True
+            self._stopped = True
             self._changed.notify_all()
         limit = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(None if limit is None else max(0.0, limit - time.monotonic()))
 
-    def _ready(self, endpoint: str) -> Served:
+    def _require_served(self, endpoint: str) -> Served:
         if self._closing:
             raise RequestError("the service is being stopped", code="shutting_down")
         served = self._served.get(endpoint)
@@ -205,101 +199,101 @@ class Engine:
         return served
 
     def _admit(self, job: Job) -> None:
-        """Take a request in, unless too many texts wait or its time is over."""
+        """Enqueue a job, unless the queues are full or its deadline has passed."""
         if job.deadline <= time.monotonic():
             self._observer.dropped(job.served.endpoint, "timeout")
             raise RequestError("the answer took too long; send fewer texts in a request", code="timeout")
-        waiting = self._coming.texts + self._queues.texts
-        if waiting and waiting + len(job.texts) > self._queue_texts:
-            message, seconds = f"{waiting} texts are waiting; try again", self._pace.seconds(waiting)
+        queued = self._admission.texts + self._scheduler.texts
+        if queued and queued + len(job.texts) > self._queue_texts:
+            message, seconds = f"{queued} texts are waiting; try again", self._throughput.retry_after_seconds(queued)
             raise RequestError(message, code="overloaded", retry_after=seconds)
-        self._enter(job)
+        self._enqueue(job)
 
-    def _enter(self, job: Job) -> None:
+    def _enqueue(self, job: Job) -> None:
         with self._changed:
-            if self._ended:  # no thread would ever look at it
+            if self._stopped:  # no thread would ever take it
                 raise RequestError("the service is being stopped", code="shutting_down")
-            self._coming.add(job)
-            if len(self._coming) == 1 and not self._is_reading:  # else somebody has been told, or looks when it is done
+            self._admission.add(job)
+            if len(self._admission) == 1 and not self._is_preprocessing:  # else a thread has been notified already
                 self._changed.notify()
 
     def _work(self) -> None:
-        """Read or run, whatever is to be done, until the end."""
+        """Preprocess or run batches until the end: the main function of each thread."""
         while self._step():
-            pass  # a call for each step: a thread that waits holds no request, and so no bundle that is served no more
+            pass  # a call for each step: a waiting thread has no local variable that keeps an old bundle in memory
 
     def _step(self) -> bool:
-        parts, batch = self._next()
-        if parts:
-            self._read(parts)
+        slices, batch = self._next()
+        if slices:
+            self._preprocess(slices)
         elif batch is not None:
             self._run(batch)
-        return bool(parts) or batch is not None
+        return bool(slices) or batch is not None
 
-    def _next(self) -> tuple[list[Part], Batch | None]:
+    def _next(self) -> tuple[list[JobSlice], Batch | None]:
         """Wait for something to do; both empty means the end."""
         with self._changed:
             while True:
-                runs = self._free_runners > 0
-                if self._coming and not self._is_reading and not (runs and self._queues.full):
-                    parts = self._coming.take(time.monotonic())
-                    if parts:
-                        self._is_reading = True
-                        return parts, None
-                patience = self._patience() if runs and self._queues.texts else None
-                if patience is not None and patience <= 0:
-                    batch = self._queues.take(time.monotonic())
-                    self._tell()
+                can_run = self._free_runners > 0
+                if self._admission and not self._is_preprocessing and not (can_run and self._scheduler.full):
+                    slices = self._admission.take(time.monotonic())
+                    if slices:
+                        self._is_preprocessing = True
+                        return slices, None
+                wait = self._batch_wait_left() if can_run and self._scheduler.texts else None
+                if wait is not None and wait <= 0:
+                    batch = self._scheduler.take(time.monotonic())
+                    self._report_queues()
                     if batch is not None:
                         self._free_runners -= 1
-                        if self._coming and not self._is_reading:
+                        if self._admission and not self._is_preprocessing:
                             self._changed.notify()
                         return [], batch
                     continue
-                if self._ended:
+                if self._stopped:
                     return [], None
-                self._changed.wait(patience)
+                self._changed.wait(wait)
 
-    def _patience(self) -> float:
-        """Return for how many seconds a free runner should leave the texts that wait alone: more may come at once."""
-        if not self._is_reading or self._queues.full:
+    def _batch_wait_left(self) -> float:
+        """Return for how many seconds a free runner should wait for more texts of the batch."""
+        if not self._is_preprocessing or self._scheduler.full:
             return 0.0
-        oldest = self._queues.oldest()
-        return 0.0 if oldest is None else oldest + self._wait - time.monotonic()
+        oldest = self._scheduler.oldest()
+        return 0.0 if oldest is None else oldest + self._batch_wait - time.monotonic()
 
-    def _tell(self) -> None:
-        """Tell how many texts wait; while the lock is held, so that what is told last is true."""
-        for endpoint, group, texts in self._queues.changes():
+    def _report_queues(self) -> None:
+        """Report the queue lengths that changed; under the lock, so that the last report is the true one."""
+        for endpoint, group, texts in self._scheduler.changes():
             self._observer.queued(endpoint, group, texts)
 
-    def _read(self, parts: Sequence[Part]) -> None:
-        found: list[Waiting] = []
+    def _preprocess(self, slices: Sequence[JobSlice]) -> None:
+        queued: list[QueuedText] = []
         try:
-            found = self._reading.read(parts)
-        except BaseException as error:  # a fault of ours; a thread that ends would leave everybody waiting
-            for part in parts:
-                fail(part.job, error, None)
+            queued = self._preprocessor.process(slices)
+        except BaseException as error:  # a defect of ours; if the thread ended, no request would be answered any more
+            for job_slice in slices:
+                fail(job_slice.job, error, None)
         finally:
             with self._changed:
-                self._is_reading = False
-                self._queues.add(found)
-                self._tell()
-                if self._coming or (self._free_runners > 1 and self._queues.more_than_one):
+                self._is_preprocessing = False
+                self._scheduler.add(queued)
+                self._report_queues()
+                if self._admission or (self._free_runners > 1 and self._scheduler.has_several_batches):
                     self._changed.notify()  # this thread does one thing next; there is work for another
 
     def _run(self, batch: Batch) -> None:
         begin = time.monotonic()
-        finished: list[Job] = []
+        completed: list[Job] = []
         try:
-            finished = self._running.run(batch)
-        except BaseException as error:  # the same
-            for job in dict.fromkeys(waiting.job for waiting in batch.texts):
+            completed = self._batch_runner.run(batch)
+        except BaseException as error:  # as above
+            for job in dict.fromkeys(text.job for text in batch.texts):
                 fail(job, error, None)
         finally:
             seconds = time.monotonic() - begin
-            texts = sum(not waiting.job.canary for waiting in batch.texts)
+            texts = sum(not text.job.canary for text in batch.texts)
             with self._changed:
                 self._free_runners += 1
                 if texts:
-                    self._pace.ran(texts, seconds)
-        deliver(finished)
+                    self._throughput.record(texts, seconds)
+        complete(completed)

@@ -1,4 +1,4 @@
-"""What goes through the engine: a request's job, a text that waits for a group's model, an answer."""
+"""What goes through the engine: a job for each request, a queue entry for each text and group, a result."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from gradsim_shared.decoding import Reading
 from gradsim_shared.manifest import Policy
 from gradsim_shared.routing import Route
 
-AnyFuture = asyncio.Future["Answers"] | concurrent.futures.Future["Answers"]
+AnyFuture = asyncio.Future["JobResult"] | concurrent.futures.Future["JobResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer for one text.
+class TextResult:
+    """The result for one text.
 
     Attributes:
         prediction: An instance of the task's ``prediction_type``.
-        route: Which language the text was taken for, which group answered, and why.
+        route: The identified or given language, the group that answered, and the reason.
         truncated: Whether a model that answered did not read all of the text.
         bundle: ``name@version`` of the bundle that answered.
     """
@@ -37,34 +37,34 @@ class Answer:
     bundle: str
 
 
-class Answers(list[Answer]):
-    """The answers of one request, in its order, and where its time went: ``{stage: seconds}``."""
+class JobResult(list[TextResult]):
+    """The results of a job's texts, in their order, and the time of each stage: ``{stage: seconds}``."""
 
     __slots__ = ("seconds",)
 
-    def __init__(self, answers: Iterable[Answer], seconds: dict[str, float]) -> None:
-        super().__init__(answers)
+    def __init__(self, results: Iterable[TextResult], seconds: dict[str, float]) -> None:
+        super().__init__(results)
         self.seconds = seconds
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One request.
+    """The texts of one request on their way through the engine.
 
     Attributes:
-        served: The bundle that was served when the request came: a reload in between changes nothing for it.
-        texts: Its texts.
-        routes: Of each; ``None`` while the language is to be identified.
-        policy: For texts whose language is not sure; ``None``: the bundle's.
+        served: The bundle that was served when the request was admitted; a reload does not change it.
+        texts: The texts.
+        routes: Of each text; ``None`` until its language is identified.
+        policy: For texts of uncertain language; ``None``: the bundle's.
         deadline: On the clock of ``time.monotonic``.
-        future: Where the outcome is awaited.
+        future: Receives the result or the error.
         arrived: On the same clock.
-        answers: By index, of the texts that are finished.
+        results: By index, of the texts that are finished.
         seconds: Time that each stage took.
-        complete: There is an answer for each text.
-        canary: It is no request of a client: nothing is counted.
-        only_in_memory: A group that has been unloaded need not answer; no model is loaded for this.
-        over: There is an outcome, or nobody wants one any more: what waits of it is thrown away, not run.
+        canary: A health check of ours: not counted in any metric.
+        only_in_memory: A canary that is skipped, instead of loading a model, where the group was unloaded.
+        complete: There is a result for each text.
+        ended: It has its result or error, or its caller has gone: its queued texts are dropped.
     """
 
     served: Served
@@ -74,35 +74,29 @@ class Job:
     deadline: float
     future: AnyFuture
     arrived: float = field(default_factory=time.monotonic)
-    answers: dict[int, Answer] = field(default_factory=dict)
+    results: dict[int, TextResult] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     canary: bool = False
     only_in_memory: bool = False
     complete: bool = False
-    over: bool = False
+    ended: bool = False
 
-    def wanted(self, now: float) -> bool:
-        """Whether it is worth working for."""
-        return not self.over and now <= self.deadline
+    def is_live(self, now: float) -> bool:
+        """Whether a caller still waits for it, and its deadline has not passed."""
+        return not self.ended and now <= self.deadline
 
-    def spent(self, stage: str, seconds: float) -> None:
-        """Note that a stage took so long."""
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Add to the time of a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
-    def outcome(self) -> Answers:
-        """Return the answers, once there is one for each text."""
-        return Answers([self.answers[index] for index in range(len(self.texts))], self.seconds)
+    def result(self) -> JobResult:
+        """Return the results, once there is one for each text."""
+        return JobResult([self.results[index] for index in range(len(self.texts))], self.seconds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """Texts of a request that are read together: all of a usual one, a slice of a large one.
-
-    Attributes:
-        job: The request.
-        first: Its first text that is meant.
-        last: Behind its last one.
-    """
+class JobSlice:
+    """Texts ``first`` to ``last - 1`` of a job, preprocessed together: all of a usual job, a part of a large one."""
 
     job: Job
     first: int
@@ -110,33 +104,33 @@ class Part:
 
 
 @dataclass(slots=True, eq=False)
-class Mixing:
-    """A text that several groups answer: what they have said so far.
+class Mixture:
+    """The shared state of a text that several groups answer together.
 
     Attributes:
-        groups: How many there are.
-        cut: Whether any of them did not read all of the text.
-        said: Group to its weight times its probabilities, ``[units, labels]``.
+        groups: How many groups answer.
+        truncated: Whether a model did not read all of the text.
+        probabilities: Group to its weight times its probabilities, ``[units, labels]``; filled as they run.
     """
 
     groups: int
-    cut: bool = False
-    said: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    truncated: bool = False
+    probabilities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
-    """A text that waits for one group's model.
+class QueuedText:
+    """A tokenised text in the queue of one group.
 
     Attributes:
-        job: The request that it came with.
-        index: Of the text in the request.
+        job: The request's job.
+        index: Of the text in the job.
         group: Whose model is to run.
         route: Of the text.
-        reading: The text as that model gets it.
-        tokens: That the model will see, without padding to others' length.
-        weight: Of this group's probabilities in the answer; 1 where it answers alone.
-        mixing: Shared with the other groups that answer; ``None`` where it answers alone.
+        reading: The text as that model reads it.
+        tokens: Length, padded to the model's multiple but not to other texts.
+        weight: Of this group's probabilities in the result; 1 where it answers alone.
+        mixture: Shared with the other groups that answer; ``None`` where it answers alone.
     """
 
     job: Job
@@ -146,4 +140,4 @@ class Waiting:
     reading: Reading
     tokens: int
     weight: float = 1.0
-    mixing: Mixing | None = None
+    mixture: Mixture | None = None

@@ -8,97 +8,100 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
-from gradsim_serving.http.calls import Call
-from gradsim_serving.http.document import openapi
-from gradsim_serving.http.forms import BundleForm, GroupForm, Groups, Index, LanguageForm, Languages
-from gradsim_serving.http.front import Endpoint
-from gradsim_serving.http.options import HttpOptions
-from gradsim_serving.http.ports import Figures, Life
-from gradsim_serving.http.replies import Reply, error_reply, json_reply
+from gradsim_serving.bundles.lifecycle import Lifecycle
+from gradsim_serving.http.dispatch import Endpoint
+from gradsim_serving.http.openapi import openapi
+from gradsim_serving.http.request import Request
+from gradsim_serving.http.responses import Response, error_response, json_response
+from gradsim_serving.http.schemas import BundleForm, GroupForm, Groups, Index, LanguageForm, Languages
+from gradsim_serving.observing.metrics import Metrics
+from gradsim_serving.options import HttpOptions
 from gradsim_shared.errors import BundleError, SettingsError
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Group, Language, Manifest
 
 Manifests = Mapping[str, Manifest]
-Write = Callable[[Manifests], Reply]
+Render = Callable[[Manifests], Response]
 
 
 def information(
-    life: Life, figures: Figures, options: HttpOptions, answered: Collection[str]
+    lifecycle: Lifecycle, metrics: Metrics, options: HttpOptions, answered: Collection[str]
 ) -> dict[str, dict[str, Endpoint]]:
     """Return the endpoints, by path and method.
 
     Args:
-        life: Says what is served and whether it answers.
-        figures: What ``/metrics`` shows.
-        options: What clients may do.
+        lifecycle: Of the bundles that are served.
+        metrics: What ``/metrics`` shows.
+        options: Keys, and the limits that the OpenAPI document states.
         answered: The paths where texts are answered.
     """
-    pages: dict[str, Write] = {
+    pages: dict[str, Render] = {
         "/languages": lambda manifests: _page(_languages(manifests)),
         "/groups": lambda manifests: _page(_groups(manifests)),
-        "/openapi.json": lambda manifests: json_reply(openapi(manifests, options)),
+        "/openapi.json": lambda manifests: json_response(openapi(manifests, options)),
     }
     paths = sorted([*answered, *pages, "/", "/livez", "/readyz", "/metrics", "/admin/reload"])
     pages["/"] = lambda manifests: _page(_index(manifests, paths))
 
-    async def livez(_: Call) -> Reply:
-        return json_reply({"status": "live"})
+    async def livez(_: Request) -> Response:
+        return json_response({"status": "live"})
 
-    async def readyz(_: Call) -> Reply:
-        life.require_ready()
-        return json_reply({"status": "ready"})
+    async def readyz(_: Request) -> Response:
+        lifecycle.require_ready()
+        return json_response({"status": "ready"})
 
-    async def metrics(_: Call) -> Reply:
-        return Reply(await asyncio.to_thread(figures.text), headers=((b"content-type", CONTENT_TYPE_LATEST.encode()),))
+    async def metrics_text(_: Request) -> Response:
+        return Response(
+            await asyncio.to_thread(metrics.text), headers=((b"content-type", CONTENT_TYPE_LATEST.encode()),)
+        )
 
-    found = {path: {"GET": Endpoint(_written_once(life, write))} for path, write in pages.items()}
-    found["/livez"] = {"GET": Endpoint(livez, "open")}
-    found["/readyz"] = {"GET": Endpoint(readyz, "open")}
-    found["/metrics"] = {"GET": Endpoint(metrics, "open" if options.open_metrics else "key")}
-    found["/admin/reload"] = {"POST": Endpoint(_reload(life), "admin")}
-    return found
+    endpoints = {path: {"GET": Endpoint(_rendered_once(lifecycle, render))} for path, render in pages.items()}
+    endpoints["/livez"] = {"GET": Endpoint(livez, "open")}
+    endpoints["/readyz"] = {"GET": Endpoint(readyz, "open")}
+    endpoints["/metrics"] = {"GET": Endpoint(metrics_text, "open" if options.open_metrics else "key")}
+    endpoints["/admin/reload"] = {"POST": Endpoint(_reload(lifecycle), "admin")}
+    return endpoints
 
 
-def _written_once(life: Life, write: Write) -> Callable[[Call], Awaitable[Reply]]:
-    """Return what shows a page; it is written when it is first asked for, and again after a reload.
+def _rendered_once(lifecycle: Lifecycle, render: Render) -> Callable[[Request], Awaitable[Response]]:
+    """Return the handler of a page, which is rendered when it is first requested, and again after a reload.
 
-    It is written in a thread: the OpenAPI document takes a tenth of a second, in which nobody would be answered.
+    It is rendered in a thread: the OpenAPI document takes a tenth of a second, which would block the event loop.
     """
-    written: tuple[Manifests, Reply] | None = None
-    writing = asyncio.Lock()  # who comes meanwhile waits for it, and has it written once
+    rendered: tuple[Manifests, Response] | None = None
+    rendering = asyncio.Lock()  # requests that come meanwhile wait, so that it is rendered once
 
-    async def show(_: Call) -> Reply:
-        nonlocal written
-        found = written
-        if found is None or found[0] is not life.manifests:
-            async with writing:
-                found, manifests = written, life.manifests
-                if found is None or found[0] is not manifests:
-                    found = written = manifests, await asyncio.to_thread(write, manifests)
-        return found[1]
+    async def handler(_: Request) -> Response:
+        nonlocal rendered
+        page = rendered
+        if page is None or page[0] is not lifecycle.manifests:
+            async with rendering:
+                page, manifests = rendered, lifecycle.manifests
+                if page is None or page[0] is not manifests:
+                    page = rendered = manifests, await asyncio.to_thread(render, manifests)
+        return page[1]
 
-    return show
+    return handler
 
 
-def _reload(life: Life) -> Callable[[Call], Awaitable[Reply]]:
-    """Return what reloads the bundles; a client that hangs up does not stop it."""
+def _reload(lifecycle: Lifecycle) -> Callable[[Request], Awaitable[Response]]:
+    """Return the handler that reloads the bundles; a client that disconnects does not stop it."""
 
-    async def reload(_: Call) -> Reply:
+    async def reload(_: Request) -> Response:
         try:
-            return json_reply({"bundles": await life.reload()})
+            return json_response({"bundles": await lifecycle.reload()})
         except (BundleError, SettingsError) as error:
-            return error_reply("reload_refused", str(error))
+            return error_response("reload_refused", str(error))
         except OSError as error:  # files that may not be read, a disk that fails
             where = f" {error.filename}" if error.filename else ""
             message = f"the bundle's files{where} cannot be read: {error.strerror or type(error).__name__}; mend that"
-            return error_reply("reload_refused", f"{message}, and reload again")
+            return error_response("reload_refused", f"{message}, and reload again")
 
     return reload
 
 
-def _page(content: BaseModel) -> Reply:
-    return Reply(content.model_dump_json().encode())
+def _page(content: BaseModel) -> Response:
+    return Response(content.model_dump_json().encode())
 
 
 def _index(manifests: Manifests, paths: list[str]) -> Index:

@@ -1,1 +1,1 @@
-"""Seeing inside the service: figures for Prometheus, a log without texts, drift."""
+"""Observability: metrics for Prometheus, a log without texts, drift."""

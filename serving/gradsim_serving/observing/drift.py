@@ -1,4 +1,4 @@
-"""How far recent traffic is from the dev texts of the bundle: by language, in what is answered and how surely."""
+"""Drift: how far recent predictions and identifier confidences are from those on the dev texts, by language."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ BINS = 10
 """Equal bins of the identifier's confidence, 0 to 1."""
 
 WINDOW = 1000
-"""Answers that a distance rests on, for each language: the latest ones. One byte of memory each."""
+"""Latest predictions, for each language, that a distance rests on. One byte of memory each."""
 
 _Z_999 = 3.0902
 """The 99.9 % quantile of the standard normal distribution."""
 
 
 class Window:
-    """The latest answers of one kind for one language, as counts of classes. Several threads may use it.
+    """A ring buffer of the latest answers for one language, as counts of classes. Thread-safe.
 
     Args:
         expected: Share of each class on dev, ``[classes]``; at most 255 classes.
@@ -54,9 +54,9 @@ class Window:
             counts, answers = list(self._counts), min(self._seen, len(self._ring))
         if not answers:
             return Distance(0.0, 0.0, 0)
-        found = [count / answers for count in counts]
+        observed = [count / answers for count in counts]
         classes = sum(1 for share, count in zip(self._expected, counts, strict=True) if share or count)
-        return Distance(divergence(found, self._expected), chance(classes, answers, dev_texts), answers)
+        return Distance(divergence(observed, self._expected), chance(classes, answers, dev_texts), answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ class Distance:
     answers: int
 
 
-def divergence(found: Sequence[float], expected: Sequence[float]) -> float:
+def divergence(observed: Sequence[float], expected: Sequence[float]) -> float:
     """Return the Jensen-Shannon divergence of two distributions ``[classes]``, in bits (Lin 1991, eq. 3.1).
 
     Unlike the population stability index it stays finite where a class was never seen on dev.
     """
     total = 0.0
-    for p, q in zip(found, expected, strict=True):
+    for p, q in zip(observed, expected, strict=True):
         middle = (p + q) / 2
         total += (p * math.log2(p / middle) if p else 0.0) + (q * math.log2(q / middle) if q else 0.0)
     return max(0.0, total / 2)
@@ -112,7 +112,7 @@ class _Watched:
 
 
 class Drift:
-    """Watches what is answered, and gives Prometheus the distances when it asks.
+    """A Prometheus collector of the distances.
 
     A language that the baseline does not know is not watched. Memory: two windows for each language.
     """

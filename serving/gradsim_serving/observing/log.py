@@ -1,35 +1,74 @@
-"""The service's log: one JSON object a line, never a text of a client, and never in a request's way."""
+"""The service's log: JSON lines from a thread of its own, or plain messages on stderr; never a client's text."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily
 
-from gradsim_serving.observing.lines import Sink
+from gradsim_serving.observing.log_sink import Sink
+
+PACKAGE = "gradsim_serving"
+"""The name of the service's own loggers."""
+
+
+def describe(error: BaseException) -> str:
+    """Return the type of an error and the last lines of its traceback, without its message: that may hold a text."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    return json.dumps({"error": type(error).__name__, "at": places})
+
+
+class StderrHandler(logging.Handler):
+    """Writes each message as one line to stderr, unless the root logger has handlers, which do so already.
+
+    A full or closed stderr is ignored.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message; what an exception says is left out, since it may hold a text."""
+        if logging.getLogger().handlers:
+            return
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"{record.getMessage()}\n")
+            sys.stderr.flush()
+
+
+_STDERR_HANDLER = StderrHandler(logging.INFO)
+
+
+def log_to_stderr() -> None:
+    """Write messages of the service's own modules, of level INFO and above, to stderr; idempotent."""
+    logger = logging.getLogger(PACKAGE)
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_STDERR_HANDLER)  # logging takes a handler once
+
 
 WAITING_LINES = 10_000
 """Lines that wait to be written; more are dropped and counted."""
 
 GATHER_SECONDS = 0.1
-"""How long the writing thread gathers lines before it writes: one thread switch for many requests."""
+"""How long the writing thread collects lines before it writes: one thread switch for many requests."""
 
 LONGEST = 200
-"""Characters of a field that others filled; the rest is cut."""
+"""Characters of a field that clients filled; the rest is cut."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode  # ASCII only: no line end can be smuggled in
 
 
 class Log:
-    """Writes lines from a thread of its own, so that a slow, full or closed place never holds up or fails a request.
+    """Writes lines from a thread of its own, so that a slow, full or closed sink never blocks or fails a request.
 
     Args:
         path: A file that lines are appended to; ``None`` means stderr.
@@ -96,8 +135,8 @@ class Log:
         """Write one line for something that happened to the service: a reload, a canary that failed."""
         self._put({"time": time.time(), "event": name, **fields})
 
-    def listen(self, name: str = "gradsim_serving") -> None:
-        """Write what the modules below this name log, too, until the end: reloads, canaries, internal errors."""
+    def listen(self, name: str = PACKAGE) -> None:
+        """Write the messages of the loggers below this name too, until ``close``: reloads, canaries, errors."""
         self._logger = logging.getLogger(name)
         self._logger.setLevel(logging.INFO)
         self._logger.addHandler(self._handler)
@@ -119,7 +158,7 @@ class Log:
         return self._dropped
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        """Return the figures of the log, for Prometheus."""
+        """Return the metrics of the log, for Prometheus."""
         lines = CounterMetricFamily("gradsim_log_lines", "Lines of the log, by what became of them.", labels=["fate"])
         lines.add_metric(["written"], self._written)
         lines.add_metric(["dropped"], self._dropped)
@@ -137,7 +176,7 @@ class Log:
             self._start()
 
     def _start(self) -> None:
-        """Start the writing thread with the first line: whoever only imports the service has none."""
+        """Start the writing thread with the first line, so that an import starts none."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="gradsim-log", daemon=True)

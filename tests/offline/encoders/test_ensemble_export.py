@@ -15,6 +15,7 @@ from scipy.special import softmax
 import gradsim_offline.pipeline.build as building
 from gradsim_offline.bundle import ensemble_graph
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
+from gradsim_offline.bundle.scoring import golds
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.evaluate.answers_here import open_here
 from gradsim_offline.identifier import training as identifying
@@ -169,4 +170,4 @@ def test_a_build_makes_a_bundle_that_answers(data, encoder, tmp_path, quiet, req
         for code in served:
             inputs = [example.input for example in dataset.split(code, "test")]
             texts = [example.text for example in dataset.split(code, "test")]
-            assert here.path.answers(inputs, here.path.routes(texts, code)) == model.answers(inputs)
+            assert golds(here.predictor.answers(inputs, here.predictor.routes(texts, code))) == model.answers(inputs)

@@ -15,12 +15,12 @@ from onnx import numpy_helper
 from gradsim_offline.bundle.export import RESULT, Terms, dev_texts, export_group, read_export
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
 from gradsim_offline.bundle.parity import compare
-from gradsim_offline.bundle.sessions import open_model
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad
 from gradsim_offline.training.trained import open_trained
+from gradsim_runtime.loading import load_group_model
 from gradsim_shared.errors import ModelError
 
 TEXTS = ["", "a", "👍🏽", "🙄 🙄", "ጤና ይስጥልኝ", "Ina kwana?", " ", "<s>", *("ba kyau " * n for n in (1, 3, 9, 30, 200))]
@@ -95,7 +95,8 @@ def test_a_group_as_it_is_served(trained, small, quiet, tmp_path, monkeypatch):
     assert entry.precisions["fp32"].latency_milliseconds > 0
     assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
 
-    served = open_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, Terms(small.task, small.labels, 64))
+    contract = Terms(small.task, small.labels, 64)
+    served = load_group_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, contract)
     model = open_trained(
         trained, small.labels, task=text_classification.PLUGIN, maximum_length=64, device=torch.device("cpu")
     )

@@ -12,12 +12,12 @@ from onnx import numpy_helper
 
 from gradsim_offline.bundle.export import RESULT, Terms, export_group, read_export
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
-from gradsim_offline.bundle.sessions import open_model
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.loading import copy_tokenizer
 from gradsim_offline.models.mini_tagging import shape_codes
 from gradsim_offline.tasks.token_classification import PLUGIN as task
 from gradsim_offline.training.trained import open_trained
+from gradsim_runtime.loading import load_group_model
 from gradsim_shared.errors import ModelError
 from gradsim_shared.segmentation import join
 
@@ -82,7 +82,7 @@ def exported(trained, tagged, quiet, tmp_path_factory):
 def opened(exported, trained, tagged, segmentation="words"):
     """Return the exported model, as the service opens it, and the trained one."""
     contract = Terms(tagged.task, tagged.labels, LENGTH, segmentation)
-    served = open_model(exported / MODEL_FILE, exported / "tokenizer.json", read_export(exported, "g1"), contract)
+    served = load_group_model(exported / MODEL_FILE, exported / "tokenizer.json", read_export(exported, "g1"), contract)
     return served, open_trained(trained, tagged.labels, task=task, maximum_length=LENGTH, device=torch.device("cpu"))
 
 

@@ -130,12 +130,12 @@ def test_a_language_that_is_not_served(built, tmp_path, quiet):
     _, bundle, source = built
     data = write(tmp_path, source, ["hau", "hin", "spa"], {"test": 9})
     found = evaluate(bundle, None, str(data), quiet)
-    path = open_here(bundle, open_bundle(bundle).manifest).path
+    predictor = open_here(bundle, open_bundle(bundle).manifest).predictor
     for code in ("hin", "spa"):
         mine = found["languages"][code]
         assert (mine["group"], mine["given"], mine["identifier"], mine["routed"]) == (None,) * 4
         texts = [example.text for example in source.load(languages=[code]).split(code, "test")[:9]]
-        routes = path.routes(texts)
+        routes = predictor.routes(texts)
         assert mine["unsure"] == sum(route.reason in UNSURE for route in routes) / 9
         assert 0 <= mine["identified"][found["metric"]] <= 1
     assert found["languages"]["hin"]["taken_for"]["unknown"] >= 7, "no language of the bundle is written so"
@@ -172,13 +172,13 @@ def test_raw_text_is_judged_by_characters(names, quiet):
     data, bundle, source = names
     found = evaluate(bundle, None, str(data), quiet)
     opened = open_bundle(bundle)
-    path, models = open_here(bundle, opened.manifest).path, open_models(opened)
+    predictor, models = open_here(bundle, opened.manifest).predictor, open_models(opened)
     for code in LANGUAGES:
         counts = [0, 0, 0]
         for example in source.load(languages=[code]).split(code, "test")[: SIZES["test"]]:
             places = locate(example.words, example.text)
             gold = {(kind, places[first][0], places[last - 1][1]) for kind, first, last in entities(example.tags)}
-            (route,) = path.routes([example.text])
+            (route,) = predictor.routes([example.text])
             (answer,) = models[route.group].answers([example.text])
             mine = {(entity.type, entity.start, entity.end) for entity in answer.prediction.entities}
             for place, part in enumerate((gold & mine, mine, gold)):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
-
-from ..program import gradsim
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "serving"))
-
 import tiny_bundle
 import tiny_tags
+
+from ..program import gradsim
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +51,16 @@ def misused(answer, message):
 def test_a_valid_call_is_scored(bundle, data):
     code, shown, _ = gradsim("evaluate", "--bundle", bundle, "--data", data, "-q")
     assert code == 0 and "tiny@1.0.0 on test of files: weighted_f1, in percent" in shown
+
+
+def test_a_text_that_the_bundle_would_reject_is_scored_all_the_same(bundle, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+    manifest["identifier"]["policy"] = "reject"
+    (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    russian = write(tmp_path / "data", "rus", [{"text": "Отель ужасен", "label": "negative"}])
+    code, shown, error = gradsim("evaluate", "--bundle", copy, "--data", russian, "-q")
+    assert code == 0 and "rus" in shown and "Error" not in error
 
 
 def test_a_missing_bundle_is_refused(tmp_path, data, bundle):

@@ -1,4 +1,4 @@
-"""``evaluate --url`` where a service is busy, slow, odd or not there: patience, and plain words.
+"""``evaluate --url`` where a service is busy, slow, odd or not there: retries, and plain words.
 
 A stub speaks the service's own forms, where a real one cannot be made to fail on demand.
 """
@@ -14,7 +14,7 @@ import pytest
 
 from gradsim_offline.experiments.evaluate import answers_over_http, http
 from gradsim_offline.experiments.evaluate.evaluate import evaluate
-from gradsim_offline.experiments.evaluate.http import client_for
+from gradsim_offline.experiments.evaluate.http import service_at
 from gradsim_shared.errors import RequestError, SettingsError
 
 from ..program import gradsim
@@ -106,7 +106,7 @@ def test_nobody_answers(few):
 @pytest.mark.parametrize(("status", "code"), [(429, "overloaded"), (503, "not_ready")])
 def test_a_busy_service_is_asked_again(few, quiet, monkeypatch, status, code):
     waits = []
-    monkeypatch.setattr(http.time, "sleep", waits.append)
+    monkeypatch.setattr("gradsim_client.clients.time.sleep", waits.append)
     refusals = [(status, {"Retry-After": seconds}, error_form(code)) for seconds in ("3", "0", "soon", "99")]
 
     def answer(texts):
@@ -119,17 +119,17 @@ def test_a_busy_service_is_asked_again(few, quiet, monkeypatch, status, code):
     assert found["languages"]["hau"]["given"]["accuracy"] == found["languages"]["hau"]["identified"]["accuracy"] == 1
 
 
-def test_patience_has_an_end(few, quiet, monkeypatch):
+def test_a_service_that_stays_busy_is_given_up(few, quiet, monkeypatch):
     waits = []
-    monkeypatch.setattr(http.time, "sleep", waits.append)
+    monkeypatch.setattr("gradsim_client.clients.time.sleep", waits.append)
     busy = 429, {"Retry-After": "8"}, error_form("overloaded", "256 requests wait")
     with stub(lambda _: busy) as (url, _), pytest.raises(RequestError, match="answered 429: 256 requests wait"):
         evaluate(None, url, few, quiet)
-    assert sum(waits) <= http.PATIENCE_SECONDS < sum(waits) + 8
+    assert sum(waits) <= http.LONGEST_RETRY_SECONDS < sum(waits) + 8
 
 
 def test_a_service_that_never_becomes_ready(few, monkeypatch):
-    monkeypatch.setattr(http, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(http, "LONGEST_RETRY_SECONDS", 0.2)
     loading = 503, {"Retry-After": "0"}, error_form("not_ready", "the models could not be loaded")
     with stub(right, {"/readyz": loading}) as (url, _):
         refused(gradsim("evaluate", "--url", url, "--data", few), "answered 503: the models could not be loaded")
@@ -186,8 +186,8 @@ def test_a_service_takes_no_more_texts_than_it_says(few):
     refused(gradsim("evaluate", "--url", "http://127.0.0.1:1", "--data", few, "--batch", 257), "takes 256 texts")
 
 
-def test_the_limit_is_that_of_the_service():
-    options = pytest.importorskip("gradsim_serving.http.options")
+def test_the_limit_of_texts_is_that_of_the_service():
+    options = pytest.importorskip("gradsim_serving.options")
     assert options.HttpOptions().max_texts == answers_over_http.MOST_TEXTS
 
 
@@ -197,4 +197,4 @@ def test_this_machine_is_asked_without_a_proxy(few, quiet, monkeypatch):
     with stub(right) as (url, _):
         assert evaluate(None, url, few, quiet)["languages"]["hau"]["identified"]["accuracy"] == 1
     with pytest.raises(SettingsError, match="no answer"):
-        client_for("http://example.org").get("/")
+        service_at("http://example.org").get("/")

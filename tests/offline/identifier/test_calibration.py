@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gradsim_offline.bundle.baseline import baseline
 from gradsim_offline.identifier.calibration import MOST_LETTERS, first_letters, minimum_letters, reliability
 from gradsim_offline.identifier.profiles import BUCKETS, bucket_count, fit_profiles, quantile, weighted
+from gradsim_runtime.predictor import Answer
 from gradsim_shared.decoding import Decoded
 from gradsim_shared.identification import calibrate
 from gradsim_shared.routing import Route
@@ -114,7 +115,7 @@ def test_the_baseline_counts_what_texts_were_taken_for():
         return Route(language, confidence, "g0", None, "identified")
 
     answers = [("hau", 0.95, "up"), ("hau", 1.0, "up"), ("hau", 0.31, "down"), (None, 0.0, "up"), ("swa", 0.5, "up")]
-    found = baseline([(route(code, confidence), Decoded(label, None)) for code, confidence, label in answers])
+    found = baseline([Answer(Decoded(label, None), route(*taken), truncated=False) for *taken, label in answers])
     assert found["predictions"] == {"hau": {"down": 1 / 3, "up": 2 / 3}, "swa": {"up": 1.0}}
     assert found["confidence"]["hau"] == pytest.approx([0, 0, 0, 1 / 3, 0, 0, 0, 0, 0, 2 / 3])
     assert found["confidence"]["swa"][5] == 1.0
@@ -122,5 +123,7 @@ def test_the_baseline_counts_what_texts_were_taken_for():
 
 
 def test_the_baseline_of_tags_counts_each_word():
-    found = baseline([(Route("hau", 0.9, "g0", None, "identified"), Decoded(("NOUN", "VERB", "NOUN"), None))])
+    found = baseline(
+        [Answer(Decoded(("NOUN", "VERB", "NOUN"), None), Route("hau", 0.9, "g0", None, "identified"), truncated=False)]
+    )
     assert found["predictions"] == {"hau": {"NOUN": 2 / 3, "VERB": 1 / 3}}

@@ -19,9 +19,7 @@ from hypothesis import strategies as st
 from real_server import SOURCES
 
 from gradsim_serving.cli import main
-from gradsim_serving.cli._answered_lines import BATCH_BYTES, answered_lines
-from gradsim_serving.cli._in_process import InProcess
-from gradsim_serving.cli._lines import LINE_BYTES, Line, read_lines
+from gradsim_serving.cli._json_lines import BATCH_BYTES, LINE_BYTES, Line, answered_lines, read_lines
 from gradsim_serving.cli._progress import Progress
 from gradsim_shared.errors import RequestError
 
@@ -215,30 +213,6 @@ def test_whatever_is_bad_every_line_comes_out_in_its_place(kinds, batch):
             assert record == {"id": number, "prediction": {"label": str(number), "route": "hau"}}
         else:
             assert record["error"]["line"] == number
-
-
-@pytest.fixture(scope="module")
-def in_process(tiny):
-    """The tiny bundle, loaded."""
-    with InProcess(tiny, 1, None) as loaded:
-        yield loaded
-
-
-@pytest.mark.parametrize("says_which", [True, False])
-def test_what_the_engine_cannot_answer_spoils_no_other(in_process, monkeypatch, says_which):
-    answer_here = in_process._engine.answer_here
-
-    def failing(endpoint, texts, languages, *, policy):
-        bad = [index for index, text in enumerate(texts) if text.startswith("bad")]
-        if bad:
-            raise RequestError("no", code="internal_error", index=bad[-1] if says_which else None)
-        return answer_here(endpoint, texts, languages, policy=policy)
-
-    monkeypatch.setattr(in_process._engine, "answer_here", failing)
-    texts = ["Wannan fim", "bad one", "Filamu hii", "bad two", "Dis film", "bad three"]
-    found = in_process(texts, [None] * 6)
-    assert [isinstance(outcome, RequestError) for outcome in found] == [False, True] * 3
-    assert [outcome["route"]["language"] for outcome in found[::2]] == ["hau", "swa", "pcm"]
 
 
 def test_a_policy_for_all(tiny):

@@ -8,9 +8,9 @@ import socket
 import struct
 import time
 
-import doors
 import pytest
-from crowd import ask, read, request, statuses
+import server_process
+from many_clients import ask, read, request, statuses
 
 TEXT = "Wannan fim yana da kyau sosai"
 BAD_CLIENTS = 10
@@ -24,7 +24,7 @@ def hang_up(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("politely", [True, False])
-def test_those_who_hang_up_in_the_middle_of_a_body(strained, politely):
+def test_disconnects_in_the_middle_of_a_body(strained, politely):
     before = strained.figure("gradsim_requests_total", 'code="client_gone"')
     data = request([TEXT] * 8)
     for _ in range(BAD_CLIENTS):
@@ -38,7 +38,7 @@ def test_those_who_hang_up_in_the_middle_of_a_body(strained, politely):
     strained.wait_for("gradsim_requests_total", before + BAD_CLIENTS, 'code="client_gone"')
 
 
-def test_those_who_hang_up_while_they_wait_have_their_work_dropped(strained):
+def test_work_is_dropped_when_its_client_disconnects(strained):
     """A request of eight batches fills the queue; each client who goes makes room, and what has not run never is."""
     ran = strained.figure("gradsim_batch_texts_sum")
     data = request([TEXT] * 60)
@@ -51,7 +51,7 @@ def test_those_who_hang_up_while_they_wait_have_their_work_dropped(strained):
     assert strained.figure("gradsim_batch_texts_sum") - ran < 60 * GONE_WHILE_WAITING
 
 
-def test_slow_senders_are_told_and_nobody_waits_for_them(strained):
+def test_slow_bodies_time_out_and_delay_no_other_request(strained):
     data = request([TEXT])
 
     async def trickle():
@@ -79,11 +79,11 @@ def test_slow_senders_are_told_and_nobody_waits_for_them(strained):
     assert {(said.code, rest) for said, rest in slow} == {("body_timeout", b"")}
 
 
-@pytest.mark.parametrize("door", doors.DOORS)
-def test_what_takes_longer_than_an_answer_may_is_refused_in_our_form(door, slow, tmp_path):
+@pytest.mark.parametrize("kind", server_process.SERVERS)
+def test_a_request_past_its_timeout_is_refused_in_the_form_of_all_errors(kind, slow, tmp_path):
     """A body may take longer than an answer: BentoML's own time was over before it, with an error of its own."""
     with (
-        doors.started(door, slow, tmp_path / "log", timeout_seconds=0.2, body_seconds=2) as server,
+        server_process.started(kind, slow, tmp_path / "log", timeout_seconds=0.2, body_seconds=2) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection,
     ):
         connection.sendall(request([TEXT])[:-30])
@@ -92,7 +92,7 @@ def test_what_takes_longer_than_an_answer_may_is_refused_in_our_form(door, slow,
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "body_timeout"
 
 
-def test_those_who_send_and_never_read_harm_nobody(strained):
+def test_clients_that_never_read_delay_no_other_request(strained):
     """A hundred requests on a connection, answers of which nobody takes one: the service waits with the rest."""
     data = request([TEXT], keep=True) * 100
     connections = [socket.create_connection(("127.0.0.1", strained.port), timeout=10) for _ in range(5)]

@@ -6,21 +6,21 @@ import asyncio
 import shutil
 from pathlib import Path
 
-import doors
 import pytest
-from crowd import Said, answered, request, statuses, under_load
+import server_process
+from many_clients import Said, answered, request, statuses, under_load
 
 BENTOML = pytest.param("bentoml", marks=pytest.mark.slow)
 GOOD, SWEET = "Wannan fim yana da kyau sosai", "Dis food sweet well well"
 DATA = request([GOOD], keep=True)
 
 
-@pytest.mark.parametrize("door", ["direct", BENTOML])
-def test_a_full_disk_under_every_output(door, tiny, tmp_path):
+@pytest.mark.parametrize("kind", ["direct", BENTOML])
+def test_a_full_disk_under_every_output(kind, tiny, tmp_path):
     """Log file, stdout and stderr cannot be written from the start on; requests and canaries go on."""
     full, home = Path("/dev/full"), {"BENTOML_HOME": str(tmp_path)}
     options = {"log_requests": "1", "log_file": full, "canary_seconds": 0.1}
-    with doors.started(door, tiny, full, environment=home, **options) as server:
+    with server_process.started(kind, tiny, full, environment=home, **options) as server:
 
         async def during(said: list[Said]) -> None:
             await answered(said, 200)
@@ -39,10 +39,10 @@ def spoil(path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["overwritten", "removed"])
-@pytest.mark.parametrize("door", ["direct", BENTOML])
-def test_a_bundle_that_is_spoiled_while_it_is_served(door, how, slow, tmp_path):
+@pytest.mark.parametrize("kind", ["direct", BENTOML])
+def test_a_bundle_that_is_spoiled_while_it_is_served(kind, how, slow, tmp_path):
     bundle = shutil.copytree(slow, tmp_path / "bundle")
-    with doors.started(door, bundle, tmp_path / "log", canary_seconds=0.1) as server:
+    with server_process.started(kind, bundle, tmp_path / "log", canary_seconds=0.1) as server:
 
         async def during(said: list[Said]) -> None:
             await answered(said, 5)
@@ -66,11 +66,11 @@ def test_a_bundle_that_is_spoiled_while_it_is_served(door, how, slow, tmp_path):
         assert server.post("/admin/reload").status_code == 200
 
 
-@pytest.mark.parametrize("door", ["direct", BENTOML])
-def test_a_manifest_that_the_disk_does_not_give_is_a_refused_reload(door, tiny, tmp_path):
+@pytest.mark.parametrize("kind", ["direct", BENTOML])
+def test_a_manifest_that_the_disk_does_not_give_is_a_refused_reload(kind, tiny, tmp_path):
     bundle = shutil.copytree(tiny, tmp_path / "bundle")
     manifest = bundle / "manifest.json"
-    with doors.started(door, bundle, tmp_path / "log") as server:
+    with server_process.started(kind, bundle, tmp_path / "log") as server:
         manifest.unlink()
         manifest.symlink_to("/proc/self/mem")  # a file whose first byte is an error, for root as well
         reply = server.post("/admin/reload")
@@ -85,7 +85,7 @@ def test_a_group_whose_file_is_spoiled_while_it_is_out_of_memory(slow, tmp_path)
     bundle = shutil.copytree(slow, tmp_path / "bundle")
     model = bundle / "groups" / "g0" / "model.onnx"
     content = model.read_bytes()
-    with doors.started("direct", bundle, tmp_path / "log", memory_mb=1, canary_seconds=0.1) as server:
+    with server_process.started("direct", bundle, tmp_path / "log", memory_mb=1, canary_seconds=0.1) as server:
         assert server.ask(GOOD).status_code == 200
         assert server.ask(SWEET, language="pcm").status_code == 200  # g0 makes room
         spoil(model)

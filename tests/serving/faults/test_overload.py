@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from crowd import ask, request, statuses
+from many_clients import ask, request, statuses
 
 TEXT = "Wannan fim yana da kyau sosai"
 
@@ -19,7 +19,7 @@ def capacity(server) -> float:
     return 20 / (time.monotonic() - begin)
 
 
-def test_five_times_what_can_be_answered(strained):
+def test_overload_at_five_times_the_capacity(strained):
     rate = 5 * capacity(strained)
 
     async def storm():

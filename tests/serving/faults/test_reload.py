@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 
-import doors
 import pytest
-from crowd import Said, answered, request, statuses, under_load
+import server_process
+from many_clients import Said, answered, request, statuses, under_load
 from versions import release
 
 BENTOML = pytest.param("bentoml", marks=pytest.mark.slow)
@@ -15,11 +15,11 @@ DATA = request(["Wannan fim yana da kyau sosai", "Abincin nan ya burge ni"], kee
 RELOADS = 10
 
 
-@pytest.mark.parametrize("door", ["direct", BENTOML])
-def test_ten_reloads_under_load_while_canaries_run(door, tiny, tmp_path):
+@pytest.mark.parametrize("kind", ["direct", BENTOML])
+def test_ten_reloads_under_load_while_canaries_run(kind, tiny, tmp_path):
     link = tmp_path / "served"
     titles = [release(tiny, link, "version0")]
-    with doors.started(door, link, tmp_path / "log", canary_seconds=0.05, threads=2) as server:
+    with server_process.started(kind, link, tmp_path / "log", canary_seconds=0.05, threads=2) as server:
         ready: list[int] = []
 
         async def during(said: list[Said]) -> None:
@@ -42,7 +42,7 @@ def test_ten_reloads_under_load_while_canaries_run(door, tiny, tmp_path):
 def test_signals_faster_than_reloads(tiny, tmp_path):
     link = tmp_path / "served"
     release(tiny, link, "old")
-    with doors.started("direct", link, tmp_path / "log") as server:
+    with server_process.started("direct", link, tmp_path / "log") as server:
         title = release(tiny, link, "new")
 
         async def during(said: list[Said]) -> None:
@@ -59,11 +59,11 @@ def test_signals_faster_than_reloads(tiny, tmp_path):
         assert f"reloaded: {title}\n" in server.said()
 
 
-def test_groups_that_were_unloaded_come_back_while_another_version_is_behind_the_link(slow, tmp_path):
+def test_unloaded_groups_are_loaded_again_while_the_link_names_another_version(slow, tmp_path):
     """Two models of a little more than 1 MiB, of which one may be in memory."""
     link = tmp_path / "served"
     old = release(slow, link, "old")
-    with doors.started("direct", link, tmp_path / "log", memory_mb=1, canary_seconds=0.1) as server:
+    with server_process.started("direct", link, tmp_path / "log", memory_mb=1, canary_seconds=0.1) as server:
 
         def titles() -> set[str]:
             asked = [("Wannan fim yana da kyau sosai", "hau"), ("Dis food sweet well well", "pcm")] * 2

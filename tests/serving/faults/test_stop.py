@@ -8,17 +8,17 @@ import socket
 import time
 from contextlib import suppress
 
-import doors
 import pytest
-from crowd import LOST, REFUSED, ask, request, statuses
+import server_process
+from many_clients import LOST, REFUSED, ask, request, statuses
 
 TEXT = "Wannan fim yana da kyau sosai"
 REQUESTS, TEXTS = 10, 60
 
 
-@pytest.mark.parametrize("door", ["direct", pytest.param("bentoml", marks=pytest.mark.slow)])
-def test_sigterm_under_load(door, slow, tmp_path):
-    with doors.started(door, slow, tmp_path / "log", batch_tokens=64) as server:
+@pytest.mark.parametrize("kind", ["direct", pytest.param("bentoml", marks=pytest.mark.slow)])
+def test_sigterm_under_load(kind, slow, tmp_path):
+    with server_process.started(kind, slow, tmp_path / "log", batch_tokens=64) as server:
 
         async def run():
             data = request([TEXT] * TEXTS)
@@ -44,10 +44,10 @@ def test_sigterm_under_load(door, slow, tmp_path):
     assert "Traceback" not in server.said()
 
 
-@pytest.mark.parametrize("door", ["direct", pytest.param("bentoml", marks=pytest.mark.slow)])
-def test_clients_that_have_gone_do_not_hold_up_the_end(door, slow, tmp_path):
+@pytest.mark.parametrize("kind", ["direct", pytest.param("bentoml", marks=pytest.mark.slow)])
+def test_disconnected_clients_do_not_delay_the_stop(kind, slow, tmp_path):
     """Nothing that is left of them may wait for a timer, which here would ring after ten minutes."""
-    with doors.started(door, slow, tmp_path / "log", timeout_seconds=600) as server:
+    with server_process.started(kind, slow, tmp_path / "log", timeout_seconds=600) as server:
         data = request([TEXT])
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", server.port), timeout=10) as gone:
@@ -59,7 +59,7 @@ def test_clients_that_have_gone_do_not_hold_up_the_end(door, slow, tmp_path):
 
 
 def test_a_client_that_never_reads_does_not_hold_up_the_end(slow, tmp_path):
-    with doors.started("direct", slow, tmp_path / "log", stop_seconds=0.5) as server, socket.socket() as deaf:
+    with server_process.started("direct", slow, tmp_path / "log", stop_seconds=0.5) as server, socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", server.port))
         deaf.setblocking(False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import doors
 import many_groups
-from crowd import Said, answered, keep_asking, request, statuses
+import server_process
+from many_clients import Said, answered, keep_asking, request, statuses
 
 GROUPS = 12
 TEXT = "Wannan fim yana da kyau sosai"
@@ -15,7 +15,7 @@ TEXT = "Wannan fim yana da kyau sosai"
 def test_twelve_groups_under_load(tmp_path):
     bundle = many_groups.build(tmp_path / "bundle", GROUPS)
     codes = [many_groups.language_code(number) for number in range(GROUPS)]
-    with doors.started("direct", bundle, tmp_path / "log", canary_seconds=0.2, threads=2) as server:
+    with server_process.started("direct", bundle, tmp_path / "log", canary_seconds=0.2, threads=2) as server:
         reply = server.post("/sentiment", texts=[TEXT] * GROUPS, language=codes).json()["predictions"]
         assert [one["route"]["group"] for one in reply] == [f"g{number}" for number in range(GROUPS)]
         assert {one["label"] for one in reply} == {"positive"}

@@ -12,7 +12,6 @@ from typing import Literal
 
 import torch
 
-from gradsim_offline.bundle.service_path import ServicePath
 from gradsim_offline.bundle.write import NOT_YET, drafted, write_manifest
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
@@ -23,6 +22,7 @@ from gradsim_offline.experiments.assign.ranking import GroupRanking, open_models
 from gradsim_offline.experiments.assign.scoring import score_again
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
 from gradsim_offline.training.task import Task
+from gradsim_runtime.predictor import Predictor
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.identifier_text import identifier_text
@@ -133,8 +133,8 @@ def add_language(
                 "provenance": old.provenance.model_copy(update={"created": _now()}),
             }
         )
-        path = ServicePath(draft, load_identifier(folder), open_models(bundle))
-        manifest = score_again(bundle, draft, path, everything, code, task=task, device=device, progress=progress)
+        predictor = Predictor(draft, load_identifier(folder).identify, open_models(bundle).__getitem__)
+        manifest = score_again(bundle, draft, predictor, everything, code, task=task, device=device, progress=progress)
         with drafted(target) as place:
             for file in files:
                 (place / file).parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from gradsim_offline.bundle.reference_gradients import read_gradients
-from gradsim_offline.bundle.sessions import open_model
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.bootstrap import drawn_means
 from gradsim_offline.core.dataset import AnyExample, Dataset
@@ -24,6 +23,7 @@ from gradsim_offline.experiments.assign import bootstrap
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.model_gradients import example_gradients
 from gradsim_offline.training.task import Task
+from gradsim_runtime.loading import load_group_model
 from gradsim_shared.bundle import Bundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.group_model import GroupModel, served_precision
@@ -206,7 +206,7 @@ def assignment_of(bundle: Bundle) -> Assignment:
 def open_models(bundle: Bundle) -> dict[str, GroupModel]:
     """Open every group's model as the service does."""
     return {
-        group.id: open_model(
+        group.id: load_group_model(
             bundle.path(served_precision(group).file),
             bundle.path(group.tokenizer),
             group,

@@ -7,22 +7,21 @@ from collections.abc import Sequence
 import torch
 
 from gradsim_offline.bundle.baseline import baseline
-from gradsim_offline.bundle.scoring import SCORED
-from gradsim_offline.bundle.service_path import ServicePath
+from gradsim_offline.bundle.scoring import SCORED, golds, scoring_policy
 from gradsim_offline.core.dataset import AnyExample, Dataset, Gold
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
+from gradsim_runtime.predictor import Answer, Predictor
 from gradsim_shared.bundle import Bundle
-from gradsim_shared.decoding import Decoded, Text
+from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Baseline, Language, Manifest, Scores
-from gradsim_shared.routing import Route
 
 
 def score_again(
     bundle: Bundle,
     manifest: Manifest,
-    path: ServicePath,
+    predictor: Predictor,
     everything: Dataset,
     code: str,
     *,
@@ -38,7 +37,7 @@ def score_again(
     Args:
         bundle: The old one.
         manifest: Of the new one.
-        path: Its service path.
+        predictor: Answers as its bundle will.
         everything: Texts of all its languages.
         code: The new language.
         task: The task's torch half.
@@ -47,7 +46,7 @@ def score_again(
     """
     languages: list[Language] = []
     right, total = dict.fromkeys(SCORED, 0), dict.fromkeys(SCORED, 0)
-    watched: list[tuple[Route, Decoded]] = []  # on dev
+    watched: list[Answer] = []  # on dev
     with progress.bar("evaluating", len(manifest.languages)) as advance:
         for language in manifest.languages:
             scores = dict(language.scores)
@@ -56,19 +55,19 @@ def score_again(
                 if not examples:
                     continue
                 texts, inputs = [example.text for example in examples], [example.input for example in examples]
-                routes = path.routes(texts)
-                served = path.decoded(inputs, routes)
+                routes = predictor.routes(texts, policy=scoring_policy(manifest))
+                served = predictor.answers(inputs, routes)
                 if split == "dev":
-                    watched += zip(routes, served, strict=True)
-                answers = [decoded.answer for decoded in served]
+                    watched += served
+                answers = golds(served)
                 right[split] += sum(route.language == language.code for route in routes)
                 total[split] += len(routes)
                 if language.code == code:
                     joint = _joint_answers(bundle, inputs, task=task, device=device)
-                    given = path.answers(inputs, path.routes(texts, code))
+                    given = golds(predictor.answers(inputs, predictor.routes(texts, code)))
                     columns = {"multilingual": joint, "group": given, "service": answers}
-                    found = {name: _score(task, examples, one, manifest) for name, one in columns.items()}
-                    scores[split] = Scores.model_validate(found)
+                    scored = {name: _score(task, examples, column, manifest) for name, column in columns.items()}
+                    scores[split] = Scores.model_validate(scored)
                 elif split in scores:
                     service = _score(task, examples, answers, manifest)
                     scores[split] = scores[split].model_copy(update={"service": service})

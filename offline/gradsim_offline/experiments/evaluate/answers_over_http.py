@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from gradsim_offline.experiments.evaluate.answers import (
     spans_of,
     unknown_labels,
 )
-from gradsim_offline.experiments.evaluate.http import Client, client_for, not_ours
+from gradsim_offline.experiments.evaluate.http import Service, not_ours, service_at
 from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.routing import Route
@@ -30,15 +31,15 @@ Prediction = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A running service.
+class Bundles:
+    """The bundles of a running service.
 
     Attributes:
-        client: Asks it.
+        service: Asks it.
         served: Every bundle that it serves, by its endpoint.
     """
 
-    client: Client
+    service: Service
     served: dict[str, Target]
 
 
@@ -47,12 +48,12 @@ class OverHttp:
     """One bundle of a running service.
 
     Attributes:
-        client: Asks the service.
+        service: Asks it.
         endpoint: Where the bundle's task is answered.
         target: The bundle.
     """
 
-    client: Client
+    service: Service
     endpoint: str
     target: Target
 
@@ -60,21 +61,23 @@ class OverHttp:
         """Answer raw texts of one language: a service takes no words, so tags have no column of their own."""
         texts = [example.text for example in examples]
         refusals: list[str] = []
-        found = self._ask(texts, None, refusals)
+        predictions = self._ask(texts, None, refusals)
         named = None
         if language is not None and not isinstance(examples[0], TaggedSentence):
             named = self._ask(texts, language, [])
         try:
-            routes = [None if one is None else _route(one["route"]) for one in found]
+            routes = [None if each is None else _route(each["route"]) for each in predictions]
             if isinstance(examples[0], TaggedSentence):
-                return Answers(routes, None, None, [None if one is None else spans_of(one) for one in found], refusals)
-            return Answers(routes, None if named is None else _labels(named), _labels(found), None, refusals)
+                return Answers(
+                    routes, None, None, [None if each is None else spans_of(each) for each in predictions], refusals
+                )
+            return Answers(routes, None if named is None else _labels(named), _labels(predictions), None, refusals)
         except (KeyError, TypeError) as error:
-            raise not_ours(self.client.url) from error
+            raise not_ours(self.service.url) from error
 
     def _ask(self, texts: Sequence[str], language: str | None, refusals: list[str]) -> list[Prediction | None]:
         """Return each text's prediction; ``None`` for one that is refused, and why in ``refusals``."""
-        found: list[Prediction | None] = [None] * len(texts)
+        answers: list[Prediction | None] = [None] * len(texts)
         waiting = [list(range(len(texts)))]
         while waiting:
             rows = waiting.pop()
@@ -94,24 +97,25 @@ class OverHttp:
                 waiting = [rows for rows in waiting if rows]
                 continue
             for row, prediction in zip(rows, predictions, strict=True):
-                found[row] = prediction
-        return found
+                answers[row] = prediction
+        return answers
 
     def _post(self, texts: Sequence[str], language: str | None) -> list[Prediction]:
-        answer = self.client.post(self.endpoint, {"texts": texts, "language": language})
+        answer = self.service.post(self.endpoint, {"texts": texts, "language": language})
         predictions = answer.get("predictions") if isinstance(answer, dict) else None
         if not isinstance(predictions, list) or len(predictions) != len(texts):
-            raise not_ours(self.client.url)
+            raise not_ours(self.service.url)
         if answer.get("bundle") != self.target.title:
             raise SettingsError(
-                f"--url {self.client.url}: {self.endpoint} answers from {answer.get('bundle')} now, it was "
+                f"--url {self.service.url}: {self.endpoint} answers from {answer.get('bundle')} now, it was "
                 f"{self.target.title} at first; start again when the service stays as it is"
             )
         return predictions
 
 
-def look_at(url: str, batch: int) -> Service:
-    """Ask a service what it serves, and wait until it is ready.
+@contextmanager
+def look_at(url: str, batch: int) -> Iterator[Bundles]:
+    """Ask a service what it serves, wait until it is ready, and close the connections at the end.
 
     Args:
         url: Where it is.
@@ -123,56 +127,70 @@ def look_at(url: str, batch: int) -> Service:
     """
     if batch > MOST_TEXTS:
         raise SettingsError(f"--batch {batch}: a service takes {MOST_TEXTS} texts in a request, at most")
-    client = client_for(url)
-    try:
-        index, listed = client.get("/"), client.get("/languages")
-        client.get("/readyz")
-        languages = {
-            endpoint: [_language(one) for one in listed["languages"] if one["endpoint"] == endpoint]
-            for endpoint in listed["endpoints"]
-        }
-        served = {
-            one["endpoint"]: Target(one["bundle"], one["task"], tuple(one["labels"]), tuple(languages[one["endpoint"]]))
-            for one in index["bundles"]
-        }
-    except (KeyError, TypeError) as error:
-        raise not_ours(url) from error
-    except RequestError as error:
-        if error.code in ("not_ready", "overloaded"):
-            raise
-        raise not_ours(url) from error
-    return Service(client, served)
+    service = service_at(url)
+    with service.client:
+        try:
+            served = _served(service)
+        except (KeyError, TypeError) as error:
+            raise not_ours(url) from error
+        except RequestError as error:
+            if error.code in ("not_ready", "overloaded"):
+                raise
+            raise not_ours(url) from error
+        yield Bundles(service, served)
 
 
-def choose(service: Service, dataset: Dataset, split: Split, bundle: Manifest | None) -> OverHttp:
+def _served(service: Service) -> dict[str, Target]:
+    """Return the bundles of a service by their endpoints, once it is ready."""
+    index, listed = service.get("/"), service.get("/languages")
+    service.get("/readyz")
+    languages = {
+        endpoint: [_language(entry) for entry in listed["languages"] if entry["endpoint"] == endpoint]
+        for endpoint in listed["endpoints"]
+    }
+    return {
+        entry["endpoint"]: Target(
+            entry["bundle"], entry["task"], tuple(entry["labels"]), tuple(languages[entry["endpoint"]])
+        )
+        for entry in index["bundles"]
+    }
+
+
+def choose(bundles: Bundles, dataset: Dataset, split: Split, bundle: Manifest | None) -> OverHttp:
     """Choose the service's bundle for a data set: the one that is named, else of the data's task and labels.
 
     Raises:
         SettingsError: The service does not serve that bundle, or that task.
         DataError: A label of the data is none of the bundle's.
     """
-    there = ", ".join(f"{one.title} for {one.task} at {endpoint}" for endpoint, one in service.served.items())
+    there = ", ".join(f"{target.title} for {target.task} at {endpoint}" for endpoint, target in bundles.served.items())
     same = {
-        endpoint: one
-        for endpoint, one in service.served.items()
-        if (one.task == dataset.task if bundle is None else one.title == bundle.title and one.task == bundle.task)
+        endpoint: target
+        for endpoint, target in bundles.served.items()
+        if (
+            target.task == dataset.task
+            if bundle is None
+            else target.title == bundle.title and target.task == bundle.task
+        )
     }
     if not same:
         wanted = f"nothing for {dataset.task}" if bundle is None else f"no {bundle.title} for {bundle.task}"
-        raise SettingsError(f"--url {service.client.url} serves {wanted}; it serves {there}")
-    fitting = [endpoint for endpoint, one in same.items() if next(unknown_labels(one, dataset, split), None) is None]
+        raise SettingsError(f"--url {bundles.service.url} serves {wanted}; it serves {there}")
+    fitting = [
+        endpoint for endpoint, target in same.items() if next(unknown_labels(target, dataset, split), None) is None
+    ]
     endpoint = next(iter(fitting or same))
     check_fits(same[endpoint], dataset, split)
-    return OverHttp(service.client, endpoint, same[endpoint])
+    return OverHttp(bundles.service, endpoint, same[endpoint])
 
 
 def _route(form: Prediction) -> Route:
-    """Return the part of a route that every service has told; what a later one says beside it is not read."""
+    """Return a route from the fields that every version of the service sends; further ones are ignored."""
     return Route(**{name: form[name] for name in ROUTE_FIELDS})
 
 
-def _labels(found: Sequence[Prediction | None]) -> list[Gold | None]:
-    return [None if one is None else str(one["label"]) for one in found]
+def _labels(predictions: Sequence[Prediction | None]) -> list[Gold | None]:
+    return [None if each is None else str(each["label"]) for each in predictions]
 
 
 def _language(form: dict[str, Any]) -> ServedLanguage:

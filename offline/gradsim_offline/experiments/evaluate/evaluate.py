@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -54,23 +55,24 @@ def evaluate(
     """
     manifest = None if bundle is None else open_bundle(bundle).manifest
     options = built_with(manifest) if manifest else None
-    if url is not None:
-        batch = batch or USUAL_TEXTS
-        service = look_at(url, batch)
-        dataset = read_split(data, data_dir, languages, split, options)
-        answerer: Answerer = choose(service, dataset, split, manifest)
-    elif bundle is not None and manifest is not None:
-        dataset = read_split(data, data_dir, languages, split, options)
-        check_fits(target_of(manifest), dataset, split)
-        answerer = open_here(bundle, manifest)
-    else:
-        raise SettingsError("name what is to be scored: a --bundle, or the --url of a service")
-    asked = f", asked at {url}" if url else ""
-    progress.note(f"{answerer.target.title} on {split} of {dataset.name}{asked}", heading=True)
-    for note in dataset.notes:
-        progress.note(note)
-    answers = _answers(answerer, dataset, split, batch, progress)
-    return {"url": url, "data": dataset.name, "split": split, **_figures(answers, dataset, split, answerer.target)}
+    with ExitStack() as opened:
+        if url is not None:
+            batch = batch or USUAL_TEXTS
+            service = opened.enter_context(look_at(url, batch))
+            dataset = read_split(data, data_dir, languages, split, options)
+            answerer: Answerer = choose(service, dataset, split, manifest)
+        elif bundle is not None and manifest is not None:
+            dataset = read_split(data, data_dir, languages, split, options)
+            check_fits(target_of(manifest), dataset, split)
+            answerer = open_here(bundle, manifest)
+        else:
+            raise SettingsError("name what is to be scored: a --bundle, or the --url of a service")
+        asked = f", asked at {url}" if url else ""
+        progress.note(f"{answerer.target.title} on {split} of {dataset.name}{asked}", heading=True)
+        for note in dataset.notes:
+            progress.note(note)
+        answers = _answers(answerer, dataset, split, batch, progress)
+        return {"url": url, "data": dataset.name, "split": split, **_figures(answers, dataset, split, answerer.target)}
 
 
 def _figures(answers: Mapping[str, Answers], dataset: Dataset, split: Split, target: Target) -> dict[str, Any]:

@@ -1,21 +1,21 @@
-"""Talk JSON with a running service: wait while it is busy or loading, and word what it refuses."""
+"""Ask a running service: wait while it is busy or loading, and word its errors for the command line."""
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
-import json
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gradsim_shared.errors import RequestError, SettingsError
 
-PATIENCE_SECONDS = 60.0
+if TYPE_CHECKING:
+    from gradsim_client import Client, ServiceError
+    from gradsim_client.retries import Failure
+
+LONGEST_RETRY_SECONDS = 60.0
 """How long one request is sent again while the service says that it is busy, or still loads its models."""
 
 LONGEST_WAIT_SECONDS = 10.0
@@ -27,15 +27,28 @@ BUSY = (429, 503)
 _CODES = {413: "body_too_large", 504: "timeout"}  # where something before the service answers, in another form
 
 
+class WaitWhileBusy:
+    """The retry policy: as long as the service asks for, within bounds, a minute in all."""
+
+    def pause(self, failure: Failure, attempts: int, waited: float) -> float | None:  # noqa: ARG002
+        """Return the seconds until the next attempt; ``None``: there is none."""
+        if getattr(failure, "status_code", None) not in BUSY:
+            return None
+        seconds = _seconds(failure.headers.get("Retry-After"))  # type: ignore[union-attr] # a response
+        return seconds if waited + seconds <= LONGEST_RETRY_SECONDS else None
+
+
 @dataclass(frozen=True, slots=True)
-class Client:
+class Service:
     """Sends requests to one service.
 
     Attributes:
         url: Where it is, as the user wrote it, without a slash at its end.
+        client: Its connections; close it at the end.
     """
 
     url: str
+    client: Client
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return what is at a path.
@@ -44,7 +57,7 @@ class Client:
             SettingsError: Nothing answers there, or not with JSON.
             RequestError: It is refused.
         """
-        return self._ask(urllib.request.Request(self.url + path))  # noqa: S310 - the scheme was checked
+        return self._call("GET", path)
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
         """Send a body and return the answer.
@@ -53,42 +66,19 @@ class Client:
             SettingsError: Nothing answers there, or not with JSON.
             RequestError: It is refused; ``code`` and ``index`` are the service's.
         """
-        content, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
-        return self._ask(urllib.request.Request(self.url + path, content, headers))  # noqa: S310 - as above
+        return self._call("POST", path, body)
 
-    def _ask(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 - JSON
-        waited = 0.0
-        while True:
-            try:
-                return self._ask_once(request)
-            except urllib.error.HTTPError as error:
-                refused, wait = _refused(self.url, error), _seconds(error.headers.get("Retry-After"))
-                if error.code not in BUSY or waited + wait > PATIENCE_SECONDS:
-                    raise refused from error
-            time.sleep(wait)
-            waited += wait
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
+        from gradsim_client import ServiceError
 
-    def _ask_once(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 - JSON
         try:
-            with _opener(self.url).open(request, timeout=SILENCE_SECONDS) as answer:
-                content = answer.read()
-        except urllib.error.HTTPError:
-            raise
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-            raise SettingsError(
-                f"--url {self.url}: no answer ({why}); start the service, as in `gradsim-serve BUNDLE`, and name where "
-                "it says that it is ready"
-            ) from error
-        try:
-            return json.loads(content)
-        except ValueError as error:
-            raise not_ours(self.url) from error
+            return self.client.call(method, path, body)
+        except ServiceError as error:
+            raise _worded(self.url, error) from error
 
 
-def client_for(url: str) -> Client:
-    """Return a client.
+def service_at(url: str) -> Service:
+    """Return a service; this machine is asked directly, others as the environment's proxies say.
 
     Raises:
         SettingsError: The URL is none of HTTP.
@@ -100,7 +90,13 @@ def client_for(url: str) -> Client:
         good = False
     if not good or parts.query or parts.fragment:
         raise SettingsError(f"--url {url!r} must be as http://127.0.0.1:3000: where the service answers GET /")
-    return Client(url.rstrip("/"))
+    import httpx
+
+    from gradsim_client import Client
+
+    url, limit = url.rstrip("/"), SILENCE_SECONDS + LONGEST_RETRY_SECONDS
+    direct = httpx.HTTPTransport() if _is_here(parts.hostname or "") else None
+    return Service(url, Client(url, timeout_seconds=limit, retries=WaitWhileBusy(), transport=direct))
 
 
 def not_ours(url: str) -> SettingsError:
@@ -108,10 +104,28 @@ def not_ours(url: str) -> SettingsError:
     return SettingsError(f"--url {url}: what answers there is no GradSim service; name where GET / lists its bundles")
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    """Return what opens a URL: this machine is asked directly, others as the environment's proxies say."""
-    proxies = urllib.request.ProxyHandler({}) if _is_here(urlsplit(url).hostname or "") else None
-    return urllib.request.build_opener(*([proxies] if proxies else []))
+def _worded(url: str, error: ServiceError) -> SettingsError | RequestError:
+    """Return the error for the command line."""
+    if error.status is None and error.code in ("unreachable", "timeout"):
+        why = str(error.__cause__) or type(error.__cause__).__name__
+        return SettingsError(
+            f"--url {url}: no answer ({why}); start the service, as in `gradsim-serve BUNDLE`, and name where it says "
+            "that it is ready"
+        )
+    if error.status is None or error.status == HTTPStatus.OK:
+        return not_ours(url)
+    code, message = error.code, error.message
+    if code == "no_form":  # of something before the service
+        code, message = "http_error", _phrase(error.status)
+    message = f"{url} answered {error.status}: {message}"
+    return RequestError(message, code=_CODES.get(error.status, code), index=error.index)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "an unknown status"
 
 
 def _is_here(host: str) -> bool:
@@ -123,21 +137,5 @@ def _is_here(host: str) -> bool:
 
 def _seconds(retry_after: str | None) -> float:
     """Return how long to wait: as the service says, within bounds; a second if it does not say."""
-    said = float(retry_after) if retry_after is not None and retry_after.strip().isdecimal() else 1.0
-    return min(max(said, SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
-
-
-def _refused(url: str, error: urllib.error.HTTPError) -> RequestError:
-    """Return the error that an answer means: our own form where it is that, else its status."""
-    with error:
-        content = error.read()
-    try:
-        found = json.loads(content)["error"]
-        code, message, index = str(found["code"]), str(found["message"]), found.get("index")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        code, message, index = _CODES.get(error.code, "http_error"), str(error.reason), None
-    return RequestError(
-        f"{url} answered {error.code}: {message}",
-        code=_CODES.get(error.code, code),
-        index=index if isinstance(index, int) else None,
-    )
+    seconds = float(retry_after) if retry_after is not None and retry_after.strip().isdecimal() else 1.0
+    return min(max(seconds, SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)

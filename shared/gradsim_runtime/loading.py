@@ -1,0 +1,77 @@
+"""Open what a bundle holds: fastText, tokenizers and onnxruntime read its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradsim_runtime.sessions import SessionSettings, open_session
+from gradsim_shared.errors import BundleError, SettingsError
+from gradsim_shared.excerpts import one_line
+from gradsim_shared.group_model import Contract, GroupModel
+from gradsim_shared.identification import FastTextModel, LanguageIdentifier, open_identifier
+from gradsim_shared.manifest import Group, Identifier
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def load_identifier(entry: Identifier, path: Callable[[str], Path]) -> LanguageIdentifier:
+    """Open a language identifier.
+
+    Args:
+        entry: Of the bundle's manifest.
+        path: Where a file of the bundle is.
+
+    Raises:
+        BundleError: A file cannot be read, or does not fit the manifest.
+    """
+    return open_identifier(entry, lambda file: load_fasttext(path(file)), path)
+
+
+def load_fasttext(path: Path) -> FastTextModel:
+    """Open a fastText model.
+
+    Raises:
+        BundleError: It is none.
+    """
+    import fasttext
+
+    try:
+        model: FastTextModel = fasttext.load_model(str(path))
+    except (ValueError, MemoryError) as error:
+        raise BundleError(f"{path} is no fastText model that can be read: {error}") from error
+    return model
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Open a tokenizer.json; what it raises is a bare ``Exception``."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(path))
+
+
+def load_group_model(
+    model: Path, tokenizer: Path, group: Group, contract: Contract, settings: SessionSettings | None = None
+) -> GroupModel:
+    """Open the exported model of one group, and its tokenizer.
+
+    Args:
+        model: The ONNX file.
+        tokenizer: Its tokenizer.json.
+        group: The group's entry in the manifest.
+        contract: Of the bundle: its manifest, or what will become one.
+        settings: How the model runs; ``None``: on the CPU, with as many threads as there are cores.
+
+    Raises:
+        BundleError: A file cannot be read, or the model asks for inputs that this version does not know.
+        SettingsError: The model cannot run as the settings say.
+    """
+    try:
+        session = open_session(model, settings or SessionSettings(threads=0))
+        return GroupModel(session, load_tokenizer(tokenizer), group, contract)
+    except (BundleError, SettingsError):
+        raise
+    except Exception as error:  # both libraries raise bare Exception and classes of their own
+        raise BundleError(f"group {group.id} cannot be loaded: {one_line(str(error))}") from error
