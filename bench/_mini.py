@@ -19,6 +19,7 @@ from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.tasks.text_classification import PLUGIN as task
 from gradsim_offline.training.batching import Row, plan, to_device
+from gradsim_offline.training.context import PretrainingContext
 from gradsim_offline.training.encoders import mini
 from gradsim_offline.training.optimizer import Optimizer
 
@@ -33,11 +34,13 @@ def make_encoder(dataset: Dataset, directory: Path) -> str:
         texts,
         directory,
         settings=RECIPE.pretraining,
-        maximum_length=RECIPE.maximum_length,
-        seed=RECIPE.seed,
-        device=torch.device("cpu"),
-        progress=Progress(quiet=True),
-        log=lambda **_: None,
+        context=PretrainingContext(
+            maximum_length=RECIPE.maximum_length,
+            seed=RECIPE.seed,
+            device=torch.device("cpu"),
+            progress=Progress(quiet=True),
+            log=lambda **_: None,
+        ),
     )
     return str(directory)
 

@@ -40,7 +40,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradsim_offline.core.devices import keep_memory, resolve_device
-from gradsim_offline.similarity.measures.gradient import GradientObserver
+from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.tracking import tracked_layers
 from gradsim_offline.tasks.text_classification import collate
 from gradsim_offline.training.batching import Row

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from gradsim_shared.errors import BundleError
-from gradsim_shared.manifest import FORMAT, MANIFEST_FILE, OLDEST_FORMAT, FileEntry, Manifest
+from gradsim_shared.manifest import FORMAT, MANIFEST_FILE, FileEntry, Manifest
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ def _manifest(root: Path, directory: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BundleError(f"{directory / MANIFEST_FILE} is not valid JSON: {error}") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(found, int) or not OLDEST_FORMAT <= found <= FORMAT:
-        raise BundleError(f"bundle {directory} has format {found}, this version reads {OLDEST_FORMAT} to {FORMAT}")
+    version = content.get("format") if isinstance(content, dict) else None
+    if type(version) is not int or version != FORMAT:
+        raise BundleError(f"bundle {directory} has format {version}, this version reads format {FORMAT}")
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:

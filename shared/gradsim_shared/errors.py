@@ -1,4 +1,4 @@
-"""What can go wrong and is somebody's to mend: one clear message, never a traceback."""
+"""Errors with one clear message for people; the command line and HTTP turn them into text, never a traceback."""
 
 from __future__ import annotations
 

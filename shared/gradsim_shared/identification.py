@@ -87,12 +87,12 @@ class LanguageIdentifier:
         """Return what is to be said of each text: probabilities, whether it is of any language, or of two."""
         cleaned = self._cleaned(texts)
         summed = self._summed(cleaned)
-        found = self._named(summed)
+        named = self._named(summed)
         if self._profiles is None or not texts:
-            return [Identification(probabilities) for probabilities in found]
+            return [Identification(probabilities) for probabilities in named]
         likeliest = [self._codes[column] for column in summed.argmax(axis=1).tolist()]
         judged = self._profiles.judge_all(cleaned, likeliest)
-        return [Identification(row, *said) for row, said in zip(found, judged, strict=True)]
+        return [Identification(row, *judgement) for row, judgement in zip(named, judged, strict=True)]
 
     def _cleaned(self, texts: Sequence[str]) -> list[str]:
         return [identifier_text(text, self._normalisation) for text in texts]

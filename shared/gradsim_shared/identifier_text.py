@@ -1,4 +1,4 @@
-"""What the language identifier sees of a text: the same when it is trained and when it is asked."""
+"""Text cleaning for the language identifier: the same when it is trained and when it is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a language tag may be listed under: as it was written, by today's code, without region, script or variant."""
+"""Look-up forms of a language tag (BCP 47): as written, today's code, without region, script or variant."""
 
 from __future__ import annotations
 

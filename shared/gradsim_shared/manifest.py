@@ -12,7 +12,6 @@ from gradsim_shared.manifest_identifier import Policy as Policy  # noqa: PLC0414
 from gradsim_shared.segmentation import RULES
 
 FORMAT = 1
-OLDEST_FORMAT = 1
 MANIFEST_FILE = "manifest.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -1,4 +1,4 @@
-"""What the manifest says of language identification: the model, its calibration, and when not to believe it."""
+"""The manifest's part on language identification: the model, its calibration, and when not to believe it."""
 
 from __future__ import annotations
 

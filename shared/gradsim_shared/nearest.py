@@ -1,4 +1,4 @@
-"""Did you mean: the known names nearest to one that is not known."""
+"""The known names nearest to one that is not known, for messages that ask "did you mean"."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
     """Return up to ``limit`` known names that look most like ``name``, nearest first."""
     names = sorted(set(known))
     by_lower = {candidate.lower(): candidate for candidate in names}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=limit, cutoff=0.5)
-    return [by_lower[match] for match in found]
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=limit, cutoff=0.5)
+    return [by_lower[match] for match in matches]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""How usual a text's character n-grams are in each language: is it of any of them, or of two at once?"""
+"""Character n-gram profiles of languages: is a text of any of them (out-of-domain), or of two (code-mixing)?"""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ class LanguageProfiles:
             cleaned: The texts as ``identifier_text`` returns them.
             languages: What each is taken for.
         """
-        found: list[tuple[float, bool]] = []
+        judgements: list[tuple[float, bool]] = []
         for rows in _parts(cleaned):
-            found += self._judge(cleaned[rows], languages[rows])
-        return found
+            judgements += self._judge(cleaned[rows], languages[rows])
+        return judgements
 
     def mean(self, cleaned: str, language: str) -> tuple[float, int]:
         """Return the mean log probability of a text's n-grams in a language, nats above unseen, and their number."""
-        found = buckets_of(cleaned, self._order, self._buckets)
-        return (STEP * float(self._steps[found, self._rows[language]].mean()) if len(found) else 0.0), len(found)
+        ngrams = buckets_of(cleaned, self._order, self._buckets)
+        return (STEP * float(self._steps[ngrams, self._rows[language]].mean()) if len(ngrams) else 0.0), len(ngrams)
 
     def gain(self, cleaned: str) -> float:
         """Return by how much a cut in two languages explains a text better than one language does.
@@ -75,23 +75,23 @@ class LanguageProfiles:
         It is the largest, over all cuts, of the best language's log probability of the left part, plus that of the
         right part, minus that of the whole; over the square root of the number of n-grams. 0 for very short texts.
         """
-        found = buckets_of(cleaned, self._order, self._buckets)
-        return self._gains(self._steps.take(found, axis=0), np.array([len(found)]))[0] if len(found) else 0.0
+        ngrams = buckets_of(cleaned, self._order, self._buckets)
+        return self._gains(self._steps.take(ngrams, axis=0), np.array([len(ngrams)]))[0] if len(ngrams) else 0.0
 
     def _judge(self, cleaned: Sequence[str], languages: Sequence[str]) -> list[tuple[float, bool]]:
         """Judge a few texts together: numpy costs more for each call than for each n-gram."""
         buckets, counts = _all_buckets(cleaned, self._order, self._buckets)
-        said = [(1.0, False)] * len(cleaned)
+        judgements = [(1.0, False)] * len(cleaned)
         rows = np.flatnonzero(counts).tolist()  # texts with an n-gram
         if not rows or (self._known is None and self._code_mixing is None):
-            return said
+            return judgements
         counts = counts[rows]
         steps = self._steps.take(buckets, axis=0)  # [n-grams of all texts, languages]
         shares = self._known_shares(steps, counts, [languages[row] for row in rows])
         mixed = self._mixed(steps, counts, [cleaned[row] for row in rows])
         for row, share, two in zip(rows, shares, mixed, strict=True):
-            said[row] = (share, two)
-        return said
+            judgements[row] = (share, two)
+        return judgements
 
     def _known_shares(
         self, steps: NDArray[np.uint8], counts: NDArray[np.int64], languages: Sequence[str]
@@ -104,8 +104,8 @@ class LanguageProfiles:
         if len(columns) == 1:
             sums = [int(steps[:, columns[0]].sum())]
         else:
-            own = steps[np.arange(len(steps)), np.repeat(columns, counts)]  # [n-grams]
-            sums = np.add.reduceat(own, np.cumsum(counts) - counts, dtype=np.int64).tolist()
+            claimed = steps[np.arange(len(steps)), np.repeat(columns, counts)]  # [n-grams], in the language taken for
+            sums = np.add.reduceat(claimed, np.cumsum(counts) - counts, dtype=np.int64).tolist()
         scores = []
         for total, count, language in zip(sums, counts.tolist(), languages, strict=True):
             usual = known.usual.get(language)  # none: a language that was added to the model later
@@ -173,15 +173,15 @@ def _all_buckets(cleaned: Sequence[str], order: int, buckets: int) -> tuple[NDAr
     for position in range(1, order):
         mixed *= _PRIME  # modulo 2^64
         mixed ^= characters[position : position + count]
-    kept, begin = [], 0
+    ngrams, begin = [], 0
     for number in filter(None, counts):  # what stands across two texts is no n-gram
-        kept.append(mixed[begin : begin + number])
+        ngrams.append(mixed[begin : begin + number])
         begin += number + order - 1
     shift = np.uint64(_WORD - (buckets.bit_length() - 1))
-    found = kept[0] if len(kept) == 1 else np.concatenate(kept)
-    found *= _GOLDEN
-    found >>= shift
-    return found.astype(np.int64), np.array(counts, dtype=np.int64)
+    hashes = ngrams[0] if len(ngrams) == 1 else np.concatenate(ngrams)
+    hashes *= _GOLDEN
+    hashes >>= shift
+    return hashes.astype(np.int64), np.array(counts, dtype=np.int64)
 
 
 def _parts(cleaned: Sequence[str]) -> Iterator[slice]:
@@ -205,9 +205,9 @@ def count_table(texts: Sequence[Sequence[str]], order: int, buckets: int) -> NDA
         buckets: How many n-grams are told apart, a power of 2.
     """
     table = np.zeros((len(texts), buckets), dtype=np.uint8)
-    for row, mine in enumerate(texts):
+    for row, texts_of_language in enumerate(texts):
         counts = np.zeros(buckets)
-        for text in mine:
+        for text in texts_of_language:
             np.add.at(counts, buckets_of(text, order, buckets), 1.0)
         unseen = SHARE_OF_UNSEEN / buckets
         probability = (1 - SHARE_OF_UNSEEN) * counts / max(1.0, counts.sum()) + unseen

@@ -83,10 +83,10 @@ class Router:
         Raises:
             RequestError: ``unknown_language``; the message names the nearest codes and all that are known.
         """
-        found = next((self._codes[reading] for reading in readings(code) if reading in self._codes), None)
-        if found is None:
+        language = next((self._codes[reading] for reading in readings(code) if reading in self._codes), None)
+        if language is None:
             raise RequestError(unknown("language", code, self._languages), code="unknown_language", index=index)
-        return found
+        return language
 
     def given(self, code: str, index: int | None = None) -> Route:
         """Route a text whose language the caller names; the identifier is not asked."""

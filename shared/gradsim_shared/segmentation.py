@@ -1,7 +1,7 @@
-"""Where the words of a raw text are: by a named rule, the same in training and in serving.
+"""Word segmentation of raw text: by a named rule, the same in training and in serving.
 
-A rule is one expression whose alternatives are tried in order; the last is any sign that is no space, so that every
-character but white space falls into exactly one word. Segmenting the words, joined, gives the same words again:
+A rule is one expression whose alternatives are tried in order; the last is any character that is no space, so that
+every character but white space falls into exactly one word. Segmenting the words, joined, gives the same words again:
 what an alternative looks at outside of its word is there, too, when the words stand apart.
 How well each rule agrees with real data, and why there are several: docs/design/segmentation.md.
 """
@@ -35,14 +35,14 @@ class Rule:
 
 def _ranges(*categories: str) -> str:
     """Write the characters of some Unicode categories as ranges for a character class; Han and Hangul have none."""
-    found = [
+    codes = [
         code
         for low, high in ((0x61, 0x3400), (0xA000, 0xAC00), (0xF900, 0x20000), (0xE0000, 0xE01F0))
         for code in range(low, high)
         if unicodedata.category(chr(code)) in categories
     ]
-    starts = [code for before, code in pairwise([-1, *found]) if code != before + 1]
-    ends = [code for code, after in pairwise([*found, -1]) if after != code + 1]
+    starts = [code for before, code in pairwise([-1, *codes]) if code != before + 1]
+    ends = [code for code, after in pairwise([*codes, -1]) if after != code + 1]
     return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
 
 
@@ -188,13 +188,13 @@ def _at(word: str, text: str, start: int) -> Span | None:
     """Find a word right here; an empty one is anywhere."""
     parts = word.split()
     if len(parts) < 2:
-        mine = "".join(parts)
-        return (start, start + len(mine)) if text.startswith(mine, start) else None
-    found = re.compile(r"\s+".join(map(re.escape, parts))).match(text, start)
-    return found.span() if found else None
+        whole = "".join(parts)
+        return (start, start + len(whole)) if text.startswith(whole, start) else None
+    match = re.compile(r"\s+".join(map(re.escape, parts))).match(text, start)
+    return match.span() if match else None
 
 
 def _end(gap: re.Pattern[str], text: str, position: int) -> int:
     """Return where a gap ends; it may be empty."""
-    found = gap.match(text, position)
-    return found.end() if found else position
+    match = gap.match(text, position)
+    return match.end() if match else position

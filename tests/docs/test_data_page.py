@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gradsim_offline.core.dataset import Example
-from gradsim_offline.datasets import splits as _splits
+from gradsim_offline.datasets import own_folders
 from gradsim_offline.datasets import tables as _tables
 from gradsim_offline.datasets import token_files as _token_files
 from gradsim_offline.datasets.sources import files
@@ -54,7 +54,7 @@ def test_every_example_is_read(found):
 
 def test_the_names_of_splits():
     rows = re.findall(r"^\| (train|dev|test) \| (.+?) \|$", TEXTS, flags=re.MULTILINE)
-    assert {split: tuple(_named(names)) for split, names in rows} == _splits.NAMES
+    assert {split: tuple(_named(names)) for split, names in rows} == own_folders.NAMES
 
 
 def test_the_endings():

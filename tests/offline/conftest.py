@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from gradsim_offline.core.dataset import SPLITS, Dataset, Split, TaggedSentence
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Pretraining
 from gradsim_offline.datasets.sources import demo, demo_entities
+from gradsim_offline.similarity.measure import MeasureContext
+from gradsim_offline.training.context import TrainingContext
+from gradsim_offline.training.task import load_task
 
 torch.set_num_threads(1)
 
@@ -87,8 +91,68 @@ def quiet() -> Progress:
     return Progress(quiet=True)
 
 
+class Counting(Progress):
+    """Keeps notes and the remarks of steps; raises KeyboardInterrupt, as Ctrl-C does, after steps or at a note."""
+
+    def __init__(self, steps=-1, note=""):
+        super().__init__(quiet=True)
+        self.left, self.last, self.notes, self.remarks = steps, note, [], []
+
+    def note(self, text, *, heading=False):
+        """Keep it."""
+        self.notes.append(text.strip())
+        if self.last and self.last in text:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def bar(self, title, total):
+        """Count the steps down; perplexity is no training."""
+
+        def advance(remark):
+            self.remarks.append(remark)
+            self.left -= title != "perplexity"
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
 @pytest.fixture(scope="session")
-def tiny_mini(small: Dataset, quiet: Progress, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def counting() -> type[Counting]:
+    """The class of a progress that counts steps, and stops after a number of them."""
+    return Counting
+
+
+@pytest.fixture(scope="session")
+def training_context(quiet: Progress):
+    """A function that makes the context of a tiny training from an encoder and the fields that differ."""
+
+    def make(encoder="none", **fields) -> TrainingContext:
+        task = fields.pop("task", "text_classification")
+        usual = {"maximum_length": LENGTH, "seed": 0, "device": torch.device("cpu"), "progress": quiet}
+        return TrainingContext(
+            task=load_task(task), encoder=str(encoder), **{**usual, "log": lambda **_: None, **fields}
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def measure_context(small: Dataset, training_context):
+    """A function that makes the context of a measure; further arguments are fields of its training context."""
+
+    def make(
+        encoder, directory, *, dataset=small, measuring=None, options=None, train=None, **fields
+    ) -> MeasureContext:
+        directory.mkdir(exist_ok=True)
+        context = training_context(encoder, **fields)
+        return MeasureContext(dataset, directory, context, measuring, options, train or (lambda *_: directory))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_mini(small: Dataset, training_context, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mini encoder, pre-trained for an epoch on ``small``."""
     from gradsim_offline.training.encoders import mini
 
@@ -98,11 +162,7 @@ def tiny_mini(small: Dataset, quiet: Progress, tmp_path_factory: pytest.TempPath
         {code: [example.text for example in small.split(code, "train")] for code in small.languages},
         directory,
         settings=TINY,
-        maximum_length=LENGTH,
-        seed=0,
-        device=torch.device("cpu"),
-        progress=quiet,
-        log=lambda **_: None,
+        context=training_context(),
     )
     return directory
 

@@ -50,7 +50,7 @@ def test_a_manifest_that_is_no_json(bundle, content):
 @pytest.mark.parametrize("content", ["[]", "{}", '{"format": "1"}', '{"format": 2}', '{"format": 0}', "null"])
 def test_another_format(bundle, content):
     (bundle / "manifest.json").write_text(content, encoding="utf-8")
-    with pytest.raises(BundleError, match=r"has format .*, this version reads 1 to 1"):
+    with pytest.raises(BundleError, match=r"has format .*, this version reads format 1"):
         open_bundle(bundle)
 
 

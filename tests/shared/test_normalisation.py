@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gradsim_shared.normalisation import normalise, places, sent, trimmed
+from gradsim_shared.normalisation import normalise, original_positions, original_spans, trimmed
 
 SPACES = [*" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u205f\u3000\u2800\u3164", "\u1361"]
 UNSEEN = [
@@ -47,12 +47,12 @@ texts = anything | crowded
 @example("፡\u200b፡")
 @example("a\u200c\U000e0061\u200dم\u200c\u200dم")
 def test_it_is_done_once_and_says_where_everything_stands(text):
-    plain, where = normalise(text), places(text)
+    plain, where = normalise(text), original_positions(text)
     assert normalise(plain) == plain == " ".join(plain.split())
     assert len(where) == len(plain) and all(one < other for one, other in pairwise(where))
     for place, sign in zip(where, plain, strict=True):
         assert text[place] == sign or (sign == " " and (text[place].isspace() or text[place] in SPACES))
-    for place, (start, end) in zip(where, sent([(i, i + 1) for i in range(len(plain))], text), strict=True):
+    for place, (start, end) in zip(where, original_spans([(i, i + 1) for i in range(len(plain))], text), strict=True):
         assert start == place and normalise(f"a{text[start + 1 : end]}") == "a"  # and its selectors
     assert normalise(text, 0) == text
 
@@ -134,7 +134,7 @@ def test_spans_begin_and_end_at_what_is_seen(text, expected):
     plain = normalise(text)
     ends = [0, *(place for place, sign in enumerate(plain) if sign == " "), len(plain)]
     words = [(start + (start > 0), end) for start, end in pairwise(ends)]
-    assert [text[start:end] for start, end in sent(words, text)] == expected
+    assert [text[start:end] for start, end in original_spans(words, text)] == expected
 
 
 def test_a_span_is_trimmed_to_what_is_seen():

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gradsim_shared.decode import token_classification as task
-from gradsim_shared.normalisation import NEWEST, normalise, sent
+from gradsim_shared.normalisation import NEWEST, normalise, original_spans
 from gradsim_shared.segmentation import RULES, join, segment
 
 pytest.importorskip("tokenizers")
@@ -78,7 +78,7 @@ def words_of(text: str, rule: str = "words", version: int = NEWEST) -> list[str]
 
 
 def spans_of(text: str, rule: str = "words", version: int = NEWEST) -> list[tuple[int, int]]:
-    return sent(segment(normalise(text, version), rule), text, version)
+    return original_spans(segment(normalise(text, version), rule), text, version)
 
 
 def alone(tokenizer: Tokenizer, word: str) -> list[int]:

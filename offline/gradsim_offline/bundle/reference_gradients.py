@@ -14,8 +14,8 @@ from torch import Tensor
 from gradsim_offline.core.dataset import Dataset, Split
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.similarity.measures.gradient import cosines
 from gradsim_offline.similarity.model_gradients import LAYER, half_gradients
+from gradsim_offline.similarity.products import cosines
 from gradsim_offline.training.batching import Row
 from gradsim_offline.training.task import Task
 from gradsim_shared.errors import BundleError

@@ -34,20 +34,7 @@ _COMMANDS = {
     "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods.",
     "settings": "Show every setting, its default and what it means.",
 }
-_FILES = {  # of the commands that are no stage of a build, or not only that
-    "evaluate": "evaluate",
-    "compare": "compare",
-    "sweep": "sweep",
-    "analyse": "analyse",
-    "sprachbund": "sprachbund",
-    "adapt": "adapt",
-    "sprachbund-train": "sprachbund_train",
-    "few-shot": "few_shot",
-    "assign": "assign",
-    "inspect": "inspect",
-    "list": "listing",
-    "settings": "settings",
-}
+_STAGES = ("build", "encoder", "measure", "group", "train", "export", "identify")  # each runs those before it
 _INTERRUPTED = 130
 _TRACEBACK = "GRADSIM_TRACEBACK"
 
@@ -61,12 +48,13 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        if cmd_name in _FILES:
-            command: click.Command = import_module(f"gradsim_offline.cli.{_FILES[cmd_name]}").command
-            return command
-        from gradsim_offline.cli.build import command_until
+        if cmd_name in _STAGES:
+            from gradsim_offline.cli.build import command_until
 
-        return command_until(cmd_name, _COMMANDS[cmd_name])
+            return command_until(cmd_name, _COMMANDS[cmd_name])
+        module = {"list": "listing"}.get(cmd_name, cmd_name.replace("-", "_"))  # a module list would hide the builtin
+        command: click.Command = import_module(f"gradsim_offline.cli.{module}").command
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -124,8 +112,8 @@ def _worded(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     message = (str(error).strip().splitlines() or [""])[0].rstrip(". ")
-    found = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return f"unexpected {found}. What was computed is kept. {_TRACEBACK}=1 shows where."
+    named = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"unexpected {named}. What was computed is kept. {_TRACEBACK}=1 shows where."
 
 
 def _show_our_warnings() -> None:

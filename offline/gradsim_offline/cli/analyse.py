@@ -7,24 +7,25 @@ from typing import Any
 
 import click
 
-_PATH = click.Path(path_type=Path)
+from gradsim_offline.cli import options
+from gradsim_offline.cli.options import PATH, POSITIVE, words
 
 
 @click.command("analyse", help="Correlate similarities, see how stable they are, find each language's keywords.")
-@click.argument("runs", nargs=-1, required=True, type=_PATH, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option(
     "--similarity",
     "files",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="A matrix of your own: .csv, .tsv or .json, as for the measure given. May be repeated.",
 )
 @click.option("--measures", metavar="NAMES", help="Measure these here, as in typology,family: what needs no training.")
 @click.option("--data", metavar="NAME", help="Data set whose training texts give the keywords.  [default: the run's]")
-@click.option("--data-dir", type=_PATH, help="Directory of its files.  [default: the run's]")
+@click.option("--data-dir", type=PATH, help="Directory of its files.  [default: the run's]")
 @click.option("--encoder", metavar="NAME|DIR", help="Embeds the keywords.  [default: the run's, before fine-tuning]")
-@click.option("--top", type=click.IntRange(min=1), default=50, show_default=True, help="Keywords per language.")
+@click.option("--top", type=POSITIVE, default=50, show_default=True, help="Keywords per language.")
 @click.option(
     "--common-words",
     "most_texts",
@@ -33,16 +34,12 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="A word in more than this share of its language's texts is no keyword; 1 keeps all.",
 )
-@click.option(
-    "--permutations", type=click.IntRange(min=1), default=9999, show_default=True, help="Of each Mantel test, at most."
-)
-@click.option("--draws", type=click.IntRange(min=1), default=2000, show_default=True, help="Of each bootstrap.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of permutations and draws.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write.  [default: RUN/analysis]"
-)
-@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the results are.")
+@options.permutations("Of each Mantel test, at most.", 9999)
+@click.option("--draws", type=POSITIVE, default=2000, show_default=True, help="Of each bootstrap.")
+@options.seed("Of permutations and draws.")
+@options.device
+@options.out("Where to write.  [default: RUN/analysis]")
+@options.quiet("where the results are")
 def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -> None:  # noqa: ANN401 - click's own
     from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
@@ -52,7 +49,7 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     from gradsim_offline.experiments.analyse.tables import tables
     from gradsim_offline.report.table import print_tables
 
-    names = tuple(dict.fromkeys((measures or "").replace(",", " ").split()))
+    names = tuple(words(measures or ""))
     findings = analyse(AnalysisOptions(measures=names, **asked), Progress(quiet=quiet))
     shown = tables(findings)
     directory = out or asked["runs"][0] / "analysis"

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from gradsim_offline.cli.options import PATH
+
 HELP = """Find the group that would serve a new language best; with --add, write a bundle that serves it.
 
 Ten to 500 labelled examples will do: DIR/<lang>/train.tsv, .csv or .jsonl (tagged words: .conll, .conllu or .jsonl),
@@ -16,11 +18,11 @@ bundle was built from are read again.
 
 
 @click.command("assign", help=HELP)
-@click.option("--bundle", "directory", required=True, type=click.Path(path_type=Path), help="The bundle.")
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Holds <lang>/train.*.")
+@click.option("--bundle", "directory", required=True, type=PATH, help="The bundle.")
+@click.option("--data", required=True, type=PATH, metavar="DIR", help="Holds <lang>/train.*.")
 @click.option("--language", required=True, metavar="CODE", help="The new language; ISO 639.")
 @click.option("--add", is_flag=True, help="Write a bundle that serves it, to --out or --in-place.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the new bundle goes.")
+@click.option("--out", type=PATH, metavar="DIR", help="Where the new bundle goes.")
 @click.option("--in-place", is_flag=True, help="Change the bundle itself.")
 @click.option(
     "--by",
@@ -33,7 +35,7 @@ bundle was built from are read again.
     "--bundle-version", "version", metavar="VERSION", help="Of the new bundle.  [default: the old one's+CODE]"
 )
 @click.option("--known-data", metavar="NAME", help="Data set that the bundle was built from.  [default: as it says]")
-@click.option("--known-data-dir", "known_directory", type=click.Path(path_type=Path), metavar="DIR", help="Its files.")
+@click.option("--known-data-dir", "known_directory", type=PATH, metavar="DIR", help="Its files.")
 @click.option("--force", is_flag=True, help="Also with fewer than 10 examples, or with other known texts.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the bootstrap.  [default: 0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps.  [default: auto]")

@@ -8,58 +8,58 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gradsim_offline.cli.build import command_until
+from gradsim_offline.cli.build import run_until
+from gradsim_offline.cli.options import PATH, POSITIVE, build_options, words
 
 HELP = """Score a bundle, or a running service, on any data of its task, per language.
 
 With --bundle or --url: only --data, --data-dir, --languages and --quiet go with them, beside --split, --batch and
 --json. Without: run the stages of a build up to its own scores, where they are not up to date, with the other options.
 """
-_STAGE = command_until("evaluate", "")
-_BOTH = ("data", "data_dir", "languages", "quiet")  # options of both
-_OWN: list[click.Parameter] = [
-    click.Option(["--bundle"], type=click.Path(path_type=Path), metavar="DIR", help="Score this bundle's ONNX models."),
-    click.Option(
-        ["--url"],
-        metavar="URL",
-        help="Score a running service, as in http://127.0.0.1:3000; with --bundle, it must serve that one.",
-    ),
-    click.Option(
-        ["--split"],
-        type=click.Choice(["train", "dev", "test"]),
-        default="test",
-        show_default=True,
-        help="What to score on.",
-    ),
-    click.Option(
-        ["--batch"],
-        type=click.IntRange(min=1),
-        help="Texts that go together.  [default: 64 with --url, else all of a language]",
-    ),
-    click.Option(
-        ["--json", "json_file"],
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write all figures there.",
-    ),
-]
-_DATA = click.Option(
-    ["--data"],
+_WITH_BOTH = ("data", "data_dir", "languages", "quiet")
+_SCORING = ("bundle", "url", "split", "batch", "json_file")
+
+
+@click.command("evaluate", help=HELP)
+@click.option("--bundle", type=PATH, metavar="DIR", help="Score this bundle's ONNX models.")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Score a running service, as in http://127.0.0.1:3000; with --bundle, it must serve that one.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "dev", "test"]),
+    default="test",
+    show_default=True,
+    help="What to score on.",
+)
+@click.option(
+    "--batch", type=POSITIVE, help="Texts that go together.  [default: 64 with --url, else all of a language]"
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write all figures there.",
+)
+@click.option(
+    "--data",
     metavar="NAME|DIR",
     help="Data set, or a directory of your own files; with --bundle or --url it must be named.  [default: demo]",
 )
-
-
-def _run(**options: Any) -> None:  # noqa: ANN401 - click's own
-    own = {str(one.name): options.pop(str(one.name)) for one in _OWN}
-    if own["bundle"] is None and own["url"] is None:
-        _refuse([name for name in own if _given(name)], "only with --bundle or --url")
-        click.get_current_context().invoke(_STAGE, **options)
+@build_options("data")
+def command(**values: Any) -> None:  # noqa: ANN401 - click's own
+    scoring = {name: values.pop(name) for name in _SCORING}
+    if scoring["bundle"] is None and scoring["url"] is None:
+        _refuse([name for name in scoring if _given(name)], "only with --bundle or --url")
+        run_until("evaluate", **values)
         return
-    _refuse([name for name in options if name not in _BOTH and _given(name)], "not with --bundle or --url")
-    if options["data"] is None:
+    _refuse([name for name in values if name not in _WITH_BOTH and _given(name)], "not with --bundle or --url")
+    if values["data"] is None:
         raise click.UsageError("Name what to score on: --data NAME, or a directory of your own files.")
-    _score(**own, **{name: options[name] for name in _BOTH})
+    _score(**scoring, **{name: values[name] for name in _WITH_BOTH})
 
 
 def _score(
@@ -69,7 +69,7 @@ def _score(
     languages: str | None,
     quiet: bool,
     json_file: Path | None,
-    **asked: Any,  # noqa: ANN401
+    **scoring: Any,  # noqa: ANN401
 ) -> None:
     from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
@@ -79,12 +79,12 @@ def _score(
 
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-    codes = None if languages is None else languages.replace(",", " ").split()
-    found = evaluate(data=data, data_dir=data_dir, languages=codes, progress=Progress(quiet=quiet), **asked)
-    print_scores(found)
+    codes = None if languages is None else words(languages)
+    scores = evaluate(data=data, data_dir=data_dir, languages=codes, progress=Progress(quiet=quiet), **scoring)
+    print_scores(scores)
     if json_file is not None:
         with full_disk_said(json_file.parent):
-            write_json(json_file, found)
+            write_json(json_file, scores)
 
 
 def _given(name: str) -> bool:
@@ -93,10 +93,5 @@ def _given(name: str) -> bool:
 
 def _refuse(names: list[str], when: str) -> None:
     if names:
-        written = {one.name: one.opts[0] for one in command.params}
+        written = {option.name: option.opts[0] for option in command.params}
         raise click.UsageError(f"{', '.join(written[name] for name in names)}: {when}.")
-
-
-command = click.Command(
-    "evaluate", callback=_run, help=HELP, params=[*_OWN, _DATA, *(one for one in _STAGE.params if one.name != "data")]
-)

@@ -7,16 +7,55 @@ from typing import Any
 
 import click
 
-from gradsim_offline.cli.build import settings_from
-from gradsim_offline.cli.compare import build_options
+from gradsim_offline.cli import options
+from gradsim_offline.cli.options import POSITIVE, settings_from, training_options, words
 from gradsim_offline.experiments.few_shot.regimes import DEFAULT, REGIMES
 from gradsim_shared.errors import SettingsError
 
-_NOT_OURS = ("groups", "must_link", "cannot_link", "largest_group", "budget", "singleton_score")
-_POSITIVE = click.IntRange(min=1)
 
-
-def _run(
+@click.command(
+    "few-shot",
+    help="Transfer from one source language with K shots of each target: the regimes of Xu & Murray (2022), scored per "
+    "language, and tested.\n\nNo text of a target but its shots is trained on or chooses anything. What is computed is "
+    "kept: an interrupted run goes on, and one with more regimes, shots or seeds computes only these.",
+)
+@click.option("--source", metavar="CODE", required=True, help="The language with all its training texts.")
+@click.option("--targets", metavar="CODES", default="", help="The languages with K shots.  [default: all others]")
+@click.option(
+    "--shots",
+    metavar="NUMBERS",
+    default="1,5,10",
+    show_default=True,
+    help="Values of K: texts of each label, or sentences with tags.",
+)
+@click.option(
+    "--regimes",
+    metavar="NAMES",
+    default=",".join(DEFAULT),
+    show_default=True,
+    help=f"Any of {', '.join(REGIMES)}; the first is always there.",
+)
+@click.option("--seeds", type=int, default=5, show_default=True, help="How many, counted from --seed.")
+@click.option(
+    "--alpha",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Chance that a step of gradient-mix is operated on, 0 to 1.",
+)
+@click.option("--shot-epochs", type=POSITIVE, help="Passes over the shots of ord-fs and mix-ft.  [default: 10]")
+@click.option(
+    "--shot-learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Peak rate of ord-fs and mix-ft.  [default: the training's; for mini a tenth of it]",
+)
+@click.option("--shot-batch-size", type=POSITIVE, help="Texts per step of ord-fs and mix-ft.  [default: 8]")
+@click.option("--heatmap-shots", type=int, help="The K whose gradients are compared.  [default: the largest]")
+@options.permutations("Of each test; one seed is not tested.")
+@options.keep_models
+@options.out("Run directory; what is in it is used again.  [default: runs/few-shot-<data set>-<source>]")
+@training_options("groups", "must_link", "cannot_link", "largest_group", "budget", "singleton_score")
+def command(
     *,
     source: str,
     targets: str,
@@ -32,9 +71,9 @@ def _run(
     keep_models: bool,
     out: Path | None,
     quiet: bool,
-    **options: Any,  # noqa: ANN401
+    **values: Any,  # noqa: ANN401
 ) -> None:
-    settings = settings_from(**options, singleton_score=None)
+    settings = settings_from(**values, singleton_score=None)
     numbers = _numbers(shots)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.few_shot.plan import SecondStep
@@ -49,9 +88,9 @@ def _run(
         run,
         Progress(quiet=quiet),
         source=source,
-        targets=_words(targets),
+        targets=words(targets),
         shots=numbers,
-        regimes=_words(regimes),
+        regimes=words(regimes),
         seeds=seeds,
         second_step=SecondStep(**{name: value for name, value in given.items() if value is not None}),
         alpha=alpha,
@@ -63,10 +102,6 @@ def _run(
     click.echo(f"Also as {run / NAME}.json, .md, .tex and .html; figures in {run / NAME}-figures")
 
 
-def _words(text: str) -> list[str]:
-    return list(dict.fromkeys(text.replace(",", " ").split()))
-
-
 def _numbers(text: str) -> list[int]:
     """Read the values of K.
 
@@ -74,67 +109,6 @@ def _numbers(text: str) -> list[int]:
         SettingsError: One is no number.
     """
     try:
-        return [int(word) for word in _words(text)]
+        return [int(word) for word in words(text)]
     except ValueError:
         raise SettingsError(f"--shots {text}: name numbers from 1 up, as in 1,5,10") from None
-
-
-command = click.Command(
-    "few-shot",
-    callback=_run,
-    help="Transfer from one source language with K shots of each target: the regimes of Xu & Murray (2022), scored per "
-    "language, and tested.\n\nNo text of a target but its shots is trained on or chooses anything. What is computed is "
-    "kept: an interrupted run goes on, and one with more regimes, shots or seeds computes only these.",
-    params=[
-        click.Option(["--source"], metavar="CODE", required=True, help="The language with all its training texts."),
-        click.Option(
-            ["--targets"], metavar="CODES", default="", help="The languages with K shots.  [default: all others]"
-        ),
-        click.Option(
-            ["--shots"],
-            metavar="NUMBERS",
-            default="1,5,10",
-            show_default=True,
-            help="Values of K: texts of each label, or sentences with tags.",
-        ),
-        click.Option(
-            ["--regimes"],
-            metavar="NAMES",
-            default=",".join(DEFAULT),
-            show_default=True,
-            help=f"Any of {', '.join(REGIMES)}; the first is always there.",
-        ),
-        click.Option(["--seeds"], type=int, default=5, show_default=True, help="How many, counted from --seed."),
-        click.Option(
-            ["--alpha"],
-            type=float,
-            default=1.0,
-            show_default=True,
-            help="Chance that a step of gradient-mix is operated on, 0 to 1.",
-        ),
-        click.Option(
-            ["--shot-epochs"], type=_POSITIVE, help="Passes over the shots of ord-fs and mix-ft.  [default: 10]"
-        ),
-        click.Option(
-            ["--shot-learning-rate"],
-            type=click.FloatRange(min=0, min_open=True),
-            help="Peak rate of ord-fs and mix-ft.  [default: the training's; for mini a tenth of it]",
-        ),
-        click.Option(["--shot-batch-size"], type=_POSITIVE, help="Texts per step of ord-fs and mix-ft.  [default: 8]"),
-        click.Option(["--heatmap-shots"], type=int, help="The K whose gradients are compared.  [default: the largest]"),
-        click.Option(
-            ["--permutations"],
-            type=_POSITIVE,
-            default=10_000,
-            show_default=True,
-            help="Of each test; one seed is not tested.",
-        ),
-        click.Option(["--keep-models"], is_flag=True, help="Leave all trained models there; they are large."),
-        click.Option(
-            ["--out"],
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Run directory; what is in it is used again.  [default: runs/few-shot-<data set>-<source>]",
-        ),
-        *build_options(*_NOT_OURS),
-    ],
-)

@@ -26,16 +26,16 @@ _NAMES = 34  # characters of the column of names, at least
 def command(
     recipe: str | None, assignments: tuple[str, ...], measure: str | None, strategy: str | None, data: str | None
 ) -> None:
-    found = resolve(recipe or "mini", {}, assignments)
-    rows = [list(_rows(found, ""))]
+    resolved = resolve(recipe or "mini", {}, assignments)
+    rows = [list(_rows(resolved, ""))]
     if measure is not None:
-        given = found.similarity if measure == found.measure else {}
+        given = resolved.similarity if measure == resolved.measure else {}
         rows.append(_option_rows("similarity", measure, given, "similarity."))
     if data is not None:
-        given = found.data_options if data == found.data else {}
+        given = resolved.data_options if data == resolved.data else {}
         rows.append(_option_rows("datasets", data, given, "data_options."))
     if strategy is not None:
-        given = found.training.strategy_options if strategy == found.training.strategy else {}
+        given = resolved.training.strategy_options if strategy == resolved.training.strategy else {}
         rows.append(_option_rows("strategies", strategy, given, "training.strategy_options."))
     for block in rows:
         width = max(_NAMES, *(len(name) for name, _, _ in block))

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from gradsim_offline.cli.adapt import source_from, texts_and_model
+from gradsim_offline.cli import options
+from gradsim_offline.cli.options import POSITIVE, source_from, text_options
 
 
 @click.command(
@@ -15,8 +16,8 @@ from gradsim_offline.cli.adapt import source_from, texts_and_model
     help="Gather languages by how an encoder represents their unlabelled text, and name each gathering's pivot.\n\n"
     "`gradsim-offline adapt --groups` then trains an encoder for each.",
 )
-@texts_and_model
-@click.option("--groups", type=click.IntRange(min=1), required=True, metavar="K", help="Number of sprachbunds.")
+@text_options
+@click.option("--groups", type=POSITIVE, required=True, metavar="K", help="Number of sprachbunds.")
 @click.option(
     "--pooling",
     type=click.Choice(["cls", "mean", "pooler"]),
@@ -35,28 +36,22 @@ from gradsim_offline.cli.adapt import source_from, texts_and_model
 )
 @click.option(
     "--most-texts",
-    type=click.IntRange(min=1),
+    type=POSITIVE,
     help="Texts of a language, at most, drawn at random.  [default: no limit]",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Texts at a time.")
-@click.option("--maximum-length", type=click.IntRange(min=8), default=128, show_default=True, help="Tokens.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All randomness comes from it.")
-@click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="runs/sprachbund",
-    show_default=True,
-    help="Run directory.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and where the results are.")
-def command(model: str, out: Path, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
-    source = source_from(options)
+@click.option("--batch-size", type=POSITIVE, default=64, show_default=True, help="Texts at a time.")
+@options.maximum_length
+@options.seed()
+@options.device
+@options.out("Run directory.", "runs/sprachbund")
+@options.quiet("where the results are")
+def command(model: str, out: Path, quiet: bool, **values: Any) -> None:  # noqa: ANN401 - click's own
+    source = source_from(values)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.sprachbund.sprachbund import RESULT, notes, sprachbunds, tables
     from gradsim_offline.report.table import print_tables
 
-    found = sprachbunds(model, source, out, progress=Progress(quiet=quiet), **options)
+    found = sprachbunds(model, source, out, progress=Progress(quiet=quiet), **values)
     if not quiet:
         print_tables(tables(found))
         for note in notes(found):

@@ -7,11 +7,36 @@ from typing import Any
 
 import click
 
-from gradsim_offline.cli.build import settings_from
-from gradsim_offline.cli.compare import SEEDS, build_options
+from gradsim_offline.cli.options import comparison_options, settings_from, training_options
 
 
-def _run(
+@click.command(
+    "sweep",
+    help="Compare one method with several numbers of groups, groups from several tracked layers, or methods trained "
+    "with several values of a setting.\n\n"
+    "What `compare` has trained in the same run directory is used again, and the other way round.",
+)
+@click.option("--groups", metavar="NUMBERS", help="Numbers of groups K, as in 1..8 or 1,2,4.")
+@click.option(
+    "--layers",
+    metavar="NAMES",
+    help="Tracked layers, as in head.out,encoder.0, all measured in one joint run. K: --set grouping.groups=4.",
+)
+@click.option(
+    "--over",
+    metavar="SETTING=VALUES",
+    help="A setting of training and its values, as in training.strategy=mixed,surgery or adapting.mode=none,tapt.",
+)
+@click.option(
+    "--method",
+    metavar="NAMES",
+    default="gradient",
+    show_default=True,
+    help="Whose groups; one with --groups, one or more with --over.",
+)
+@comparison_options
+@training_options("groups")
+def command(
     *,
     groups: str | None,
     layers: str | None,
@@ -23,7 +48,7 @@ def _run(
     out: Path | None,
     quiet: bool,
     keep_models: bool,
-    **options: Any,  # noqa: ANN401
+    **values: Any,  # noqa: ANN401
 ) -> None:
     if sum(given is not None for given in (groups, layers, over)) != 1:
         raise click.UsageError(
@@ -32,7 +57,7 @@ def _run(
         )
     if layers is not None and method != "gradient":
         raise click.UsageError(f"--layers is about the method gradient; {method} tracks no layers. Leave out --method.")
-    settings = settings_from(**options)
+    settings = settings_from(**values)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import wants_test
     from gradsim_offline.experiments.sweep import read_numbers, read_over, sweep_groups, sweep_layers, sweep_over
@@ -52,35 +77,3 @@ def _run(
         print_comparison(sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how))
         name = "sweep-layers"
     click.echo(f"Also as {run / name}.json, .md, .tex and .html")
-
-
-command = click.Command(
-    "sweep",
-    callback=_run,
-    help="Compare one method with several numbers of groups, groups from several tracked layers, or methods trained "
-    "with several values of a setting.\n\n"
-    "What `compare` has trained in the same run directory is used again, and the other way round.",
-    params=[
-        click.Option(["--groups"], metavar="NUMBERS", help="Numbers of groups K, as in 1..8 or 1,2,4."),
-        click.Option(
-            ["--layers"],
-            metavar="NAMES",
-            help="Tracked layers, as in head.out,encoder.0, all measured in one joint run. K: --set grouping.groups=4.",
-        ),
-        click.Option(
-            ["--over"],
-            metavar="SETTING=VALUES",
-            help="A setting of training and its values, as in training.strategy=mixed,surgery "
-            "or adapting.mode=none,tapt.",
-        ),
-        click.Option(
-            ["--method"],
-            metavar="NAMES",
-            default="gradient",
-            show_default=True,
-            help="Whose groups; one with --groups, one or more with --over.",
-        ),
-        *SEEDS,
-        *build_options("groups"),
-    ],
-)

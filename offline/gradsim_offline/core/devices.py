@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: CUDA, MPS or CPU, and in which precision."""
+"""Device and precision of the arithmetic: CUDA, MPS or CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say in one line that a disk is full, whichever library found it out and in whatever words."""
+"""Turn the errors that libraries raise on a full disk into one message."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from gradsim_shared.errors import GradsimError
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _WORDS = re.compile(r"No space left on device|Disk quota exceeded|os error (?:28|122)\b")  # Rust keeps only words
 _TORCH = "inline_container.cc"  # its writer says where it failed, and not why
-NOTHING = 2**20
-"""Bytes: torch's writer fails for want of space where no more than this is free."""
+_NEARLY_FULL = 2**20  # bytes: torch's writer fails for want of space where no more than this is free
 
 
 @contextmanager
 def full_disk_said(directory: Path) -> Iterator[None]:
-    """Say it of what is written to a directory, or to the one for temporary files.
+    """Report a full disk under what is written to a directory, or to the one for temporary files.
 
     Raises:
         GradsimError: There is no space left; the message names the directory.
@@ -30,9 +29,9 @@ def full_disk_said(directory: Path) -> Iterator[None]:
         yield
     except Exception as error:
         scratch = Path(tempfile.gettempdir())
-        if not any(_is_full(one, directory) for one in _causes(error)):
+        if not any(_is_full(cause, directory) for cause in _causes(error)):
             raise
-        where = scratch if _free(scratch) < NOTHING <= _free(directory) else directory
+        where = scratch if _free(scratch) < _NEARLY_FULL <= _free(directory) else directory
         raise GradsimError(
             f"no space left in {where}: free some, and give the same command again; what was computed is kept"
         ) from error
@@ -47,7 +46,7 @@ def require_space(path: Path) -> None:
 def _is_full(error: BaseException, directory: Path) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL
-    return bool(_WORDS.search(str(error))) or (_TORCH in str(error) and _free(directory) < NOTHING)
+    return bool(_WORDS.search(str(error))) or (_TORCH in str(error) and _free(directory) < _NEARLY_FULL)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -57,4 +56,4 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _free(path: Path) -> int:
-    return disk_usage(next(one for one in (path, *path.parents) if one.exists())).free
+    return disk_usage(next(parent for parent in (path, *path.parents) if parent.exists())).free

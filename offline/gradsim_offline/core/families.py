@@ -19,7 +19,7 @@ from gradsim_shared.errors import DataError
 _CODES = "urielplus_csvs/uriel_glottocode_map.csv"
 _LATER_CODES = "urielplus_csvs/dialects.csv"  # languages that got their code after the first table was made
 _ORIGINS = "urielplus_csvs/lang_fam_geo.csv"
-_NO_FAMILY = {  # Glottolog's drawers for what has no known relatives, or is no language that grew
+_NO_FAMILY = {  # Glottolog's pseudo-families: no known relatives, or no natural spoken language
     "Artificial Language",
     "Bookkeeping",
     "Mixed Language",
@@ -77,13 +77,13 @@ def origin(language: str) -> Origin:
     Raises:
         DataError: It is not in Glottolog's tables.
     """
-    found = origins().get(language)
-    if found is None:
+    known = origins().get(language)
+    if known is None:
         raise DataError(
             f"the family of {language!r} is not known to urielplus (Glottolog). Leave the language out, or state how "
             "near it is to the others yourself: --measure given --set similarity.path=FILE"
         )
-    return found
+    return known
 
 
 @cache
@@ -96,11 +96,9 @@ def origins() -> Mapping[str, Origin]:
     codes = {row["Language Iso"]: row["Language Glot"] for row in _table(_LATER_CODES)}
     codes |= {row["iso_code"]: row["glottocode"] for row in _table(_CODES) if row["glottocode"]}
     by_glottocode = {row["language_id"]: _origin(row) for row in _table(_ORIGINS)}
-    found = {code: by_glottocode[glottocode] for code, glottocode in codes.items() if glottocode in by_glottocode}
-    members = {macro: found[member] for macro, member in MEMBER.items() if member in found}
-    found = members | found
-    found.pop("", None)
-    return found
+    listed = {code: by_glottocode[glottocode] for code, glottocode in codes.items() if glottocode in by_glottocode}
+    members = {macro: listed[member] for macro, member in MEMBER.items() if member in listed}
+    return {code: origin for code, origin in (members | listed).items() if code}
 
 
 def _origin(row: Mapping[str, str]) -> Origin:

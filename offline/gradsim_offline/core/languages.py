@@ -1,4 +1,4 @@
-"""Languages at the edge: any code or name that people write, to ISO 639-3 and a name."""
+"""Language codes: any code or name that people write, to ISO 639-3 and an English name."""
 
 from __future__ import annotations
 
@@ -16,29 +16,34 @@ _MACRO = " (macrolanguage)"
 _LONGEST_CODE = 3
 
 
-def resolve(written: str) -> str:
-    """Return the ISO 639-3 code that a code or a name stands for.
+def find(written: str) -> str | None:
+    """Return the ISO 639-3 code that a code or a name stands for; ``None`` if there is no such language.
 
     It may be of ISO 639-1, 639-2 or 639-3, or one that ISO 639-1 has withdrawn (``iw``); region, script and variant are
     dropped (``pt-BR``). A name is the English one of ISO 639-3 or Glottolog, in any case (``balinese``).
+    """
+    codes = (listed(reading) or _names().get(_plain(reading)) for reading in readings(written))
+    return next(filter(None, codes), None)
+
+
+def resolve(written: str) -> str:
+    """Return what ``find`` returns.
 
     Raises:
         DataError: There is no such language; the message names the nearest.
     """
-    found = next(
-        filter(None, (listed(reading) or _names().get(_plain(reading)) for reading in readings(written))), None
-    )
-    if found is None:
+    code = find(written)
+    if code is None:
         raise DataError(
             f"unknown language code {written!r}; it must be an ISO 639-3 code such as hau.{_meant(written)}"
         )
-    return found
+    return code
 
 
 def listed(code: str) -> str | None:
     """Return the ISO 639-3 code for a code that ISO 639 lists today, exactly as it does; ``None`` for anything else."""
-    found = next(filter(None, (pycountry.languages.get(**{kind: code.lower()}) for kind in _KINDS)), None)
-    return str(found.alpha_3) if found else None
+    language = next(filter(None, (pycountry.languages.get(**{kind: code.lower()}) for kind in _KINDS)), None)
+    return str(language.alpha_3) if language else None
 
 
 def name(code: str) -> str:
@@ -48,8 +53,8 @@ def name(code: str) -> str:
 
 def other_codes(code: str) -> tuple[str, ...]:
     """Return the ISO 639-1 code of a language, if it has one."""
-    found = getattr(pycountry.languages.get(alpha_3=code), "alpha_2", None)
-    return (found,) if found else ()
+    short = getattr(pycountry.languages.get(alpha_3=code), "alpha_2", None)
+    return (short,) if short else ()
 
 
 @cache
@@ -60,16 +65,16 @@ def _names() -> dict[str, str]:
     iso = {str(each.alpha_3): each.name.removesuffix(_MACRO) for each in pycountry.languages}
     common = {str(each.alpha_3): getattr(each, "common_name", "") for each in pycountry.languages}
     glottolog = {code: each.lineage[-1] for code, each in origins().items() if code in iso and code not in MEMBER}
-    return _of_one(glottolog.items()) | _of_one([*iso.items(), *common.items()])
+    return _unambiguous(glottolog.items()) | _unambiguous([*iso.items(), *common.items()])
 
 
-def _of_one(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _unambiguous(named: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the code of each name, from codes and names; without names of several codes, or as short as a code."""
-    found: dict[str, set[str]] = {}
+    codes_of: dict[str, set[str]] = {}
     for code, each in named:
         if len(each) > _LONGEST_CODE:
-            found.setdefault(_plain(each), set()).add(code)
-    return {each: codes.pop() for each, codes in found.items() if len(codes) == 1}
+            codes_of.setdefault(_plain(each), set()).add(code)
+    return {each: codes.pop() for each, codes in codes_of.items() if len(codes) == 1}
 
 
 def _plain(written: str) -> str:

@@ -1,4 +1,4 @@
-"""What people see while they wait: headings, notes, and bars with the time left."""
+"""Progress on the terminal: headings, notes, and bars with the time left."""
 
 from __future__ import annotations
 

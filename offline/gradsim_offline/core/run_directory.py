@@ -1,4 +1,4 @@
-"""What is up to date and what must run: a run directory with one folder per stage."""
+"""A run directory: one folder per stage, which is run again only when its inputs have changed."""
 
 from __future__ import annotations
 

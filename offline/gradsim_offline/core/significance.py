@@ -1,4 +1,4 @@
-"""Is the difference of two methods more than chance? Paired permutation tests over texts (Dror et al., 2018).
+"""Paired permutation tests over texts: is the difference of two methods more than chance? (Dror et al., 2018).
 
 The null hypothesis: of a text's answers by two methods, either could have come from either method. So the answers of
 the two are swapped for each text with probability 1/2, and the difference of the averages is computed anew; the p-value
@@ -56,7 +56,7 @@ def permutation_tests(
     metric: Metric,
     weights: Mapping[str, Mapping[str, float]],
     *,
-    permutations: int = 10_000,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     advance: Callable[[str], None] = lambda _: None,
 ) -> list[PairedTest]:
@@ -87,13 +87,13 @@ def permutation_tests(
     stacks = [np.stack([statistics[m][code] for m in methods]) for code in languages]  # each [methods, seeds, texts, S]
     sums = [stack.sum(axis=2) for stack in stacks]  # each [methods, seeds, S]
 
-    def difference(one: Sequence[NDArray[Any]], other: Sequence[NDArray[Any]]) -> Floats:
+    def difference(left: Sequence[NDArray[Any]], right: Sequence[NDArray[Any]]) -> Floats:
         """Return the difference of averages from summed statistics, ``[..., seeds, S]`` to ``[averages, ...]``."""
-        gaps = [(metric(a) - metric(b)).mean(axis=-1) for a, b in zip(one, other, strict=True)]  # mean over seeds
+        gaps = [(metric(a) - metric(b)).mean(axis=-1) for a, b in zip(left, right, strict=True)]  # mean over seeds
         return np.tensordot(shares, np.stack(gaps), axes=1)
 
-    ours, theirs = [total[first] for total in sums], [total[second] for total in sums]
-    observed = difference(ours, theirs)  # [averages, pairs]
+    left_sums, right_sums = [total[first] for total in sums], [total[second] for total in sums]
+    observed = difference(left_sums, right_sums)  # [averages, pairs]
     flat = [_side_by_side(stack) for stack in stacks]
     random = np.random.default_rng(seed)
     exceeding = np.zeros(observed.shape)
@@ -105,8 +105,8 @@ def permutation_tests(
             counts = (swaps @ matrix).reshape(size, *total.shape).astype(np.float64)  # [size, methods, seeds, S]
             moved.append(counts[:, second] - counts[:, first])  # [size, pairs, seeds, S]
         drawn = difference(
-            [mine + change for mine, change in zip(ours, moved, strict=True)],
-            [other - change for other, change in zip(theirs, moved, strict=True)],
+            [total + change for total, change in zip(left_sums, moved, strict=True)],
+            [total - change for total, change in zip(right_sums, moved, strict=True)],
         )  # [averages, size, pairs]
         exceeding += (np.abs(drawn) >= np.abs(observed)[:, None] - _SAME).sum(axis=1)
         advance("")
@@ -133,7 +133,7 @@ def holm(p: Floats) -> Floats:
 
 def _shares(weights: Mapping[str, Mapping[str, float]], languages: Sequence[str]) -> Floats:
     """Return each language's share of each average, ``[averages, languages]``; rows sum to 1."""
-    table = np.array([[found[code] for code in languages] for found in weights.values()], dtype=np.float64)
+    table = np.array([[weight_of[code] for code in languages] for weight_of in weights.values()], dtype=np.float64)
     return table / table.sum(axis=1, keepdims=True)
 
 

@@ -20,10 +20,10 @@ _LIBRARIES = (
 
 def library_versions() -> dict[str, str]:
     """Return what is installed; a stage is run again when one of them has changed."""
-    found = {"text normalisation": str(NEWEST)}
+    versions = {"text normalisation": str(NEWEST)}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

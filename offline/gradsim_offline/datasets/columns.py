@@ -1,17 +1,21 @@
-"""Which column of the user's own files holds what."""
+"""Which column of the user's own files holds what, and what may stand in one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pydantic import Field, field_validator
 
 from gradsim_offline.core.settings import Section
 from gradsim_shared.errors import DataError
-from gradsim_shared.excerpts import listing, quoted
+from gradsim_shared.excerpts import cut, listing, quoted
+from gradsim_shared.nearest import nearest
 
 TEXT_COLUMNS = ("text", "tweet", "sentence")
 LABEL_COLUMN = "label"
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character: JSON's escapes can write one; no tokenizer can read it."""
 
 
 class Columns(Section):
@@ -49,18 +53,18 @@ def text_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple
     texts = TEXT_COLUMNS if columns.text_column is None else (columns.text_column,)
     labels = (LABEL_COLUMN,) if columns.label_column is None else (columns.label_column,)
     return (
-        _one(where, header, texts, "no column for the text", "text_column"),
-        _one(where, header, labels, f"no column {quoted(labels[0])}", "label_column"),
+        _column(where, header, texts, "no column for the text", "text_column"),
+        _column(where, header, labels, f"no column {quoted(labels[0])}", "label_column"),
     )
 
 
-def _one(where: str, header: Sequence[str], names: Sequence[str], missing: str, setting: str) -> str:
+def _column(where: str, header: Sequence[str], names: Sequence[str], missing: str, setting: str) -> str:
     for name in names:
-        there = [name] if name in header else [each for each in header if _plain(each) == _plain(name)]
-        if len(there) > 1:
-            raise DataError(f"{where}: the columns {listing(map(quoted, there))} differ in spelling only; keep one")
-        if there:
-            return there[0]
+        alike = [name] if name in header else [each for each in header if _plain(each) == _plain(name)]
+        if len(alike) > 1:
+            raise DataError(f"{where}: the columns {listing(map(quoted, alike))} differ in spelling only; keep one")
+        if alike:
+            return alike[0]
     raise DataError(
         f"{where}: {missing}: found {listing(map(quoted, header))}; name it {' or '.join(names)}, or say which it is: "
         f"--set data_options.{setting}=NAME"
@@ -92,3 +96,15 @@ def word_and_tag(where: str, fields: Sequence[str], columns: Columns) -> tuple[s
             raise DataError(f"{where}: {len(fields)} fields; {name} is {number}")
     word, tag = (fields[number - 1 if number > 0 else number] for number in numbers)
     return word, tag
+
+
+def check_allowed(where: str, what: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a label, or a tag, that is not allowed.
+
+    Raises:
+        DataError: The message names the nearest and the allowed ones.
+    """
+    if value not in allowed:
+        guesses = nearest(value, allowed, limit=1)
+        meant = f"did you mean {cut(guesses[0])}? " if guesses else ""
+        raise DataError(f"{where}: unknown {what} {quoted(value)}; {meant}allowed: {listing(allowed)}")

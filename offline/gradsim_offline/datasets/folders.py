@@ -1,9 +1,9 @@
-"""Find a source's folder, the languages in it and their files."""
+"""Find a data set's folder, the folders of languages in it, and their files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gradsim_offline.core import languages as codes
@@ -35,50 +35,52 @@ def source_folder(name: str, data_dir: Path | None) -> Path | None:
     )
 
 
-def language_folders(directory: Path) -> dict[str, Path]:
-    """Return the folder of each language below a directory; folders that are named otherwise are passed over.
+def listed_code(path: Path) -> str | None:
+    """Return the language of a folder whose name is a code as ISO 639 lists it.
 
-    A name is a code as ISO 639 lists it: to a data set's authors ``nds-nl`` and ``mo`` are others than ``nds``, ``ro``.
+    To a data set's authors ``nds-nl`` and ``mo`` are others than ``nds`` and ``ro``, so no other name will do.
+    """
+    return codes.listed(path.name)
+
+
+def by_language(paths: Iterable[Path], code_of: Callable[[Path], str | None] = listed_code) -> dict[str, Path]:
+    """Return the folder of each language.
+
+    Args:
+        paths: Folders; files among them are left out.
+        code_of: Returns the language of a folder; ``None``: the folder is left out.
 
     Raises:
         DataError: Two folders are of the same language.
     """
-    found: dict[str, Path] = {}
-    for path in sorted(directory.iterdir()):
-        code = codes.listed(path.name) if path.is_dir() else None
+    folders: dict[str, Path] = {}
+    for path in sorted(paths):
+        code = code_of(path) if path.is_dir() else None
         if code is None:
             continue
-        if code in found:
-            raise DataError(f"{found[code]} and {path} are the same language, {code}; keep one of them")
-        found[code] = path
-    return found
-
-
-def language_of(name: str) -> str | None:
-    """Return the ISO 639-3 code that a name stands for, if any."""
-    try:
-        return codes.resolve(name)
-    except DataError:
-        return None
+        if code in folders:
+            raise DataError(f"{folders[code]} and {path} are the same language, {code}; keep one of them")
+        folders[code] = path
+    return folders
 
 
 def choose(
-    name: str, there: Iterable[str], wanted: Sequence[str] | None, usual: Sequence[str]
+    name: str, available: Iterable[str], wanted: Sequence[str] | None, usual: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the languages to read, sorted, and what the user should know about it.
+    """Return the languages to read, sorted, and a note for the user.
 
-    Without ``wanted`` these are the usual ones that are there; if none is, all that are there.
+    Without ``wanted`` these are the usual ones that are available; if none is, all that are.
 
     Raises:
-        DataError: A wanted language is not there; the message names the nearest.
+        DataError: A wanted language is not available; the message names the nearest.
     """
-    known = sorted(there)
+    known = sorted(available)
     if wanted is not None:
-        found = {language_of(code) or code: code for code in wanted}
-        for code, written in found.items():
+        written = {codes.find(code) or code: code for code in wanted}
+        for code, as_written in written.items():
             if code not in known:
-                raise DataError(f"{name}: {unknown('language', written, known)}")
-        return sorted(found), ()
+                raise DataError(f"{name}: {unknown('language', as_written, known)}")
+        return sorted(written), ()
     chosen = [code for code in known if code in usual] or known
     left_out = [code for code in known if code not in chosen]
     note = f"{name}: {len(chosen)} languages are read; --languages names others: {', '.join(left_out)}"
@@ -91,17 +93,17 @@ def split_files(name: str, folder: Path, endings: Sequence[str]) -> dict[Split, 
     Raises:
         DataError: One is missing.
     """
-    found: dict[Split, Path] = {}
+    files: dict[Split, Path] = {}
     for split in SPLITS:
-        there = [path for ending in endings if (path := folder / f"{split}{ending}").is_file()]
-        if not there:
+        candidates = [path for ending in endings if (path := folder / f"{split}{ending}").is_file()]
+        if not candidates:
             expected = ", ".join(f"{split}{endings[0]}" for split in SPLITS)
             raise DataError(f"{name}: {folder / split}{endings[0]} is missing; expected {expected} per language")
-        found[split] = there[0]
-    return found
+        files[split] = candidates[0]
+    return files
 
 
-def other_names(folders: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
+def aliases_of(folders: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
     """Return the names of folders that are not the language's ISO 639-3 code: its aliases."""
     return {code: (path.name,) for code, path in folders.items() if path.name != code}
 
@@ -115,9 +117,3 @@ def unread_note(name: str, root: Path, unread: Iterable[Path]) -> tuple[str, ...
     """Word what was not read, in one sentence; empty if everything was."""
     names = [f"{path.relative_to(root)}{'/' if path.is_dir() else ''}" for path in unread]
     return (f"{name}: not read: {listing(names)}",) if names else ()
-
-
-def passed_over_note(name: str, root: Path, folders: Iterable[Path]) -> tuple[str, ...]:
-    """Word which folders are no language's, in one sentence, as ``unread_note``; ``folders`` are those of languages."""
-    used = set(folders)
-    return unread_note(name, root, (path for path in visible(root) if path.is_dir() and path not in used))

@@ -1,4 +1,4 @@
-"""Read tagged sentences from the Hugging Face Hub, from parquet files of a pinned commit."""
+"""Load tables from the Hugging Face Hub at a pinned commit, and read tagged sentences from them."""
 
 from __future__ import annotations
 
@@ -52,22 +52,38 @@ Table = tuple[str, Any]
 """What messages name it, and a table of ``datasets``."""
 
 
-def _open(name: str, hub: Hub, folder: str) -> dict[Split, Table]:
+def load_tables(source: str, repository: str, revision: str | None, part: str, **where: Any) -> Any:  # noqa: ANN401
+    """Return the tables of one part of a repository on the Hub, by split, as ``datasets`` has them.
+
+    Args:
+        source: Name of the data set, for messages.
+        repository: Owner and name, or a local directory of the same form.
+        revision: The commit; ``None`` for a local directory.
+        part: What messages call the part.
+        **where: What ``datasets.load_dataset`` takes to find it: ``name`` or ``data_files``.
+
+    Raises:
+        DataError: It cannot be loaded; the message names the alternatives.
+    """
     import datasets
     import huggingface_hub
 
     huggingface_hub.utils.logging.set_verbosity_error()  # its retries are no news; what comes of them is
-    files = {
-        theirs: [f"{folder}/{theirs}/*.parquet", f"{folder}/*{theirs}*.parquet"] for theirs in SPLIT_NAMES.values()
-    }
     try:
-        tables: Any = datasets.load_dataset(hub.name, data_files=files, revision=hub.revision)
+        return datasets.load_dataset(repository, revision=revision, **where)
     except Exception as error:  # datasets raises errors of many libraries
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{name}: {hub.name} ({folder}) cannot be loaded from the Hugging Face Hub: {reason}. Ways on: --data-dir "
-            f"DIRECTORY with a folder per language, or set {ENVIRONMENT} to the folder that holds {name}/"
+            f"{source}: {repository} ({part}) cannot be loaded from the Hugging Face Hub: {reason}. Ways on: "
+            f"--data-dir DIRECTORY with a folder per language, or set {ENVIRONMENT} to the folder that holds {source}/"
         ) from error
+
+
+def _open(name: str, hub: Hub, folder: str) -> dict[Split, Table]:
+    files = {
+        theirs: [f"{folder}/{theirs}/*.parquet", f"{folder}/*{theirs}*.parquet"] for theirs in SPLIT_NAMES.values()
+    }
+    tables = load_tables(name, hub.name, hub.revision, folder, data_files=files)
     return {split: (f"{hub.name} {folder} {theirs}", tables[theirs]) for split, theirs in SPLIT_NAMES.items()}
 
 

@@ -12,7 +12,7 @@ from gradsim_offline.datasets.text import ending, read_lines, read_text
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import listing, quoted
 
-ENDINGS = (".jsonl", ".json", ".parquet")
+OBJECT_ENDINGS = (".jsonl", ".json", ".parquet")
 Row = tuple[str, Mapping[str, object]]
 """Where it stands, as messages name it, and its fields."""
 
@@ -24,7 +24,7 @@ class _NamedTwiceError(ValueError):
 
 
 def read_objects(path: Path) -> Iterator[Row]:
-    """Read a file of ``ENDINGS``.
+    """Read a file of ``OBJECT_ENDINGS``.
 
     ``.json`` is a list of objects, an object of columns (lists of one length, or as pandas writes it, objects with the
     same keys), or JSON lines under another name.
@@ -62,10 +62,10 @@ def parse_json(text: str, where: str) -> object:
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return an object's fields."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise _NamedTwiceError([key for key, count in Counter(key for key, _ in pairs).items() if count > 1])
-    return found
+    return fields
 
 
 _DECODER = JSONDecoder(object_pairs_hook=_once)

@@ -39,9 +39,9 @@ def lines(dataset: Dataset) -> Iterator[str]:
     if alike:
         why = "differ in capitals, spaces or signs only, each learnt by itself"
         yield f"warning: {kind}s that {why}: {listing(alike, _LINE)}"
-    lonely = [f"{_shown(label)} ({code}, {counts[code][label]})" for label, code in _of_one_language(counts)]
-    if lonely:
-        yield f"warning: {kind}s of one language only: {listing(lonely, _LINE)}"
+    single = [f"{_shown(label)} ({code}, {counts[code][label]})" for label, code in _of_one_language(counts)]
+    if single:
+        yield f"warning: {kind}s of one language only: {listing(single, _LINE)}"
     yield from dataset.notes
 
 
@@ -62,10 +62,10 @@ def _labels(example: AnyExample, *, entities: bool) -> Iterable[str]:
 
 def _alike(labels: Iterable[str]) -> list[list[str]]:
     """Return labels that are the same but for capitals, white space and punctuation, in groups of two or more."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for label in sorted(labels):
-        found.setdefault(_plain(label), []).append(label)
-    return [group for group in found.values() if len(group) > 1]
+        groups.setdefault(_plain(label), []).append(label)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _plain(label: str) -> str:
@@ -77,9 +77,9 @@ def _plain(label: str) -> str:
 
 def _of_one_language(counts: Counts) -> list[tuple[str, str]]:
     """Return labels that only one of several languages has, with that language."""
-    languages = Counter(label for mine in counts.values() for label in mine)
-    lonely = [(label, code) for code, mine in counts.items() for label in sorted(mine) if languages[label] == 1]
-    return lonely if len(counts) > 1 else []
+    languages = Counter(label for labels in counts.values() for label in labels)
+    single = [(label, code) for code, labels in counts.items() for label in sorted(labels) if languages[label] == 1]
+    return single if len(counts) > 1 else []
 
 
 def _number(count: int, what: str) -> str:

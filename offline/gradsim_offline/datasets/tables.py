@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from gradsim_offline.core.dataset import Example
-from gradsim_offline.datasets import objects as _objects
-from gradsim_offline.datasets.columns import USUAL, Columns, text_and_label
-from gradsim_offline.datasets.objects import Row, check_named_once, read_objects
-from gradsim_offline.datasets.quotes import is_quoted
-from gradsim_offline.datasets.text import ending, is_blank, read_lines, read_text
+from gradsim_offline.datasets.columns import SURROGATE, USUAL, Columns, check_allowed, text_and_label
+from gradsim_offline.datasets.objects import OBJECT_ENDINGS, Row, check_named_once, read_objects
+from gradsim_offline.datasets.text import ending, is_blank, is_quoted, read_lines, read_text
 from gradsim_shared.errors import DataError
-from gradsim_shared.excerpts import cut, listing, quoted
-from gradsim_shared.nearest import nearest
 
-ENDINGS = (".tsv", ".csv", *_objects.ENDINGS)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+ENDINGS = (".tsv", ".csv", *OBJECT_ENDINGS)
 
 
 def read_table(
@@ -116,10 +110,8 @@ def _example(where: str, row: Mapping[str, object], labels: Sequence[str] | None
         raise DataError(f"{where}: the label is not a string")
     label = label.strip()
     for field, value in (("text", text), ("label", label)):
-        if _SURROGATE.search(value):  # JSON's escapes can write one; no tokenizer can read it
+        if SURROGATE.search(value):
             raise DataError(f"{where}: the {field} holds a lone surrogate, half a character; write it whole")
-    if labels is not None and label not in labels:
-        guesses = nearest(label, labels, limit=1)
-        meant = f"did you mean {cut(guesses[0])}? " if guesses else ""
-        raise DataError(f"{where}: unknown label {quoted(label)}; {meant}allowed: {listing(labels)}")
+    if labels is not None:
+        check_allowed(where, "label", label, labels)
     return Example(text, label)

@@ -1,22 +1,21 @@
-"""Turn tagged sentences, as a file holds them, into a data set: every tag checked, entities repaired, both counted."""
+"""Turn tagged sentences, as files hold them, into a data set: tags checked, entities repaired, repairs counted."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from gradsim_offline.core.dataset import SPLITS, Dataset, Split, TaggedSentence
-from gradsim_offline.datasets import bio as _bio
+from gradsim_offline.datasets.bio import repair
+from gradsim_offline.datasets.columns import SURROGATE, check_allowed
+from gradsim_offline.datasets.folders import aliases_of, by_language, choose, split_files, unread_note, visible
 from gradsim_shared.errors import DataError
-from gradsim_shared.excerpts import cut, listing, quoted
 from gradsim_shared.iob import is_iob
-from gradsim_shared.nearest import nearest
 from gradsim_shared.segmentation import join
 
 TASK = "token_classification"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Place = TypeVar("Place")
 Counts = Mapping[tuple[str, Split], int]
@@ -70,24 +69,68 @@ def tagged_dataset(
     Raises:
         DataError: A tag is not allowed, a word is empty or half a character, or a train split is empty.
     """
-    found: dict[str, dict[Split, list[TaggedSentence]]] = {}
+    by_code: dict[str, dict[Split, list[TaggedSentence]]] = {}
     opened: dict[tuple[str, Split], int] = {}
     left_out: dict[tuple[str, Split], int] = {}
     for code, splits in places.items():
-        found[code] = {}
+        by_code[code] = {}
         for split in (split for split in SPLITS if split in splits):
             sentences = read(splits[split])
             if skip_empty:
-                sentences, left_out[code, split] = without_empty_words(sentences)
-            found[code][split], opened[code, split] = examples(sentences, labels)
-        if not found[code].get("train"):
+                sentences, left_out[code, split] = _without_empty_words(sentences)
+            by_code[code][split], opened[code, split] = examples(sentences, labels)
+        if not by_code[code].get("train"):
             raise DataError(f"{name}: the train split of {code} holds no sentences; a language needs some")
     notes = (
         *notes,
         *count_note(name, "words of nothing but white space were left out", left_out),
         *count_note(name, "I- tags that opened an entity were read as B-", opened),
     )
-    return Dataset(name, TASK, tuple(labels), found, aliases, notes)
+    return Dataset(name, TASK, tuple(labels), by_code, aliases, notes)
+
+
+def folders_dataset(
+    name: str,
+    labels: Sequence[str],
+    directory: Path,
+    languages: Sequence[str] | None,
+    read: Callable[[Path], Sequence[Sentence]],
+    *,
+    endings: Sequence[str],
+    usual: Sequence[str] | None = None,
+    only: Collection[str] | None = None,
+    otherwise: str = "",
+    notes: Sequence[str] = (),
+    skip_empty: bool = False,
+) -> Dataset:
+    """Read a data set of tagged sentences from a directory of ``<lang>/{train,dev,test}``.
+
+    Args:
+        name: Of the source.
+        labels: The allowed tags, in the order of the model's outputs.
+        directory: Holds the folders; those that are not named by a code as ISO 639 lists it are passed over.
+        languages: ISO 639 codes to read; ``None``: the usual ones that are there, or all if none of them is.
+        read: Reads one file.
+        endings: Of the files' names; the first is the one that messages name.
+        usual: ISO 639-3 codes; ``None``: all that are there.
+        only: Folders of other languages are passed over, too; ``None``: of none.
+        otherwise: What the directory may hold instead, for the message.
+        notes: What the user should know, beside what is found here.
+        skip_empty: As for ``tagged_dataset``.
+
+    Raises:
+        DataError: There are no folders, a language or a file is missing, or as for ``tagged_dataset``.
+    """
+    folders = {code: path for code, path in by_language(visible(directory)).items() if only is None or code in only}
+    if not folders:
+        train, dev, test = (f"{split}{endings[0]}" for split in SPLITS)
+        raise DataError(f"{name}: {directory} holds no data; expected {otherwise}<lang>/{train}, {dev} and {test}")
+    chosen, left_out = choose(name, folders, languages, usual or list(folders))
+    folder_of = {code: folders[code] for code in chosen}
+    files = {code: split_files(name, path, endings) for code, path in folder_of.items()}
+    others = [path for path in visible(directory) if path.is_dir() and path not in folders.values()]
+    notes = (*left_out, *(unread_note(name, directory, others) if languages is None else ()), *notes)
+    return tagged_dataset(name, labels, files, read, aliases=aliases_of(folder_of), notes=notes, skip_empty=skip_empty)
 
 
 def examples(sentences: Iterable[Sentence], labels: Sequence[str]) -> tuple[list[TaggedSentence], int]:
@@ -97,19 +140,19 @@ def examples(sentences: Iterable[Sentence], labels: Sequence[str]) -> tuple[list
         DataError: A tag is not among the labels, or a word is empty or half a character; the message names the line.
     """
     entities, allowed = is_iob(labels), frozenset(labels)
-    found, opened = [], 0
+    checked, opened = [], 0
     for sentence in sentences:
         if not _is_good(sentence, allowed):
             _refuse(sentence, labels)
-        tags, count = _bio.repair(sentence.tags) if entities else (sentence.tags, 0)
+        tags, count = repair(sentence.tags) if entities else (sentence.tags, 0)
         text = join(sentence.words) if sentence.text is None else sentence.text
-        found.append(TaggedSentence(text, sentence.words, tags))
+        checked.append(TaggedSentence(text, sentence.words, tags))
         opened += count
-    return found, opened
+    return checked, opened
 
 
 def _is_good(sentence: Sentence, allowed: frozenset[str]) -> bool:
-    good = all(map(str.strip, sentence.words)) and not _SURROGATE.search("".join(sentence.words + sentence.tags))
+    good = all(map(str.strip, sentence.words)) and not SURROGATE.search("".join(sentence.words + sentence.tags))
     return good and allowed.issuperset(sentence.tags)
 
 
@@ -119,28 +162,24 @@ def _refuse(sentence: Sentence, labels: Sequence[str]) -> None:
         where = sentence.place(index)
         if not word.strip():
             raise DataError(f"{where}: the word is empty")
-        if _SURROGATE.search(word + tag):  # JSON's escapes can write one; no tokenizer can read it
+        if SURROGATE.search(word + tag):
             raise DataError(f"{where}: a word or a tag holds a lone surrogate, half a character; write it whole")
-        if tag not in labels:
-            guesses = nearest(tag, labels, limit=1)
-            meant = f"did you mean {cut(guesses[0])}? " if guesses else ""
-            raise DataError(f"{where}: unknown tag {quoted(tag)}; {meant}allowed: {listing(labels)}")
+        check_allowed(where, "tag", tag, labels)
 
 
-def without_empty_words(sentences: Iterable[Sentence]) -> tuple[list[Sentence], int]:
+def _without_empty_words(sentences: Iterable[Sentence]) -> tuple[list[Sentence], int]:
     """Leave out words of nothing but white space; also return how many there were."""
-    found, left_out = [], 0
+    whole, left_out = [], 0
     for sentence in sentences:
-        kept = [place for place, word in enumerate(sentence.words) if word.strip()]
-        left_out += len(sentence.words) - len(kept)
-        if len(kept) == len(sentence.words):
-            found.append(sentence)
-        elif kept:
-            lines, words, tags = zip(
-                *((sentence.lines[place], sentence.words[place], sentence.tags[place]) for place in kept), strict=True
-            )
-            found.append(replace(sentence, lines=lines, words=words, tags=tags))
-    return found, left_out
+        full = [place for place, word in enumerate(sentence.words) if word.strip()]
+        left_out += len(sentence.words) - len(full)
+        if len(full) == len(sentence.words):
+            whole.append(sentence)
+        elif full:
+            rows = ((sentence.lines[place], sentence.words[place], sentence.tags[place]) for place in full)
+            lines, words, tags = zip(*rows, strict=True)
+            whole.append(replace(sentence, lines=lines, words=words, tags=tags))
+    return whole, left_out
 
 
 def count_note(name: str, what: str, counts: Counts) -> tuple[str, ...]:

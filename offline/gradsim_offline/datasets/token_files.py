@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from gradsim_offline.core.dataset import Dataset, Split, TaggedSentence
-from gradsim_offline.datasets import bio as _bio
-from gradsim_offline.datasets import objects as _objects
+from gradsim_offline.datasets.bio import bio, bio_labels, is_prefixed, types, usual_spelling
 from gradsim_offline.datasets.columns import LABEL_COLUMN, USUAL, Columns
-from gradsim_offline.datasets.conll import read_conll
-from gradsim_offline.datasets.conllu import read_conllu
-from gradsim_offline.datasets.objects import read_objects
-from gradsim_offline.datasets.quotes import are_quoted, unquoted
-from gradsim_offline.datasets.tag_spelling import in_usual_spelling
+from gradsim_offline.datasets.conll import read_conll, read_conllu
+from gradsim_offline.datasets.objects import OBJECT_ENDINGS, read_objects
 from gradsim_offline.datasets.tagged import Sentence, count_note, examples, tagged_dataset
-from gradsim_offline.datasets.text import ending, is_blank
+from gradsim_offline.datasets.text import are_quoted, ending, is_blank, unquoted
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import listing, quoted
 from gradsim_shared.iob import OUTSIDE, is_iob
 from gradsim_shared.segmentation import locate
 
-CONLL_ENDINGS = (".conll", ".txt", ".bio")
-ENDINGS = (*CONLL_ENDINGS, ".conllu", *_objects.ENDINGS)
+ENDINGS = (".conll", ".txt", ".bio", ".conllu", *OBJECT_ENDINGS)
 WORD_FIELDS = ("words", "tokens")
 TAG_FIELDS = ("tags", "ner_tags", "labels")
 
@@ -34,7 +29,7 @@ Key = TypeVar("Key")
 
 def holds_words(path: Path) -> bool | None:
     """Return whether a file holds tagged words: by its ending; files of objects by the first, if there is one."""
-    if ending(path) not in _objects.ENDINGS:
+    if ending(path) not in OBJECT_ENDINGS:
         return ending(path) in ENDINGS
     try:
         _, first = next(read_objects(path), (None, None))
@@ -64,36 +59,28 @@ def load(
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
     """
-    written: dict[tuple[str, Split], list[Sentence]] = {}
-    quotes: dict[tuple[str, Split], int] = {}
-    for code, splits in files.items():
-        for split, path in splits.items():
-            written[code, split], quotes[code, split] = without_quotes(read(path, columns))
-    training = chain.from_iterable(part for (_, split), part in written.items() if split == "train")
-    usual, spelling = in_usual_spelling(written, training)
-    found = {code: {split: usual[code, split] for split in splits} for code, splits in files.items()}
+    paths = {(code, split): path for code, splits in files.items() for split, path in splits.items()}
+    sentences, quotes, spelling = _read_all(paths, columns, lambda place: place[1] == "train")
     for code in files:
-        if not found[code]["train"]:
+        if not sentences[code, "train"]:
             raise DataError(f"{files[code]['train']}: no sentences; a language needs a train split that is not empty")
-    labels = labels_of(chain.from_iterable(mine["train"] for mine in found.values()))
+    labels = labels_of(chain.from_iterable(sentences[code, "train"] for code in files))
     if len(labels) < 2:
         raise DataError(f"{data_dir}: the train splits hold {len(labels)} tag; a tagger needs two")
-    changed: dict[tuple[str, Split], int] = {}
-    for code, mine in found.items():
-        for split, sentences in mine.items():
-            mine[split], changed[code, split] = as_bio(sentences, labels)
+    as_bio = {place: _as_bio(part, labels) for place, part in sentences.items()}
     notes = (
         *notes,
         *count_note("files", "words were read without the quotation marks that an export put around them", quotes),
         *spelling,
-        *count_note("files", "tags of BIOES or the like were read as BIO", changed),
+        *count_note("files", "tags of BIOES or the like were read as BIO", {key: n for key, (_, n) in as_bio.items()}),
     )
-    return tagged_dataset("files", labels, found, list, aliases=aliases, notes=notes)
+    parts = {code: {split: as_bio[code, split][0] for split in splits} for code, splits in files.items()}
+    return tagged_dataset("files", labels, parts, list, aliases=aliases, notes=notes)
 
 
 def read(path: Path, columns: Columns = USUAL) -> list[Sentence]:
     """Read one file, by its ending."""
-    if ending(path) in _objects.ENDINGS:
+    if ending(path) in OBJECT_ENDINGS:
         return [_sentence(*row) for row in read_objects(path)]
     return read_conllu(path) if ending(path) == ".conllu" else read_conll(path, columns)
 
@@ -111,20 +98,39 @@ def read_labelled(
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
     """
-    written = {key: without_quotes(read(path, columns))[0] for key, path in paths.items()}
-    usual, _ = in_usual_spelling(written, chain.from_iterable(written.values()))
-    labels = labels_of(chain.from_iterable(usual.values())) if labels is None else labels
-    return {key: examples(as_bio(part, labels)[0], labels)[0] for key, part in usual.items()}, tuple(labels)
+    sentences, *_ = _read_all(paths, columns, lambda _: True)
+    labels = labels_of(chain.from_iterable(sentences.values())) if labels is None else labels
+    return {key: examples(_as_bio(part, labels)[0], labels)[0] for key, part in sentences.items()}, tuple(labels)
 
 
-def without_quotes(sentences: Sequence[Sentence]) -> tuple[list[Sentence], int]:
+def _read_all(
+    paths: Mapping[Key, Path], columns: Columns, is_training: Callable[[Key], bool]
+) -> tuple[dict[Key, list[Sentence]], dict[Key, int], tuple[str, ...]]:
+    """Read files: without an export's quotation marks, and with entities' tags in the usual spelling.
+
+    Returns:
+        The sentences of each file, how many of its words were quoted, and a note on the spelling of the tags, which is
+        that of the training files.
+    """
+    read_files = {key: _without_quotes(read(path, columns)) for key, path in paths.items()}
+    training = chain.from_iterable(part for key, (part, _) in read_files.items() if is_training(key))
+    usual, notes = usual_spelling(tag for sentence in training for tag in sentence.tags)
+    sentences = {key: _retagged(part, usual) if usual else part for key, (part, _) in read_files.items()}
+    return sentences, {key: count for key, (_, count) in read_files.items()}, notes
+
+
+def _retagged(sentences: Iterable[Sentence], change: Callable[[str], str]) -> list[Sentence]:
+    return [replace(sentence, tags=tuple(map(change, sentence.tags))) for sentence in sentences]
+
+
+def _without_quotes(sentences: list[Sentence]) -> tuple[list[Sentence], int]:
     """Take off quotation marks that an export put around words; also return how many words that changed.
 
     They are such if every word of the file with a mark is quoted as in CSV: one mark, alone, is four.
     """
-    marked = sum('"' in word for sentence in sentences for word in sentence.words)
     if not are_quoted(word for sentence in sentences for word in sentence.words):
-        return list(sentences), 0
+        return sentences, 0
+    marked = sum('"' in word for sentence in sentences for word in sentence.words)
     return [replace(sentence, words=tuple(map(unquoted, sentence.words))) for sentence in sentences], marked
 
 
@@ -139,22 +145,21 @@ def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
         for index, tag in enumerate(sentence.tags):
             if tag not in where:
                 where[tag] = sentence.place(index)
-    others = [tag for tag in where if tag != OUTSIDE and not _bio.is_prefixed(tag)]
+    others = [tag for tag in where if tag != OUTSIDE and not is_prefixed(tag)]
     if not any(tag[:2] in ("B-", "I-") for tag in where) and (others or OUTSIDE not in where):
         return tuple(sorted(where))
     if others:
         other = others[0]
         raise DataError(f"{where[other]}: the tag {quoted(other)} among entities' tags; expected O, B-TYPE or I-TYPE")
-    return _bio.bio_labels(_bio.types(where))
+    return bio_labels(types(where))
 
 
-def as_bio(sentences: Sequence[Sentence], labels: Sequence[str]) -> tuple[list[Sentence], int]:
+def _as_bio(sentences: list[Sentence], labels: Sequence[str]) -> tuple[list[Sentence], int]:
     """Read BIOES and its kin as BIO where the labels mark entities; also return how many tags that changed."""
     if not is_iob(labels):
-        return list(sentences), 0
-    found = [replace(sentence, tags=tuple(map(_bio.bio, sentence.tags))) for sentence in sentences]
-    pairs = zip(sentences, found, strict=True)
-    return found, sum(old != new for before, after in pairs for old, new in zip(before.tags, after.tags, strict=True))
+        return sentences, 0
+    changed = sum(bio(tag) != tag for sentence in sentences for tag in sentence.tags)
+    return _retagged(sentences, bio), changed
 
 
 def _sentence(where: str, row: Mapping[str, object]) -> Sentence:

@@ -16,10 +16,10 @@ from gradsim_offline.core.settings import Adapting
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.experiments.text_source import TextSource
 from gradsim_offline.report.table import Table, figure
-from gradsim_offline.training.adapt import adapt, read_perplexities
+from gradsim_offline.training.adapt import Perplexity, adapt, mean, read_perplexities
+from gradsim_offline.training.context import PretrainingContext
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_model import check_there
-from gradsim_offline.training.perplexity import Perplexity, mean
+from gradsim_offline.training.masked_language_modelling import check_there
 from gradsim_offline.training.text_folders import Unlabelled
 from gradsim_shared.errors import DataError, SettingsError
 
@@ -88,17 +88,14 @@ def adapt_encoders(
             chosen = texts.of(languages)
 
             def work(directory: Path, name: str = name, chosen: Unlabelled = chosen) -> None:
-                adapt(
-                    chosen,
-                    model,
-                    directory,
-                    settings=settings,
+                context = PretrainingContext(
                     maximum_length=maximum_length,
                     seed=seed,
                     device=where,
                     progress=progress,
                     log=lambda **figures: run.log(stage=name, **figures),
                 )
+                adapt(chosen, model, directory, settings=settings, context=context)
 
             inputs = {
                 "model": model_digest,

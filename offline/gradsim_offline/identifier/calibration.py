@@ -26,12 +26,12 @@ Tables = Sequence[tuple[NDArray[np.float64], int]]  # per language: probabilitie
 def tables(model: Any, labels: Mapping[str, str], texts: Texts) -> Tables:  # noqa: ANN401 - fastText has no types
     """Return the probabilities of each language's texts before any temperature."""
     identifier = LanguageIdentifier(model, labels, 1.0)
-    found = []
-    for language, mine in texts.items():
-        if mine:
-            rows = identifier.probabilities(list(mine))
-            found.append((np.array([list(row.values()) for row in rows]), list(rows[0]).index(language)))
-    return found
+    by_language = []
+    for language, of_language in texts.items():
+        if of_language:
+            rows = identifier.probabilities(list(of_language))
+            by_language.append((np.array([list(row.values()) for row in rows]), list(rows[0]).index(language)))
+    return by_language
 
 
 def fit_temperature(before: Tables) -> float:
@@ -70,14 +70,14 @@ def minimum_letters(accuracies: Callable[[Texts], Mapping[str, float]], texts: T
         accuracies: The identifier's accuracy per language on texts.
         texts: Dev texts per language.
     """
-    few = {language: [identifier_text(text) for text in mine[:_CUT_TEXTS]] for language, mine in texts.items() if mine}
+    cleaned = {code: [identifier_text(text) for text in sample[:_CUT_TEXTS]] for code, sample in texts.items()}
     for letters in range(1, MOST_LETTERS):
         cut = {
-            language: [short for text in mine if (short := first_letters(text, letters))]
-            for language, mine in few.items()
+            code: [short for text in sample if (short := first_letters(text, letters))]
+            for code, sample in cleaned.items()
         }
-        found = list(accuracies({language: mine for language, mine in cut.items() if mine}).values())
-        if not found or sum(found) / len(found) >= SURE_ENOUGH:
+        shares = list(accuracies({code: sample for code, sample in cut.items() if sample}).values())
+        if not shares or sum(shares) / len(shares) >= SURE_ENOUGH:
             return letters
     return MOST_LETTERS
 

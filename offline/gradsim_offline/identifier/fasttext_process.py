@@ -52,7 +52,7 @@ def _train(file: str, path: str, seed: int, settings: dict[str, Any]) -> None:
 
 
 def save(model: Any, path: Path) -> None:  # noqa: ANN401 - fastText's
-    """Write a model; where the disk is full fastText leaves half a file, and says nothing.
+    """Write a model; on a full disk fastText leaves a truncated file and raises nothing.
 
     Raises:
         OSError: The disk is full.

@@ -1,4 +1,4 @@
-"""Count each language's character n-grams, and find out on dev below what a text is of none of the languages."""
+"""Language profiles: character n-gram counts, and the dev threshold below which a text is of no known language."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gradsim_shared.profiles import LanguageProfiles, count_table
 
 TABLE_FILE = "profiles.npy"
 ORDER = 5
-BUCKETS = (1 << 10, 1 << 16)  # least and most n-grams that are told apart
+BUCKETS = (1 << 10, 1 << 16)  # least and most hash buckets of n-grams
 GIVEN_UP = 0.01  # share of dev texts that are taken for a language of none, or for two
 SHARES = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WORDS = 8  # of a text that may be in two languages
 _HELD_OUT = 5  # every fifth training text stands in where there is no dev text
 _ENOUGH = 20  # texts, to say how far a language strays; with fewer, all languages say it together
-_LEAST_NGRAMS = 5  # of a text that says it
+_LEAST_NGRAMS = 5  # of a text that counts
 _LEAST_VARIANCE = 1e-3  # nats squared
 _LEAST_MIXED = 50  # texts long enough, to say when one is in two languages
 
@@ -32,7 +32,7 @@ Texts = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Fitted:
-    """The table and what the manifest says of it."""
+    """The table and its manifest entries."""
 
     table: NDArray[np.uint8]  # [languages, buckets]
     profiles: Profiles
@@ -46,7 +46,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class _Judged:
-    """What the profiles say of one language's dev texts.
+    """The profiles' figures of one language's dev texts.
 
     Attributes:
         taken_for: The language that each is taken for.
@@ -74,7 +74,7 @@ def fit_profiles(train: Texts, dev: Texts, identifier: LanguageIdentifier, *, bu
         train: Training texts per language.
         dev: Dev texts per language; a language without any is judged by training texts that are not counted.
         identifier: Says which language a dev text is taken for.
-        buckets: How many n-grams are told apart.
+        buckets: Hash buckets of n-grams.
     """
     codes = sorted(train)
     held = {code: list(dev.get(code) or train[code][::_HELD_OUT]) for code in codes}
@@ -82,7 +82,7 @@ def fit_profiles(train: Texts, dev: Texts, identifier: LanguageIdentifier, *, bu
         [text for i, text in enumerate(train[code]) if dev.get(code) or i % _HELD_OUT or len(train[code]) == 1]
         for code in codes
     ]
-    table = count_table([[identifier_text(text) for text in mine] for mine in counted], ORDER, buckets)
+    table = count_table([[identifier_text(text) for text in sample] for sample in counted], ORDER, buckets)
     profiles = Profiles(file=TABLE_FILE, languages=codes, order=ORDER)
     language_profiles = LanguageProfiles(table, profiles, None, None)
     judged = {code: _judge(held[code], identifier, language_profiles) for code in codes}
@@ -90,30 +90,29 @@ def fit_profiles(train: Texts, dev: Texts, identifier: LanguageIdentifier, *, bu
 
 
 def _judge(texts: Sequence[str], identifier: LanguageIdentifier, profiles: LanguageProfiles) -> _Judged:
-    found = identifier.probabilities(texts)
-    taken_for = [max(row, key=row.__getitem__) for row in found]
+    taken_for = [max(row, key=row.__getitem__) for row in identifier.probabilities(texts)]
     pairs = [profiles.mean(identifier_text(text), code) for text, code in zip(texts, taken_for, strict=True)]
     means, counts = np.array(pairs, dtype=float).reshape(-1, 2).T
-    kept = counts > 0
-    return _Judged([code for code, keep in zip(taken_for, kept, strict=True) if keep], means[kept], counts[kept])
+    chosen = np.flatnonzero(counts > 0)
+    return _Judged([taken_for[i] for i in chosen], means[chosen], counts[chosen])
 
 
 def _known(judged: Mapping[str, _Judged]) -> Known | None:
     """Return the thresholds; nothing where no dev text is long enough to set them."""
-    own = {code: _own(code, one) for code, one in judged.items()}
-    if not any(len(means) for means, _ in own.values()):
+    usable = {code: _usable(code, texts) for code, texts in judged.items()}
+    if not any(len(means) for means, _ in usable.values()):
         return None
     pooled = np.concatenate(
-        [[means - np.median(means), counts] for means, counts in own.values() if len(means)], axis=1
+        [[means - np.median(means), counts] for means, counts in usable.values() if len(means)], axis=1
     )
-    centre = float(np.median(np.concatenate([means for means, _ in own.values()])))
+    centre = float(np.median(np.concatenate([means for means, _ in usable.values()])))
     usual = {}
-    for code, (means, counts) in own.items():
+    for code, (means, counts) in usable.items():
         middle = float(np.median(means)) if len(means) else centre
         deviations = (means - middle, counts) if len(means) >= _ENOUGH else (pooled[0], pooled[1])
         variance, per_ngram = _variance(*deviations)
         usual[code] = Usual(centre=middle, variance=variance, variance_per_ngram=per_ngram)
-    scores = {code: _scores(one, usual) for code, one in judged.items()}
+    scores = {code: _scores(texts, usual) for code, texts in judged.items()}
     values, weights = weighted(list(scores.values()))
     known = Known(
         threshold=GIVEN_UP,
@@ -122,11 +121,11 @@ def _known(judged: Mapping[str, _Judged]) -> Known | None:
         shares=list(SHARES),
     )
     least = quantile(values, weights, GIVEN_UP)
-    accepted = {code: float((mine >= least).mean()) for code, mine in scores.items() if len(mine)}
+    accepted = {code: float((of_code >= least).mean()) for code, of_code in scores.items() if len(of_code)}
     return known.model_copy(update={"accepted": accepted})
 
 
-def _own(code: str, judged: _Judged) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _usable(code: str, judged: _Judged) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return means and numbers of n-grams of the texts that are taken for their own language, and not too short."""
     right = np.array([other == code for other in judged.taken_for], dtype=bool) & (judged.counts >= _LEAST_NGRAMS)
     return judged.means[right], judged.counts[right]
@@ -144,19 +143,19 @@ def _variance(deviations: NDArray[np.float64], counts: NDArray[np.float64]) -> t
 
 def _scores(judged: _Judged, usual: Mapping[str, Usual]) -> NDArray[np.float64]:
     """Return the standard scores, [texts]."""
-    mine = [usual[code] for code in judged.taken_for]
-    centres = np.array([one.centre for one in mine])
-    variances = (
-        np.array([one.variance for one in mine]) + np.array([one.variance_per_ngram for one in mine]) / judged.counts
+    expected = [usual[code] for code in judged.taken_for]
+    centres, variances, per_ngram = (
+        np.array([(u.centre, u.variance, u.variance_per_ngram) for u in expected]).reshape(-1, 3).T
     )
+    variances = variances + per_ngram / judged.counts
     return np.asarray((judged.means - centres) / np.sqrt(variances))
 
 
 def _code_mixing(held: Texts, profiles: LanguageProfiles) -> CodeMixing | None:
     """Return the gain that 1 % of the dev texts exceed; nothing where too few are long enough."""
     gains = []
-    for mine in held.values():
-        cleaned = [text for text in map(identifier_text, mine) if text.count(" ") + 1 >= WORDS]
+    for texts in held.values():
+        cleaned = [text for text in map(identifier_text, texts) if text.count(" ") + 1 >= WORDS]
         gains.append(np.array([profiles.gain(text) for text in cleaned]))
     if sum(map(len, gains)) < _LEAST_MIXED:
         return None
@@ -165,8 +164,8 @@ def _code_mixing(held: Texts, profiles: LanguageProfiles) -> CodeMixing | None:
 
 def weighted(values: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Join each language's values, and give each language the same weight: values and weights, which sum to 1."""
-    some = [mine for mine in values if len(mine)]
-    weights = [np.full(len(mine), 1 / (len(mine) * len(some))) for mine in some]
+    some = [of_language for of_language in values if len(of_language)]
+    weights = [np.full(len(of_language), 1 / (len(of_language) * len(some))) for of_language in some]
     return np.concatenate(some), np.concatenate(weights)
 
 

@@ -52,7 +52,7 @@ def train_identifier(
 
     Args:
         train: Training texts per language.
-        dev: Dev texts per language; where there are none, training texts stand in, and it is said.
+        dev: Dev texts per language; where there are none, training texts are used, and ``tuned_on`` is ``train``.
         directory: Where to write.
         maximum_megabytes: Largest size of the quantised model and the language profiles together.
         seed: The build's seed.
@@ -94,7 +94,7 @@ def train_identifier(
     fitted = fit_profiles(train, dev, identifier, buckets=buckets)
     fitted.save(directory)
     reliabilities = {"before": reliability(before, 1.0), "after": reliability(before, temperature)}
-    log(calibration_error={when: one.expected_calibration_error for when, one in reliabilities.items()})
+    log(calibration_error={when: figures.expected_calibration_error for when, figures in reliabilities.items()})
     write_json(
         directory / RESULT,
         {
@@ -105,7 +105,7 @@ def train_identifier(
             "profiles": fitted.profiles.model_dump(),
             "known": fitted.known and fitted.known.model_dump(),
             "code_mixing": fitted.code_mixing and fitted.code_mixing.model_dump(),
-            "reliability": {when: one.model_dump() for when, one in reliabilities.items()},
+            "reliability": {when: figures.model_dump() for when, figures in reliabilities.items()},
             "chosen": chosen,
             "tuned_on": "dev" if any(dev.values()) else "train",
         },
@@ -114,16 +114,16 @@ def train_identifier(
 
 def accuracies(identifier: LanguageIdentifier, texts: Texts) -> dict[str, float]:
     """Return the share of each language's texts that are taken for that language, 0 to 1."""
-    found = {}
-    for language, mine in texts.items():
-        probabilities = identifier.probabilities(list(mine))
-        found[language] = sum(max(p, key=p.__getitem__) == language for p in probabilities) / max(1, len(mine))
-    return found
+    shares = {}
+    for language, of_language in texts.items():
+        probabilities = identifier.probabilities(list(of_language))
+        shares[language] = sum(max(p, key=p.__getitem__) == language for p in probabilities) / max(1, len(of_language))
+    return shares
 
 
 def _write_training_file(texts: Texts, path: Path) -> Path:
     """Write fastText's training file: small languages repeated, languages interleaved."""
-    cleaned = {language: [line for line in map(identifier_text, mine) if line] for language, mine in texts.items()}
+    cleaned = {language: [line for line in map(identifier_text, raw) if line] for language, raw in texts.items()}
     for language, lines in cleaned.items():
         if not lines:
             raise DataError(f"no training text of {language} has a word that the language identifier can read")
@@ -131,18 +131,18 @@ def _write_training_file(texts: Texts, path: Path) -> Path:
     repeated = {code: lines * max(1, -(-least // len(lines))) for code, lines in cleaned.items()}
     rounds = zip_longest(*([f"{PREFIX}{code} {line}" for line in lines] for code, lines in repeated.items()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(line for one in rounds for line in one if line) + "\n", encoding="utf-8")
+    path.write_text("\n".join(line for lines in rounds for line in lines if line) + "\n", encoding="utf-8")
     return path
 
 
 def _quantise(trained: Path, file: Path, path: Path, most_bytes: int, megabytes: float) -> None:
     """Quantise; where the file is still too large, keep fewer and fewer words and n-grams."""
-    for keep in FEATURES:
+    for features in FEATURES:
         model = fasttext.load_model(str(trained))
-        if keep is None:
+        if features is None:
             model.quantize(qnorm=True)
         else:
-            model.quantize(str(file), cutoff=keep, retrain=False, qnorm=True, thread=1)
+            model.quantize(str(file), cutoff=features, retrain=False, qnorm=True, thread=1)
         save(model, path)
         if path.stat().st_size <= most_bytes:
             return
@@ -164,12 +164,12 @@ def read_identifier(directory: Path) -> dict[str, Any]:
 
 
 def identifier_entry(directory: Path, *, threshold: float, policy: Policy) -> Identifier:
-    """Return what a manifest says of the identifier that ``train_identifier`` wrote.
+    """Return the manifest entry of the identifier that ``train_identifier`` wrote.
 
     Args:
         directory: Where it did.
         threshold: The least probability of a group, or of a language, that is sure.
-        policy: What becomes of a text that is not.
+        policy: How a less sure text is answered.
     """
     trained = read_identifier(directory)
     kept = {name: value for name, value in trained.items() if name in Identifier.model_fields}

@@ -6,29 +6,60 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import nn
 
-from gradsim_offline.models.hub import hub_settings
 from gradsim_shared.errors import ModelError
 
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    SafetensorError,
-)  # what transformers lets through
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)  # what transformers raises
 _POSITIONS = {"position_embeddings", "embed_positions"}  # relative and rotary positions have other names, and no limit
+_TIMEOUT_SECONDS = 5.0  # for the Hub to answer
+
+
+def hub_settings(path: str | Path) -> dict[str, bool]:
+    """Return the arguments of ``from_pretrained`` that limit it to downloaded files if the Hub cannot be reached.
+
+    Without it, the libraries ask for each file again and again, for half a minute, with a message each time.
+    """
+    return {} if Path(path).is_dir() or _hub_answers() else {"local_files_only": True}
+
+
+@cache
+def _hub_answers() -> bool:
+    """Ask once whether the Hugging Face Hub can be reached."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_TIMEOUT_SECONDS).close()  # noqa: S310 - the user's
+    except HTTPError:  # any answer will do
+        return True
+    except (OSError, ValueError):  # no name, no route, no answer in time
+        return False
+    return True
 
 
 def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False, **settings: Any) -> nn.Module:  # noqa: ANN401 - HF's own
+    """Return the model of ``load_with_missing``."""
+    return load_with_missing(auto_class, path, new_head=new_head, **settings)[0]
+
+
+def load_with_missing(
+    auto_class: Any,  # noqa: ANN401 - HF's own
+    path: str | Path,
+    *,
+    new_head: bool = False,
+    **settings: Any,  # noqa: ANN401 - for the model's configuration
+) -> tuple[nn.Module, frozenset[str]]:
     """Call ``auto_class.from_pretrained``, for safetensors only.
 
     Args:
@@ -37,14 +68,17 @@ def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False
         new_head: Start with a new head, also where one was saved: it may be for other labels.
         settings: For the model's configuration.
 
+    Returns:
+        The model, and the names of its weights that were not saved: they start at random.
+
     Raises:
-        ModelError: The model is nowhere to be found, or cannot be loaded; the message names the ways on.
+        ModelError: The model is nowhere to be found, or cannot be loaded; the message names the remedies.
     """
     from gradsim_offline.models import mini, mini_tagging  # noqa: F401 - registers the architectures
 
     try:
         with _quietly(bars=not Path(path).is_dir()):  # a new head is what we want, not a warning
-            model, found = auto_class.from_pretrained(
+            model, loading = auto_class.from_pretrained(
                 str(path),
                 use_safetensors=True,
                 output_loading_info=True,
@@ -54,11 +88,11 @@ def from_pretrained(auto_class: Any, path: str | Path, *, new_head: bool = False
             )
     except _UNREADABLE as error:
         raise ModelError(_explain(str(path), error)) from error
-    _refuse_half_an_encoder(path, model, found)
+    missing = frozenset(loading["missing_keys"])
+    _check_encoder_complete(path, model, missing.union(loading["mismatched_keys"]))
     if new_head:
-        _renew_head(model, set(found["missing_keys"]))
-    loaded: nn.Module = model
-    return loaded
+        _renew_head(model, missing)
+    return model, missing
 
 
 @contextmanager
@@ -78,11 +112,23 @@ def _quietly(*, bars: bool) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def labelled_model(auto_class: Any, path: str | Path, labels: Sequence[str], *, new_head: bool) -> nn.Module:  # noqa: ANN401 - HF's own
-    """Load a model that has an output for each label, see ``from_pretrained``; ``labels`` in the outputs' order."""
+def labelled_model(auto_class: str, path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
+    """Load a model with an output for each label: with the head it was saved with, or an encoder with a new head.
+
+    Args:
+        auto_class: Name of one of transformers' auto classes.
+        path: Name on the Hub, or directory.
+        labels: In the order of the model's outputs.
+        new_head: Start with a new head, also where one was saved.
+
+    Raises:
+        ModelError: It is nowhere to be found, or has no such head.
+    """
+    import transformers
+
     names = dict(enumerate(labels))
     return from_pretrained(
-        auto_class,
+        getattr(transformers, auto_class),
         path,
         new_head=new_head,
         num_labels=len(labels),
@@ -91,24 +137,23 @@ def labelled_model(auto_class: Any, path: str | Path, labels: Sequence[str], *, 
     )
 
 
-def _refuse_half_an_encoder(path: str | Path, model: Any, found: dict[str, Any]) -> None:  # noqa: ANN401 - a PreTrainedModel
+def _check_encoder_complete(path: str | Path, model: Any, absent: frozenset[str]) -> None:  # noqa: ANN401 - a PreTrainedModel
     """Raise if weights of the encoder itself were not saved, or not of its sizes: they would be random."""
     prefix = "" if model.base_model is model else f"{model.base_model_prefix}."
-    absent = [*found["missing_keys"], *found["mismatched_keys"]]
-    own = sorted(name for name in absent if name.startswith(prefix) and "pooler" not in name)
-    if own:
+    lacking = sorted(name for name in absent if name.startswith(prefix) and "pooler" not in name)
+    if lacking:
         raise ModelError(
-            f"the model {path} (model_type {model.config.model_type}) is not whole: {len(own)} of its encoder's "
-            f"weights are not in its files, or of another size, such as {own[0]}"
+            f"the model {path} (model_type {model.config.model_type}) is not whole: {len(lacking)} of its encoder's "
+            f"weights are not in its files, or of another size, such as {lacking[0]}"
         )
 
 
-def _renew_head(model: Any, new: set[str]) -> None:  # noqa: ANN401 - a PreTrainedModel
+def _renew_head(model: Any, new: frozenset[str]) -> None:  # noqa: ANN401 - a PreTrainedModel
     """Initialise the layers outside the encoder again, unless they are new already."""
     prefix = f"{model.base_model_prefix}."
     for name, module in model.named_modules():
-        own = {f"{name}.{parameter}" for parameter, _ in module.named_parameters(recurse=False)}
-        if own and not name.startswith(prefix) and not own <= new:
+        weights = {f"{name}.{parameter}" for parameter, _ in module.named_parameters(recurse=False)}
+        if weights and not name.startswith(prefix) and not weights <= new:
             model._init_weights(module)
 
 

@@ -1,4 +1,4 @@
-"""Cross entropy over the whole vocabulary, slice by slice: the table of all logits, the largest of a step, never is."""
+"""Cross entropy over the whole vocabulary, slice by slice: the logits of all positions are never held at once."""
 
 from __future__ import annotations
 

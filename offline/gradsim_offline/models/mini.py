@@ -165,7 +165,7 @@ class NGrams(nn.Module):
 
 
 class MiniPreTrainedModel(PreTrainedModel):
-    """What loading and saving need to know."""
+    """The base class of all mini models: configuration class and initial weights."""
 
     config_class = MiniConfig
     base_model_prefix = "mini"
@@ -206,7 +206,7 @@ class MiniModel(MiniPreTrainedModel):
         mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
         bag = self.ngrams(input_ids)
         if self.training and self.config.view_dropout:
-            chance = torch.rand(len(mean), 1, device=mean.device)  # at times, one view must do without the other
+            chance = torch.rand(len(mean), 1, device=mean.device)  # view dropout: at random, one view only
             mean = mean * (chance >= self.config.view_dropout)
             bag = bag * (chance < 1 - self.config.view_dropout)
         return BaseModelOutputWithPooling(last_hidden_state=hidden, pooler_output=torch.cat([mean, bag], dim=1))
@@ -267,7 +267,7 @@ class MiniForMaskedLM(MiniPreTrainedModel):
         labels: Tensor | None = None,
         **_: Any,  # noqa: ANN401
     ) -> MaskedLMOutput:
-        """Predict pieces; with ``labels`` (``-100``: not asked) only the asked positions are computed.
+        """Predict pieces; with ``labels`` (``-100``: ignored) only the labelled positions are computed.
 
         In training on a CPU there are no logits: the loss is taken slice by slice.
         """
@@ -281,7 +281,7 @@ class MiniForMaskedLM(MiniPreTrainedModel):
             return MaskedLMOutput(loss=total / max(1, len(asked)))
         logits = F.linear(predicted, weight, self.bias)
         loss = None
-        if labels is not None:  # a batch in which nothing is asked has the loss 0
+        if labels is not None:  # a batch without labels has the loss 0
             loss = F.cross_entropy(logits, labels[labels != -100], reduction="sum") / max(1, len(asked))
         return MaskedLMOutput(loss=loss, logits=logits)
 

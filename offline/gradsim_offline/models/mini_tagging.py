@@ -92,7 +92,7 @@ class WordNGrams(nn.Module):
 
 
 def _starts(characters: Tensor) -> Tensor:
-    """Say where a word begins."""
+    """Return 1 where a word begins, else 0."""
     found = characters == _BORDERS[0]
     for border in _BORDERS[1:]:
         found = found | (characters == border)
@@ -143,12 +143,12 @@ class MiniForTokenClassification(MiniPreTrainedModel):
         labels: Tensor | None = None,
         **_: Any,  # noqa: ANN401
     ) -> TokenClassifierOutput:
-        """Tag tokens; with ``labels`` ``[batch, tokens]`` the output has the mean cross entropy of those asked for."""
+        """Tag tokens; with ``labels`` ``[batch, tokens]`` the output has the mean cross entropy of those labelled."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         hidden = self.mini.encoder(input_ids, mask)  # [batch, tokens, width]
         bags = self.words(input_ids, self.mini.ngrams)
         if self.training and self.config.view_dropout:
-            chance = torch.rand(len(hidden), 1, 1, device=hidden.device)  # at times, one view must do without the other
+            chance = torch.rand(len(hidden), 1, 1, device=hidden.device)  # view dropout: at random, one view only
             hidden = hidden * (chance >= self.config.view_dropout)
             bags = bags * (chance < 1 - self.config.view_dropout)
         logits = self.classifier(torch.cat([hidden, bags], dim=-1))

@@ -15,7 +15,7 @@ from gradsim_offline.core.run_directory import WORK, RunDirectory, StageResult, 
 from gradsim_offline.core.settings import Schedule, Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
-from gradsim_offline.training.context import TrainingContext
+from gradsim_offline.training.context import PretrainingContext, TrainingContext
 from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.task import Task
 
@@ -96,11 +96,7 @@ class ModelStore:
                 self.texts("train"),
                 directory,
                 settings=settings.pretraining,
-                maximum_length=settings.maximum_length,
-                seed=settings.seed,
-                device=self.device,
-                progress=self.run.progress,
-                log=self.log("encoder"),
+                context=self._pretraining_context("encoder"),
             )
 
         inputs = {
@@ -143,11 +139,7 @@ class ModelStore:
             encoder.path,
             directory,
             settings=settings.adapting,
-            maximum_length=settings.maximum_length,
-            seed=settings.seed,
-            device=self.device,
-            progress=self.run.progress,
-            log=self.log(stage),
+            context=self._pretraining_context(stage),
         )
 
     def _encoder_for(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> Encoder:
@@ -202,7 +194,6 @@ class ModelStore:
                 served,
                 directory,
                 settings=self.settings.training,
-                fraction=self.settings.training.fraction,
                 context=self.context(start, name),
             )
 
@@ -261,9 +252,10 @@ class ModelStore:
 
     def context(self, encoder: Encoder, stage: str) -> TrainingContext:
         """Return what every training takes; ``stage`` names it in the log."""
-        return TrainingContext(
-            task=self.task,
-            encoder=encoder.path,
+        return TrainingContext(task=self.task, encoder=encoder.path, **vars(self._pretraining_context(stage)))
+
+    def _pretraining_context(self, stage: str) -> PretrainingContext:
+        return PretrainingContext(
             maximum_length=self.settings.maximum_length,
             seed=self.settings.seed,
             device=self.device,

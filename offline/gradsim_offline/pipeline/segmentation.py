@@ -9,7 +9,7 @@ from statistics import fmean
 
 from gradsim_offline.core.dataset import Dataset, TaggedSentence
 from gradsim_shared.errors import DataError
-from gradsim_shared.normalisation import Span, normalise, sent, trimmed
+from gradsim_shared.normalisation import Span, normalise, original_spans, trimmed
 from gradsim_shared.segmentation import RULES, join, locate, segment
 
 SENTENCES = 500
@@ -66,7 +66,7 @@ def agreement(rule: str, sentences: Sequence[tuple[str, Sequence[Span]]]) -> flo
     """
     right = total = 0
     for text, known in sentences:
-        found = sent(segment(normalise(text), rule), text)
+        found = original_spans(segment(normalise(text), rule), text)
         right += len(set(found).intersection(known))
         total += len(found) + len(known)
     return 2 * right / total if total else 1.0

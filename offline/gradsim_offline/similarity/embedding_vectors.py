@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.models.loading import from_pretrained, load_tokenizer
+from gradsim_offline.models.loading import load_tokenizer, load_with_missing
 from gradsim_offline.training.batching import pad, to_device
 from gradsim_shared.errors import ModelError, SettingsError
 from gradsim_shared.normalisation import normalise
@@ -29,24 +28,12 @@ def load_encoder(path: str | Path, *, with_pooler: bool) -> nn.Module:
         ModelError: There is no such model.
         SettingsError: The pooler is wanted, and was not saved: it would be random.
     """
-    loading = _Loading()
-    model = from_pretrained(loading, path)
-    if with_pooler and any("pooler" in name for name in loading.missing):
+    from transformers import AutoModel
+
+    model, missing = load_with_missing(AutoModel, path)
+    if with_pooler and any("pooler" in name for name in missing):
         raise SettingsError(_NO_POOLER.format(path))
     return model.eval()
-
-
-class _Loading:
-    """``AutoModel.from_pretrained`` that notes which weights were not in the file."""
-
-    missing: frozenset[str] = frozenset()
-
-    def from_pretrained(self, *arguments: Any, **settings: Any) -> tuple[Any, Any]:  # noqa: ANN401 - HF's own
-        from transformers import AutoModel
-
-        model, found = AutoModel.from_pretrained(*arguments, **settings)
-        self.missing = frozenset(found["missing_keys"])
-        return model, found
 
 
 @torch.inference_mode()
@@ -82,14 +69,14 @@ def embed(
     rows = [encoding.ids for encoding in tokenizer.encode_batch([normalise(text) for text in texts])]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    found = []
+    vectors = []
     with progress.bar("embedding", len(batches)) as advance:
         for batch in batches:
             inputs = to_device(pad([rows[i] for i in batch], pad_id), device)
             output = model(**inputs)
-            found.append(pool(output, inputs["attention_mask"], pooling, path).float().cpu().double())
+            vectors.append(pool(output, inputs["attention_mask"], pooling, path).float().cpu().double())
             advance(f"{len(rows[batch[-1]])} tokens")
-    return torch.cat(found)[torch.tensor(order).argsort()]
+    return torch.cat(vectors)[torch.tensor(order).argsort()]
 
 
 def pool(output: object, mask: Tensor, pooling: str, name: str | Path = "this encoder") -> Tensor:
@@ -106,10 +93,10 @@ def pool(output: object, mask: Tensor, pooling: str, name: str | Path = "this en
         SettingsError: It has no text vector of its own.
     """
     if pooling == "pooler":
-        own = getattr(output, "pooler_output", None)
-        if not isinstance(own, Tensor):
+        pooled = getattr(output, "pooler_output", None)
+        if not isinstance(pooled, Tensor):
             raise SettingsError(_NO_POOLER.format(name))
-        return own
+        return pooled
     hidden = getattr(output, "last_hidden_state", None)
     if not isinstance(hidden, Tensor):
         raise ModelError(f"{name} is no encoder of texts: it gives no hidden states of tokens")

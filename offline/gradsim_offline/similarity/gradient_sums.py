@@ -1,12 +1,12 @@
 """Sums of one linear layer's gradients by row (a half of a language's data), in the three ways that are cheapest.
 
-- *Later*: layers that read one vector per example, as heads do. Pairs of ``delta`` and ``x`` are set aside and
+- *Later*: layers that read one vector per example, as heads do. Pairs of ``delta`` and ``x`` are buffered and
   multiplied some thousand at a time; autograd's own gradient is not touched.
 - *Instead*: layers that read a sequence. Their weight gradient is computed by row, added to the sums, and its total
   is what the optimizer gets: autograd need not compute it once more.
 - *Folded*: with a projection, both sides are folded and then set aside.
 
-docs/design/measuring.md says why, and what each costs.
+docs/design/measuring.md has the reasons and the costs.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from gradsim_offline.similarity.projection import Projection
 
-_SET_ASIDE = 1 << 20  # numbers that may wait, per layer: 4 MB
-_LONGEST_WAIT = 4096  # pairs that may wait: more would make the products no faster
+_SET_ASIDE = 1 << 20  # buffered numbers per layer: 4 MB
+_LONGEST_WAIT = 4096  # buffered pairs: more would make the products no faster
 _SMALL = 1 << 15  # weights up to which a product per example, all in one call, beats a call per row
 
 
@@ -43,8 +43,8 @@ class Batch:
     @cached_property
     def present(self) -> tuple[list[int], list[int]]:
         """The rows that occur, and how often each does."""
-        found, counts = self.rows[self.order].unique_consecutive(return_counts=True)
-        return found.tolist(), counts.tolist()
+        rows, counts = self.rows[self.order].unique_consecutive(return_counts=True)
+        return rows.tolist(), counts.tolist()
 
 
 class LayerSums:
@@ -69,7 +69,7 @@ class LayerSums:
         self._limit = min(_LONGEST_WAIT, _SET_ASIDE // sum(shape))
 
     def wants_all(self, positions: int) -> bool:
-        """Say whether ``add_instead`` is the way for that many positions per example; if not, ``add_later`` is."""
+        """Return whether ``add_instead``, not ``add_later``, is to be used for that many positions per example."""
         return self._projection is None and positions > 1
 
     def add_later(self, source: Tensor, delta: Tensor, batch: Batch) -> None:
@@ -86,7 +86,7 @@ class LayerSums:
         if self._projection is not None:
             x, d = self._projection.input(x), self._projection.output(d)
         rows = batch.rows.repeat_interleave(positions) if positions > 1 else batch.rows
-        # copies: what waits must not keep the activations alive that it was a part of
+        # copies: the buffer must not keep whole activations alive
         self._waiting.append((x.flatten(0, 1).clone(), d.flatten(0, 1) * batch.units, rows))
         if sum(len(rows) for *_, rows in self._waiting) >= self._limit:
             self._multiply()
@@ -124,22 +124,23 @@ class LayerSums:
         x, d = x.index_select(0, order).flatten(0, 1), d.index_select(0, order).flatten(0, 1)
         total = torch.zeros_like(self._weights[0])
         product = torch.empty_like(total)
-        for row, mine, theirs in _by_row(x, d, *batch.present, positions):
-            torch.mm(mine.T, theirs, out=product)
+        for row, x_of_row, d_of_row in _by_row(x, d, *batch.present, positions):
+            torch.mm(x_of_row.T, d_of_row, out=product)
             self._weights[row].add_(product, alpha=batch.units)
             total.add_(product)
         return total.T
 
     def _multiply(self) -> None:
-        """Multiply what was set aside and forget it."""
+        """Multiply the buffered pairs and empty the buffer."""
         if not self._waiting:
             return
         x, d, rows = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
         self._waiting = []
         waited = Batch(rows, len(rows))
         order = waited.order.to(x.device)
-        for row, mine, theirs in _by_row(x.index_select(0, order), d.index_select(0, order), *waited.present, 1):
-            self._weights[row].addmm_(mine.T, theirs)
+        x, d = x.index_select(0, order), d.index_select(0, order)
+        for row, x_of_row, d_of_row in _by_row(x, d, *waited.present, 1):
+            self._weights[row].addmm_(x_of_row.T, d_of_row)
 
     def vectors(self) -> Tensor:
         """Return the sums, ``[rows, parameters]``: ``[W | b]`` row by row; with a projection all of W, then b."""
@@ -151,15 +152,15 @@ class LayerSums:
         return torch.cat([weights, biases], dim=2).flatten(1)
 
     def state(self) -> dict[str, Tensor]:
-        """Return what a checkpoint must keep; what waits goes on waiting, so that interrupting changes no bit."""
-        found = {"weights": self._weights, "biases": self._biases}
+        """Return the state for a checkpoint, with the buffer as it is: a resumed training is the same, bit for bit."""
+        state = {"weights": self._weights, "biases": self._biases}
         if self._waiting:
             x, d, rows = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
-            found |= {"waiting.source": x, "waiting.delta": d, "waiting.rows": rows}
-        return found
+            state |= {"waiting.source": x, "waiting.delta": d, "waiting.rows": rows}
+        return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         self._weights.copy_(state["weights"])
         self._biases.copy_(state["biases"])
         self._waiting = []

@@ -1,4 +1,4 @@
-"""One lookahead: step on a language's loss alone, see what it does to every language's loss, step back."""
+"""Lookahead steps: step along one language's gradient, evaluate every language's loss, and step back."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradsim_offline.training.batching import to_device
+from gradsim_offline.training.batching import IGNORED, to_device
 
 Batch = dict[str, Tensor]
 Lay = Callable[[Sequence[int]], Batch]  # from indices of rows to a batch with its labels
 _AT_ONCE = 64  # texts judged in one forward pass
-_IGNORED = -100  # the label of a position without one, in every Hugging Face model
 
 
 class Judge:
-    """Tells the loss of every language on texts of its own.
+    """Computes the loss of every language on its own texts.
 
     All languages' texts go through the model together, in chunks of about the same length; a language's loss is the
     mean cross entropy over its texts (over its labelled tokens, for tagging), as the model's own loss of a batch of
@@ -59,9 +58,9 @@ class Judge:
             labels = batch["labels"].reshape(len(spoken), -1)  # [texts, positions]; one position for a text's label
             logits = model(**batch).logits
             entropy = F.cross_entropy(
-                logits.reshape(-1, logits.shape[-1]), labels.flatten(), reduction="none", ignore_index=_IGNORED
+                logits.reshape(-1, logits.shape[-1]), labels.flatten(), reduction="none", ignore_index=IGNORED
             ).view(labels.shape)
-            losses, labelled = entropy.sum(1).cpu().double(), (labels != _IGNORED).sum(1).cpu().double()
+            losses, labelled = entropy.sum(1).cpu().double(), (labels != IGNORED).sum(1).cpu().double()
             sums.index_add_(0, spoken.cpu(), losses)
             counts.index_add_(0, spoken.cpu(), labelled)
         return sums / counts
@@ -79,15 +78,15 @@ def affinities(model: nn.Module, steps: Mapping[int, Batch], judge: Judge, gain:
     Args:
         model: The model, without gradients.
         steps: Each language's batch to step on.
-        judge: Tells the losses.
+        judge: Computes the losses.
         gain: Share of the loss that a step is to take away.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     before = judge(model)
-    found = torch.full((len(before), len(before)), torch.nan, dtype=torch.float64)
+    affinity = torch.full((len(before), len(before)), torch.nan, dtype=torch.float64)
     losses, squares = zip(*(_slope(model, batch, parameters) for batch in steps.values()), strict=True)
     if not sum(squares):
-        return found  # nothing to learn: no step leads anywhere
+        return affinity  # nothing to learn: no step leads anywhere
     rate = gain * sum(losses) / sum(squares)
     kept = [parameter.detach().clone() for parameter in parameters]
     try:
@@ -98,11 +97,11 @@ def affinities(model: nn.Module, steps: Mapping[int, Batch], judge: Judge, gain:
                     if gradient is not None:
                         parameter.sub_(gradient, alpha=rate)
             del gradients
-            found[:, language] = (1 - judge(model) / before) / gain
+            affinity[:, language] = (1 - judge(model) / before) / gain
             _put_back(parameters, kept)
     finally:
-        _put_back(parameters, kept)  # also when somebody presses Ctrl-C in the middle of a step
-    return torch.where(found.isfinite(), found, torch.nan)
+        _put_back(parameters, kept)  # also after KeyboardInterrupt in the middle of a step
+    return torch.where(affinity.isfinite(), affinity, torch.nan)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A similarity matrix in a file, CSV, TSV or JSON, read by names; what is wrong is told with its place."""
+"""Read a similarity matrix from CSV, TSV or JSON by language names; errors name file and line."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from gradsim_offline.datasets.objects import parse_json
 from gradsim_offline.datasets.text import read_text
 from gradsim_shared.errors import DataError
 
-Row = tuple[
-    str, str, Sequence[tuple[str, object]]
-]  # where it stands, the row's language, columns' languages and values
+Line = tuple[str, str, Sequence[tuple[str, object]]]  # its place, the row's language, columns' languages and values
 
 
 def read_matrix(
@@ -42,23 +40,23 @@ def read_matrix(
         raise DataError(f"{path}: a matrix is read from .csv, .tsv or .json")
     rows: dict[str, str] = {}  # language: where
     numbers: dict[tuple[str, str], float] = {}
-    for where, name, cells in reader(path):
+    for where, name, values in reader(path):
         row = language(name.strip())
         if row is None:
             continue
         if row in rows:
             raise DataError(f"{where}: a second row for {row}; the first is {rows[row]}")
         rows[row] = where
-        for other, value in cells:
+        for other, value in values:
             column = language(other.strip())
             if column is None:
                 continue
             if (row, column) in numbers:
                 raise DataError(f"{where}: a second column for {column}; keep one of them")
             numbers[row, column] = _number(value, f"{where}, row {name}, column {other}")
-    found = tuple(languages or dict.fromkeys([*rows, *(column for _, column in numbers)]))
-    _check_complete(path, found, rows, numbers)
-    return found, np.array([[numbers[row, column] for column in found] for row in found])
+    codes = tuple(languages or dict.fromkeys([*rows, *(column for _, column in numbers)]))
+    _check_complete(path, codes, rows, numbers)
+    return codes, np.array([[numbers[row, column] for column in codes] for row in codes])
 
 
 def _check_complete(
@@ -89,7 +87,7 @@ def _number(value: object, where: str) -> float:
     return number
 
 
-def _separated_rows(path: Path) -> Iterator[Row]:
+def _separated_rows(path: Path) -> Iterator[Line]:
     """Read a table whose header line and first column are languages."""
     delimiter, called = ("\t", "tab") if path.suffix.lower() == ".tsv" else (",", "comma")
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True, delimiter=delimiter)
@@ -111,7 +109,7 @@ def _separated_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}") from error
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
+def _json_rows(path: Path) -> Iterator[Line]:
     """Read ``{"languages": [...], "similarity": [[...], ...]}`` or ``{row: {column: value}}``."""
     content = parse_json(read_text(path), str(path))
     if isinstance(content, dict) and "similarity" in content:
@@ -125,7 +123,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
         )
 
 
-def _list_rows(path: Path, content: Mapping[str, object]) -> Iterator[Row]:
+def _list_rows(path: Path, content: Mapping[str, object]) -> Iterator[Line]:
     names, matrix = content.get("languages"), content["similarity"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{path}: \"languages\" must be the list of the rows' and columns' codes")

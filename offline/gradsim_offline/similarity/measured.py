@@ -1,10 +1,10 @@
-"""What a measurement leaves behind: S with its name, its settings and what it cost."""
+"""A measured similarity matrix S with its settings and cost, and its file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +29,21 @@ class Measured:
         epochs: S of every epoch, ``[epochs, N, N]``; empty when the measure has no epochs.
         layers: S by tracked layer; the first is ``matrix``.
         settings: What it was measured with.
-        seconds: What it cost.
+        seconds: Wall time of the measurement.
     """
 
     measure: str
     languages: tuple[str, ...]
     matrix: NDArray[np.float64]
-    split_half: NDArray[np.float64] | None
-    epochs: tuple[NDArray[np.float64], ...]
-    layers: Mapping[str, NDArray[np.float64]]
-    settings: Mapping[str, Any]
-    seconds: float
+    split_half: NDArray[np.float64] | None = None
+    epochs: tuple[NDArray[np.float64], ...] = ()
+    layers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def counted(self) -> slice:
-        """The epochs that S is the mean of.
-
-        Only measures with tracked layers average so; of ``lookahead``, earlier versions wrote the settings down, too.
-        """
+        """The epochs that S is the mean of; a measure without tracked layers averages all."""
         return counted_epochs(self.settings) if self.layers else slice(None)
 
     def save(self, path: Path) -> None:
@@ -67,8 +64,8 @@ class Measured:
 
 
 def counted_epochs(settings: Mapping[str, Any]) -> slice:
-    """Return the epochs that ``skipped_epochs`` and ``averaged_epochs`` leave; settings of before may lack either."""
-    first, number = settings.get("skipped_epochs") or 0, settings.get("averaged_epochs")
+    """Return the epochs that ``skipped_epochs`` and ``averaged_epochs`` leave; ``averaged_epochs`` ``None``: all."""
+    first, number = settings.get("skipped_epochs", 0), settings.get("averaged_epochs")
     return slice(first, None if number is None else first + number)
 
 

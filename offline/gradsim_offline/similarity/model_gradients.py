@@ -1,13 +1,13 @@
-"""Gradients of a finished model: of the last linear layer, without dropout, the model unchanged.
+"""Gradients of a finished model's last linear layer, without dropout; the weights stay as they are.
 
-The measurement compares gradients along a training; a bundle keeps its end. What is needed of a new language is its
-gradient at a model at which the other languages' gradients are known, too. Only the last layer asks for a gradient, so
-that the backward pass costs nothing beside the forward pass.
+A new language is assigned by its gradient at a model at which the other languages' gradients are known. Only the last
+layer requires a gradient, so that the backward pass costs little beside the forward pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ _BATCH = 32
 def half_gradients(
     model: nn.Module, rows: Sequence[Row], languages: int, pad_id: int, *, task: Task, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Return each language's mean gradient over both halves of its rows.
+    """Return each language's mean gradient over both halves of its rows, in full precision: devices must agree.
 
     Args:
         model: A classifier; it is left frozen and in evaluation mode.
@@ -36,16 +36,26 @@ def half_gradients(
     Returns:
         Gradients ``[2, languages, parameters]`` of the layer's ``[W, b]``, row by row, and counts ``[2, languages]``.
     """
-    layers = _freeze(model, device)
+    model.to(device).eval()
+    model.requires_grad_(False)
+    layers = tracked_layers(model, [LAYER])[LAYER]
+    for layer in layers.values():
+        layer.requires_grad_(True)
     tracker = GradientTracker(layers, languages)
-    for chosen in _batches(rows):
-        owners = torch.tensor([rows[i].language for i in chosen])
-        with tracker.batch(owners, torch.tensor([rows[i].half for i in chosen]), _units(rows, chosen)):
-            _backward(model, rows, chosen, pad_id, task=task, device=device)
+    for batch in _batches(rows):
+        chosen = [rows[i] for i in batch]
+        inputs = to_device(task.collate(chosen, pad_id)(range(len(chosen)), 0, 0), device)
+        owners, halves, units = (
+            torch.tensor([getattr(row, name) for row in chosen]) for name in ("language", "half", "units")
+        )
+        with tracker.batch(owners, halves, units):
+            model(**inputs).loss.backward()
+            model.zero_grad(set_to_none=True)
     counts = torch.zeros(2, languages, dtype=torch.int64)
     for row in rows:
         counts[row.half, row.language] += row.units
-    return _joined(tracker, layers), counts
+    means = tracker.half_means()
+    return torch.cat([means[path].float().cpu() for path in layers], dim=-1), counts
 
 
 def example_gradients(
@@ -60,52 +70,16 @@ def example_gradients(
         task: The task's torch half.
         device: Where to compute.
     """
-    layers = _freeze(model, device)
-    found: list[Tensor] = []
-    order: list[int] = []
-    for chosen in _batches(rows):
-        tracker = GradientTracker(layers, len(chosen))
-        with tracker.batch(
-            torch.arange(len(chosen)), torch.zeros(len(chosen), dtype=torch.int64), _units(rows, chosen)
-        ):
-            _backward(model, rows, chosen, pad_id, task=task, device=device)
-        found.append(_joined(tracker, layers)[0])
-        order += chosen
-    gradients = torch.cat(found)
-    return gradients[torch.tensor(order).argsort()]
+    batches = _batches(rows)
+    by_batch = []
+    for batch in batches:
+        apart = [replace(rows[i], language=number, half=0) for number, i in enumerate(batch)]
+        by_batch.append(half_gradients(model, apart, len(apart), pad_id, task=task, device=device)[0][0])
+    order = [i for batch in batches for i in batch]
+    return torch.cat(by_batch)[torch.tensor(order).argsort()]
 
 
-def _freeze(model: nn.Module, device: torch.device) -> dict[str, nn.Linear]:
-    """Leave only the last linear layer asking for a gradient; return it by its path."""
-    model.to(device).eval()
-    model.requires_grad_(False)
-    layers = tracked_layers(model, [LAYER])[LAYER]
-    for layer in layers.values():
-        layer.requires_grad_(True)
-    return layers
-
-
-def _batches(rows: Sequence[Row]) -> Iterator[list[int]]:
-    """Yield indices of texts of about the same length."""
+def _batches(rows: Sequence[Row]) -> list[list[int]]:
+    """Return indices of texts of about the same length."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
-    for start in range(0, len(order), _BATCH):
-        yield order[start : start + _BATCH]
-
-
-def _units(rows: Sequence[Row], chosen: Sequence[int]) -> Tensor:
-    return torch.tensor([rows[i].units for i in chosen])
-
-
-def _backward(
-    model: nn.Module, rows: Sequence[Row], chosen: Sequence[int], pad_id: int, *, task: Task, device: torch.device
-) -> None:
-    """Run the loss of a batch and its backward pass, in full precision: devices must agree with each other."""
-    batch = task.collate([rows[i] for i in chosen], pad_id)(range(len(chosen)), 0, 0)
-    model(**to_device(batch, device)).loss.backward()
-    model.zero_grad(set_to_none=True)
-
-
-def _joined(tracker: GradientTracker, layers: dict[str, nn.Linear]) -> Tensor:
-    """Return the tracker's means ``[2, languages, parameters]``, on the CPU."""
-    means = tracker.half_means()
-    return torch.cat([means[path].float().cpu() for path in layers], dim=-1)
+    return [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]

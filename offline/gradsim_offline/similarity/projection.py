@@ -1,4 +1,4 @@
-"""A seeded random projection of weight gradients that never lays out a gradient: each side of the layer is folded.
+"""A seeded random projection of weight gradients that never materialises a gradient: each side is folded.
 
 A gradient ``G`` ``[out, in]`` becomes ``A G B^T`` ``[a, b]``: ``A`` and ``B`` put every coordinate, with a random sign,
 into one of ``a`` or ``b`` buckets that all hold about the same number of coordinates (a count sketch of each side:

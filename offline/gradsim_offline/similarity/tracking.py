@@ -114,8 +114,8 @@ class GradientTracker:
 
     def state(self) -> dict[str, Tensor]:
         """Return the sums so far, for a checkpoint in the middle of an epoch."""
-        found = {f"sums.{name}:{key}": kept for name, sums in self._sums.items() for key, kept in sums.state().items()}
-        return {**found, "counts": self._counts}
+        kept = {f"sums.{name}:{key}": part for name, sums in self._sums.items() for key, part in sums.state().items()}
+        return {**kept, "counts": self._counts}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from the sums of a checkpoint."""
@@ -126,7 +126,7 @@ class GradientTracker:
 
 
 class _Summed(torch.autograd.Function):
-    """A linear layer, already computed, whose backward pass asks for its parameters' gradients elsewhere."""
+    """A linear layer, already computed, whose parameters' gradients come from a callback in the backward pass."""
 
     @staticmethod
     def forward(
@@ -178,17 +178,17 @@ def tracked_layers(model: nn.Module, names: Sequence[str]) -> dict[str, dict[str
     linear = {path: layer for path, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     prefix = f"{model.base_model_prefix}."
     head = {path: layer for path, layer in linear.items() if not path.startswith(prefix)}
-    found: dict[str, dict[str, nn.Linear]] = {}
+    tracked: dict[str, dict[str, nn.Linear]] = {}
     for name in names:
         kind, _, number = name.partition(".")
         if name == "head":
-            found[name] = head
+            tracked[name] = head
         elif name == "head.out":
-            found[name] = dict([list(head.items())[-1]])
+            tracked[name] = dict([list(head.items())[-1]])
         elif kind == "encoder" and number.isdecimal():
-            found[name] = {path: layer for path, layer in linear.items() if f".layer.{number}." in f".{path}"}
+            tracked[name] = {path: layer for path, layer in linear.items() if f".layer.{number}." in f".{path}"}
         else:
             raise SettingsError(f"tracked layer {name!r} is not known; use head.out, head or encoder.<number>")
-        if not found[name]:
+        if not tracked[name]:
             raise SettingsError(f"tracked layer {name!r}: this model has no such linear layer")
-    return found
+    return tracked

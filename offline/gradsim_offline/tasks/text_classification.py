@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from gradsim_offline.core.dataset import Example
+from gradsim_offline.models.loading import labelled_model
 from gradsim_offline.training.batching import Row, halves, pad
 from gradsim_offline.training.task import Task
 from gradsim_shared.decode import text_classification as decoder
 from gradsim_shared.decoding import Reader
-
-
-def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
-    """Load a classifier with the head that it was saved with, or an encoder with a new one.
-
-    Args:
-        path: Name on the Hub, or directory.
-        labels: In the order of the model's outputs.
-        new_head: Start with a new head, also where one was saved.
-
-    Raises:
-        ModelError: It is nowhere to be found, or not an encoder that can classify.
-    """
-    from transformers import AutoModelForSequenceClassification
-
-    from gradsim_offline.models.loading import labelled_model
-
-    return labelled_model(AutoModelForSequenceClassification, path, labels, new_head=new_head)
 
 
 def encode(
@@ -44,8 +27,8 @@ def encode(
     sides = halves(len(examples), language=language, seed=seed)
     ids = reader.read([example.text for example in examples]).ids
     return [
-        Row(tuple(mine), (index[example.label],), language, half)
-        for mine, example, half in zip(ids, examples, sides, strict=True)
+        Row(tuple(text_ids), (index[example.label],), language, half)
+        for text_ids, example, half in zip(ids, examples, sides, strict=True)
     ]
 
 
@@ -96,6 +79,8 @@ def metric_from(sums: NDArray[Any], labels: Sequence[str]) -> NDArray[np.float64
     weighted: NDArray[np.float64] = (f1 * true).sum(axis=-1) / np.maximum(true.sum(axis=-1), 1)
     return weighted
 
+
+load_model = partial(labelled_model, "AutoModelForSequenceClassification")
 
 PLUGIN = Task(
     decoder=decoder,

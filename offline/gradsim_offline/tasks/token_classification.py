@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from gradsim_offline.core.dataset import TaggedSentence
+from gradsim_offline.models.loading import labelled_model
 from gradsim_offline.training.batching import IGNORED, Row, halves, pad
 from gradsim_offline.training.task import Task
 from gradsim_shared.decode import token_classification as decoder
 from gradsim_shared.decoding import Reader
 from gradsim_shared.iob import entities, is_iob
-
-
-def load_model(path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
-    """Load a tagger with the head that it was saved with, or an encoder with a new one.
-
-    Args:
-        path: Name on the Hub, or directory.
-        labels: In the order of the model's outputs.
-        new_head: Start with a new head, also where one was saved.
-
-    Raises:
-        ModelError: It is nowhere to be found, or not an encoder that can tag.
-    """
-    from transformers import AutoModelForTokenClassification
-
-    from gradsim_offline.models.loading import labelled_model
-
-    return labelled_model(AutoModelForTokenClassification, path, labels, new_head=new_head)
 
 
 def encode(
@@ -87,7 +70,7 @@ def scores(
     """
     sums = statistics(gold, predicted, labels).sum(axis=0)
     words = sum(map(len, gold))
-    right = sum(a == b for mine, theirs in zip(gold, predicted, strict=True) for a, b in zip(mine, theirs, strict=True))
+    right = sum(count for count, _ in map(_word_counts, gold, predicted))
     accuracy = right / max(words, 1)
     if not is_iob(labels):
         return {"accuracy": accuracy}
@@ -110,7 +93,7 @@ def statistics(
     """
     count = _entity_counts if is_iob(labels) else _word_counts
     width = 3 if is_iob(labels) else 2
-    rows = [count(mine, theirs) for mine, theirs in zip(gold, predicted, strict=True)]
+    rows = [count(tags, answer) for tags, answer in zip(gold, predicted, strict=True)]
     return np.array(rows, np.int64).reshape(-1, width)
 
 
@@ -129,6 +112,8 @@ def _entity_counts(gold: Sequence[str], predicted: Sequence[str]) -> tuple[int, 
 def _word_counts(gold: Sequence[str], predicted: Sequence[str]) -> tuple[int, int]:
     return sum(a == b for a, b in zip(gold, predicted, strict=True)), len(gold)
 
+
+load_model = partial(labelled_model, "AutoModelForTokenClassification")
 
 PLUGIN = Task(
     decoder=decoder,

@@ -1,4 +1,4 @@
-"""Continued masked-language-model pre-training: an encoder reads on, in texts that nobody labelled.
+"""Continued masked-language-model pre-training of an encoder on unlabelled texts, and its perplexity before and after.
 
 Gururangan et al. 2020 ("Don't Stop Pretraining"): on the task's own texts it is called TAPT, on texts of its domain
 DAPT; Fan et al. 2021 do it for each sprachbund. The texts are streamed, masks are drawn anew in every epoch.
@@ -7,40 +7,48 @@ DAPT; Fan et al. 2021 do it for each sprachbund. The texts are streamed, masks a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.models.loading import copy_tokenizer
-from gradsim_offline.training.batching import plan, steps_per_epoch
-from gradsim_offline.training.masked_language_modelling import train_masked
-from gradsim_offline.training.masked_model import open_masked
-from gradsim_offline.training.perplexity import Perplexity, mean, perplexities
+from gradsim_offline.training.batching import IGNORED, plan, steps_per_epoch, to_device
+from gradsim_offline.training.context import PretrainingContext
+from gradsim_offline.training.masked_language_modelling import MaskedModel, open_masked, train_masked
 from gradsim_offline.training.text_folders import Unlabelled
 from gradsim_offline.training.text_stream import Texts
 
 ADAPTED = "adaptation.json"  # written last
 _BEFORE = "before.json"
 _DRAW = 31  # keeps the random stream that draws an epoch's texts apart from the others
+_MASKS = 7919  # keeps the random stream of perplexity's masks apart from that of training
+_HIGHEST = 700.0  # exp of more is no number
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """The perplexity before and after, of one language.
+
+    Attributes:
+        texts: Held-out texts.
+        before: Of the encoder as it came.
+        after: Of the adapted one.
+    """
+
+    texts: int
+    before: float
+    after: float
 
 
 def adapt(
-    texts: Unlabelled,
-    encoder: str,
-    directory: Path,
-    *,
-    settings: Adapting,
-    maximum_length: int,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    log: Callable[..., None],
+    texts: Unlabelled, encoder: str, directory: Path, *, settings: Adapting, context: PretrainingContext
 ) -> dict[str, Perplexity]:
     """Train an encoder on in ``directory``, and say how its perplexity changed.
 
@@ -49,11 +57,7 @@ def adapt(
         encoder: What to start from: directory or Hub name.
         directory: Gets config.json, model.safetensors, the tokenizer and adaptation.json; checkpoints below ``work/``.
         settings: The schedule.
-        maximum_length: Tokens; longer texts are cut.
-        seed: Decides the order of the texts, the masks, dropout, and a head that has to start anew.
-        device: Where to train.
-        progress: Shows how far it is.
-        log: Called with the figures of each epoch.
+        context: Its seed decides the order of the texts, the masks, dropout, and a head that has to start anew.
 
     Returns:
         The perplexity of each language that has held-out texts.
@@ -61,54 +65,44 @@ def adapt(
     Raises:
         ModelError: The encoder cannot be loaded, has no masked-language-modelling head or no mask token.
     """
-    masked = open_masked(encoder, maximum_length=maximum_length, seed=seed)
+    seed, progress, batch_size = context.seed, context.progress, settings.batch_size
+    masked = open_masked(encoder, maximum_length=context.maximum_length, seed=seed)
     if masked.new_head:
         progress.note(f"  {encoder} was saved without its masked-language-modelling head: a new one starts at random")
 
     def judge() -> dict[str, float]:
-        return perplexities(
-            masked,
-            texts.held_out,
-            share=settings.masked,
-            batch_size=settings.batch_size,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
+        return perplexities(masked, texts.held_out, share=settings.masked, batch_size=batch_size, context=context)
 
     before = _once(directory / WORK / _BEFORE, judge)
     languages = list(texts.train.values())
-    per_epoch = sum(min(len(own), settings.most_texts or len(own)) for own in languages)
+    per_epoch = sum(min(len(of_language), settings.most_texts or len(of_language)) for of_language in languages)
     end = train_masked(
         masked.model,
-        lambda epoch: batches(texts.train, settings.batch_size, most=settings.most_texts, seed=seed, epoch=epoch),
+        lambda epoch: batches(texts.train, batch_size, most=settings.most_texts, seed=seed, epoch=epoch),
         masked.collate(languages, share=settings.masked, seed=seed),
         epochs=settings.epochs,
-        steps=settings.epochs * steps_per_epoch(per_epoch, settings.batch_size),
+        steps=settings.epochs * steps_per_epoch(per_epoch, batch_size),
         learning_rate=settings.learning_rate,
-        seed=seed,
-        device=device,
         checkpoints=directory / WORK,
-        progress=progress,
-        log=log,
+        context=context,
     )
     after = judge()
     masked.model.to("cpu").save_pretrained(directory)
     copy_tokenizer(encoder, directory)
-    found = {code: Perplexity(len(texts.held_out[code]), before[code], after[code]) for code in before}
-    if found:
+    changes = {code: Perplexity(len(texts.held_out[code]), before[code], after[code]) for code in before}
+    if changes:
         progress.note(f"  perplexity on held-out texts: {mean(before):.1f} before, {mean(after):.1f} after")
     content = {
         "new_head": masked.new_head,
-        "texts": {code: len(own) for code, own in texts.train.items()},
+        "texts": {code: len(of_language) for code, of_language in texts.train.items()},
         "texts_per_epoch": per_epoch,
-        "perplexity": {code: asdict(one) for code, one in found.items()},
-        "mean": {"before": mean(before), "after": mean(after)} if found else None,
+        "perplexity": {code: asdict(change) for code, change in changes.items()},
+        "mean": {"before": mean(before), "after": mean(after)} if changes else None,
         "settings": settings.model_dump(mode="json", exclude={"mode"}),
         "history": end.history,
     }
     write_json(directory / ADAPTED, content)
-    return found
+    return changes
 
 
 def batches(texts: Mapping[str, Texts], batch_size: int, *, most: int | None, seed: int, epoch: int) -> list[list[int]]:
@@ -122,32 +116,71 @@ def batches(texts: Mapping[str, Texts], batch_size: int, *, most: int | None, se
         epoch: Counted from 0.
     """
     chosen, first = [], 0
-    for code, own in texts.items():
-        if most is None or most >= len(own):
-            drawn = np.arange(len(own))
+    for code, of_language in texts.items():
+        count = len(of_language)
+        if most is None or most >= count:
+            drawn = np.arange(count)
         else:
-            random = np.random.default_rng([seed, _DRAW, epoch, *code.encode()])
-            drawn = random.choice(len(own), most, replace=False)
+            drawn = np.random.default_rng([seed, _DRAW, epoch, *code.encode()]).choice(count, most, replace=False)
         chosen.append(first + drawn)
-        first += len(own)
+        first += count
     indices = np.concatenate(chosen)
-    sizes = np.concatenate([own.sizes for own in texts.values()])[indices]
+    sizes = np.concatenate([of_language.sizes for of_language in texts.values()])[indices]
     planned = plan(sizes.tolist(), batch_size, seed=seed, epoch=epoch)
     return [indices[batch].tolist() for batch in planned]
 
 
+def perplexities(
+    masked: MaskedModel, texts: Mapping[str, Texts], *, share: float, batch_size: int, context: PretrainingContext
+) -> dict[str, float]:
+    """Return e to the mean negative log-likelihood of the hidden pieces, per language that has texts.
+
+    Pieces are hidden as in training (80 % mask, 10 % another piece, 10 % as they are); which ones depends on the texts
+    and the seed alone, so that two models of one tokenizer are asked the same. Perplexities of different tokenizers
+    cannot be compared.
+
+    Args:
+        masked: The model.
+        texts: Held-out texts by language.
+        share: Share of the pieces that must be predicted.
+        batch_size: Texts at a time.
+        context: Its seed chooses the pieces.
+    """
+    masked.model.to(context.device).eval()
+    judged = {code: of_language for code, of_language in texts.items() if len(of_language)}
+    steps = sum(steps_per_epoch(len(of_language), batch_size) for of_language in judged.values())
+    by_language = {}
+    with context.progress.bar("perplexity", steps) as advance:
+        for code, of_language in judged.items():
+            collate = masked.collate([of_language], share=share, seed=context.seed + _MASKS)
+            order = np.argsort(of_language.sizes, kind="stable").tolist()  # texts of about the same length together
+            summed, asked = 0.0, 0
+            for step, start in enumerate(range(0, len(order), batch_size)):
+                batch = collate(order[start : start + batch_size], 0, step)
+                count = int((batch["labels"] != IGNORED).sum())
+                with torch.inference_mode(), mixed_precision(context.device):
+                    summed += count * float(masked.model(**to_device(batch, context.device)).loss)
+                asked += count
+                advance(code)
+            by_language[code] = math.exp(min(summed / asked, _HIGHEST))
+    return by_language
+
+
+def mean(values: Mapping[str, float]) -> float:
+    """Return the geometric mean over languages: e to the plain mean of their losses."""
+    return math.exp(sum(map(math.log, values.values())) / len(values))
+
+
 def read_perplexities(directory: Path) -> dict[str, Perplexity]:
-    """Return what ``adapt`` found, from its directory."""
+    """Return what ``adapt`` returned, from its directory."""
     content = json.loads((directory / ADAPTED).read_text(encoding="utf-8"))
-    return {code: Perplexity(**one) for code, one in content["perplexity"].items()}
+    return {code: Perplexity(**figures) for code, figures in content["perplexity"].items()}
 
 
 def _once(path: Path, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
     """Compute figures, or read them again after an interruption."""
-    if path.is_file():
-        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-        return kept
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figures = compute()
-    write_json(path, figures)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, compute())
+    figures: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
     return figures

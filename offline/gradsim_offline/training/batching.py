@@ -1,4 +1,4 @@
-"""Which texts make a batch: shuffled, but texts of about the same length together, so that little is padding."""
+"""Batches of texts: shuffled, with texts of about the same length together to avoid padding."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Row:
 
 
 def halves(count: int, *, language: int, seed: int) -> list[int]:
-    """Put a language's examples into two halves at random: 0 or 1 for each."""
-    found: list[int] = (np.random.default_rng([seed, language]).permutation(count) % 2).tolist()
-    return found
+    """Assign a language's examples to two halves at random: 0 or 1 for each."""
+    sides: list[int] = (np.random.default_rng([seed, language]).permutation(count) % 2).tolist()
+    return sides
 
 
 def plan(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:

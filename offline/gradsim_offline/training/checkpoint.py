@@ -1,4 +1,4 @@
-"""Save a training in the middle, and go on from there to the same end."""
+"""Checkpoints: save a training and resume it to the same weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 from gradsim_offline.training.optimizer import Optimizer
 
+States = dict[str, dict[str, Tensor]]
+"""What the strategy and the observer keep of themselves, by their role."""
+
 
 @dataclass
 class Position:
-    """How far a training has come.
+    """The progress of a training.
 
     Attributes:
         epoch: The epoch that is running, counted from 0.
@@ -46,26 +49,26 @@ class Checkpoint:
         self._file = directory / "checkpoint.pt"
         self._best = directory / "best.pt"
 
-    def save(self, position: Position, model: nn.Module, optimizer: Optimizer, extra: dict[str, Tensor]) -> None:
-        """Save everything that the rest of the training depends on, atomically."""
+    def save(self, position: Position, model: nn.Module, optimizer: Optimizer, states: States) -> None:
+        """Save model, optimizer, position, states and random generators atomically."""
         content = {
             "position": vars(position),
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
-            "extra": extra,
+            "states": states,
             "random": _random_state(),
         }
         _write(self._file, content)
 
-    def load(self, model: nn.Module, optimizer: Optimizer) -> tuple[Position, dict[str, Tensor]]:
-        """Restore the last save into model, optimizer and random generators; a new position if there is none."""
+    def load(self, model: nn.Module, optimizer: Optimizer) -> tuple[Position, States]:
+        """Restore model, optimizer and random generators; return position and states, new and empty without a file."""
         if not self._file.is_file():
             return Position(), {}
         content = torch.load(self._file, map_location="cpu", weights_only=True)
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
         _restore_random_state(content["random"])
-        return Position(**content["position"]), content["extra"]
+        return Position(**content["position"]), content["states"]
 
     def save_best(self, model: nn.Module) -> None:
         """Keep these weights as the best."""

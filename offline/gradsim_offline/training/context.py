@@ -1,4 +1,4 @@
-"""What nearly every training takes, and whoever asks a trained model."""
+"""The arguments that are the same for all trainings of a stage."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ if TYPE_CHECKING:  # torch takes seconds to load
     import torch
 
 
-@dataclass(frozen=True)
-class TrainingContext:
-    """What is the same for all trainings of a stage.
+@dataclass(frozen=True, kw_only=True)
+class PretrainingContext:
+    """Arguments of a training without labels.
 
     Attributes:
-        task: The torch half of the data set's task.
-        encoder: Directory or name of the model to start from.
         maximum_length: Tokens; longer texts are cut.
         seed: All randomness comes from it.
         device: Where to compute.
@@ -27,10 +25,21 @@ class TrainingContext:
         log: Called with figures worth keeping, as keyword arguments.
     """
 
-    task: Task
-    encoder: str
     maximum_length: int
     seed: int
     device: torch.device
     progress: Progress
     log: Callable[..., None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingContext(PretrainingContext):
+    """Arguments of a training with labels.
+
+    Attributes:
+        task: The torch half of the data set's task.
+        encoder: Directory or name of the model to start from.
+    """
+
+    task: Task
+    encoder: str

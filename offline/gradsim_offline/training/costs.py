@@ -1,4 +1,4 @@
-"""What a training cost, and how often its strategy met a conflict, as it wrote it down itself."""
+"""What a training cost, and how often its strategy met a conflict, read from its records."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from gradsim_offline.core.run_directory import RECORD
 from gradsim_offline.training.batching import steps_per_epoch
 from gradsim_offline.training.fine_tune import RESULT
 
-CONFLICTS = ("compared", "conflicts", "cosines")
-
 
 def cost(model: Path, batch_size: int) -> dict[str, float]:
-    """Return the steps, texts and seconds of a training, and what its strategy found.
+    """Return the steps, texts and seconds of a training, and the conflicts that its strategy counted.
 
     Args:
         model: Its directory.
@@ -27,17 +25,16 @@ def cost(model: Path, batch_size: int) -> dict[str, float]:
     """
     trained = json.loads((model / RESULT).read_text(encoding="utf-8"))
     seconds = json.loads((model / RECORD).read_text(encoding="utf-8"))["seconds"]
-    many = trained.get("trainings", 1)  # of an ensemble
-    found: dict[str, float] = {
-        "steps": many * trained["epochs"] * steps_per_epoch(trained["rows"], batch_size),
-        "texts_seen": many * trained["epochs"] * trained["texts"],
-        "train_seconds": seconds,
-    }
+    passes = trained.get("trainings", 1) * trained["epochs"]  # an ensemble says how many trainings it took
     history = trained["history"]
-    found["compared"] = sum(epoch.get("compared", 0) for epoch in history)
-    found["conflicts"] = sum(epoch.get("conflicts", 0) for epoch in history)
-    found["cosines"] = sum(epoch.get("compared", 0) * epoch.get("cosine", 0.0) for epoch in history)
-    return found
+    return {
+        "steps": passes * steps_per_epoch(trained["rows"], batch_size),
+        "texts_seen": passes * trained["texts"],
+        "train_seconds": seconds,
+        "compared": sum(epoch.get("compared", 0) for epoch in history),
+        "conflicts": sum(epoch.get("conflicts", 0) for epoch in history),
+        "cosines": sum(epoch.get("compared", 0) * epoch.get("cosine", 0.0) for epoch in history),
+    }
 
 
 def conflicts(costs: Iterable[Mapping[str, float]]) -> dict[str, float] | None:
@@ -49,6 +46,6 @@ def conflicts(costs: Iterable[Mapping[str, float]]) -> dict[str, float] | None:
     Returns:
         ``None`` where no pair was compared, as in plain training.
     """
-    costs = list(costs)
-    compared, against, cosines = (sum(cost[name] for cost in costs) for name in CONFLICTS)
+    rows = list(costs)
+    compared, against, cosines = (sum(row[name] for row in rows) for name in ("compared", "conflicts", "cosines"))
     return {"share": against / compared, "cosine": cosines / compared} if compared else None

@@ -1,19 +1,19 @@
-"""Count the texts that are longer than a model reads: nobody sees their ends, neither in training nor in service."""
+"""Count the texts that are longer than the maximum length and are truncated, in training and in service."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
 from gradsim_offline.core.dataset import SPLITS, Dataset
 from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.training.task import Task
 
 Cut = Mapping[str, Mapping[str, int]]
 """Split -> language -> number of texts that are cut; without those of which there are none."""
 
 
-def count_cut(dataset: Dataset, encoder: str | Path, *, task: ModuleType, maximum_length: int) -> Cut:
+def count_cut(dataset: Dataset, encoder: str | Path, *, task: Task, maximum_length: int) -> Cut:
     """Read every text as it is read in training and in service, and count those that are cut.
 
     Sentences whose words are tagged are read in windows; they count where a single word is cut.
@@ -23,17 +23,17 @@ def count_cut(dataset: Dataset, encoder: str | Path, *, task: ModuleType, maximu
     """
     tokenizer, _ = load_tokenizer(encoder, maximum_length=maximum_length)
     reader = task.decoder.Reader(tokenizer, maximum_length)
-    found: dict[str, dict[str, int]] = {}
+    cut: dict[str, dict[str, int]] = {}
     for split in SPLITS:
         for code in dataset.languages:
             inputs = [example.input for example in dataset.split(code, split)]
             if inputs and (count := len(reader.read(inputs).cut)):
-                found.setdefault(split, {})[code] = count
-    return found
+                cut.setdefault(split, {})[code] = count
+    return cut
 
 
 def describe_cut(cut: Cut, dataset: Dataset, maximum_length: int) -> str:
-    """Say in one line how many texts are cut, and in which language most; empty where none is."""
+    """Describe in one line how many texts are cut, and in which language most; empty where none is."""
     if not cut:
         return ""
     parts = []

@@ -5,8 +5,8 @@ of logits divided by T, the loss of a unit (a text, or a judged word) is
 
     (1 - w) · cross entropy(labels, student) + w · T² · KL(p_teacher || p_student)
 
-T² keeps the second part's gradient as large as it is at T = 1. Their speech model of §4 had half of the weight on the
-labels and T = 2; so has our default.
+T² keeps the second part's gradient as large as it is at T = 1. The defaults, half of the weight on the labels and
+T = 2, are those of their speech model (§4).
 """
 
 from __future__ import annotations
@@ -63,6 +63,6 @@ def judged_logits(teacher: TrainedModel, rows: Sequence[Row]) -> Tensor:
     Returns:
         ``[units, labels]``: a unit is a text, or a judged word at its first subword.
     """
-    found = teacher.run([row.ids for row in rows])  # [labels] or [tokens, labels] each
-    units = [np.atleast_2d(output)[np.array(row.labels) != IGNORED] for output, row in zip(found, rows, strict=True)]
+    outputs = teacher.run([row.ids for row in rows])  # [labels] or [tokens, labels] each
+    units = [np.atleast_2d(output)[np.array(row.labels) != IGNORED] for output, row in zip(outputs, rows, strict=True)]
     return torch.from_numpy(np.concatenate(units))

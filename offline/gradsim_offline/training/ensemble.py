@@ -1,7 +1,7 @@
 """Several models of one group that answer as one: their probabilities, or their logits, are averaged.
 
 The folder of an ensemble is that of its first model, which is the single model of the build's seed, bit for bit; the
-others lie in folders below it, and ensemble.json names them all. Whoever needs one model finds the first.
+others lie in folders below it, and ensemble.json names them all. Loading the folder as a single model gives the first.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Members(BaseModel):
 
 
 def read_members(directory: str | Path) -> Members | None:
-    """Read the ensemble.json of a model's folder; ``None``: there is none, it is a single model's.
+    """Read the ensemble.json of a model's folder; ``None``: a single model without that file.
 
     Raises:
-        ModelError: It is not as it should be.
+        ModelError: It is not valid.
     """
     path = Path(directory) / ENSEMBLE_FILE
     try:

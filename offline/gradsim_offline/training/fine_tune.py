@@ -19,10 +19,9 @@ from gradsim_offline.core.settings import Schedule, Training
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
 from gradsim_offline.training.context import TrainingContext
-from gradsim_offline.training.judging import HALVES, DevTexts
 from gradsim_offline.training.loop import Observer, train
 from gradsim_offline.training.strategy import Strategy, StrategyContext, load_strategy
-from gradsim_offline.training.trained import TrainedModel
+from gradsim_offline.training.trained import HALVES, DevTexts, TrainedModel
 from gradsim_shared.errors import SettingsError
 
 RESULT = "training.json"
@@ -37,7 +36,6 @@ def fine_tune(
     *,
     context: TrainingContext,
     settings: Schedule,
-    fraction: float = 1.0,
     new_head: bool = True,
     observe: Callable[[nn.Module, Sequence[Row]], Observer] | None = None,
     strategy: Callable[[StrategyContext], Strategy] | None = None,
@@ -51,8 +49,7 @@ def fine_tune(
         served: Languages whose plain mean dev score chooses the epoch.
         directory: Gets the model in Hugging Face form, its tokenizer, and training.json.
         context: Task, encoder to start from, maximum length, seed, device, progress; ``log`` gets each epoch's figures.
-        settings: The schedule.
-        fraction: Share of each language's training texts to use.
+        settings: The schedule, and the share of each language's training texts to use.
         new_head: Start with a new head; ``False`` goes on with the one that the encoder was saved with.
         observe: Makes an observer of the backward passes from the model and the training rows; for plain training.
         strategy: Makes the strategy; ``None``: the one that the settings name.
@@ -69,7 +66,7 @@ def fine_tune(
     drawing = seed if data_seed is None else data_seed
 
     reader = task.decoder.Reader(tokenizer, context.maximum_length)
-    chosen = {code: _sample(dataset.split(code, "train"), fraction, drawing, number[code]) for code in members}
+    chosen = {code: _sample(dataset.split(code, "train"), settings.fraction, drawing, number[code]) for code in members}
 
     def encode(code: str, examples: Sequence[AnyExample]) -> list[Row]:
         return task.encode(reader, examples, dataset.labels, language=number[code], seed=drawing)
@@ -86,15 +83,14 @@ def fine_tune(
         seed=seed,
     )
     chosen_strategy = strategy(given) if strategy else make_strategy(given, settings, watched=observe is not None)
-    judged = {code: dataset.split(code, "dev") for code in served if dataset.split(code, "dev")}
-    dev = DevTexts(judged, number, reader, task, drawing)
+    dev = DevTexts.of(dataset, served, reader=reader, task=task, seed=drawing)
     trained = TrainedModel(model, task.decoder, reader, dataset.labels, pad_id, context.device)
     metric = task.metric(dataset.labels)
 
     def evaluate() -> dict[str, float]:
         scores = dev.scores(trained)
         names = {"score": metric, **{half: half for half in HALVES}}
-        return {name: float(np.mean([found[column] for found in scores.values()])) for name, column in names.items()}
+        return {name: float(np.mean([row[column] for row in scores.values()])) for name, column in names.items()}
 
     epochs = epochs_for(len(rows), settings)
     lengths = [len(row.ids) for row in rows]
@@ -110,7 +106,7 @@ def fine_tune(
             clip=settings.clip,
             seed=seed,
             device=context.device,
-            evaluate=evaluate if judged else None,
+            evaluate=evaluate if dev.examples else None,
             checkpoints=directory / WORK,
             advance=advance,
             log=context.log,
@@ -131,7 +127,7 @@ def fine_tune(
         {
             "members": list(members),
             "served": list(served),
-            "judged": list(judged),
+            "judged": list(dev.examples),
             "texts": sum(map(len, chosen.values())),
             "rows": len(rows),
             "epochs": epochs,

@@ -1,4 +1,4 @@
-"""Fine-tune an ensemble, model by model; or one student of it, which is then the only model that stays."""
+"""Fine-tune the models of an ensemble one after the other; with distillation, keep only their student."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.distilling import Distilling, judged_logits
 from gradsim_offline.training.ensemble import Members, seeds_of
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
-from gradsim_offline.training.judging import DevTexts
 from gradsim_offline.training.strategy import Strategy, StrategyContext
-from gradsim_offline.training.trained import TrainedModel, open_trained
+from gradsim_offline.training.trained import DevTexts, TrainedModel, open_trained
 
 MakeStrategy = Callable[[StrategyContext], Strategy]
 _TEACHER = "teacher"
@@ -44,11 +43,11 @@ def fine_tune_ensemble(
         members: Languages to train on.
         served: Languages whose plain mean dev score chooses each model's epoch.
         directory: Gets the folder of an ensemble (training/ensemble.py), or the student's, a single model. Its
-            training.json is that of the first model, or of the student, and says how many were trained.
+            training.json is that of the first model, or of the student, with the number of trainings.
         context: As for ``fine_tune``; its seed is that of the first model and of the student, and all models draw the
             same share of the texts. ``log`` gets ``model`` beside the figures: 1, 2, ... or ``student``.
         settings: The schedule, how many models, what is averaged, and how the student learns.
-        first: Puts the first model into a folder if it lies somewhere already, and says whether it did.
+        first: Copies the first model into a folder if it exists elsewhere already; returns whether it did.
     """
     place = directory / WORK / _TEACHER if settings.distil else directory
     count = settings.ensemble
@@ -63,7 +62,6 @@ def fine_tune_ensemble(
             where,
             context=replace(context, seed=seed, log=partial(context.log, model=model)),
             settings=settings,
-            fraction=settings.fraction,
             strategy=strategy,
             data_seed=context.seed,
         )
@@ -76,7 +74,7 @@ def fine_tune_ensemble(
         context.progress.note(f"  {name}{': is there, not trained again' if is_there else ''}")
         if not is_there:
             train(where, str(number + 1), seed)
-        if where != directory:  # that of the stage goes with it
+        if where != directory:  # the stage removes its own
             shutil.rmtree(where / WORK, ignore_errors=True)
     ensemble, score = _average(dataset, served, place, context, settings)
     if not settings.distil:
@@ -85,7 +83,7 @@ def fine_tune_ensemble(
 
     def learn(given: StrategyContext) -> Strategy:
         logits = judged_logits(ensemble, given.rows)
-        ensemble.model.to("cpu")  # the student needs the room
+        ensemble.model.to("cpu")  # frees memory for the student
         weight, temperature = settings.distil_weight, settings.distil_temperature
         return Distilling(given.rows, logits, weight=weight, temperature=temperature)
 
@@ -105,11 +103,10 @@ def _average(
     ensemble = open_trained(
         place, dataset.labels, task=task, maximum_length=context.maximum_length, device=context.device
     )
-    judged = {code: dataset.split(code, "dev") for code in served if dataset.split(code, "dev")}
-    if not judged:
+    dev = DevTexts.of(dataset, served, reader=ensemble.reader, task=task, seed=context.seed)
+    if not dev.examples:
         return ensemble, None
-    number = {language: i for i, language in enumerate(dataset.languages)}
-    by_language = DevTexts(judged, number, ensemble.reader, task, context.seed).scores(ensemble)
+    by_language = dev.scores(ensemble)
     metric = task.metric(dataset.labels)
     score = fmean(scores[metric] for scores in by_language.values())
     alone = [_best_score(place / folder) for folder in members.models]

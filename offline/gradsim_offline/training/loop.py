@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -15,31 +15,30 @@ from torch import Tensor, nn
 from gradsim_offline.core.devices import keep_memory
 from gradsim_offline.core.progress import Advance
 from gradsim_offline.training.batching import to_device
-from gradsim_offline.training.checkpoint import Checkpoint, Position, seed_everything
+from gradsim_offline.training.checkpoint import Checkpoint, Position, States, seed_everything
 from gradsim_offline.training.optimizer import Optimizer
 from gradsim_offline.training.strategies.mixed import Mixed
 from gradsim_offline.training.strategy import Batch, Strategy
 from gradsim_shared.errors import ModelError
 
-_STRATEGY = "strategy:"  # begins the names of what a checkpoint keeps for the strategy; the rest is the observer's
 _SAVING_SHARE = 20.0  # a checkpoint that takes a second is saved every 20 seconds at most
 _CHEAP_SECONDS = 0.2  # one that takes less is saved after every epoch
 
 
 class Observer(Protocol):
-    """Something that watches the backward passes, as the gradient tracker does."""
+    """Watches the backward passes, as the gradient observer does."""
 
     def watch(self, indices: Sequence[int]) -> AbstractContextManager[None]:
         """Return the context in which the forward and backward pass of a batch run."""
 
     def end_epoch(self) -> None:
-        """Take note that an epoch is over."""
+        """Finish an epoch."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state of a checkpoint."""
 
 
 def train(
@@ -97,8 +96,8 @@ def train(
     optimizer = Optimizer(model, weight_decay=weight_decay, device=device, sparse_rate=sparse_rate)
     checkpoint = Checkpoint(checkpoints)
     strategy = strategy or Mixed()
-    position, extra = checkpoint.load(model, optimizer)
-    _restore(extra, observer, strategy)
+    position, states = checkpoint.load(model, optimizer)
+    _restore(states, observer, strategy)
     plans = [plan(epoch) for epoch in range(epochs)]
     total = sum(map(len, plans))
     for _ in range(sum(map(len, plans[: position.epoch])) + position.step):
@@ -115,7 +114,7 @@ def train(
             rate = learning_rate * _schedule(done, total, warmup)
             # 2. forward and backward, watched
             batch = to_device(collate(indices, position.epoch, position.step), device)
-            with _watched(observer, indices):
+            with observer.watch(indices) if observer is not None else nullcontext():
                 loss = strategy.backward(model, batch, indices, position.epoch, position.step)
             # 3. clip and step
             optimizer.step(rate, clip)
@@ -128,7 +127,7 @@ def train(
             advance(f"loss {position.loss / position.step:.3f}")
             if time.monotonic() - saved > max(save_every_seconds, _SAVING_SHARE * saving):
                 started = time.monotonic()
-                checkpoint.save(position, model, optimizer, _kept(observer, strategy))
+                checkpoint.save(position, model, optimizer, _states(observer, strategy))
                 saved = time.monotonic()
                 saving = saved - started
 
@@ -148,7 +147,7 @@ def train(
         position.epoch, position.step, position.loss = position.epoch + 1, 0, 0.0
         now = time.monotonic()
         if position.epoch == epochs or saving < _CHEAP_SECONDS or now - saved > _SAVING_SHARE * saving:
-            checkpoint.save(position, model, optimizer, _kept(observer, strategy))
+            checkpoint.save(position, model, optimizer, _states(observer, strategy))
             saved = time.monotonic()
             saving = saved - now
 
@@ -174,26 +173,14 @@ def _schedule(step: int, total: int, warmup: float) -> float:
     return max(0.0, (total - step) / max(1.0, total - rising))
 
 
-def _kept(observer: Observer | None, strategy: Strategy) -> dict[str, Tensor]:
-    """Return what a checkpoint keeps beside the model and its optimizer."""
-    watched = observer.state() if observer is not None else {}
-    return {**watched, **{_STRATEGY + name: tensor for name, tensor in strategy.state().items()}}
+def _states(observer: Observer | None, strategy: Strategy) -> States:
+    """Return the states that a checkpoint holds beside model and optimizer."""
+    return {"strategy": strategy.state(), "observer": observer.state() if observer is not None else {}}
 
 
-def _restore(extra: dict[str, Tensor], observer: Observer | None, strategy: Strategy) -> None:
-    """Give both what ``_kept`` found; a new training has nothing."""
-    watched = {name: tensor for name, tensor in extra.items() if not name.startswith(_STRATEGY)}
-    of_strategy = {name.removeprefix(_STRATEGY): tensor for name, tensor in extra.items() if name not in watched}
-    if observer is not None and watched:
-        observer.restore(watched)
-    if of_strategy:
-        strategy.restore(of_strategy)
-
-
-@contextmanager
-def _watched(observer: Observer | None, indices: Sequence[int]) -> Iterator[None]:
-    if observer is None:
-        yield
-    else:
-        with observer.watch(indices):
-            yield
+def _restore(states: States, observer: Observer | None, strategy: Strategy) -> None:
+    """Restore what ``_states`` returned; a new training has no states."""
+    if states:
+        strategy.restore(states["strategy"])
+    if states and observer is not None:
+        observer.restore(states["observer"])

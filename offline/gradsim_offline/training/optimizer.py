@@ -1,4 +1,4 @@
-"""AdamW for ordinary parameters, lazy Adam for the rows of sparse embeddings, behind one small face.
+"""AdamW for ordinary parameters and lazy Adam for the rows of sparse embeddings, behind one interface.
 
 A batch touches a few thousand of the n-gram rows of ``mini`` and leaves half a million alone. With sparse gradients
 only the touched rows, and their moments, are read and written.
@@ -55,10 +55,10 @@ class Optimizer:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
         return {name: part.state_dict() for name, part in self.parts.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state of a checkpoint."""
         for name, part in self.parts.items():
             part.load_state_dict(state[name])

@@ -1,4 +1,4 @@
-"""What a training strategy is, and what it has at hand."""
+"""The protocol of training strategies, and the context that a strategy is made from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LayOut = Callable[[Sequence[int], int, int], Batch]
 
 
 class Strategy(Protocol):
-    """What the training loop asks at each step; the optimizer then steps along ``.grad``."""
+    """Computes the gradient of each training step; the optimizer then steps along ``.grad``."""
 
     def backward(self, model: nn.Module, batch: Batch, indices: Sequence[int], epoch: int, step: int) -> Tensor:
         """Leave the gradient of this step in the parameters' ``.grad``, and return the loss of the batch.
@@ -32,18 +32,18 @@ class Strategy(Protocol):
         """
 
     def end_epoch(self) -> dict[str, float]:
-        """Return the figures of the epoch that is over, and start the next."""
+        """Return the figures of the finished epoch, and start the next."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return what a checkpoint must keep."""
+        """Return the state for a checkpoint."""
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state of a checkpoint."""
 
 
 @dataclass(frozen=True)
 class StrategyContext:
-    """What a strategy is made from; most use a part of it.
+    """What a strategy is made from; most strategies use a part of it.
 
     Attributes:
         languages: All languages of the data set; a row's ``language`` is an index into it.
@@ -67,7 +67,7 @@ class StrategyContext:
 
 
 def _nothing_to_check(_options: Any, _texts: Mapping[str, int]) -> None:  # noqa: ANN401 - each strategy's own
-    """All data will do."""
+    """Accept all data."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a task offers to training and scoring: a model, rows, batches and figures; its numpy half is its decoder."""
+"""The torch half of a task: its model, training rows, batches and metrics; the numpy half is its decoder."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
@@ -53,45 +54,44 @@ def folder_texts(directory: Path, languages: Sequence[str] | None = None) -> dic
     if not directory.is_dir():
         raise DataError(f"--text {directory} is not a directory; it holds <lang>.txt or <lang>/*.txt, one text a line")
     files = _files(directory, languages)
-    found: dict[str, Texts] = {}
+    by_language: dict[str, Texts] = {}
     for code, paths in sorted(files.items()):
         texts = Streamed(paths)
         if not len(texts):
             where = paths[0] if len(paths) == 1 else paths[0].parent
             raise DataError(f"{where}: no text for {code}; it takes at least one line that is not blank")
-        found[code] = texts
-    return found
+        by_language[code] = texts
+    return by_language
 
 
 def unread(directory: Path, languages: Sequence[str] | None = None) -> list[Path]:
-    """Return the files and folders that ``folder_texts`` passes over, but for hidden ones and other languages'."""
+    """Return the files and folders that ``folder_texts`` ignores, without hidden ones and those of other languages."""
     wanted = None if languages is None else [codes.resolve(code) for code in languages]
-    found: list[Path] = []
+    ignored: list[Path] = []
     for path in visible(directory):
         texts = _texts_at(path)
         if wanted is not None and _code(path) not in wanted:
             continue
         if not texts:
-            found.append(path)
+            ignored.append(path)
         elif path.is_dir():
-            found += [file for file in visible(path) if file not in texts]
-    return found
+            ignored += [file for file in visible(path) if file not in texts]
+    return ignored
 
 
 def hold_out(texts: Mapping[str, Texts], most: int, seed: int) -> Unlabelled:
-    """Keep some texts of each language back, drawn at random: ``most``, but no more than one in ten.
+    """Hold out some texts of each language, drawn at random: ``most``, but no more than one in ten.
 
     Of a language with few texts it is one; of a single text, none. A language's draw does not depend on the others.
     """
     train: dict[str, Texts] = {}
     held: dict[str, Texts] = {}
-    for code, own in texts.items():
-        count = min(most, max(1, len(own) // _LARGEST_SHARE)) if len(own) > 1 else 0
-        random = np.random.default_rng([seed, _HELD_OUT, *code.encode()])
-        drawn = np.sort(random.choice(len(own), count, replace=False)).astype(np.int64)
-        kept = np.ones(len(own), dtype=bool)
+    for code, of_language in texts.items():
+        count = min(most, max(1, len(of_language) // _LARGEST_SHARE)) if len(of_language) > 1 else 0
+        drawn = _draw(len(of_language), count, seed, code)
+        kept = np.ones(len(of_language), dtype=bool)
         kept[drawn] = False
-        train[code], held[code] = Chosen(own, np.flatnonzero(kept)), Chosen(own, drawn)
+        train[code], held[code] = Chosen(of_language, np.flatnonzero(kept)), Chosen(of_language, drawn)
     return Unlabelled(train, held)
 
 
@@ -101,12 +101,12 @@ def train_texts(dataset: Dataset) -> dict[str, Texts]:
     Raises:
         DataError: A language has none.
     """
-    found: dict[str, Texts] = {}
+    texts: dict[str, Texts] = {}
     for code in dataset.languages:
-        found[code] = Listed([example.text for example in dataset.split(code, "train")])
-        if not len(found[code]):
+        texts[code] = Listed([example.text for example in dataset.split(code, "train")])
+        if not len(texts[code]):
             raise DataError(f"{dataset.name}: {code} has no train texts that are not blank")
-    return found
+    return texts
 
 
 def data_texts(dataset: Dataset, most: int, seed: int) -> Unlabelled:
@@ -128,10 +128,15 @@ def data_texts(dataset: Dataset, most: int, seed: int) -> Unlabelled:
     for code in dataset.languages:
         dev = Listed([each.text for each in dataset.split(code, "dev")])
         if len(dev):
-            random = np.random.default_rng([seed, _HELD_OUT, *code.encode()])
-            drawn = np.sort(random.choice(len(dev), min(most, len(dev)), replace=False)).astype(np.int64)
+            drawn = _draw(len(dev), min(most, len(dev)), seed, code)
             learnt[code], judged[code] = train[code], Chosen(dev, drawn)
     return Unlabelled(learnt, judged)
+
+
+def _draw(texts: int, count: int, seed: int, language: str) -> NDArray[np.int64]:
+    """Return the indices of that many texts, drawn at random, in their order."""
+    random = np.random.default_rng([seed, _HELD_OUT, *language.encode()])
+    return np.sort(random.choice(texts, count, replace=False)).astype(np.int64)
 
 
 def _files(directory: Path, languages: Sequence[str] | None) -> dict[str, list[Path]]:
@@ -146,17 +151,17 @@ def _files(directory: Path, languages: Sequence[str] | None) -> dict[str, list[P
         if empty:
             names = listing(path.name for path in visible(empty[0]))
             raise DataError(f"{empty[0]}: no text in it; expected *.txt, one text a line; found {names}")
-        found = _by_language({path: files for path, files in there.items() if files})
-        if not found:
+        by_language = _by_language({path: files for path, files in there.items() if files})
+        if not by_language:
             raise DataError(f"{directory} holds no text: expected <lang>.txt or <lang>/*.txt, one text a line")
-        return found
+        return by_language
     wanted = [codes.resolve(code) for code in languages]
     known = {path: _code(path) for path, files in there.items() if files}
-    found = _by_language({path: there[path] for path, code in known.items() if code in wanted})
+    by_language = _by_language({path: there[path] for path, code in known.items() if code in wanted})
     for code in wanted:
-        if code not in found:
+        if code not in by_language:
             raise DataError(f"{directory}: " + unknown("language", code, sorted(filter(None, known.values()))))
-    return found
+    return by_language
 
 
 def _texts_at(path: Path) -> list[Path]:
@@ -167,17 +172,17 @@ def _texts_at(path: Path) -> list[Path]:
 
 
 def _by_language(there: Mapping[Path, list[Path]]) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
+    by_language: dict[str, list[Path]] = {}
     names: dict[str, Path] = {}
     for path, files in there.items():
         try:
             code = codes.resolve(_name(path))
         except DataError as error:
             raise DataError(f"{path}: {error} Rename it, or name what to read: --languages CODES") from error
-        if code in found:
+        if code in by_language:
             raise DataError(f"{names[code]} and {path} are the same language, {code}; keep one of them")
-        found[code], names[code] = files, path
-    return found
+        by_language[code], names[code] = files, path
+    return by_language
 
 
 def _code(path: Path) -> str | None:

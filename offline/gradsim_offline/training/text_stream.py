@@ -1,4 +1,4 @@
-"""Texts of any size, one a line: only where each line stands is held in memory, the text itself is read when asked."""
+"""Files of texts, one a line, of any size: line offsets are held in memory, a text is read on access."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gradsim_shared.errors import DataError
 from gradsim_shared.normalisation import normalise
 
-_MARK = b"\xef\xbb\xbf"  # what some editors put before the first line
+_MARK = b"\xef\xbb\xbf"  # UTF-8 byte order mark
 
 
 class Texts(Protocol):
@@ -22,7 +22,7 @@ class Texts(Protocol):
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """Bytes of each text, ``[texts]``: how long it is, without reading it."""
+        """Bytes of each text, ``[texts]``: its length without reading it."""
 
     @property
     def fingerprint(self) -> str:
@@ -52,7 +52,7 @@ class Streamed:
     """The lines of some files, normalised, as one sequence; blank lines are left out.
 
     The files are read once from end to end, to see that they are UTF-8 and where each line stands (16 bytes a line);
-    after that, a text is read from its file when it is asked for.
+    after that, a text is read from its file on access.
 
     Args:
         files: In this order.

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradsim_offline.training.conflict_counts import Tally
-from gradsim_offline.training.gradient_lists import combine, gramian, put, take
+from gradsim_offline.training.gradient_lists import ConflictCounts, combine, gramian, put, take
 from gradsim_offline.training.strategies.mixed import backward
 from gradsim_offline.training.strategy import Batch, StrategyContext
 from gradsim_shared.errors import SettingsError
@@ -32,15 +31,15 @@ class ByLanguage:
 
     Args:
         context: What strategies are made from.
-        weigh: Gives the weights. Inner products are scaled to a mean square of 1: aggregators hold very short
-            gradients for none. What it draws with torch on the CPU depends on seed, epoch and step only.
+        weigh: Gives the weights. Inner products are scaled to a mean square of 1: aggregators take very short
+            gradients for zero. What it draws with torch on the CPU depends on seed, epoch and step only.
         kept: Tensors of ``weigh`` that a checkpoint must keep, by name; they are changed in place.
     """
 
     def __init__(self, context: StrategyContext, weigh: Weigh, kept: dict[str, Tensor] | None = None) -> None:
         self._language = torch.tensor([row.language for row in context.rows])
         self._units = torch.tensor([row.units for row in context.rows])
-        self._weigh, self._seed, self._kept, self._tally = weigh, context.seed, kept or {}, Tally()
+        self._weigh, self._seed, self._kept, self._conflicts = weigh, context.seed, kept or {}, ConflictCounts()
 
     def backward(self, model: nn.Module, batch: Batch, indices: Sequence[int], epoch: int, step: int) -> Tensor:
         """Leave the weighted sum of the languages' gradients in ``.grad``; return the loss of the batch."""
@@ -56,7 +55,7 @@ class ByLanguage:
             losses.append(backward(model, _part(batch, rows)).detach() * share.item())
             gradients.append(take(model))
         products = gramian(gradients)
-        self._tally.add(products)
+        self._conflicts.add(products)
         put(model, combine(gradients, self._weights(products, languages, epoch, step)))
         return torch.stack(losses).sum()
 
@@ -66,20 +65,20 @@ class ByLanguage:
         with torch.random.fork_rng([]):
             order = np.random.default_rng([self._seed, epoch, step, _ORDER_WORD])
             torch.default_generator.manual_seed(int(order.integers(2**31)))
-            found: list[float] = self._weigh(scaled.float(), languages).tolist()
-        return found
+            weights: list[float] = self._weigh(scaled.float(), languages).tolist()
+        return weights
 
     def end_epoch(self) -> dict[str, float]:
         """Return how many pairs of languages were compared, how many were in conflict, and their mean cosine."""
-        return self._tally.end_epoch()
+        return self._conflicts.end_epoch()
 
     def state(self) -> dict[str, Tensor]:
         """Return the counts of the running epoch, and what the aggregator remembers."""
-        return {**self._tally.state(), **{name: tensor.clone() for name, tensor in self._kept.items()}}
+        return {**self._conflicts.state(), **{name: tensor.clone() for name, tensor in self._kept.items()}}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from what a checkpoint kept."""
-        self._tally.restore(state)
+        self._conflicts.restore(state)
         for name, tensor in self._kept.items():
             tensor.copy_(state[name])
 
@@ -96,7 +95,7 @@ def _part(batch: Batch, rows: Tensor) -> Batch:
 
 
 def require(strategy: str, packages: Sequence[str], command: str) -> None:
-    """Look that the packages behind an aggregator are installed.
+    """Check that the packages of an aggregator are installed.
 
     Raises:
         SettingsError: One is not; the message names the command that installs it.

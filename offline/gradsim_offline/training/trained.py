@@ -1,9 +1,10 @@
-"""A trained model that answers texts: read and decoded as the service does, run by torch."""
+"""A trained model that answers texts, read and decoded as the service does, run by torch; and its scores on dev."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gradsim_offline.core.dataset import Gold
+from gradsim_offline.core.dataset import AnyExample, Dataset, Gold
 from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.training.batching import pad, to_device
+from gradsim_offline.training.batching import halves, pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
 from gradsim_offline.training.task import Task
 from gradsim_shared.decoding import Logits, Reading, Text
 from gradsim_shared.normalisation import NEWEST
 
+HALVES = ("half_0", "half_1")
 _BATCH = 64
 
 
@@ -52,8 +54,8 @@ class TrainedModel:
     def logits(self, texts: Sequence[Text]) -> list[Logits]:
         """Return the logits of each text, ``[units, labels]``: a unit is the text, or each of its words."""
         reading = self.read(texts)
-        found: list[Logits] = self.decoder.gather(reading, self.run(reading.ids))
-        return found
+        logits: list[Logits] = self.decoder.gather(reading, self.run(reading.ids))
+        return logits
 
     def answers(self, texts: Sequence[Text], reading: Reading | None = None) -> list[Gold]:
         """Return the answer to each text; ``reading`` saves reading them again."""
@@ -66,14 +68,14 @@ class TrainedModel:
         """Return the model's output for each piece: ``[labels]``, or ``[tokens, labels]`` without what was padded."""
         self.model.eval()
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        found: dict[int, NDArray[np.float32]] = {}
+        by_row: dict[int, NDArray[np.float32]] = {}
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             with mixed_precision(self.device):
                 outputs = self.model(**to_device(pad([ids[i] for i in rows], self.pad_id), self.device)).logits
             for row, output in zip(rows, outputs.float().cpu().numpy(), strict=True):
-                found[row] = output if output.ndim == 1 else output[: len(ids[row])]
-        return [found[row] for row in range(len(ids))]
+                by_row[row] = output if output.ndim == 1 else output[: len(ids[row])]
+        return [by_row[row] for row in range(len(ids))]
 
 
 def open_trained(
@@ -107,3 +109,58 @@ def open_trained(
         model = Ensemble(models, members.average)
     reader = task.decoder.Reader(tokenizer, maximum_length, normalisation=normalisation)
     return TrainedModel(model.to(device), task.decoder, reader, labels, pad_id, device)
+
+
+@dataclass(frozen=True)
+class DevTexts:
+    """The dev texts that score a model, tokenised once.
+
+    Attributes:
+        examples: Of each language that has some.
+        number: Index of each language: it seeds which half an example belongs to.
+        reader: Tokenises them; any model with this tokenizer can be scored.
+        task: The task's torch half.
+        seed: The build's seed.
+    """
+
+    examples: Mapping[str, Sequence[AnyExample]]
+    number: Mapping[str, int]
+    reader: Any
+    task: Task
+    seed: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, languages: Sequence[str], *, reader: Any, task: Task, seed: int) -> DevTexts:  # noqa: ANN401 - the task's
+        """Return the dev texts of those languages that have some."""
+        examples = {code: dataset.split(code, "dev") for code in languages if dataset.split(code, "dev")}
+        return cls(examples, {code: i for i, code in enumerate(dataset.languages)}, reader, task, seed)
+
+    def scores(self, model: TrainedModel) -> dict[str, dict[str, float]]:
+        """Score a model per language, ``{language: {metric: 0 to 1}}``.
+
+        ``half_0`` and ``half_1`` are the task's metric on two halves of the language's texts: one half can choose, the
+        other judge; a half without texts has the score of the whole.
+        """
+        labels, metric = model.labels, self.task.metric(model.labels)
+        answers = model.answers(self._inputs, self._reading)
+        by_language, start = {}, 0
+        for language, examples in self.examples.items():
+            gold, answered = [example.gold for example in examples], answers[start : start + len(examples)]
+            scores = self.task.scores(gold, answered, labels)
+            sides = halves(len(examples), language=self.number[language], seed=self.seed)
+            for half, name in enumerate(HALVES):
+                chosen = [i for i, side in enumerate(sides) if side == half] or range(len(examples))
+                of_half = self.task.scores([gold[i] for i in chosen], [answered[i] for i in chosen], labels)
+                scores[name] = of_half[metric]
+            by_language[language] = scores
+            start += len(examples)
+        return by_language
+
+    @cached_property
+    def _inputs(self) -> list[str | tuple[str, ...]]:
+        return [example.input for examples in self.examples.values() for example in examples]
+
+    @cached_property
+    def _reading(self) -> Reading:
+        reading: Reading = self.reader.read(self._inputs)
+        return reading

@@ -75,7 +75,7 @@ def decode(logits: Sequence[Logits], _texts: Sequence[Text], _reading: Reading, 
     return [_decoded(row, labels) for row in probabilities(np.concatenate(logits), labels)]
 
 
-def _decoded(found: NDArray[np.float64], labels: Sequence[str]) -> Decoded:
-    best = int(found.argmax())
-    scores = {label: float(probability) for label, probability in zip(labels, found, strict=True)}
+def _decoded(chances: NDArray[np.float64], labels: Sequence[str]) -> Decoded:
+    best = int(chances.argmax())
+    scores = {label: float(probability) for label, probability in zip(labels, chances, strict=True)}
     return Decoded(labels[best], Prediction(labels[best], scores[labels[best]], scores))

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities, set_up
 from gradsim_shared.iob import best_tags, entities, is_iob
-from gradsim_shared.normalisation import NEWEST, Span, normalise, sent
+from gradsim_shared.normalisation import NEWEST, Span, normalise, original_spans
 from gradsim_shared.segmentation import join, locate, segment
 from gradsim_shared.windows import windows
 
@@ -121,9 +121,9 @@ class Reader:
         divided = [self._words(text) for text in texts]
         encodings = self._tokenizer.encode_batch([words for words, _ in divided], is_pretokenized=True)
         reading = Reading([])
-        for (mine, found), encoding in zip(divided, encodings, strict=True):
-            pieces = list(self._pieces(encoding.ids, encoding.word_ids, len(mine), reading)) if mine else []
-            reading.layout.append(Layout(len(mine), found, pieces))
+        for (words, spans), encoding in zip(divided, encodings, strict=True):
+            pieces = list(self._pieces(encoding.ids, encoding.word_ids, len(words), reading)) if words else []
+            reading.layout.append(Layout(len(words), spans, pieces))
         return reading
 
     def _words(self, text: Text) -> tuple[list[str], list[Span] | None]:
@@ -133,7 +133,7 @@ class Reader:
         plain = normalise(text, self._normalisation)
         spans = segment(plain, self._rule)
         words = [plain[start:end] for start, end in spans]
-        return words, sent(spans, text, self._normalisation)
+        return words, original_spans(spans, text, self._normalisation)
 
     def _pieces(self, ids: list[int], owners: list[int | None], count: int, reading: Reading) -> Iterator[Piece]:
         """Add the next text's windows to a reading, and yield what is judged in each."""
@@ -173,14 +173,14 @@ class Reader:
 
 def apart(reading: Reading) -> list[Reading]:
     """Return a reading of its own for each text, with its windows."""
-    found = []
+    readings = []
     for row, layout in enumerate(reading.layout):
         first = layout.pieces[0].number if layout.pieces else 0  # a text's windows stand side by side
         pieces = [Piece(piece.number - first, piece.words, piece.positions) for piece in layout.pieces]
         ids = reading.ids[first : first + len(pieces)]
         cut = [0] if row in reading.cut else []
-        found.append(Reading(ids, [Layout(layout.count, layout.spans, pieces)], cut))
-    return found
+        readings.append(Reading(ids, [Layout(layout.count, layout.spans, pieces)], cut))
+    return readings
 
 
 def gather(reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Logits]:
@@ -189,13 +189,13 @@ def gather(reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Lo
     A word without a token, such as a lone control character, has zeros: nothing is known of it.
     """
     labels = outputs[0].shape[-1] if outputs else 0
-    found: list[Logits] = []
+    by_text: list[Logits] = []
     for layout in reading.layout:
         logits = np.zeros((layout.count, labels), np.float32)
         for piece in layout.pieces:
             logits[piece.words] = outputs[piece.number][piece.positions]
-        found.append(logits)
-    return found
+        by_text.append(logits)
+    return by_text
 
 
 def decode(logits: Sequence[Logits], texts: Sequence[Text], reading: Reading, labels: Sequence[str]) -> list[Decoded]:
@@ -205,24 +205,26 @@ def decode(logits: Sequence[Logits], texts: Sequence[Text], reading: Reading, la
         ValueError: The number of columns is not the number of labels, or an output is not finite.
     """
     iob = is_iob(labels)
-    found = []
-    for mine, chances, text, layout in zip(logits, _chances(logits, labels), texts, reading.layout, strict=True):
-        if not len(mine):
-            found.append(Decoded((), Entities([]) if iob else Words([])))
+    answers = []
+    for words, chances, text, layout in zip(
+        logits, _tag_probabilities(logits, labels), texts, reading.layout, strict=True
+    ):
+        if not len(words):
+            answers.append(Decoded((), Entities([]) if iob else Words([])))
             continue
-        chosen = best_tags(mine, labels) if iob else mine.argmax(axis=1)
+        chosen = best_tags(words, labels) if iob else words.argmax(axis=1)
         tags = tuple(labels[i] for i in chosen.tolist())
         scores = chances[np.arange(len(chosen)), chosen].tolist()
         written, spans = _written(text, layout)
-        found.append(Decoded(tags, (_entities if iob else _words)(written, spans, tags, scores)))
-    return found
+        answers.append(Decoded(tags, (_entities if iob else _words)(written, spans, tags, scores)))
+    return answers
 
 
-def _chances(logits: Sequence[Logits], labels: Sequence[str]) -> list[NDArray[np.float64]]:
+def _tag_probabilities(logits: Sequence[Logits], labels: Sequence[str]) -> list[NDArray[np.float64]]:
     """Return the probabilities of each text's tags, ``[words, labels]``."""
     if not any(map(len, logits)):
         return [np.zeros((0, len(labels)))] * len(logits)
-    ends = np.cumsum([len(mine) for mine in logits])
+    ends = np.cumsum([len(words) for words in logits])
     return np.split(probabilities(np.concatenate(logits), labels), ends[:-1])  # all at once: texts are short
 
 

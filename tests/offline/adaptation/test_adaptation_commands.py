@@ -12,7 +12,7 @@ import pytest
 from gradsim_offline import cli
 from gradsim_offline.experiments.adapt_encoders import read_members
 from gradsim_offline.training.adapt import ADAPTED
-from gradsim_offline.training.masked_model import open_masked
+from gradsim_offline.training.masked_language_modelling import open_masked
 from gradsim_shared.errors import DataError
 
 QUICK = ("--epochs", 1, "--batch-size", 16, "--maximum-length", 64, "--learning-rate", 1e-3)

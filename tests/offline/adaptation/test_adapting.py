@@ -5,62 +5,41 @@ from __future__ import annotations
 import functools
 import json
 import math
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.training import loop, masked_language_modelling
-from gradsim_offline.training.adapt import ADAPTED, adapt, batches, read_perplexities
+from gradsim_offline.training.adapt import ADAPTED, adapt, batches, perplexities, read_perplexities
 from gradsim_offline.training.batching import IGNORED
-from gradsim_offline.training.masked_model import open_masked
-from gradsim_offline.training.perplexity import perplexities
+from gradsim_offline.training.masked_language_modelling import open_masked
 from gradsim_offline.training.text_folders import Unlabelled, folder_texts
 from gradsim_offline.training.text_stream import Listed
 from gradsim_shared.errors import ModelError
 
-CPU = torch.device("cpu")
 SETTINGS = Adapting(epochs=2, batch_size=16, learning_rate=3e-3, held_out=5)
 STEPS = 4  # an epoch of 56 texts
 NAMES = ("input_ids", "attention_mask", "labels")
 
 
-class Impatient(Progress):
-    """Raises KeyboardInterrupt, as Ctrl-C does, after some training steps."""
+@pytest.fixture
+def run(training_context):
+    def adapted(texts, encoder, directory, progress=None, **changes):
+        directory.mkdir(exist_ok=True)
+        held_out = {code: Listed([lines[0], lines[1]]) for code, lines in texts.items()}
+        given = {"progress": progress} if progress else {}
+        return adapt(
+            Unlabelled(texts, held_out),
+            str(encoder),
+            directory,
+            settings=SETTINGS.model_copy(update=changes),
+            context=training_context(seed=1, **given),
+        )
 
-    def __init__(self, steps):
-        super().__init__(quiet=True)
-        self.left = steps
-
-    @contextmanager
-    def bar(self, title, total):
-        """Count the steps down."""
-
-        def advance(_):
-            self.left -= title == "masked language modelling"
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
-def run(texts, encoder, directory, progress, **changes):
-    directory.mkdir(exist_ok=True)
-    return adapt(
-        Unlabelled(texts, {code: Listed([own[0], own[1]]) for code, own in texts.items()}),
-        str(encoder),
-        directory,
-        settings=SETTINGS.model_copy(update=changes),
-        maximum_length=64,
-        seed=1,
-        device=CPU,
-        progress=progress,
-        log=lambda **_: None,
-    )
+    return adapted
 
 
 @pytest.fixture(params=["tiny_mini", "tiny_xlmr"])
@@ -74,7 +53,7 @@ def equal(first, second):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_perplexity_falls_and_the_encoder_can_be_taken_as_a_model(lines, encoder, tmp_path, quiet):
+def test_perplexity_falls_and_the_encoder_can_be_taken_as_a_model(run, lines, encoder, tmp_path, quiet):
     from transformers import AutoModelForSequenceClassification
 
     from gradsim_offline.models.loading import from_pretrained, load_tokenizer
@@ -97,20 +76,20 @@ def test_perplexity_falls_and_the_encoder_can_be_taken_as_a_model(lines, encoder
 @pytest.mark.parametrize("often", [True, False], ids=["step", "epoch"])
 @pytest.mark.parametrize("stop", [1, STEPS + 2])
 def test_an_interrupted_adaptation_ends_where_an_uninterrupted_one_does(
-    listed, encoder, tmp_path, quiet, stop, often, monkeypatch
+    run, counting, listed, encoder, tmp_path, quiet, stop, often, monkeypatch
 ):
     if often:
         monkeypatch.setattr(masked_language_modelling, "train", functools.partial(loop.train, save_every_seconds=-1.0))
     run(listed, encoder, tmp_path / "whole", quiet)
     with pytest.raises(KeyboardInterrupt):
-        run(listed, encoder, tmp_path / "broken", Impatient(stop))
+        run(listed, encoder, tmp_path / "broken", counting(stop))
     assert not (tmp_path / "broken" / ADAPTED).exists()
     run(listed, encoder, tmp_path / "broken", quiet)
     assert equal(tmp_path / "whole", tmp_path / "broken")
     assert (tmp_path / "whole" / ADAPTED).read_text() == (tmp_path / "broken" / ADAPTED).read_text()
 
 
-def test_streamed_texts_give_the_weights_of_texts_in_memory(listed, folder, tiny_mini, tmp_path, quiet):
+def test_streamed_texts_give_the_weights_of_texts_in_memory(run, listed, folder, tiny_mini, tmp_path, quiet):
     run(listed, tiny_mini, tmp_path / "listed", quiet, most_texts=7)
     run(folder_texts(folder), tiny_mini, tmp_path / "streamed", quiet, most_texts=7)
     assert equal(tmp_path / "listed", tmp_path / "streamed")
@@ -128,9 +107,9 @@ def test_batches_hold_every_text_once_or_a_new_draw_of_each_language(listed):
         assert [sum(low <= i < high for i in drawn) for low, high in ((0, 17), (17, 47), (47, 56))] == [10, 10, 9]
 
 
-def test_perplexity_is_that_of_the_model_text_by_text(listed, encoder, quiet):
+def test_perplexity_is_that_of_the_model_text_by_text(training_context, listed, encoder, quiet):
     masked = open_masked(encoder, maximum_length=64, seed=0)
-    found = perplexities(masked, listed, share=0.3, batch_size=4, seed=0, device=CPU, progress=quiet)
+    found = perplexities(masked, listed, share=0.3, batch_size=4, context=training_context())
     order = np.argsort(listed["tur"].sizes, kind="stable").tolist()
     collate = masked.collate([listed["tur"]], share=0.3, seed=7919)
     losses = []
@@ -143,35 +122,29 @@ def test_perplexity_is_that_of_the_model_text_by_text(listed, encoder, quiet):
             losses += (-torch.log_softmax(logits[asked], dim=1)[range(len(answers)), answers]).tolist()
     assert found["tur"] == pytest.approx(math.exp(sum(losses) / len(losses)), rel=1e-4)
     alone = {"tur": listed["tur"], "eng": Listed([])}
-    assert perplexities(masked, alone, share=0.3, batch_size=4, seed=0, device=CPU, progress=quiet) == {
-        "tur": found["tur"]
-    }
+    assert perplexities(masked, alone, share=0.3, batch_size=4, context=training_context()) == {"tur": found["tur"]}
 
 
-def test_texts_of_unknown_pieces_alone_do_no_harm(encoder, tmp_path, quiet):
+def test_texts_of_unknown_pieces_alone_do_no_harm(run, encoder, tmp_path, quiet):
     texts = {"jpn": Listed(["\u6f22\u5b57", "\u4eee\u540d", "\u6587"])}
     run(texts, encoder, tmp_path / "adapted", quiet)
     saved = load_file(tmp_path / "adapted" / "model.safetensors")
     assert all(value.isfinite().all() for value in saved.values() if value.is_floating_point())
 
 
-def test_a_language_without_held_out_texts_has_no_perplexity(listed, tiny_mini, tmp_path, quiet):
+def test_a_language_without_held_out_texts_has_no_perplexity(training_context, listed, tiny_mini, tmp_path, quiet):
     texts = Unlabelled({"eng": Listed(["one text"]), "hau": listed["hau"]}, {"eng": Listed([]), "hau": listed["tur"]})
     found = adapt(
         texts,
         str(tiny_mini),
         tmp_path,
         settings=Adapting(epochs=1),
-        maximum_length=64,
-        seed=0,
-        device=CPU,
-        progress=quiet,
-        log=lambda **_: None,
+        context=training_context(),
     )
     assert list(found) == ["hau"]
 
 
-def test_a_model_without_a_head_or_a_mask_is_refused(tiny_xlmr, tmp_path, quiet, listed):
+def test_a_model_without_a_head_or_a_mask_is_refused(run, tiny_xlmr, tmp_path, quiet, listed):
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=8, n_layer=1, n_head=1, n_positions=64)).save_pretrained(

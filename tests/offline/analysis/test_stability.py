@@ -35,7 +35,7 @@ def vectors():
 
 @pytest.fixture
 def kept(tmp_path, vectors):
-    """What a measurement keeps: the inner products of the gradients."""
+    """The file of inner products that a measurement writes."""
     path = tmp_path / "gradients.safetensors"
     other = {"head.0": products(torch.randn(2, 5, 3))}
     save_file({f"head.out.{epoch}": products(halves) for epoch, halves in enumerate(vectors)} | other, path)
@@ -99,7 +99,7 @@ def test_the_noise_is_that_of_the_mean_of_two_noisy_halves(tmp_path):
 
 def test_epochs_of_more_than_nine_are_all_found(tmp_path):
     path = tmp_path / "gradients.safetensors"
-    save_file({f"head.out.{epoch}": products(torch.randn(2, 5, 4)) for epoch in range(11)}, path)
+    save_file({f"head.out.{epoch}": torch.rand(2, 5, 2, 5) for epoch in range(11)}, path)
     assert over_halves(path, measured_from([np.eye(5)])).matrices.shape == (2, 11, 5, 5)
 
 

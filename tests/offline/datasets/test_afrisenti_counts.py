@@ -114,14 +114,14 @@ def test_the_option_wins_over_the_environment(tmp_path, monkeypatch):
     (tmp_path / "data" / "afrisenti" / "tso" / "train.tsv").write_text(
         "tweet\tlabel\nkule\tneutral\n", encoding="utf-8"
     )
-    monkeypatch.setenv(afrisenti.ENVIRONMENT, str(tmp_path / "data"))
+    monkeypatch.setenv("GRADSIM_DATA", str(tmp_path / "data"))
     assert afrisenti.load(None, ["tso"]).split("tso", "train")[0].text == "kule"
     assert afrisenti.load(own, ["tso"]).split("tso", "train")[0].text == "minjhani train"
 
 
 def test_an_environment_without_afrisenti_is_not_passed_over(tmp_path, monkeypatch):
     monkeypatch.setattr(afrisenti, "read_hub", lambda code: pytest.fail("it went to the Hub"))
-    monkeypatch.setenv(afrisenti.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv("GRADSIM_DATA", str(tmp_path))
     with pytest.raises(DataError) as caught:
         afrisenti.load(None, ["tso"])
     assert f"GRADSIM_DATA is set to {tmp_path}, but {tmp_path / 'afrisenti'} is not a directory" in str(caught.value)

@@ -54,7 +54,7 @@ def test_a_directory_of_the_hubs_form(tmp_path, column, classes):
 
 def test_load_takes_the_hub_where_there_are_no_files(tmp_path, monkeypatch):
     root = make_hub_directory(tmp_path / "hub", column="text", classes=True)
-    monkeypatch.delenv(afrisenti.ENVIRONMENT, raising=False)
+    monkeypatch.delenv("GRADSIM_DATA", raising=False)
     read = afrisenti.read_hub
     monkeypatch.setattr(afrisenti, "read_hub", lambda code: read(code, str(root), None))
     found = afrisenti.load(languages=["ha", "tso"])
@@ -72,7 +72,7 @@ def test_the_pinned_revision_is_a_commit():
 
 
 def test_without_network_and_without_a_copy_the_ways_on_are_named(monkeypatch):
-    monkeypatch.delenv(afrisenti.ENVIRONMENT, raising=False)
+    monkeypatch.delenv("GRADSIM_DATA", raising=False)
     with pytest.raises(DataError) as caught:
         afrisenti.load(languages=["hau"])
     message = str(caught.value)

@@ -100,7 +100,7 @@ def test_an_entity_that_cuts_a_word_is_refused(entity: tuple[int, int, str]) -> 
 
 
 def test_found_by_its_name_on_the_command_line() -> None:
-    assert load_source("demo-entities") is demo_entities
+    assert load_source("demo-entities") is demo_entities.PLUGIN
     assert "demo_entities" in plugins.names("datasets")
 
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradsim_offline.core.dataset import TaggedSentence
-from gradsim_offline.datasets.conll import read_conll
-from gradsim_offline.datasets.conllu import read_conllu
+from gradsim_offline.datasets.conll import read_conll, read_conllu
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.datasets.token_files import read as read_file
 from gradsim_shared.errors import DataError

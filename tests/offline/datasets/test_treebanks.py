@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.datasets.conllu import read_conllu
+from gradsim_offline.datasets.conll import read_conllu
 from gradsim_offline.datasets.sources import ud
 from gradsim_shared.errors import DataError
 from gradsim_shared.segmentation import locate

@@ -51,7 +51,7 @@ def model():
 
 
 @pytest.mark.parametrize("asked", [0, 1, 7])
-def test_a_step_of_training_is_that_of_the_whole_table(model, asked):
+def test_a_training_step_equals_one_with_all_logits_at_once(model, asked):
     ids = torch.randint(5, 50, (4, 6), generator=torch.Generator().manual_seed(1))
     labels = torch.full_like(ids, -100)
     labels.view(-1)[:asked] = ids.view(-1)[:asked]

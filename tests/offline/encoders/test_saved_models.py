@@ -54,7 +54,7 @@ def test_white_space_and_unseen_marks_change_no_logits(path):
     assert (logits(model, path, odd) == logits(model, path)).all()
 
 
-def test_a_mini_of_texts_with_unseen_marks_is_that_of_the_plain_texts(texts, quiet, tmp_path):
+def test_a_mini_of_texts_with_unseen_marks_is_that_of_the_plain_texts(texts, training_context, tmp_path):
     odd = [f"\u200f{text}\n".replace(" ", "\u00a0\u200b ").replace("a", "a\u00ad") for text in texts]
     made = []
     for name, mine in (("plain", texts), ("odd", odd)):
@@ -63,11 +63,7 @@ def test_a_mini_of_texts_with_unseen_marks_is_that_of_the_plain_texts(texts, qui
             {"hau": mine},
             tmp_path / name,
             settings=Pretraining(vocabulary=300, hidden_size=32, layers=1, ngram_buckets=64, ngram_size=4, epochs=0),
-            maximum_length=64,
-            seed=0,
-            device=torch.device("cpu"),
-            progress=quiet,
-            log=lambda **_: None,
+            context=training_context(),
         )
         made.append({file.name: file.read_bytes() for file in (tmp_path / name).iterdir() if file.is_file()})
     assert made[0] == made[1]
@@ -140,7 +136,7 @@ def test_a_head_that_was_saved_for_other_labels_is_not_kept(tiny_xlmr, tmp_path)
     assert torch.equal(other.roberta.embeddings.word_embeddings.weight, saved.roberta.embeddings.word_embeddings.weight)
 
 
-def test_a_name_that_is_nowhere_names_three_ways_on():
+def test_an_unknown_model_name_is_refused_with_three_remedies():
     with pytest.raises(ModelError) as caught:
         is_there("no-such/afro-model")
     message = str(caught.value)

@@ -57,7 +57,7 @@ def test_a_cut_text_has_that_many_letters_or_there_were_no_more(text, letters):
     assert bool(cut) == (scripts_of(text).total() > letters)
 
 
-def test_the_least_letters_that_suffice():
+def test_minimum_letters_is_the_least_length_that_is_sure_enough():
     texts = {"a": ["abcdefghijklmnopqrstuvwxyz"], "b": ["bcdefghijklmnopqrstuvwxyz", "so"]}
     asked = []
 
@@ -101,7 +101,7 @@ def test_one_dev_text_in_a_hundred_is_given_up(with_dev):
     assert fitted.code_mixing is not None
 
 
-def test_a_handful_of_texts_is_no_obstacle():
+def test_profiles_are_fitted_on_a_handful_of_texts():
     fitted = fit_profiles({"a": ["abc"], "b": ["bcd ef"]}, {}, Knows(), buckets=1024)
     assert fitted.known is None and fitted.code_mixing is None
     some = fit_profiles({"a": ["abcdefghi"] * 2, "b": ["bcd"]}, {"a": ["abcdefghi"]}, Knows(), buckets=1024)

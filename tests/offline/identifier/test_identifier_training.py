@@ -53,7 +53,7 @@ def trained(quiet, tmp_path_factory):
     return directory, train(directory, quiet, texts("train", 120), texts("dev", 40))
 
 
-def test_below_the_size_limit_and_right(trained):
+def test_the_identifier_is_below_the_size_limit_and_accurate(trained):
     directory, logged = trained
     assert (directory / MODEL_FILE).stat().st_size + (directory / TABLE_FILE).stat().st_size <= 1_000_000
     found = accuracies(load_identifier(directory), texts("dev", 40))
@@ -64,7 +64,7 @@ def test_below_the_size_limit_and_right(trained):
     assert len(scores) == len(training.NGRAM_LENGTHS) * len(training.RATES) and max(scores) > 0.9
 
 
-def test_what_is_written_beside_it(trained):
+def test_identifier_json_holds_labels_and_calibration(trained):
     content = json.loads((trained[0] / RESULT).read_text())
     assert content["labels"] == {f"__label__{code}": code for code in ("eng", "hau", "hin", "swa", "tur")}
     assert content["tuned_on"] == "dev" and content["temperature"] > 0
@@ -117,7 +117,7 @@ def test_an_identifier_from_before_profiles_is_read(trained, tmp_path):
     assert (found.known, found.code_mixed) == (1.0, False)
 
 
-def test_the_same_bytes_every_time(trained, quiet, tmp_path):
+def test_training_twice_gives_the_same_bytes(trained, quiet, tmp_path):
     train(tmp_path, quiet, texts("train", 120), texts("dev", 40))
     first, second = (
         hashlib.sha256((directory / MODEL_FILE).read_bytes()).hexdigest() for directory in (trained[0], tmp_path)
@@ -165,7 +165,7 @@ def test_a_language_of_which_nothing_can_be_read(quiet, tmp_path):
         train(tmp_path, quiet, {**texts("train", 5, ("eng",)), "tur": ["@user https://t.co/x", " \n"]}, {})
 
 
-def test_a_limit_that_cannot_be_kept(quiet, tmp_path, monkeypatch, one_candidate):
+def test_a_size_limit_that_cannot_be_kept_is_refused(quiet, tmp_path, monkeypatch, one_candidate):
     monkeypatch.setattr(training, "FEATURES", (None, 10_000))
     with pytest.raises(
         ModelError, match=r"identifying\.maximum_megabytes = 0\.001 allows beside the language profiles; allow more"
@@ -173,7 +173,7 @@ def test_a_limit_that_cannot_be_kept(quiet, tmp_path, monkeypatch, one_candidate
         train(tmp_path, quiet, texts("train", 20, ("eng", "hin")), {}, megabytes=0.001)
 
 
-def test_small_data_is_learnt_too(quiet, tmp_path):
+def test_small_data_is_learnt(quiet, tmp_path):
     train(tmp_path, quiet, texts("train", 8), texts("dev", 40))
     assert min(accuracies(load_identifier(tmp_path), texts("dev", 40)).values()) > 0.8
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline.similarity.measures.gradient import GradientObserver
+from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
 from gradsim_shared.errors import SettingsError
@@ -39,7 +39,7 @@ def observed(model, rows, classes):
     return observer
 
 
-def test_the_mean_over_labels_of_the_means_over_texts(model):
+def test_a_balanced_gradient_is_the_mean_over_labels_of_the_means_over_texts(model):
     random = np.random.default_rng(0)
     rows = [  # language 0 has all three labels in both halves, language 1 lacks one in a half
         Row((2, int(random.integers(5, 90)), 3), (label,), language, half)
@@ -85,6 +85,6 @@ def test_a_language_without_texts_of_a_half_stays_zero(model):
     assert not found[1, 0].any() and not found[0, 1].any() and found[0, 0].any() and found[1, 1].any()
 
 
-def test_words_have_no_one_label(model):
+def test_tagged_words_cannot_be_balanced(model):
     with pytest.raises(SettingsError, match=r"measuring\.balanced weighs the labels of texts alike"):
         GradientObserver(model, [Row((2, 5, 6, 3), (-100, 0, 1, -100))], ["head.out"], 1, classes=2)

@@ -20,11 +20,9 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.settings import Training
 from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
 from gradsim_offline.similarity.embedding_vectors import embed, pool
-from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measures import embedding
 from gradsim_offline.similarity.measures.embedding import CENTROIDS_FILE, Options, centroids_of, sample
 from gradsim_offline.tasks import text_classification
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_shared.errors import ModelError, SettingsError
 
@@ -32,26 +30,12 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def measured(small, quiet, tmp_path):
+def measured(measure_context, tmp_path):
     """Measure with an encoder and the settings that are given."""
 
-    def run(encoder, *, dataset=small, train=None, seed=0, **options):
-        context = MeasureContext(
-            dataset=dataset,
-            directory=tmp_path,
-            training=TrainingContext(
-                task=text_classification.PLUGIN,
-                encoder=str(encoder),
-                maximum_length=64,
-                seed=seed,
-                device=CPU,
-                progress=quiet,
-                log=lambda **_: None,
-            ),
-            measuring=None,
-            options=Options(**options),
-            train=train,
-        )
+    def run(encoder, *, train=None, seed=0, dataset=None, **options):
+        given = {"dataset": dataset} if dataset else {}
+        context = measure_context(encoder, tmp_path, options=Options(**options), train=train, seed=seed, **given)
         return embedding.measure(context)
 
     return run
@@ -115,29 +99,15 @@ def test_split_half_is_the_cosine_of_two_random_halves(measured, small, tiny_min
     assert texts != [example.text for example in small.split("hau", "train")]
 
 
-def test_finetuned_embeds_with_the_joint_models_encoder(measured, small, tiny_xlmr, quiet, tmp_path, capfd):
+def test_finetuned_embeds_with_the_joint_models_encoder(measured, small, tiny_xlmr, training_context, tmp_path, capfd):
     asked = []
 
     def train(members, served):
         asked.append((tuple(members), tuple(served)))
         directory = tmp_path / "joint"
         directory.mkdir()
-        fine_tune(
-            small,
-            members,
-            served,
-            directory,
-            context=TrainingContext(
-                task=text_classification.PLUGIN,
-                encoder=str(tiny_xlmr),
-                maximum_length=64,
-                seed=0,
-                device=CPU,
-                progress=quiet,
-                log=lambda **_: None,
-            ),
-            settings=Training(epochs=1, batch_size=8, learning_rate=5e-3),
-        )
+        schedule = Training(epochs=1, batch_size=8, learning_rate=5e-3)
+        fine_tune(small, members, served, directory, context=training_context(tiny_xlmr), settings=schedule)
         return directory
 
     capfd.readouterr()

@@ -22,7 +22,7 @@ def measured(codes, **options):
     return family.measure(SimpleNamespace(dataset=dataset, options=Options(**options)))
 
 
-def test_one_inside_a_family_and_zero_between():
+def test_similarity_is_1_inside_a_family_and_0_between():
     found = measured("amh hau pcm por swa")
     np.testing.assert_array_equal(
         found.matrix, [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
@@ -31,7 +31,7 @@ def test_one_inside_a_family_and_zero_between():
     assert found.settings["families"]["swa"] == "Atlantic-Congo" and found.settings["graded"] is False
 
 
-def test_graded_by_the_shared_lineage():
+def test_graded_similarity_is_the_share_of_common_lineage():
     codes = "arq ary amh por spa swa"
     found = measured(codes, graded=True).matrix
     lines = {code: lineage(code) for code in codes.split()}

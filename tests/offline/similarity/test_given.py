@@ -54,7 +54,7 @@ def test_rows_and_columns_in_any_order_with_aliases_and_other_languages(tmp_path
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
-def test_csv_and_tsv(tmp_path, delimiter):
+def test_csv_and_tsv_are_read(tmp_path, delimiter):
     rows = [["", *CODES], *([code, *row] for code, row in zip(CODES, S, strict=True))]
     path = tmp_path / ("s.csv" if delimiter == "," else "s.TSV")
     with path.open("w", newline="") as stream:
@@ -62,7 +62,7 @@ def test_csv_and_tsv(tmp_path, delimiter):
     np.testing.assert_array_equal(measured(path).matrix, S)
 
 
-def test_both_forms_of_json_and_what_a_build_wrote(tmp_path):
+def test_both_forms_of_json_and_a_builds_similarity_json_are_read(tmp_path):
     lists = {"languages": ["ha", "kr", "yor"], "similarity": S}
     nested = {a: {b: S[i][j] for j, b in enumerate(CODES)} | {"swa": None} for i, a in enumerate(CODES)}
     for name, content in (("lists.json", lists), ("nested.json", nested | {"swa": {}})):
@@ -148,7 +148,7 @@ def test_wrong_json_is_one_message_with_its_place(tmp_path, text, message):
         measured(written(tmp_path, text, "s.json"))
 
 
-def test_other_files_are_not_guessed_at(tmp_path):
+def test_other_file_types_and_encodings_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"read from \.csv, \.tsv or \.json"):
         measured(written(tmp_path, TABLE, "s.xlsx"))
     (tmp_path / "latin.csv").write_bytes(b",hau\nhau,\xe9\n")

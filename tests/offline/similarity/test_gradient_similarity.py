@@ -15,14 +15,13 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from gradsim_offline.core.settings import Measuring
-from gradsim_offline.similarity.measure import MeasureContext
+from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 from gradsim_offline.similarity.measures import gradient
-from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE, GradientObserver, compare, cosines
-from gradsim_offline.similarity.products import products
+from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE, compare
+from gradsim_offline.similarity.products import cosines, products
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import Row
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=2, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
@@ -88,7 +87,7 @@ def test_s_after_a_warm_start_is_that_of_the_later_epochs():
 
 
 @pytest.mark.parametrize("chosen", [{"skipped_epochs": 3}, {"skipped_epochs": 2, "averaged_epochs": 2}])
-def test_epochs_that_there_are_not(chosen):
+def test_more_skipped_and_averaged_epochs_than_there_are_is_refused(chosen):
     with pytest.raises(ValidationError, match="and epochs = 3"):
         Measuring(epochs=3, **chosen)
 
@@ -138,29 +137,18 @@ def observed(tiny_mini, small, epochs, counted=slice(None)):
     return observer, vectors
 
 
-def test_what_is_kept_does_not_grow_with_epochs_times_parameters(tiny_mini, small):
+def test_an_observers_state_grows_by_products_not_by_parameters(tiny_mini, small):
     sizes = [sum(t.numel() for t in observed(tiny_mini, small, epochs)[0].state().values()) for epochs in (1, 2, 5)]
     assert sizes[1] - sizes[0] == 6 * 6 and sizes[2] - sizes[0] == 4 * 6 * 6  # products of 2 halves x 3 languages
 
 
 @pytest.mark.parametrize("counted", [slice(None), slice(0, 2), slice(1, 2), slice(1, None)])
-def test_of_an_epoch_stay_its_products_and_its_part_of_the_mean(tiny_mini, small, counted):
+def test_the_observer_keeps_each_epochs_products_and_the_mean_gradients(tiny_mini, small, counted):
     observer, vectors = observed(tiny_mini, small, 3, counted)
     for found, halves in zip(observer.epochs, vectors, strict=True):
         rows = halves.flatten(0, 1).numpy()
         np.testing.assert_allclose(found["head.out"].flatten(2).flatten(0, 1), rows @ rows.T, rtol=1e-12)
     torch.testing.assert_close(observer.means()["head.out"], torch.stack(vectors[counted]).mean(0))
-
-
-def test_a_checkpoint_of_an_earlier_version_goes_on(tiny_mini, small):
-    """It kept the vectors of every epoch."""
-    whole, vectors = observed(tiny_mini, small, 2)
-    old = {key: value for key, value in whole.state().items() if not key.startswith(("epoch.", "total."))}
-    old |= {f"epoch.{i}.head.out": halves for i, halves in enumerate(vectors)}
-    again = observed(tiny_mini, small, 0)[0]
-    again.restore(old)
-    assert all(torch.equal(whole.epochs[i]["head.out"], again.epochs[i]["head.out"]) for i in range(2))
-    assert torch.equal(whole.means()["head.out"], again.means()["head.out"])
 
 
 @pytest.mark.parametrize("finished", [1, 2, 3])
@@ -174,45 +162,43 @@ def test_a_checkpoint_of_before_the_epochs_that_count_goes_on(tiny_mini, small, 
         assert torch.equal(again.means()["head.out"], vectors[2])
 
 
-def train_on(small, encoder, directory, quiet, layers, **options):
-    made = []
+@pytest.fixture
+def train_on(small, training_context):
+    """A function that trains, watches some layers and returns their observers."""
 
-    def observe(model, rows):
-        made.append(GradientObserver(model, rows, layers, 3, **options))
-        return made[-1]
+    def run(encoder, directory, layers, **options):
+        made = []
 
-    directory.mkdir()
-    fine_tune(
-        small,
-        small.languages,
-        small.languages,
-        directory,
-        context=TrainingContext(
-            task=text_classification.PLUGIN,
-            encoder=str(encoder),
-            maximum_length=64,
-            seed=3,
-            device=torch.device("cpu"),
-            progress=quiet,
-            log=lambda **_: None,
-        ),
-        settings=SETTINGS,
-        observe=observe if layers else None,
-    )
-    return made
+        def observe(model, rows):
+            made.append(GradientObserver(model, rows, layers, 3, **options))
+            return made[-1]
+
+        directory.mkdir()
+        fine_tune(
+            small,
+            small.languages,
+            small.languages,
+            directory,
+            context=training_context(encoder, seed=3),
+            settings=SETTINGS,
+            observe=observe if layers else None,
+        )
+        return made
+
+    return run
 
 
 @pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
-def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, small, quiet, tmp_path, request):
+def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, train_on, tmp_path, request):
     path = request.getfixturevalue(encoder)
-    train_on(small, path, tmp_path / "plain", quiet, [])
+    train_on(path, tmp_path / "plain", [])
     ways = {
         "heads": (["head.out", "head"], {}),
         "all": (["head.out", "head", "encoder.0"], {}),
         "folded": (["encoder.0"], {"projection": 16, "seed": 3}),
     }
     for name, (layers, options) in ways.items():
-        (observer,) = train_on(small, path, tmp_path / name, quiet, layers, **options)
+        (observer,) = train_on(path, tmp_path / name, layers, **options)
         assert len(observer.epochs) == 2 and observer.epochs[0][layers[0]].any()
     plain, *others = (load_file(tmp_path / name / "model.safetensors") for name in ("plain", *ways))
     results = [json.loads((tmp_path / name / RESULT).read_text()) for name in ("plain", *ways)]
@@ -227,26 +213,10 @@ def test_measuring_changes_neither_the_losses_nor_the_weights(encoder, small, qu
             assert all(torch.equal(plain[key], found[key]) for key in plain)
 
 
-def test_what_a_measurement_leaves_behind(small, tiny_mini, quiet, tmp_path):
+def test_a_measurement_writes_gradients_and_similarity_that_agree(small, tiny_mini, measure_context, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        context = MeasureContext(
-            dataset=small,
-            directory=tmp_path,
-            training=TrainingContext(
-                task=text_classification.PLUGIN,
-                encoder=str(tiny_mini),
-                maximum_length=64,
-                seed=0,
-                device=torch.device("cpu"),
-                progress=quiet,
-                log=lambda **_: None,
-            ),
-            measuring=SETTINGS,
-            options=None,
-            train=lambda *_: tmp_path,
-        )
-        measured = gradient.measure(context)
+        measured = gradient.measure(measure_context(tiny_mini, tmp_path, measuring=SETTINGS))
         measured.save(tmp_path / SIMILARITY_FILE)
     assert measured.matrix.shape == (3, 3) and len(measured.epochs) == 2
     np.testing.assert_allclose(measured.matrix.diagonal(), 1)

@@ -187,7 +187,7 @@ def test_an_interruption_in_the_middle_of_an_epoch_changes_no_bit(shape, project
     assert all(torch.equal(found, whole[name]) for name, found in second.half_means().items())
 
 
-def test_what_waits_does_not_keep_activations_alive_and_is_bounded():
+def test_pairs_set_aside_are_bounded_and_keep_no_activations_alive():
     tracker = GradientTracker({"out": (layer := nn.Linear(64, 3))}, 2)
     spoken = halves = torch.zeros(512, dtype=torch.int64)
     for _ in range(20):

@@ -12,7 +12,7 @@ from torch import nn
 
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity import gradient_sums as _sums
-from gradsim_offline.similarity.measures.gradient import GradientObserver
+from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.model_gradients import example_gradients, half_gradients
 from gradsim_offline.similarity.tracking import HALVES, GradientTracker, tracked_layers
 from gradsim_offline.tasks.token_classification import PLUGIN as task

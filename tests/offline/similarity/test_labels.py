@@ -24,7 +24,7 @@ def texts():
     return dataset_of(hau=["neg"] * 3 + ["pos"], ibo=["neg", "neu", "pos", "pos"], yor=["neu"] * 2)
 
 
-def test_shares_and_overlaps(texts, quiet):
+def test_similarity_is_the_overlap_of_label_shares(texts, quiet):
     np.testing.assert_allclose(label_shares(texts), [[0.75, 0, 0.25], [0.25, 0.25, 0.5], [0, 1, 0]])
     import torch
 
@@ -34,7 +34,7 @@ def test_shares_and_overlaps(texts, quiet):
     assert found.measure == "labels" and found.languages == ("hau", "ibo", "yor")
 
 
-def test_of_tagged_words_every_tag_counts():
+def test_label_shares_of_tagged_sentences_count_every_tag():
     dataset = demo_entities.load(languages=["hau", "tur"])
     shares = label_shares(dataset)
     for row, code in zip(shares, dataset.languages, strict=True):

@@ -17,18 +17,15 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.lookahead_steps import Judge, affinities, undisturbed
-from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measures import lookahead
 from gradsim_offline.similarity.measures.lookahead import LookaheadObserver, Options, summarise
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop
 from gradsim_offline.training.batching import Row
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=2, batch_size=8, learning_rate=2e-3)
@@ -38,25 +35,9 @@ encoders = pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
 
 
 @pytest.fixture
-def context(small, tiny_mini, quiet, tmp_path):
-    directory = tmp_path / "measure"
-    directory.mkdir()
-    return MeasureContext(
-        dataset=small,
-        directory=directory,
-        training=TrainingContext(
-            task=text_classification.PLUGIN,
-            encoder=str(tiny_mini),
-            maximum_length=64,
-            seed=3,
-            device=CPU,
-            progress=quiet,
-            log=lambda **_: None,
-        ),
-        measuring=SETTINGS,
-        options=Options(every=3, texts=4),
-        train=lambda *_: directory,
-    )
+def context(measure_context, tiny_mini, tmp_path):
+    options = Options(every=3, texts=4)
+    return measure_context(tiny_mini, tmp_path / "measure", measuring=SETTINGS, options=options, seed=3)
 
 
 def train_plainly(context, directory, observe=None):
@@ -163,7 +144,7 @@ class Table(nn.Module):
         return SimpleNamespace(logits=logits, loss=F.cross_entropy(logits, labels))
 
 
-def test_rows_are_helped_by_columns():
+def test_s_ij_is_what_a_step_on_j_does_for_i():
     """Language 1 is undecided on what language 0 knows; 2 wants the contrary of 0; 3 shares nothing with them."""
     rows = [Row((0,), (0,), 0), Row((0,), (0,), 1), Row((0,), (1,), 1), Row((0,), (1,), 2), Row((3,), (0,), 3)]
     collate = text_classification.collate(rows, 0)
@@ -179,7 +160,7 @@ def test_rows_are_helped_by_columns():
     assert not found[3, :3].any() and not found[:3, 3].any()
 
 
-def test_the_judge_tells_the_models_own_loss_also_of_tagged_tokens():
+def test_the_judges_losses_are_the_models_own_for_texts_and_tagged_tokens():
     class Tagger(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -224,7 +205,7 @@ def test_ctrl_c_within_a_step_leaves_the_weights_and_modes(small, tiny_mini):
     assert modes == [module.training for module in model.modules()]
 
 
-def test_random_numbers_drawn_while_looking_ahead_are_not_missed():
+def test_looking_ahead_leaves_the_random_state_as_it_was():
     model = nn.Linear(1, 1)
     state = torch.get_rng_state()
     with undisturbed(model):
@@ -301,31 +282,12 @@ def test_a_pair_never_seen_has_similarity_0_and_a_warning():
     assert np.isfinite(measured.epochs).all()
 
 
-class Impatient(Progress):
-    """Raises KeyboardInterrupt, as Ctrl-C does, after some steps."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__(quiet=True)
-        self.left = steps
-
-    @contextmanager
-    def bar(self, title, total):
-        """Count the steps down."""
-
-        def advance(remark):
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
 @pytest.mark.parametrize("eager", [True, False], ids=["step", "epoch"])
 @pytest.mark.parametrize("stop", [EPOCH + 3, 2 * EPOCH])
-def test_an_interrupted_measurement_ends_the_same(context, tmp_path, monkeypatch, eager, stop):
+def test_an_interrupted_measurement_ends_the_same(context, counting, tmp_path, monkeypatch, eager, stop):
     if eager:
         monkeypatch.setattr(fine_tuning, "train", functools.partial(loop.train, save_every_seconds=-1.0))
-    training = replace(context.training, progress=Impatient(stop))
+    training = replace(context.training, progress=counting(stop))
     broken = replace(context, directory=tmp_path / "broken", training=training)
     broken.directory.mkdir()
     whole = lookahead.measure(context)

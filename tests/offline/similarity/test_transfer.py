@@ -20,11 +20,8 @@ from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Training
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solvers import exact
-from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measures import transfer
 from gradsim_offline.similarity.measures.transfer import Options, normalised
-from gradsim_offline.tasks import text_classification
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_shared.errors import DataError, SettingsError
 
@@ -34,25 +31,12 @@ SCHEDULE = Training(epochs=8, batch_size=8, learning_rate=5e-3)
 class Workplace:
     """Trains for real, in stages of a run as a build does, and keeps the order in which models were made."""
 
-    def __init__(self, small, encoder, progress, directory):
+    def __init__(self, measure_context, encoder, progress, directory):
         self.run = RunDirectory(directory, progress)
         self.made = []
         self.left = 99  # trainings until Ctrl-C
-        self.context = MeasureContext(
-            dataset=small,
-            directory=directory / "measure",
-            training=TrainingContext(
-                task=text_classification.PLUGIN,
-                encoder=str(encoder),
-                maximum_length=64,
-                seed=0,
-                device=torch.device("cpu"),
-                progress=progress,
-                log=lambda **_: None,
-            ),
-            measuring=None,
-            options=Options(),
-            train=self.train,
+        self.context = measure_context(
+            encoder, directory / "measure", options=Options(), train=self.train, progress=progress
         )
 
     def train(self, members, served):
@@ -76,9 +60,9 @@ class Workplace:
 
 
 @pytest.fixture(scope="module")
-def whole(small, tiny_mini, quiet, tmp_path_factory):
+def whole(measure_context, tiny_mini, quiet, tmp_path_factory):
     """A workplace and what was measured in it without a stop."""
-    workplace = Workplace(small, tiny_mini, quiet, tmp_path_factory.mktemp("transfer"))
+    workplace = Workplace(measure_context, tiny_mini, quiet, tmp_path_factory.mktemp("transfer"))
     return workplace, transfer.measure(workplace.context)
 
 
@@ -104,14 +88,14 @@ def test_the_matrix_holds_the_scores_of_each_model_on_each_language(whole, small
     assert workplace.made == [(code,) for code in small.languages]
 
 
-def test_the_diagonal_is_what_the_training_saw_on_dev(whole, small):
+def test_the_diagonal_is_each_trainings_best_dev_score(whole, small):
     workplace, measured = whole
     for i, code in enumerate(small.languages):
         result = json.loads((workplace.run.directory / "train" / code / "training.json").read_text())
         assert measured.matrix[i, i] == pytest.approx(max(epoch["score"] for epoch in result["history"]))
 
 
-def test_what_is_kept(whole, small):
+def test_scores_files_hold_every_metric_of_each_model(whole, small):
     workplace, measured = whole
     kept = json.loads((workplace.context.directory / "scores" / "hau.json").read_text())
     assert kept["trained_on"] == "hau" and list(kept["dev"]) == list(small.languages)
@@ -123,9 +107,9 @@ def test_what_is_kept(whole, small):
 
 
 def test_it_goes_on_after_an_interruption_without_training_or_scoring_again(
-    whole, small, tiny_mini, quiet, tmp_path, monkeypatch
+    whole, measure_context, tiny_mini, quiet, tmp_path, monkeypatch
 ):
-    workplace = Workplace(small, tiny_mini, quiet, tmp_path)
+    workplace = Workplace(measure_context, tiny_mini, quiet, tmp_path)
     scored = []
     score = transfer._scores_of
     monkeypatch.setattr(transfer, "_scores_of", lambda *given: scored.append(1) or score(*given))
@@ -150,7 +134,7 @@ def test_a_language_without_dev_texts(whole, small):
         transfer.measure(context)
 
 
-def test_an_unknown_rule():
+def test_an_unknown_normalisation_is_refused():
     with pytest.raises(SettingsError, match="normalise = 'column'"):
         plugins.options("similarity", "transfer", {"normalise": "column"})
 
@@ -160,7 +144,7 @@ scores = st.integers(2, 5).flatmap(lambda n: arrays(np.float64, (n, n), elements
 
 @given(matrix=scores)
 @settings(max_examples=60, deadline=None)
-def test_rules(matrix):
+def test_normalisation_rules_none_row_and_gain(matrix):
     names = tuple("abcde"[: len(matrix)])
     np.testing.assert_array_equal(normalised(matrix, "none", names), matrix)
     np.testing.assert_allclose(normalised(matrix, "row", names) * matrix.diagonal()[:, None], matrix)

@@ -18,8 +18,7 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.families import origins
 from gradsim_offline.similarity.measures import typology
 from gradsim_offline.similarity.measures.typology import Options, compare
-from gradsim_offline.similarity.uriel import FEATURE_SETS, features, read
-from gradsim_offline.similarity.uriel_neighbours import complete
+from gradsim_offline.similarity.uriel import FEATURE_SETS, complete, features, read
 from gradsim_shared.errors import DataError, SettingsError
 
 AFRISENTI = tuple("amh arq ary hau ibo kin pcm por swa tso twi yor".split())  # noqa: SIM905
@@ -168,7 +167,7 @@ def test_symmetric_bounded_and_in_the_order_of_the_languages(values, name, data)
     np.testing.assert_allclose(again, found[np.ix_(order, order)], atol=1e-15)
 
 
-def test_what_is_not_known_is_an_error_with_a_way_on():
+def test_unknown_languages_and_features_are_data_errors_that_name_a_remedy():
     with pytest.raises(DataError, match=r"URIEL knows no feature of arq in syntax_sswl.*_knn predict"):
         measured(("arq", "hau"), features=["syntax_sswl"])
     with pytest.raises(DataError, match=r"no feature of both pcm and twi in these sets.*_knn"):
@@ -188,7 +187,7 @@ def test_what_is_not_known_is_an_error_with_a_way_on():
         ({"metric": "cosine"}, "it knows features, distance"),
     ],
 )
-def test_settings_are_checked(given, message):
+def test_impossible_typology_settings_are_refused(given, message):
     with pytest.raises(SettingsError, match=message):
         plugins.options("similarity", "typology", given)
 

@@ -31,13 +31,13 @@ def test_every_text_stands_in_one_batch(lengths, size, seed, epoch):
 
 @given(lengths=lengths, size=sizes, seed=seeds, epoch=epochs)
 @settings(max_examples=40, deadline=None)
-def test_the_same_for_the_same_seed_and_epoch(lengths, size, seed, epoch):
+def test_batches_are_the_same_for_the_same_seed_and_epoch(lengths, size, seed, epoch):
     assert plan(lengths, size, seed=seed, epoch=epoch) == plan(lengths, size, seed=seed, epoch=epoch)
 
 
 @given(lengths=st.lists(st.integers(1, 128), min_size=30, max_size=60), size=sizes, seed=seeds, epoch=epochs)
 @settings(max_examples=40, deadline=None)
-def test_other_orders_in_other_epochs_and_for_other_seeds(lengths, size, seed, epoch):
+def test_batches_differ_between_epochs_and_between_seeds(lengths, size, seed, epoch):
     # four batches come into the same order by chance now and then, but not eight times
     assert len({repr(plan(lengths, size, seed=seed, epoch=epoch + i)) for i in range(8)}) > 1
     assert len({repr(plan(lengths, size, seed=seed + i, epoch=epoch)) for i in range(8)}) > 1
@@ -53,7 +53,7 @@ def test_inside_a_pool_batches_do_not_overlap_in_length(lengths, size, seed):
     assert all(first[1] <= second[0] for first, second in pairwise(ranges))
 
 
-def test_padding():
+def test_padding_fills_ids_and_mask_to_the_longest_text():
     batch = pad([(5, 6, 7), [5], ()], pad_id=9)
     assert batch["input_ids"].tolist() == [[5, 6, 7], [5, 9, 9], [9, 9, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0], [0, 0, 0]]

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from scipy.special import log_softmax, softmax
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.models.loading import load_tokenizer
@@ -32,7 +31,7 @@ logits = arrays(np.float64, (4, 3), elements=st.floats(-15, 15))
 
 @given(logits, logits, st.floats(0.5, 10))
 @settings(deadline=None, max_examples=50)
-def test_divergence(teacher, student, temperature):
+def test_divergence_is_t_squared_times_the_kullback_leibler_divergence(teacher, student, temperature):
     found = divergence(torch.from_numpy(teacher), torch.from_numpy(student), temperature).item()
     chances, asked = softmax(teacher / temperature, axis=1), log_softmax(student / temperature, axis=1)
     expected = temperature**2 * (chances * (np.log(chances) - asked)).sum(axis=1).mean()
@@ -43,7 +42,7 @@ def test_divergence(teacher, student, temperature):
 
 @given(logits, logits, st.floats(0.5, 10))
 @settings(deadline=None, max_examples=50)
-def test_its_gradient(teacher, student, temperature):
+def test_the_gradient_of_the_divergence_is_as_large_at_any_temperature(teacher, student, temperature):
     """By hand: T (softmax(student / T) - softmax(teacher / T)) per unit; so it is as large at any temperature."""
     at = torch.from_numpy(student).requires_grad_()
     divergence(torch.from_numpy(teacher), at, temperature).backward()
@@ -72,7 +71,7 @@ def scene(request):
     return model, opened, rows, task.collate(rows, pad_id)
 
 
-def test_the_loss_of_a_batch_and_its_gradient(scene):
+def test_the_loss_of_a_batch_and_its_gradient_are_hintons_formula(scene):
     model, opened, rows, lay_out = scene
     teacher, student = Ensemble([model(1), model(2)], "probabilities"), model(3)
     indices = [6, 0, len(rows) - 1, 3]
@@ -110,32 +109,18 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(scene):
     assert max(float(p.grad.to_dense().abs().max()) for p in student.parameters() if p.grad is not None) < 1e-5
 
 
-class Interrupting(Progress):
-    """Raises KeyboardInterrupt when something is said."""
-
-    def __init__(self, when=""):
-        super().__init__(quiet=True)
-        self.when, self.said = when, []
-
-    def note(self, text, *, heading=False):
-        """Keep it."""
-        self.said.append(text.strip())
-        if self.when and self.when in text:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(("data", "encoder"), [("small", "tiny_mini"), ("tagged", "tiny_xlmr")])
-def test_only_the_student_stays(data, encoder, tmp_path, request):
+def test_after_distilling_only_the_students_files_are_there(data, encoder, counting, tmp_path, request):
     dataset, path = request.getfixturevalue(data), request.getfixturevalue(encoder)
     task = load_task(dataset.task)
 
     def train(folder, when="", **training):
         schedule = {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3}
         chosen = Settings(model=str(path), maximum_length=48, device="cpu", training={**schedule, **training})
-        pipeline = Pipeline(chosen, dataset, task, RunDirectory(tmp_path / folder, Interrupting(when)))
+        pipeline = Pipeline(chosen, dataset, task, RunDirectory(tmp_path / folder, counting(note=when)))
         return pipeline.train(
             pipeline.prepare_encoder(), ("hau", "tur"), ("hau",)
-        ).directory, pipeline.run.progress.said
+        ).directory, pipeline.run.progress.notes
 
     single, _ = train("single")
     with pytest.raises(KeyboardInterrupt):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from safetensors.torch import load_file
 from scipy.special import softmax
 
 from gradsim_offline.bundle import reference_gradients as keep
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.pipeline.recipes import resolve
@@ -31,32 +29,8 @@ SCHEDULE = {"epochs": 2, "batch_size": 8, "learning_rate": 2e-3}
 CPU = torch.device("cpu")
 
 
-class Notes(Progress):
-    """Keeps what is said; raises KeyboardInterrupt, as Ctrl-C does, after some steps."""
-
-    def __init__(self, steps=-1):
-        super().__init__(quiet=True)
-        self.left, self.steps, self.said = steps, 0, []
-
-    def note(self, text, *, heading=False):
-        """Keep it."""
-        self.said.append(text.strip())
-
-    @contextmanager
-    def bar(self, title, total):
-        """Count the steps down."""
-
-        def advance(_remark):
-            self.steps += 1
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
 @pytest.fixture
-def work(small, tagged, tmp_path, request):
+def work(small, tagged, counting, tmp_path, request):
     def make(folder="run", notes=None, encoder="tiny_mini", data="small", adapting=None, **training):
         settings = Settings(
             model=str(request.getfixturevalue(encoder)),
@@ -69,17 +43,17 @@ def work(small, tagged, tmp_path, request):
         )
         dataset = {"small": small, "tagged": tagged}[data]
         task = load_task(dataset.task)
-        return Pipeline(settings, dataset, task, RunDirectory(tmp_path / folder, notes or Notes()))
+        return Pipeline(settings, dataset, task, RunDirectory(tmp_path / folder, notes or counting()))
 
     return make
 
 
-def train(workplace, members=("hau", "tur"), served=("hau",)):
-    return workplace.train(workplace.prepare_encoder(), members, served).directory
+def train(pipeline, members=("hau", "tur"), served=("hau",)):
+    return pipeline.train(pipeline.prepare_encoder(), members, served).directory
 
 
-def opened(directory, workplace):
-    return open_trained(directory, workplace.dataset.labels, task=workplace.task, maximum_length=48, device=CPU)
+def opened(directory, pipeline):
+    return open_trained(directory, pipeline.dataset.labels, task=pipeline.task, maximum_length=48, device=CPU)
 
 
 def same(first, second):
@@ -89,7 +63,7 @@ def same(first, second):
 
 @given(arrays(np.float32, (3, 5, 4), elements=st.floats(-30, 30, width=32)))
 @settings(deadline=None, max_examples=50)
-def test_the_mean_of_probabilities_or_of_logits(logits):
+def test_mean_logits_are_the_mean_of_probabilities_or_of_logits(logits):
     found = mean_logits(list(torch.from_numpy(logits)), "probabilities").numpy()
     np.testing.assert_allclose(np.exp(found), softmax(logits.astype(float), axis=-1).mean(axis=0), atol=1e-6)
     found = mean_logits(list(torch.from_numpy(logits)), "logits").numpy()
@@ -102,7 +76,7 @@ def test_models_that_exclude_each_others_labels_have_finite_logits():
     assert torch.isfinite(found).all() and found.softmax(-1)[0].tolist() == pytest.approx([0.5, 0.5, 0])
 
 
-def test_one_model_of_many_is_itself():
+def test_the_mean_of_one_models_logits_is_its_logits():
     logits = torch.randn(4, 3)
     torch.testing.assert_close(mean_logits([logits] * 3, "logits"), logits)
     torch.testing.assert_close(mean_logits([logits] * 3, "probabilities"), logits.log_softmax(-1))
@@ -110,7 +84,7 @@ def test_one_model_of_many_is_itself():
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 8))
 @settings(deadline=None)
-def test_seeds(seed, count):
+def test_the_first_seed_is_the_builds_and_all_differ(seed, count):
     seeds = seeds_of(seed, count)
     assert seeds[0] == seed and len(set(seeds)) == count and all(0 <= one < 2**31 for one in seeds)
     assert seeds_of(seed, count + 1)[:-1] == seeds, "a larger ensemble has the models of a smaller one"
@@ -125,18 +99,18 @@ def test_seeds(seed, count):
         ("tiny_xlmr", "tagged", "probabilities"),
     ],
 )
-def test_answers_are_those_of_the_mean(work, encoder, data, average):
-    notes = Notes()
-    workplace = work(encoder=encoder, data=data, ensemble=3, average=average, notes=notes)
-    directory = train(workplace)
-    inputs = [example.input for example in workplace.dataset.split("hau", "dev")]
+def test_an_ensemble_answers_by_the_mean_of_its_models(counting, work, encoder, data, average):
+    notes = counting()
+    pipeline = work(encoder=encoder, data=data, ensemble=3, average=average, notes=notes)
+    directory = train(pipeline)
+    inputs = [example.input for example in pipeline.dataset.split("hau", "dev")]
     members = read_members(directory)
     assert members.models == [".", "1", "2"] and members.seeds == seeds_of(3, 3)
     alone = []
     for folder in (directory / name for name in members.models):
-        model = workplace.task.load_model(folder, workplace.dataset.labels)
-        alone.append(replace(opened(directory, workplace), model=model).logits(inputs))
-    ensemble = opened(directory, workplace)
+        model = pipeline.task.load_model(folder, pipeline.dataset.labels)
+        alone.append(replace(opened(directory, pipeline), model=model).logits(inputs))
+    ensemble = opened(directory, pipeline)
     for text, found in enumerate(ensemble.logits(inputs)):
         logits = np.stack([mine[text] for mine in alone]).astype(float)  # [models, units, labels]
         assert np.ptp(logits, axis=0).max() > 1e-4, "the models are not the same"
@@ -144,10 +118,10 @@ def test_answers_are_those_of_the_mean(work, encoder, data, average):
             np.testing.assert_allclose(found, logits.mean(axis=0), atol=1e-5)
         else:
             np.testing.assert_allclose(softmax(found, axis=-1), softmax(logits, axis=-1).mean(axis=0), atol=1e-5)
-    gold = [example.gold for example in workplace.dataset.split("hau", "dev")]
-    metric = workplace.task.metric(ensemble.labels)
-    assert members.score == workplace.task.scores(gold, ensemble.answers(inputs), ensemble.labels)[metric]
-    assert f"the average of their {average}: dev {metric} {100 * members.score:.2f} (alone: " in notes.said[-1]
+    gold = [example.gold for example in pipeline.dataset.split("hau", "dev")]
+    metric = pipeline.task.metric(ensemble.labels)
+    assert members.score == pipeline.task.scores(gold, ensemble.answers(inputs), ensemble.labels)[metric]
+    assert f"the average of their {average}: dev {metric} {100 * members.score:.2f} (alone: " in notes.notes[-1]
     histories = [json.loads((directory / name / RESULT).read_text())["history"] for name in members.models]
     assert members.scores == [max(epoch["score"] for epoch in history) for history in histories]
 
@@ -174,16 +148,16 @@ def test_all_models_draw_the_same_share_of_the_texts(work, monkeypatch):
     assert drawn[0] == drawn[1] and len(drawn[0]) == 15
 
 
-def test_what_is_whole_is_not_trained_again(work):
-    whole_notes = Notes()
+def test_after_an_interruption_finished_models_are_not_trained_again(counting, work):
+    whole_notes = counting()
     whole = train(work("whole", whole_notes, ensemble=3))
-    steps = whole_notes.steps // 3
+    steps = len(whole_notes.remarks) // 3
     with pytest.raises(KeyboardInterrupt):
-        train(work("broken", Notes(steps * 2 + 1), ensemble=3))
-    later, again = Notes(), Notes()
+        train(work("broken", counting(steps * 2 + 1), ensemble=3))
+    later, again = counting(), counting()
     first, second = (train(work("broken", notes, ensemble=3)) for notes in (later, again))
-    assert later.steps == steps and again.steps == 0 and first == second
-    assert [text for text in later.said if "model" in text][-3:] == [
+    assert len(later.remarks) == steps and len(again.remarks) == 0 and first == second
+    assert [text for text in later.notes if "model" in text][-3:] == [
         "model 1 of 3: is there, not trained again",
         "model 2 of 3: is there, not trained again",
         "model 3 of 3",
@@ -194,15 +168,15 @@ def test_what_is_whole_is_not_trained_again(work):
         assert (whole / name).read_text() == (first / name).read_text()
 
 
-def test_the_joint_run_is_the_first_of_the_multilingual_models(work, small):
-    notes = Notes()
-    workplace = work(ensemble=2, notes=notes)
-    encoder = workplace.prepare_encoder()
-    workplace.measure(encoder)
-    before = notes.steps
-    found = workplace.train_multilingual(encoder).directory
-    assert found.name == "multilingual" and notes.steps == 2 * before
-    assert "model 1 of 2: is there, not trained again" in notes.said
+def test_the_joint_run_is_the_first_of_the_multilingual_models(counting, work, small):
+    notes = counting()
+    pipeline = work(ensemble=2, notes=notes)
+    encoder = pipeline.prepare_encoder()
+    pipeline.measure(encoder)
+    before = len(notes.remarks)
+    found = pipeline.train_multilingual(encoder).directory
+    assert found.name == "multilingual" and len(notes.remarks) == 2 * before
+    assert "model 1 of 2: is there, not trained again" in notes.notes
     trained = work("alone", ensemble=2)
     other = trained.train_multilingual(trained.prepare_encoder()).directory
     assert same(found, other) and same(found / "1", other / "1")
@@ -239,12 +213,12 @@ def test_a_single_model_depends_on_nothing_that_is_said_of_ensembles(work):
         (["ensemble=2", "distil=true", "distil_temperature=0"], r"training\.distil_temperature = 0"),
     ],
 )
-def test_settings_that_cannot_be(words, message):
+def test_impossible_ensemble_settings_are_refused(words, message):
     with pytest.raises(SettingsError, match=message):
         resolve("mini", {}, [f"training.{word}" for word in words])
 
 
-def test_a_broken_ensemble_file(tmp_path):
+def test_a_broken_ensemble_file_is_a_model_error(tmp_path):
     assert read_members(tmp_path) is None
     (tmp_path / ENSEMBLE_FILE).write_text('{"models": []}')
     with pytest.raises(ModelError, match=r"ensemble\.json does not describe an ensemble"):

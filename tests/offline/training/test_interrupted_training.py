@@ -4,48 +4,22 @@ from __future__ import annotations
 
 import functools
 import json
-from contextlib import contextmanager
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Measuring
-from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.similarity.measured import SIMILARITY_FILE
 from gradsim_offline.similarity.measures import gradient
 from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE
-from gradsim_offline.tasks import text_classification
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop, masked_language_modelling
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.encoders import mini
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 
 SETTINGS = Measuring(epochs=3, batch_size=8, learning_rate=2e-3, layers=["head.out", "encoder.0"])
 EPOCH = 7  # steps: 56 texts
-
-
-class Impatient(Progress):
-    """Raises KeyboardInterrupt, as Ctrl-C does, after some steps."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__(quiet=True)
-        self.left = steps
-        self.seen: list[str] = []
-
-    @contextmanager
-    def bar(self, title, total):
-        """Count the steps down."""
-
-        def advance(remark):
-            self.seen.append(remark)
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        yield advance
 
 
 @pytest.fixture(autouse=True)
@@ -57,45 +31,23 @@ def checkpoint_after_every_step(request, monkeypatch):
         monkeypatch.setattr(masked_language_modelling, "train", eager)
 
 
-def tune(small, encoder, directory, progress):
-    directory.mkdir(exist_ok=True)
-    fine_tune(
-        small,
-        small.languages,
-        ["eng", "tur"],
-        directory,
-        context=TrainingContext(
-            task=text_classification.PLUGIN,
-            encoder=str(encoder),
-            maximum_length=64,
-            seed=1,
-            device=torch.device("cpu"),
-            progress=progress,
-            log=lambda **_: None,
-        ),
-        settings=SETTINGS,
-    )
+@pytest.fixture
+def tune(small, tiny_mini, training_context):
+    def run(directory, progress):
+        directory.mkdir(exist_ok=True)
+        context = training_context(tiny_mini, seed=1, progress=progress)
+        fine_tune(small, small.languages, ["eng", "tur"], directory, context=context, settings=SETTINGS)
+
+    return run
 
 
-def measure(small, encoder, directory, progress):
-    directory.mkdir(exist_ok=True)
-    context = MeasureContext(
-        dataset=small,
-        directory=directory,
-        training=TrainingContext(
-            task=text_classification.PLUGIN,
-            encoder=str(encoder),
-            maximum_length=64,
-            seed=1,
-            device=torch.device("cpu"),
-            progress=progress,
-            log=lambda **_: None,
-        ),
-        measuring=SETTINGS,
-        options=None,
-        train=lambda *_: directory,
-    )
-    gradient.measure(context).save(directory / SIMILARITY_FILE)
+@pytest.fixture
+def measure(measure_context):
+    def run(encoder, directory, progress):
+        context = measure_context(encoder, directory, measuring=SETTINGS, seed=1, progress=progress)
+        gradient.measure(context).save(directory / SIMILARITY_FILE)
+
+    return run
 
 
 def equal_tensors(first, second):
@@ -110,12 +62,12 @@ stops = pytest.mark.parametrize("stop", [1, EPOCH - 1, EPOCH, EPOCH + 3, 3 * EPO
 
 @often
 @stops
-def test_fine_tuning(small, tiny_mini, tmp_path, quiet, stop):
-    tune(small, tiny_mini, tmp_path / "whole", quiet)
+def test_an_interrupted_fine_tuning_ends_where_an_uninterrupted_one_does(tune, tmp_path, quiet, counting, stop):
+    tune(tmp_path / "whole", quiet)
     with pytest.raises(KeyboardInterrupt):
-        tune(small, tiny_mini, tmp_path / "broken", Impatient(stop))
+        tune(tmp_path / "broken", counting(stop))
     assert not (tmp_path / "broken" / RESULT).exists()
-    tune(small, tiny_mini, tmp_path / "broken", quiet)
+    tune(tmp_path / "broken", quiet)
     assert equal_tensors(*(tmp_path / name / "model.safetensors" for name in ("whole", "broken")))
     assert json.loads((tmp_path / "whole" / RESULT).read_text()) == json.loads(
         (tmp_path / "broken" / RESULT).read_text()
@@ -125,12 +77,14 @@ def test_fine_tuning(small, tiny_mini, tmp_path, quiet, stop):
 @often
 @pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
 @pytest.mark.parametrize("stop", [3, EPOCH + 3, 2 * EPOCH + 1])
-def test_measuring(small, tmp_path, quiet, stop, encoder, request):
+def test_an_interrupted_measurement_ends_where_an_uninterrupted_one_does(
+    measure, tmp_path, quiet, counting, stop, encoder, request
+):
     path = request.getfixturevalue(encoder)
-    measure(small, path, tmp_path / "whole", quiet)
+    measure(path, tmp_path / "whole", quiet)
     with pytest.raises(KeyboardInterrupt):
-        measure(small, path, tmp_path / "broken", Impatient(stop))
-    measure(small, path, tmp_path / "broken", quiet)
+        measure(path, tmp_path / "broken", counting(stop))
+    measure(path, tmp_path / "broken", quiet)
     for file in ("model.safetensors", GRADIENTS_FILE):
         assert equal_tensors(tmp_path / "whole" / file, tmp_path / "broken" / file), file
     whole, broken = (json.loads((tmp_path / name / SIMILARITY_FILE).read_text()) for name in ("whole", "broken"))
@@ -138,21 +92,23 @@ def test_measuring(small, tmp_path, quiet, stop, encoder, request):
     assert whole == broken
 
 
-def test_interrupted_again_and_again(small, tiny_mini, tmp_path, quiet):
-    measure(small, tiny_mini, tmp_path / "whole", quiet)
+def test_a_measurement_that_is_interrupted_again_and_again_ends_the_same(measure, tiny_mini, tmp_path, quiet, counting):
+    measure(tiny_mini, tmp_path / "whole", quiet)
     resumed = []
     while not (tmp_path / "broken" / SIMILARITY_FILE).exists():
-        progress = Impatient(len(resumed) * 3 + 4)
+        progress = counting(len(resumed) * 3 + 4)
         try:
-            measure(small, tiny_mini, tmp_path / "broken", progress)
+            measure(tiny_mini, tmp_path / "broken", progress)
         except KeyboardInterrupt:
-            resumed.append(progress.seen.count(""))
+            resumed.append(progress.remarks.count(""))
     assert len(resumed) >= 4 and resumed == sorted(resumed) and resumed[-1] > EPOCH
     assert equal_tensors(*(tmp_path / name / GRADIENTS_FILE for name in ("whole", "broken")))
 
 
 @pytest.mark.parametrize("stop", [2, 5])
-def test_pre_training(small, tmp_path, quiet, stop):
+def test_an_interrupted_pre_training_ends_where_an_uninterrupted_one_does(
+    small, tmp_path, quiet, counting, training_context, stop
+):
     from gradsim_offline.core.settings import Pretraining
 
     def prepare(directory, progress):
@@ -163,16 +119,12 @@ def test_pre_training(small, tmp_path, quiet, stop):
             settings=Pretraining(
                 vocabulary=300, hidden_size=32, layers=1, ngram_buckets=256, ngram_size=4, epochs=2, batch_size=16
             ),
-            maximum_length=64,
-            seed=5,
-            device=torch.device("cpu"),
-            progress=progress,
-            log=lambda **_: None,
+            context=training_context(seed=5, progress=progress),
         )
 
     prepare(tmp_path / "whole", quiet)
     with pytest.raises(KeyboardInterrupt):
-        prepare(tmp_path / "broken", Impatient(stop))
+        prepare(tmp_path / "broken", counting(stop))
     prepare(tmp_path / "broken", quiet)
     for file in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes(), file

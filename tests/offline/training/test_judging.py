@@ -8,9 +8,8 @@ import torch
 
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import halves
-from gradsim_offline.training.judging import DevTexts
 from gradsim_offline.training.task import load_task
-from gradsim_offline.training.trained import open_trained
+from gradsim_offline.training.trained import DevTexts, open_trained
 
 CPU = torch.device("cpu")
 

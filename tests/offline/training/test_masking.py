@@ -7,21 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.training.batching import Row
-from gradsim_offline.training.masked_language_modelling import IGNORED, masking_collate
+from gradsim_offline.training.batching import IGNORED, Row
+from gradsim_offline.training.masked_language_modelling import Masking
 
 START, PAD, END, UNKNOWN, MASK, VOCABULARY = 0, 1, 2, 3, 4, 500
 
 
 def make(rows, share=0.2, seed=0):
-    return masking_collate(
-        rows,
-        pad_id=PAD,
-        mask_id=MASK,
-        special_ids=frozenset({START, END, UNKNOWN}),
-        vocabulary=VOCABULARY,
-        share=share,
-        seed=seed,
+    masking = Masking(PAD, MASK, frozenset({START, END, UNKNOWN}), VOCABULARY)
+    return lambda indices, epoch, step: masking.batch(
+        [rows[i].ids for i in indices], epoch, step, share=share, seed=seed
     )
 
 
@@ -38,7 +33,7 @@ def make_rows(count, length, seed=0):
     data=st.data(),
 )
 @settings(max_examples=60, deadline=None)
-def test_what_is_asked_and_what_is_left(share, seed, epoch, step, data):
+def test_labels_are_the_chosen_pieces_and_the_other_pieces_stay(share, seed, epoch, step, data):
     rows = make_rows(12, 9)
     indices = data.draw(st.lists(st.integers(0, 11), min_size=1, max_size=6))
     collate = make(rows, share, seed)
@@ -57,7 +52,7 @@ def test_what_is_asked_and_what_is_left(share, seed, epoch, step, data):
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3])
-def test_shares(share):
+def test_the_share_of_chosen_pieces_and_what_becomes_of_them(share):
     rows = [Row(tuple(range(5, 205))) for _ in range(200)]
     batch = make(rows, share)(range(200), 0, 0)
     asked = batch["labels"] != IGNORED
@@ -67,14 +62,14 @@ def test_shares(share):
     assert (hidden == answers).float().mean() == pytest.approx(0.1, abs=0.03)
 
 
-def test_other_pieces_in_every_epoch_step_and_seed():
+def test_every_epoch_step_and_seed_chooses_other_pieces():
     rows = make_rows(30, 20)
     first = make(rows)(range(30), 0, 0)["labels"]
     for other in (make(rows)(range(30), 1, 0), make(rows)(range(30), 0, 1), make(rows, seed=1)(range(30), 0, 0)):
         assert not torch.equal(first, other["labels"])
 
 
-def test_training_does_not_see_the_global_random_state():
+def test_masking_neither_reads_nor_changes_the_global_random_state():
     rows = make_rows(8, 9)
     torch.manual_seed(1)
     first = make(rows)(range(8), 2, 3)

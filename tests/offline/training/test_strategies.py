@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
@@ -12,14 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from gradsim_offline.core import plugins
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Measuring, Training
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training import loop
 from gradsim_offline.training.batching import plan
-from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, fine_tune
 from gradsim_offline.training.optimizer import Optimizer
 from gradsim_offline.training.task import load_task
@@ -38,53 +35,22 @@ NAMES = [
 ]
 
 
-class Patient(Progress):
-    """Keeps the notes; raises KeyboardInterrupt, as Ctrl-C does, after some steps."""
-
-    def __init__(self, steps: int = -1) -> None:
-        super().__init__(quiet=True)
-        self.left, self.notes = steps, []
-
-    def note(self, text):
-        """Keep it."""
-        self.notes.append(text)
-
-    @contextmanager
-    def bar(self, title, total):
-        """Count the steps down."""
-
-        def advance(_remark):
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-        yield advance
-
-
-def tune(dataset, encoder, directory, strategy="mixed", progress=None, **options):
+@pytest.fixture
+def tune(training_context):
     """Fine-tune for two epochs of a few steps; return the weights and training.json."""
-    directory.mkdir(exist_ok=True)
-    settings = Training(
-        epochs=2, batch_size=12, learning_rate=2e-3, fraction=0.5, strategy=strategy, strategy_options=options
-    )
-    fine_tune(
-        dataset,
-        dataset.languages,
-        dataset.languages[:1],
-        directory,
-        context=TrainingContext(
-            task=load_task(dataset.task),
-            encoder=str(encoder),
-            maximum_length=48,
-            seed=1,
-            device=torch.device("cpu"),
-            progress=progress or Patient(),
-            log=lambda **_: None,
-        ),
-        settings=settings,
-        fraction=settings.fraction,
-    )
-    return load_file(directory / "model.safetensors"), json.loads((directory / RESULT).read_text())
+
+    def run(dataset, encoder, directory, strategy="mixed", progress=None, **options):
+        directory.mkdir(exist_ok=True)
+        settings = Training(
+            epochs=2, batch_size=12, learning_rate=2e-3, fraction=0.5, strategy=strategy, strategy_options=options
+        )
+        given = {"progress": progress} if progress else {}
+        context = training_context(encoder, task=dataset.task, maximum_length=48, seed=1, **given)
+        languages = dataset.languages
+        fine_tune(dataset, languages, languages[:1], directory, context=context, settings=settings)
+        return load_file(directory / "model.safetensors"), json.loads((directory / RESULT).read_text())
+
+    return run
 
 
 def same(first, second):
@@ -92,7 +58,7 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_mixed_is_a_plain_loop_bit_for_bit(small, tiny_mini, tmp_path):
+def test_mixed_is_a_plain_loop_bit_for_bit(tune, small, tiny_mini, tmp_path):
     found, record = tune(small, tiny_mini, tmp_path / "run")
     task, torch_seed = load_task(small.task), 1
     tokenizer, pad_id = load_tokenizer(str(tiny_mini), maximum_length=48)
@@ -125,8 +91,8 @@ def test_mixed_is_a_plain_loop_bit_for_bit(small, tiny_mini, tmp_path):
 @pytest.mark.parametrize("data", ["small", "tagged"])
 @pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
 @pytest.mark.parametrize("strategy", NAMES)
-def test_every_strategy_trains_both_tasks(strategy, encoder, data, tmp_path, request):
-    progress = Patient()
+def test_every_strategy_trains_both_tasks(tune, counting, strategy, encoder, data, tmp_path, request):
+    progress = counting()
     dataset, path = request.getfixturevalue(data), request.getfixturevalue(encoder)
     _, record = tune(dataset, path, tmp_path, strategy, progress)
     for epoch, note in zip(record["history"], progress.notes, strict=True):
@@ -138,19 +104,19 @@ def test_every_strategy_trains_both_tasks(strategy, encoder, data, tmp_path, req
 
 @pytest.mark.parametrize("strategy", NAMES)
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
-    strategy, small, tiny_mini, tmp_path, monkeypatch
+    tune, counting, strategy, small, tiny_mini, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(fine_tuning, "train", functools.partial(loop.train, save_every_seconds=-1.0))
     whole, record = tune(small, tiny_mini, tmp_path / "whole", strategy)
     with pytest.raises(KeyboardInterrupt):
-        tune(small, tiny_mini, tmp_path / "broken", strategy, Patient(4))
+        tune(small, tiny_mini, tmp_path / "broken", strategy, counting(4))
     broken, again = tune(small, tiny_mini, tmp_path / "broken", strategy)
     assert same(whole, broken) and record == again
 
 
-def test_without_surgery_it_is_plain_training(small, tiny_mini, tmp_path):
+def test_surgery_that_is_never_applied_is_plain_training(tune, counting, small, tiny_mini, tmp_path):
     plain, _ = tune(small, tiny_mini, tmp_path / "plain")
-    never, record = tune(small, tiny_mini, tmp_path / "never", "surgery", progress := Patient(), alpha=0.0)
+    never, record = tune(small, tiny_mini, tmp_path / "never", "surgery", progress := counting(), alpha=0.0)
     assert same(plain, never)
     assert record["history"][0]["compared"] == 0 and "cosine" not in record["history"][0]
     assert "no gradients to compare" in progress.notes[0]
@@ -158,7 +124,7 @@ def test_without_surgery_it_is_plain_training(small, tiny_mini, tmp_path):
     assert not same(plain, always)
 
 
-def test_surgery_without_conflicts_is_plain_training(small, tiny_xlmr, tmp_path, monkeypatch):
+def test_surgery_without_conflicts_is_plain_training(tune, small, tiny_xlmr, tmp_path, monkeypatch):
     from gradsim_offline.training.strategies import surgery
 
     kept = surgery.gramian
@@ -169,7 +135,7 @@ def test_surgery_without_conflicts_is_plain_training(small, tiny_xlmr, tmp_path,
     assert same(plain, harmless)
 
 
-def test_only_some_steps_are_operated_on(small, tiny_mini, tmp_path):
+def test_alpha_is_the_share_of_steps_that_are_operated_on(tune, small, tiny_mini, tmp_path):
     counts = [
         sum(
             epoch["compared"]
@@ -187,7 +153,7 @@ def test_only_some_steps_are_operated_on(small, tiny_mini, tmp_path):
         ({"shots": 1000}, r"shots = 1000, and eng has \d+ training examples here; ask for fewer"),
     ],
 )
-def test_what_the_data_do_not_have(options, message, small, tiny_mini, tmp_path):
+def test_targets_and_shots_that_the_data_do_not_have_are_refused(tune, options, message, small, tiny_mini, tmp_path):
     with pytest.raises(SettingsError, match=message):
         tune(small, tiny_mini, tmp_path, "surgery", **options)
 
@@ -203,12 +169,12 @@ def test_what_the_data_do_not_have(options, message, small, tiny_mini, tmp_path)
         (["measuring.strategy=surgery"], r"unknown setting 'measuring\.strategy'"),
     ],
 )
-def test_impossible_settings(assignments, message):
+def test_impossible_strategy_settings_are_refused(assignments, message):
     with pytest.raises(SettingsError, match=message):
         resolve("mini", {}, assignments)
 
 
-def test_a_hyphen_is_as_good():
+def test_a_strategy_may_be_named_with_a_hyphen():
     assert plugins.check(FOLDER, "nash-mtl") == "nash_mtl"
 
 

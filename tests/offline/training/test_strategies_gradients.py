@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gradsim_offline.training.batching import IGNORED, Row
-from gradsim_offline.training.conflict_counts import Tally
-from gradsim_offline.training.gradient_lists import combine, gramian, take
+from gradsim_offline.training.gradient_lists import ConflictCounts, combine, gramian, take
 from gradsim_offline.training.strategies import gradvac, mixed, nash_mtl, pcgrad
 from gradsim_offline.training.strategies.surgery import projected
 from gradsim_offline.training.strategies.upgrad import LeastSquaresProjector
@@ -113,7 +112,7 @@ def test_products_and_sums_are_those_of_the_dense_vectors(seed):
 
 @given(seeds)
 @settings(max_examples=40)
-def test_after_the_projection_nothing_of_the_conflict_is_left(seed):
+def test_the_projection_is_orthogonal_to_the_oracle_gradient(seed):
     model, batch, _ = make_batch(seed)
     first, second = gradient_of(model, batch, [0, 2, 4]), gradient_of(model, batch, [1, 3, 5])
     if gramian([first, second])[0, 1] > 0:
@@ -128,7 +127,7 @@ def test_after_the_projection_nothing_of_the_conflict_is_left(seed):
 
 @given(seeds)
 @settings(max_examples=20)
-def test_without_a_conflict_nothing_changes(seed):
+def test_without_a_conflict_the_training_gradient_stays(seed):
     model, batch, _ = make_batch(seed)
     first, second = gradient_of(model, batch, [0, 2, 4]), gradient_of(model, batch, [1, 3, 5])
     if gramian([first, second])[0, 1] < 0:
@@ -264,7 +263,7 @@ def test_upgrad_harms_no_language():
 
 @given(seeds, st.integers(2, 5))
 @settings(max_examples=25)
-def test_the_root_has_the_same_inner_products(seed, count):
+def test_nash_mtls_root_has_the_same_inner_products(seed, count):
     vectors = torch.randn(count, 7, generator=torch.Generator().manual_seed(seed))
     products = vectors @ vectors.T
     root = nash_mtl._root(products)
@@ -293,9 +292,9 @@ def _helps_the_worst(weigh):
     assert worst > (gradients @ gradients.mean(0)).min()
 
 
-def test_the_tally_counts_pairs_and_zero_gradients_are_in_no_conflict():
-    tally = Tally()
-    tally.add(torch.tensor([[1.0, -0.5, 0.0], [-0.5, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64))
-    other = Tally()
-    other.restore(tally.state())
-    assert tally.end_epoch() == other.end_epoch() == {"compared": 3, "conflicts": 1, "cosine": pytest.approx(-0.5 / 3)}
+def test_every_pair_is_counted_once_and_zero_gradients_are_in_no_conflict():
+    counts = ConflictCounts()
+    counts.add(torch.tensor([[1.0, -0.5, 0.0], [-0.5, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64))
+    other = ConflictCounts()
+    other.restore(counts.state())
+    assert counts.end_epoch() == other.end_epoch() == {"compared": 3, "conflicts": 1, "cosine": pytest.approx(-0.5 / 3)}

@@ -21,14 +21,14 @@ FOLDER = "strategies"
 
 
 @pytest.fixture
-def workshop(small, quiet, tmp_path):
+def pipeline_of(small, quiet, tmp_path):
     """A function that sets a build of ``small`` up: eng 17, hau 30, tur 9 training texts."""
 
-    def set_up(*assignments):
+    def make(*assignments):
         settings = resolve("demo", {"device": "cpu"}, assignments)
         return Pipeline(settings, small, load_task(small.task), RunDirectory(tmp_path / "run", quiet))
 
-    return set_up
+    return make
 
 
 def surgery(**options):
@@ -47,8 +47,8 @@ def surgery(**options):
         ([*surgery(shots=5), "training.fraction=0.5"], "shots = 5, and tur has 4 training examples"),
     ],
 )
-def test_what_the_data_cannot_give_is_told_first(workshop, assignments, problem):
-    pipeline = workshop(*assignments)
+def test_options_that_do_not_fit_the_data_are_refused_before_training(pipeline_of, assignments, problem):
+    pipeline = pipeline_of(*assignments)
     with pytest.raises(SettingsError, match=f"^strategy surgery: {problem}"):
         pipeline.check()
 
@@ -64,11 +64,11 @@ def test_what_the_data_cannot_give_is_told_first(workshop, assignments, problem)
         [*surgery(shots=4), "training.fraction=0.5"],
     ],
 )
-def test_what_they_can_give_passes(workshop, assignments):
-    workshop(*assignments).check()
+def test_options_that_fit_the_data_pass_the_check(pipeline_of, assignments):
+    pipeline_of(*assignments).check()
 
 
-def test_a_share_of_the_texts_is_counted_as_training_draws_it(workshop, monkeypatch):
+def test_a_share_of_the_texts_is_counted_as_training_draws_it(pipeline_of, monkeypatch):
     """The check's counts against those of the draws themselves."""
     from gradsim_offline.training.fine_tune import _sample
     from gradsim_offline.training.strategies import surgery as strategy
@@ -77,7 +77,7 @@ def test_a_share_of_the_texts_is_counted_as_training_draws_it(workshop, monkeypa
     watched = replace(strategy.PLUGIN, check=lambda _options, texts: found.append(dict(texts)))
     monkeypatch.setattr(strategy, "PLUGIN", watched)
     for fraction in (0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 1.0):
-        pipeline = workshop(*surgery(), f"training.fraction={fraction}")
+        pipeline = pipeline_of(*surgery(), f"training.fraction={fraction}")
         pipeline.check_strategy()
         texts = {code: pipeline.dataset.split(code, "train") for code in pipeline.dataset.languages}
         assert found.pop() == {code: len(_sample(own, fraction, 0, 0)) for code, own in texts.items()}

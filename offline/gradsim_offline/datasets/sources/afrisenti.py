@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core import languages as codes
-from gradsim_offline.core.dataset import SPLITS, Dataset, Example, Split
+from gradsim_offline.core.dataset import Dataset, Example, Split
+from gradsim_offline.datasets.folders import source_folder, split_files
+from gradsim_offline.datasets.hub import load_tables
 from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError
@@ -22,7 +23,6 @@ HUB_NAME = "mteb/AfriSentiClassification"  # as parquet: the authors' own entry 
 HUB_REVISION = "463850b9da81847227ff03f3f80a3310b93cba3c"
 HUB_LABELS = ("positive", "neutral", "negative")  # by class number
 HUB_SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "dev": ("validation", "dev"), "test": ("test",)}
-ENVIRONMENT = "GRADSIM_DATA"
 
 LANGUAGES = ("amh", "arq", "ary", "hau", "ibo", "kin", "pcm", "por", "swa", "tso", "twi", "yor")
 ALIASES = {  # the paper's and the Hub's own codes; dz and kr are other languages in ISO 639-1
@@ -51,69 +51,31 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
         DataError: It is nowhere to be found, or a file is not as it should be.
     """
     wanted = sorted({_resolve(code) for code in languages}) if languages is not None else list(LANGUAGES)
-    directory = data_dir or _from_environment()
-    if directory is not None:
-        examples = {code: _read_directory(directory, code) for code in wanted}
-    else:
-        examples = {code: read_hub(code) for code in wanted}
+    directory = source_folder("afrisenti", data_dir)
+    examples = {code: read_hub(code) if directory is None else _read_folder(directory / code) for code in wanted}
     return Dataset("afrisenti", TASK, LABELS, examples, {code: ALIASES[code] for code in wanted if code in ALIASES})
 
 
 def _resolve(code: str) -> str:
-    own = {alias: language for language, aliases in ALIASES.items() for alias in aliases}
-    try:
-        found = own.get(code.lower()) or codes.resolve(code)
-    except DataError:
-        found = code
-    if found not in LANGUAGES:
+    code_of = {alias: language for language, aliases in ALIASES.items() for alias in aliases}
+    language = code_of.get(code.lower()) or codes.find(code)
+    if language not in LANGUAGES:
         raise DataError("afrisenti: " + unknown("language", code, LANGUAGES))
-    return found
+    return str(language)
 
 
-def _from_environment() -> Path | None:
-    root = os.environ.get(ENVIRONMENT)
-    if not root:
-        return None
-    directory = Path(root) / "afrisenti"
-    if not directory.is_dir():
-        raise DataError(
-            f"afrisenti: {ENVIRONMENT} is set to {root}, but {directory} is not a directory; set it to the folder that "
-            "holds afrisenti/, or unset it to read from the Hugging Face Hub"
-        )
-    return directory
-
-
-def _read_directory(directory: Path, code: str) -> dict[Split, Sequence[Example]]:
-    if not directory.is_dir():
-        raise DataError(f"afrisenti: {directory} is not a directory")
-    found: dict[Split, Sequence[Example]] = {}
-    for split in SPLITS:
-        path = directory / code / f"{split}.tsv"
-        if not path.is_file():
-            raise DataError(f"afrisenti: {path} is missing; expected <lang>/train.tsv, dev.tsv and test.tsv")
-        found[split] = read_table(path, LABELS, literal=True)
-    return found
+def _read_folder(folder: Path) -> dict[Split, Sequence[Example]]:
+    files = split_files("afrisenti", folder, (".tsv",))
+    return {split: read_table(path, LABELS, literal=True) for split, path in files.items()}
 
 
 def read_hub(code: str, name: str = HUB_NAME, revision: str | None = HUB_REVISION) -> dict[Split, Sequence[Example]]:
     """Read one language with ``datasets``, from the Hub or from a local directory of the same form.
 
     Raises:
-        DataError: It cannot be loaded; the message names the ways on.
+        DataError: It cannot be loaded; the message names the alternatives.
     """
-    import datasets
-    import huggingface_hub
-
-    huggingface_hub.utils.logging.set_verbosity_error()  # its retries are no news; what comes of them is
-
-    try:
-        tables: Any = datasets.load_dataset(name, code, revision=revision)
-    except Exception as error:  # datasets raises errors of many libraries
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"afrisenti: {name} ({code}) cannot be loaded from the Hugging Face Hub: {reason}. Ways on: --data-dir "
-            f"DIRECTORY with <lang>/{{train,dev,test}}.tsv, or set {ENVIRONMENT} to the folder that holds afrisenti/"
-        ) from error
+    tables = load_tables("afrisenti", name, revision, code, name=code)
     return {split: [_example(row) for row in _split(tables, names)] for split, names in HUB_SPLITS.items()}
 
 

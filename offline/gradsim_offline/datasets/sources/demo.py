@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset, Example
-from gradsim_offline.datasets import demo_generator as _demo_generator
+from gradsim_offline.datasets import demo_generator
 from gradsim_offline.datasets.source import DatasetSource
 from gradsim_shared.errors import DataError
 from gradsim_shared.nearest import unknown
@@ -30,11 +30,11 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     """
     if data_dir is not None:
         raise DataError("demo takes no --data-dir; for your own texts use --data files")
-    chosen = _demo_generator.languages() if languages is None else {_resolve(code) for code in languages}
+    chosen = demo_generator.languages() if languages is None else {_resolve(code) for code in languages}
     examples = {
         code: {
             split: tuple(Example(sentence.text, sentence.label) for sentence in sentences)
-            for split, sentences in _demo_generator.generate(code).items()
+            for split, sentences in demo_generator.generate(code).items()
         }
         for code in sorted(chosen)
     }
@@ -42,14 +42,10 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
 
 
 def _resolve(code: str) -> str:
-    known = _demo_generator.languages()
-    try:
-        found = codes.resolve(code)
-    except DataError:
-        found = code
-    if found not in known:
+    known, language = demo_generator.languages(), codes.find(code)
+    if language not in known:
         raise DataError("demo: " + unknown("language", code, known))
-    return found
+    return str(language)
 
 
 PLUGIN = DatasetSource(load, TASK)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset, TaggedSentence
-from gradsim_offline.datasets import demo_generator as _demo_generator
+from gradsim_offline.datasets import demo_generator
 from gradsim_offline.datasets.demo_generator import Sentence
 from gradsim_offline.datasets.source import DatasetSource
 from gradsim_offline.datasets.sources import demo
@@ -37,7 +37,7 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     examples = {
         code: {
             split: tuple(tagged(sentence) for sentence in sentences)
-            for split, sentences in _demo_generator.generate(code).items()
+            for split, sentences in demo_generator.generate(code).items()
         }
         for code in demo.load(languages=languages).languages
     }

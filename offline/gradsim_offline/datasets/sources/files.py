@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
-from gradsim_offline.datasets import token_files as _token_files
+from gradsim_offline.datasets import token_files
 from gradsim_offline.datasets.columns import USUAL, Columns
-from gradsim_offline.datasets.folders import unread_note, visible
+from gradsim_offline.datasets.folders import aliases_of, unread_note, visible
+from gradsim_offline.datasets.own_folders import language_folders, look_into
 from gradsim_offline.datasets.source import DatasetSource
-from gradsim_offline.datasets.splits import EXPECTED, Folder, look_into
 from gradsim_offline.datasets.tables import has_quoted_fields, read_table
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.excerpts import listing
-from gradsim_shared.nearest import unknown
 
 TASK = "text_classification"  # of labelled texts; tagged words are for TAGGING
 TAGGING = "token_classification"
@@ -47,12 +45,12 @@ def load(
         raise DataError(f"--data-dir {data_dir} is not a directory")
     folders, notes = language_folders(data_dir, languages)
     files = {code: folder.with_train().files for code, folder in folders.items()}
-    aliases = {code: (folder.path.name,) for code, folder in folders.items() if folder.path.name != code}
+    aliases = aliases_of({code: folder.path for code, folder in folders.items()})
     columns = columns or USUAL
     task = task_of(path for splits in files.values() for path in splits.values())
     _check_columns(columns, task)
     if task == TAGGING:
-        return _token_files.load(data_dir, files, aliases, columns, notes)
+        return token_files.load(data_dir, files, aliases, columns, notes)
     return _load_texts(data_dir, files, aliases, columns, notes)
 
 
@@ -86,7 +84,7 @@ def read_language(
     if task_of(files.values()) != task:
         raise DataError(f"{directory} holds data for {task_of(files.values())}; expected {task}")
     if task == TAGGING:
-        return {**_token_files.read_labelled(files, columns, labels)[0]}
+        return {**token_files.read_labelled(files, columns, labels)[0]}
     return {split: read_table(path, labels, columns) for split, path in files.items()}
 
 
@@ -104,7 +102,7 @@ def task_of(paths: Iterable[Path]) -> str:
     """
     by_kind: dict[bool | None, Path] = {}  # None: an empty file
     for path in paths:
-        by_kind.setdefault(_token_files.holds_words(path), path)
+        by_kind.setdefault(token_files.holds_words(path), path)
     if by_kind.keys() >= {True, False}:
         raise DataError(
             f"{by_kind[False]} holds labelled texts and {by_kind[True]} tagged words; a data set is for one task: "
@@ -150,69 +148,6 @@ def _load_texts(
             raise DataError(f"{splits['train']}: no examples; a language needs a train split that is not empty")
     notes = (*notes, *quoting_note(data_dir, (path for splits in files.values() for path in splits.values())))
     return Dataset("files", TASK, labels, examples, aliases, notes)
-
-
-def language_folders(data_dir: Path, languages: Sequence[str] | None) -> tuple[dict[str, Folder], tuple[str, ...]]:
-    """Return the folder of each language that is to be read, and what the user should know of what is not read.
-
-    Raises:
-        DataError: There is none, one that is wanted is not there or holds nothing, or a name is no language code.
-    """
-    there = visible(data_dir)
-    directories = [path for path in there if path.is_dir()]
-    if languages is None:
-        holding = [path for path in directories if look_into(path).files or _code(path)]
-        found = _by_language(holding)
-        if not found:
-            raise DataError(f"{data_dir} holds no data: expected <lang>/{EXPECTED} below it")
-        passed_over = [path for path in there if path not in holding]
-    else:
-        wanted = [codes.resolve(code) for code in languages]
-        found = _by_language([path for path in directories if _code(path) in wanted])
-        for code in wanted:
-            if code not in found:
-                raise DataError(f"{data_dir}: " + unknown("language", code, filter(None, map(_code, directories))))
-        found, passed_over = {code: found[code] for code in wanted}, []
-    folders = {code: look_into(path) for code, path in found.items()}
-    for folder in folders.values():
-        if not folder.files:
-            folder.with_train()
-    unread = [*passed_over, *(path for folder in folders.values() for path in folder.unread)]
-    return folders, (*_naming_note(found), *unread_note("files", data_dir, unread))
-
-
-def _naming_note(found: Mapping[str, Path]) -> tuple[str, ...]:
-    """Say which directories were taken for a language though their name is no code that ISO 639 lists."""
-    others = {code: path.name for code, path in found.items() if codes.listed(path.name) is None}
-    read = [f"{folder} is {code} ({codes.name(code)})" for code, folder in others.items()]
-    return (f"files: by the names of the folders, {listing(read)}",) if others else ()
-
-
-def _by_language(directories: Sequence[Path]) -> dict[str, Path]:
-    """Return the directory of each language.
-
-    Raises:
-        DataError: A directory's name is no language code, or two name the same language.
-    """
-    found: dict[str, Path] = {}
-    for path in directories:
-        try:
-            code = codes.resolve(path.name)
-        except DataError as error:
-            way = "Rename the folder, or read only those that you name: --languages CODES"
-            raise DataError(f"{path}: {error} {way}") from error
-        if code in found:
-            raise DataError(f"{found[code]} and {path} are the same language, {code}; keep one of them")
-        found[code] = path
-    return found
-
-
-def _code(directory: Path) -> str | None:
-    """Return the language that a directory's name stands for, if any."""
-    try:
-        return codes.resolve(directory.name)
-    except DataError:
-        return None
 
 
 PLUGIN = DatasetSource(load, TASK, task_in=task_in, options=Columns)

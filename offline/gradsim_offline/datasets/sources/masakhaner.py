@@ -7,23 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.datasets import bio as _bio
+from gradsim_offline.datasets.bio import bio_labels
 from gradsim_offline.datasets.conll import read_conll
-from gradsim_offline.datasets.folders import (
-    choose,
-    language_folders,
-    other_names,
-    passed_over_note,
-    source_folder,
-    split_files,
-)
+from gradsim_offline.datasets.folders import choose, source_folder
 from gradsim_offline.datasets.hub import Hub, hub_dataset
 from gradsim_offline.datasets.source import DatasetSource
-from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
-from gradsim_shared.errors import DataError
+from gradsim_offline.datasets.tagged import Sentence, folders_dataset
 
 TASK = "token_classification"
-LABELS = _bio.bio_labels(("DATE", "LOC", "ORG", "PER"))
+LABELS = bio_labels(("DATE", "LOC", "ORG", "PER"))
 LICENCE = "CC BY-NC 4.0"
 CITATION = "Adelani et al., MasakhaNER, TACL 9, 2021; version 2.0: EMNLP 2022 (arXiv 2210.12391)"
 HUB = Hub(
@@ -59,14 +51,9 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     if directory is None:
         chosen, _ = choose("masakhaner", VERSION_2, languages, VERSION_2)
         return hub_dataset("masakhaner", LABELS, HUB, {code: code for code in chosen})
-    folders = {code: path for code, path in language_folders(directory).items() if code in LANGUAGES}
-    if not folders:
-        raise DataError(f"masakhaner: {directory} holds no data; expected <lang>/train.txt, dev.txt and test.txt")
-    passed_over = passed_over_note("masakhaner", directory, folders.values()) if languages is None else ()
-    chosen, _ = choose("masakhaner", folders, languages, LANGUAGES)
-    files = {code: split_files("masakhaner", folders[code], (".txt",)) for code in chosen}
-    aliases = other_names({code: folders[code] for code in chosen})
-    return tagged_dataset("masakhaner", LABELS, files, _read, aliases=aliases, notes=(*passed_over, _QUOTES))
+    return folders_dataset(
+        "masakhaner", LABELS, directory, languages, _read, endings=(".txt",), only=LANGUAGES, notes=(_QUOTES,)
+    )
 
 
 def _read(path: Path) -> list[Sentence]:

@@ -6,27 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gradsim_offline.core import languages as iso
+from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.datasets import bio as _bio
+from gradsim_offline.datasets.bio import bio_labels
 from gradsim_offline.datasets.conll import read_conll
-from gradsim_offline.datasets.folders import (
-    choose,
-    language_folders,
-    language_of,
-    other_names,
-    passed_over_note,
-    source_folder,
-    split_files,
-)
+from gradsim_offline.datasets.folders import source_folder
 from gradsim_offline.datasets.hub import Hub, hub_dataset
 from gradsim_offline.datasets.source import DatasetSource
-from gradsim_offline.datasets.tagged import Sentence, tagged_dataset
+from gradsim_offline.datasets.tagged import Sentence, folders_dataset
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import quoted
 
 TASK = "token_classification"
-LABELS = _bio.bio_labels(("LOC", "ORG", "PER"))
+LABELS = bio_labels(("LOC", "ORG", "PER"))
 LICENCE = "not stated by its authors; the text is Wikipedia's, CC BY-SA"
 CITATION = "Pan et al., Cross-lingual Name Tagging, ACL 2017; splits: Rahimi et al., ACL 2019 (arXiv 1902.00193)"
 HUB = Hub(
@@ -55,15 +47,8 @@ def load(data_dir: Path | None = None, languages: Sequence[str] | None = None) -
     directory = source_folder("wikiann", data_dir)
     if directory is None:
         return hub_dataset("wikiann", LABELS, HUB, _hub_folders(languages or LANGUAGES))
-    folders = language_folders(directory)
-    if not folders:
-        raise DataError(f"wikiann: {directory} holds no data; expected <lang>/train, dev and test")
-    passed_over = passed_over_note("wikiann", directory, folders.values()) if languages is None else ()
-    chosen, notes = choose("wikiann", folders, languages, LANGUAGES)
-    files = {code: split_files("wikiann", folders[code], ("", ".txt")) for code in chosen}
-    aliases = other_names({code: folders[code] for code in chosen})
-    return tagged_dataset(
-        "wikiann", LABELS, files, read_panx, aliases=aliases, notes=(*notes, *passed_over), skip_empty=True
+    return folders_dataset(
+        "wikiann", LABELS, directory, languages, read_panx, endings=("", ".txt"), usual=LANGUAGES, skip_empty=True
     )
 
 
@@ -77,7 +62,7 @@ def read_panx(path: Path) -> list[Sentence]:
     if not sentences:
         return []
     code, colon, _ = sentences[0].words[0].partition(":")
-    if not colon or (code != path.parent.name and language_of(code) != language_of(path.parent.name)):
+    if not colon or (code != path.parent.name and codes.find(code) != codes.find(path.parent.name)):
         return sentences
     return [_without_code(sentence, f"{code}:") for sentence in sentences]
 
@@ -91,11 +76,8 @@ def _without_code(sentence: Sentence, code: str) -> Sentence:
 
 def _hub_folders(languages: Sequence[str]) -> dict[str, str]:
     """Return the Hub's code of each language: ISO 639-1 where there is one."""
-    found = {}
-    for written in languages:
-        code = iso.resolve(written)
-        found[code] = (*iso.other_codes(code), code)[0]
-    return dict(sorted(found.items()))
+    resolved = {codes.resolve(written) for written in languages}
+    return {code: (*codes.other_codes(code), code)[0] for code in sorted(resolved)}
 
 
 PLUGIN = DatasetSource(load, TASK)

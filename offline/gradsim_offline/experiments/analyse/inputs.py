@@ -212,7 +212,13 @@ def measure_untrained(
                 dataset=dataset,
                 directory=Path(directory),
                 training=TrainingContext(
-                    load_task(dataset.task), encoder, maximum_length, seed, device, progress, lambda **_: None
+                    task=load_task(dataset.task),
+                    encoder=encoder,
+                    maximum_length=maximum_length,
+                    seed=seed,
+                    device=device,
+                    progress=progress,
+                    log=lambda **_: None,
                 ),
                 measuring=Measuring(),
                 options=plugins.options("similarity", name, {}),

@@ -8,9 +8,9 @@ from pathlib import Path
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
+from gradsim_offline.datasets.own_folders import EXPECTED
 from gradsim_offline.datasets.source import FILES, built_with, load_dataset, named
 from gradsim_offline.datasets.sources import files
-from gradsim_offline.datasets.splits import EXPECTED
 from gradsim_shared.errors import DataError, GradsimError, SettingsError
 from gradsim_shared.manifest import Language, Manifest
 
@@ -45,7 +45,7 @@ def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
     """
     if not directory.is_dir():
         raise DataError(f"--data {directory} is not a directory")
-    folders = [path for path in sorted(directory.iterdir()) if path.is_dir() and _language_code(path.name) == code]
+    folders = [path for path in sorted(directory.iterdir()) if path.is_dir() and codes.find(path.name) == code]
     if not folders:
         raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/{EXPECTED}")
     if len(folders) > 1:
@@ -68,13 +68,6 @@ def check_enough(examples: Dataset, code: str, *, force: bool) -> None:
     if count < FEWEST and not (force and count > 1):
         way = " Two at least are needed." if force else " --force goes on all the same."
         raise DataError(f"{count} training examples of {code}: fewer than {FEWEST} say little about its gradient.{way}")
-
-
-def _language_code(name: str) -> str | None:
-    try:
-        return codes.resolve(name)
-    except DataError:
-        return None
 
 
 def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory: Path | None, force: bool) -> Dataset:

@@ -10,11 +10,12 @@ from typing import Any
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import SPLITS, Dataset, Example, Split
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.datasets import token_files
 from gradsim_offline.datasets.columns import Columns
+from gradsim_offline.datasets.own_folders import language_folders
 from gradsim_offline.datasets.source import FILES, built_with, load_dataset, named
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.datasets.tables import read_table
+from gradsim_offline.datasets.token_files import read_labelled
 from gradsim_offline.experiments.evaluate.answers import Answerer, Answers, Target, check_fits, put_together
 from gradsim_offline.experiments.evaluate.answers_here import open_here, target_of
 from gradsim_offline.experiments.evaluate.answers_over_http import USUAL_TEXTS, choose, look_at
@@ -152,12 +153,12 @@ def _read_files(data_dir: Path | None, languages: Sequence[str] | None, split: S
         raise DataError(f"the data set files needs --data-dir: a directory of {expected}")
     if not data_dir.is_dir():
         raise DataError(f"--data-dir {data_dir} is not a directory")
-    folders, notes = files.language_folders(data_dir, languages)
+    folders, notes = language_folders(data_dir, languages)
     paths = {code: folder.files[split] for code, folder in folders.items() if split in folder.files}
     if not paths:
         raise DataError(f"{data_dir} has no {split} split: expected {expected} below it")
     task = files.task_of(paths.values())
-    read = token_files.read_labelled if task == files.TAGGING else _read_texts
+    read = read_labelled if task == files.TAGGING else _read_texts
     examples, labels = read(paths, columns)
     notes = (*notes, *files.quoting_note(data_dir, paths.values()))
     return Dataset(FILES, task, labels, {code: {split: examples.get(code, ())} for code in folders}, notes=notes)

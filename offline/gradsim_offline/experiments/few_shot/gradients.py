@@ -12,8 +12,9 @@ from gradsim_offline.core.dataset import AnyExample, Dataset
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.experiments.few_shot.shots import Shots
 from gradsim_offline.pipeline.model_store import ModelStore
+from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.measured import Measured
-from gradsim_offline.similarity.measures.gradient import GradientObserver, compare
+from gradsim_offline.similarity.measures.gradient import compare
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.strategies.mixed import backward
 from gradsim_offline.training.trained import open_trained

@@ -15,8 +15,8 @@ from gradsim_offline.experiments.analyse.groupings import adjusted_rand
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.similarity.measures.family import same_family, shared_lineage
-from gradsim_offline.similarity.measures.gradient import cosines
 from gradsim_offline.similarity.measures.typology import compare, cosine
+from gradsim_offline.similarity.products import cosines
 from gradsim_offline.similarity.uriel import features
 from gradsim_shared.errors import DataError, SettingsError
 

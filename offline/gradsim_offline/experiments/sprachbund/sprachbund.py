@@ -33,7 +33,7 @@ from gradsim_offline.report.figures import write_figures
 from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_model import check_there
+from gradsim_offline.training.masked_language_modelling import check_there
 
 RESULT = "sprachbunds.json"
 _STAGE = "representations"

@@ -26,7 +26,7 @@ from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.model_store import Encoder, ModelStore
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_model import check_there
+from gradsim_offline.training.masked_language_modelling import check_there
 from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.nearest import unknown

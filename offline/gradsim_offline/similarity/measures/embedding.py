@@ -18,7 +18,7 @@ from gradsim_offline.core.settings import Positive, Section, Share
 from gradsim_offline.similarity.embedding_vectors import embed
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
-from gradsim_offline.similarity.measures.gradient import cosines
+from gradsim_offline.similarity.products import cosines
 
 CENTROIDS_FILE = "centroids.safetensors"
 _SAMPLE = 17  # keeps the random stream that draws and halves the texts apart from the others
@@ -40,7 +40,7 @@ class Options(Section):
 
 
 def trains(options: Options) -> bool:
-    """Return whether this measure asks for a fine-tuned model."""
+    """Return whether this measure needs a fine-tuned model."""
     return options.model == "finetuned"
 
 
@@ -76,14 +76,12 @@ def measure(context: MeasureContext) -> Measured:
         middle = centroids.mean(dim=0)
         centroids, halves = centroids - middle, halves - middle
     _warn_of_nothing(centroids, languages)
-    own = np.where(np.array(counts) > 1, cosines(halves[0], halves[1]).diagonal(), 0.0)
+    split_half = np.where(np.array(counts) > 1, cosines(halves[0], halves[1]).diagonal(), 0.0)
     return Measured(
         "embedding",
         languages,
         cosines(centroids, centroids),
-        split_half=own,
-        epochs=(),
-        layers={},
+        split_half=split_half,
         settings={
             **options.model_dump(mode="json"),
             "texts": dict(zip(languages, counts, strict=True)),

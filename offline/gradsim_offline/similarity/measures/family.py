@@ -27,7 +27,7 @@ def fingerprint(_: Options) -> str:
 
 
 def check(dataset: Dataset, _: Section) -> None:
-    """Say before anything is trained that the measure is not possible.
+    """Check before any training that the measure is possible.
 
     Raises:
         DataError: The family of a language is not known.
@@ -52,9 +52,6 @@ def measure(context: MeasureContext) -> Measured:
         "family",
         languages,
         np.array([[compare(first, second) for second in lines] for first in lines]),
-        split_half=None,
-        epochs=(),
-        layers={},
         settings={
             **context.options.model_dump(mode="json"),
             "families": {code: line[0] for code, line in zip(languages, lines, strict=True)},

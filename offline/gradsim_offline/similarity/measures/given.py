@@ -51,9 +51,6 @@ def measure(context: MeasureContext) -> Measured:
         "given",
         dataset.languages,
         1 - matrix if options.distances else matrix,
-        split_half=None,
-        epochs=(),
-        layers={},
         settings={
             "path": Path(options.path).name,  # the folder is nobody's business: settings go into the bundle
             "distances": options.distances,

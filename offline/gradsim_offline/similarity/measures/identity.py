@@ -11,8 +11,7 @@ from gradsim_offline.similarity.measured import Measured
 def measure(context: MeasureContext) -> Measured:
     """Return 1 for a language with itself and 0 for two; nothing is read and nothing trained."""
     languages = context.dataset.languages
-    matrix = np.eye(len(languages))
-    return Measured("identity", languages, matrix, split_half=None, epochs=(), layers={}, settings={}, seconds=0.0)
+    return Measured("identity", languages, np.eye(len(languages)))
 
 
 PLUGIN = SimilarityMeasure(measure)

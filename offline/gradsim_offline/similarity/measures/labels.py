@@ -1,4 +1,4 @@
-"""Class balance: how much two languages' label distributions overlap. A control: what of S is no more than that?"""
+"""Class balance: how much two languages' label distributions overlap. A control for other measures."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def measure(context: MeasureContext) -> Measured:
     shares = label_shares(context.dataset)
     matrix = np.minimum(shares[:, None], shares[None, :]).sum(axis=2)
     seconds = time.monotonic() - started
-    return Measured("labels", context.dataset.languages, matrix, None, (), {}, {}, seconds)
+    return Measured("labels", context.dataset.languages, matrix, seconds=seconds)
 
 
 def label_shares(dataset: Dataset) -> NDArray[np.float64]:
     """Return the share of each label among a language's training examples, or words, ``[languages, labels]``."""
     counts = np.zeros((len(dataset.languages), len(dataset.labels)))
     for row, code in enumerate(dataset.languages):
-        found: Counter[str] = Counter()
+        of_language: Counter[str] = Counter()
         for example in dataset.split(code, "train"):
-            found.update([example.gold] if isinstance(example.gold, str) else example.gold)
-        counts[row] = [found[label] for label in dataset.labels]
+            of_language.update([example.gold] if isinstance(example.gold, str) else example.gold)
+        counts[row] = [of_language[label] for label in dataset.labels]
     shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     return shares
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.settings import Measuring, Positive, Section, Share
 from gradsim_offline.models.loading import load_tokenizer
-from gradsim_offline.similarity.joint_run import train_jointly
 from gradsim_offline.similarity.lookahead_steps import Judge, Lay, affinities, undisturbed
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
@@ -79,7 +78,7 @@ def measure(context: MeasureContext) -> Measured:
             options=options,
         )
 
-    observer = train_jointly(context, observe)
+    observer = context.train_jointly(observe)
     settings = {**joint_run(context.measuring), **options.model_dump()}
     return summarise(*observer.epochs, languages, settings, time.monotonic() - started)
 
@@ -93,8 +92,8 @@ def summarise(
         sums: Of the affinities recorded in each epoch, ``[epochs, N, N]``.
         counts: How many there are in each sum, ``[epochs, N, N]``.
         languages: Their codes.
-        settings: What it was measured with.
-        seconds: What it cost.
+        settings: How it was measured.
+        seconds: Wall time of the measurement.
     """
     matrix = mean(sums.sum(0), counts.sum(0))
     unseen = [f"{languages[j]} on {languages[i]}" for i, j in np.argwhere(counts.sum(0).numpy() == 0)]
@@ -109,18 +108,17 @@ def summarise(
         "lookahead",
         tuple(languages),
         matrix,
-        matrix.diagonal().copy() if settings["texts"] else None,  # judged on texts not stepped on
-        tuple(mean(total, count) for total, count in zip(sums, counts, strict=True)),
-        {},
-        {**settings, "recorded": int(counts.sum(0).max())},
-        seconds,
+        split_half=matrix.diagonal().copy() if settings["texts"] else None,  # judged on texts not stepped on
+        epochs=tuple(mean(total, count) for total, count in zip(sums, counts, strict=True)),
+        settings={**settings, "recorded": int(counts.sum(0).max())},
+        seconds=seconds,
     )
 
 
 def mean(total: Tensor, count: Tensor) -> NDArray[np.float64]:
     """Divide sums by counts; 0 where nothing was counted."""
-    found: NDArray[np.float64] = (total / count.clamp(min=1)).numpy()
-    return found
+    means: NDArray[np.float64] = (total / count.clamp(min=1)).numpy()
+    return means
 
 
 class LookaheadObserver:
@@ -188,9 +186,9 @@ class LookaheadObserver:
             return batch, batch
         random = np.random.default_rng([self._seed, self._step, _SAMPLE_WORD])
         steps, judged = {}, {}
-        for language, mine in self._all.items():
-            count = max(1, min(self._options.texts, len(mine) // 2))
-            drawn = [mine[i] for i in random.permutation(len(mine))[: 2 * count]]
+        for language, rows in self._all.items():
+            count = max(1, min(self._options.texts, len(rows) // 2))
+            drawn = [rows[i] for i in random.permutation(len(rows))[: 2 * count]]
             steps[language], judged[language] = drawn[:count], drawn[-count:]
         return steps, judged
 
@@ -200,9 +198,9 @@ class LookaheadObserver:
         with undisturbed(self._model):
             judge = Judge(judged, self._lengths, self._lay, languages=self._languages, device=device)
             batches = {language: to_device(self._lay(rows), device) for language, rows in steps.items()}
-            found = affinities(self._model, batches, judge, self._options.gain)
-        seen = found.isfinite()
-        self._sums[-1] += torch.where(seen, found, 0.0)
+            recorded = affinities(self._model, batches, judge, self._options.gain)
+        seen = recorded.isfinite()
+        self._sums[-1] += torch.where(seen, recorded, 0.0)
         self._counts[-1] += seen
 
     def _empty(self) -> Tensor:
@@ -211,10 +209,10 @@ class LookaheadObserver:
 
 def _by_language(indices: Sequence[int], spoken: Sequence[int]) -> dict[int, list[int]]:
     """Sort rows by their language, in the order of the languages."""
-    found: dict[int, list[int]] = {}
+    rows: dict[int, list[int]] = {}
     for index in indices:
-        found.setdefault(spoken[index], []).append(index)
-    return {language: found[language] for language in sorted(found)}
+        rows.setdefault(spoken[index], []).append(index)
+    return dict(sorted(rows.items()))
 
 
 PLUGIN = SimilarityMeasure(measure, joint_run=joint_run, options=Options)

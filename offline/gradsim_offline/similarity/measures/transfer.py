@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,14 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.core.settings import Section
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
-from gradsim_offline.training.judging import DevTexts
-from gradsim_offline.training.trained import open_trained
+from gradsim_offline.training.trained import DevTexts, open_trained
 from gradsim_shared.errors import DataError
 
 SCORES = "scores"  # one file per trained language: what is there is not trained or scored again
@@ -38,7 +37,7 @@ class Options(Section):
 
 
 def trains(_: Options) -> bool:
-    """Return whether this measure asks for fine-tuned models."""
+    """Return whether this measure needs fine-tuned models."""
     return True
 
 
@@ -65,29 +64,26 @@ def measure(context: MeasureContext) -> Measured:
     dev, metric = _dev_texts(context), context.training.task.metric(context.dataset.labels)
     (context.directory / SCORES).mkdir(parents=True, exist_ok=True)
     matrix, seconds = np.zeros((len(languages), len(languages))), []
-    clock = _Clock(context.training.progress, len(languages))
+    spent: list[float] = []  # by the trainings of this run
     for column, language in enumerate(languages):
         file = context.directory / SCORES / f"{language}.json"
         if not file.is_file():
-            clock.announce(column, language)
+            left = _time_left(spent, len(languages) - column)  # a line, not a bar: each training shows its own
+            context.training.progress.note(f"  transfer from {language}, {column + 1} of {len(languages)}{left}")
             started = time.monotonic()
-            found = _scores_of(context, context.train((language,), (language,)), dev)
-            spent = time.monotonic() - started
-            write_json(file, {"trained_on": language, "dev": found, "seconds": round(spent, 1)})
-            context.training.log(trained_on=language, **{code: found[code][metric] for code in languages})
-            clock.take(spent)
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        matrix[:, column] = [kept["dev"][code][metric] for code in languages]
-        seconds.append(kept["seconds"])
+            scores = _scores_of(context, context.train((language,), (language,)), dev)
+            spent.append(time.monotonic() - started)
+            write_json(file, {"trained_on": language, "dev": scores, "seconds": round(spent[-1], 1)})
+            context.training.log(trained_on=language, **{code: scores[code][metric] for code in languages})
+        record = json.loads(file.read_text(encoding="utf-8"))
+        matrix[:, column] = [record["dev"][code][metric] for code in languages]
+        seconds.append(record["seconds"])
     return Measured(
         "transfer",
         languages,
         normalised(matrix, context.options.normalise, languages),
-        None,
-        (),
-        {},
-        {**context.options.model_dump(), "metric": metric, "split": "dev"},
-        sum(seconds),
+        settings={**context.options.model_dump(), "metric": metric, "split": "dev"},
+        seconds=sum(seconds),
     )
 
 
@@ -109,7 +105,7 @@ def normalised(scores: Matrix, rule: str, languages: tuple[str, ...]) -> Matrix:
 
 
 def check(dataset: Dataset, _: Section) -> None:
-    """Say before anything is trained that the measure is not possible.
+    """Check before any training that the measure is possible.
 
     Raises:
         DataError: A language has no dev split.
@@ -125,14 +121,9 @@ def check(dataset: Dataset, _: Section) -> None:
 def _dev_texts(context: MeasureContext) -> DevTexts:
     """Return every language's dev split."""
     tokenizer, _ = load_tokenizer(context.training.encoder, maximum_length=context.training.maximum_length)
-    dataset = context.dataset
-    return DevTexts(
-        {code: dataset.split(code, "dev") for code in dataset.languages},
-        {code: number for number, code in enumerate(dataset.languages)},
-        context.training.task.decoder.Reader(tokenizer, context.training.maximum_length),
-        context.training.task,
-        context.training.seed,
-    )
+    dataset, task = context.dataset, context.training.task
+    reader = task.decoder.Reader(tokenizer, context.training.maximum_length)
+    return DevTexts.of(dataset, dataset.languages, reader=reader, task=task, seed=context.training.seed)
 
 
 def _scores_of(context: MeasureContext, directory: Path, dev: DevTexts) -> dict[str, dict[str, float]]:
@@ -144,36 +135,19 @@ def _scores_of(context: MeasureContext, directory: Path, dev: DevTexts) -> dict[
         maximum_length=context.training.maximum_length,
         device=context.training.device,
     )
-    found = dev.scores(model)
+    scores = dev.scores(model)
     del model
     if context.training.device.type == "cuda":
         torch.cuda.empty_cache()
-    return found
+    return scores
 
 
-class _Clock:
-    """Says which language is next and how long the rest may take, from the mean of those that were trained now.
-
-    Lines instead of a bar: each training shows a bar of its own.
-    """
-
-    def __init__(self, progress: Progress, languages: int) -> None:
-        self._progress = progress
-        self._languages = languages
-        self._spent: list[float] = []
-
-    def announce(self, position: int, language: str) -> None:
-        """Write the line of a language."""
-        left = self._languages - position
-        rest = ""
-        if self._spent:
-            seconds = left * sum(self._spent) / len(self._spent)
-            rest = f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
-        self._progress.note(f"  transfer from {language}, {position + 1} of {self._languages}{rest}")
-
-    def take(self, seconds: float) -> None:
-        """Take note of how long a language took."""
-        self._spent.append(seconds)
+def _time_left(spent: Sequence[float], trainings: int) -> str:
+    """Say how long that many trainings may take, from the mean seconds of those that were run now."""
+    if not spent:
+        return ""
+    seconds = trainings * sum(spent) / len(spent)
+    return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
 
 
 PLUGIN = SimilarityMeasure(measure, check=check, trains=trains, options=Options)

@@ -69,9 +69,6 @@ def measure(context: MeasureContext) -> Measured:
         "typology",
         languages,
         compare(values, languages, _DISTANCES[options.distance]),
-        split_half=None,
-        epochs=(),
-        layers={},
         settings={
             **options.model_dump(mode="json"),
             "feature_count": values.shape[1],

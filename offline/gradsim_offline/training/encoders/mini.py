@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import WORK
 from gradsim_offline.core.settings import Pretraining
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.models.mini import MiniConfig, MiniForMaskedLM
 from gradsim_offline.training.batching import Row, pad, plan, steps_per_epoch
-from gradsim_offline.training.masked_language_modelling import masking_collate, train_masked
+from gradsim_offline.training.context import PretrainingContext
+from gradsim_offline.training.masked_language_modelling import Masking, train_masked
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.normalisation import normalise
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 START, PAD, END, UNKNOWN, MASK = range(5)
 LONGEST_PIECE = 16
-_CODES = {"<s>": 2, "</s>": 3, "<unk>": 1, "<mask>": 4}  # control characters spell the special pieces
+_CODES = {"<s>": 2, "</s>": 3, "<unk>": 1, "<mask>": 4}  # code points of the special pieces
 
 
 def make(
@@ -30,11 +30,7 @@ def make(
     directory: Path,
     *,
     settings: Pretraining,
-    maximum_length: int,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    log: Callable[..., None],
+    context: PretrainingContext,
 ) -> None:
     """Make the encoder in ``directory``.
 
@@ -42,11 +38,7 @@ def make(
         texts: Training texts per language; their labels are not seen.
         directory: Where config.json, model.safetensors and tokenizer.json go.
         settings: Sizes and schedule.
-        maximum_length: Tokens; longer texts are cut.
-        seed: The build's seed.
-        device: Where it is trained.
-        progress: Shows how far it is.
-        log: Called with the figures of each epoch.
+        context: Maximum length, seed, device, progress; ``log`` gets the figures of each epoch.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -58,16 +50,16 @@ def make(
         unk_token="<unk>",
         pad_token="<pad>",
         mask_token="<mask>",
-        model_max_length=maximum_length,
+        model_max_length=context.maximum_length,
     )
     wrapped.save_pretrained(directory)
-    tokenizer, _ = load_tokenizer(directory, maximum_length=maximum_length)
+    tokenizer, _ = load_tokenizer(directory, maximum_length=context.maximum_length)
     rows = [Row(tuple(encoding.ids)) for encoding in tokenizer.encode_batch(everything)]
-    torch.manual_seed(seed)
-    encoder = _new_model(tokenizer, settings, maximum_length)
+    torch.manual_seed(context.seed)
+    encoder = _new_model(tokenizer, settings, context.maximum_length)
     encoder.mini.ngrams.weights.weight.data = inverse_document_frequencies(encoder, rows)[:, None]
     if settings.epochs:
-        _pretrain(encoder, rows, tokenizer, directory, settings, seed, device, progress, log)
+        _pretrain(encoder, rows, directory, settings, context)
     encoder.to("cpu").save_pretrained(directory)
 
 
@@ -109,7 +101,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int, *, lowercase: bool = 
 
 
 def _settled(tokenizer: Tokenizer) -> list[tuple[str, float]]:
-    """Return a trained tokenizer's pieces and scores as every training on the same texts gives them.
+    """Return a trained tokenizer's pieces and scores in a reproducible form.
 
     The trainer visits in random order the characters that only stand inside longer pieces, and scores them 0.0001
     apart from the lowest score upwards; here they all have the lowest one, and equal scores are ordered by spelling.
@@ -139,18 +131,14 @@ def inverse_document_frequencies(encoder: MiniForMaskedLM, rows: Sequence[Row]) 
     """Return the starting weight of every n-gram bucket: its smoothed IDF over the texts, scaled to about 1."""
     ngrams = encoder.mini.ngrams
     count = torch.zeros(ngrams.embeddings.num_embeddings)
-    for batch in _in_batches(rows, 256):
-        buckets = ngrams.buckets(pad([row.ids for row in batch], PAD)["input_ids"]).flatten(1).sort(dim=1).values
+    for start in range(0, len(rows), 256):
+        ids = pad([row.ids for row in rows[start : start + 256]], PAD)["input_ids"]
+        buckets = ngrams.buckets(ids).flatten(1).sort(dim=1).values
         first = torch.ones_like(buckets, dtype=torch.bool)
         first[:, 1:] = buckets[:, 1:] != buckets[:, :-1]  # each bucket once per text
         count += torch.bincount(buckets[first], minlength=len(count))
     frequencies = torch.log((1 + len(rows)) / (1 + count)) + 1
     return frequencies / (1 + torch.log(torch.tensor(1.0 + len(rows))) / 2)
-
-
-def _in_batches(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _new_model(tokenizer: Tokenizer, settings: Pretraining, maximum_length: int) -> MiniForMaskedLM:
@@ -180,24 +168,16 @@ def _new_model(tokenizer: Tokenizer, settings: Pretraining, maximum_length: int)
 def _pretrain(
     encoder: MiniForMaskedLM,
     rows: Sequence[Row],
-    tokenizer: Tokenizer,
     directory: Path,
     settings: Pretraining,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-    log: Callable[..., None],
+    context: PretrainingContext,
 ) -> None:
     """Train the transformer to predict hidden pieces."""
-    collate = masking_collate(
-        rows,
-        pad_id=PAD,
-        mask_id=MASK,
-        special_ids=frozenset({START, END, UNKNOWN}),
-        vocabulary=tokenizer.get_vocab_size(),
-        share=settings.masked,
-        seed=seed,
-    )
+    masking, seed = Masking(PAD, MASK, frozenset({START, END, UNKNOWN}), encoder.config.vocab_size), context.seed
+
+    def collate(indices: Sequence[int], epoch: int, step: int) -> dict[str, torch.Tensor]:
+        return masking.batch([rows[i].ids for i in indices], epoch, step, share=settings.masked, seed=seed)
+
     lengths = [len(row.ids) for row in rows]
     train_masked(
         encoder,
@@ -206,9 +186,6 @@ def _pretrain(
         epochs=settings.epochs,
         steps=settings.epochs * steps_per_epoch(len(rows), settings.batch_size),
         learning_rate=settings.learning_rate,
-        seed=seed,
-        device=device,
         checkpoints=directory / WORK,
-        progress=progress,
-        log=log,
+        context=context,
     )

@@ -9,10 +9,10 @@ from gradsim_offline.models.loading import is_there
 
 
 def find(model: str) -> str:
-    """Look that a model can be found, and return what identifies it: its name, or a digest of its directory.
+    """Check that a model can be found; return its identity: its name, or a digest of its directory.
 
     Raises:
-        ModelError: It cannot; the message names the ways on.
+        ModelError: It cannot be found; the message names the remedies.
     """
     is_there(model)
     directory = Path(model)

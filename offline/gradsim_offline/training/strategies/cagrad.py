@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from gradsim_offline.core.settings import Section
 from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
@@ -14,7 +12,7 @@ from gradsim_offline.training.torchjd_strategies import ByLanguage, require
 
 
 class Options(Section):
-    """How far from the mean gradient."""
+    """Settings of the strategy."""
 
     c: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.5, description="how far the step may be from the mean gradient, as a share of its length; 0: the mean"
@@ -31,12 +29,7 @@ def make(context: StrategyContext) -> Strategy:
     from torchjd.aggregation import CAGradWeighting
 
     weighting = CAGradWeighting(c=context.options.c)
-
-    def weigh(gramian: Tensor, _languages: Sequence[int]) -> Tensor:
-        weights: Tensor = weighting(gramian)
-        return weights
-
-    return ByLanguage(context, weigh)
+    return ByLanguage(context, lambda gramian, _: weighting(gramian))
 
 
 PLUGIN = TrainingStrategy(make, options=Options)

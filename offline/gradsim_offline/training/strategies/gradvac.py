@@ -15,7 +15,7 @@ from gradsim_offline.training.torchjd_strategies import ByLanguage
 
 
 class Options(Section):
-    """How fast the usual cosine follows."""
+    """Settings of the strategy."""
 
     beta: Annotated[float, Field(ge=0, le=1)] = Field(
         0.01, description="weight of a step's cosine in the running mean of a pair of languages"

@@ -23,15 +23,15 @@ class Mixed:
         return backward(model, batch)
 
     def end_epoch(self) -> dict[str, float]:
-        """Nothing to tell."""
+        """Return no figures."""
         return {}
 
     def state(self) -> dict[str, Tensor]:
-        """Nothing to keep."""
+        """Return no state."""
         return {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Nothing to go on from."""
+        """Restore no state."""
 
 
 def backward(model: nn.Module, batch: Batch) -> Tensor:

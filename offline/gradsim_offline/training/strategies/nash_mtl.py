@@ -15,7 +15,7 @@ from gradsim_offline.training.torchjd_strategies import ByLanguage, require
 
 
 class Options(Section):
-    """How hard to look for the agreement."""
+    """Settings of the strategy."""
 
     iterations: Positive = Field(20, description="convex problems solved in a step, at most")
 
@@ -46,7 +46,7 @@ def make(context: StrategyContext) -> Strategy:
 
 
 def _root(gramian: Tensor) -> Tensor:
-    """Return vectors, ``[m, m]``, that have these inner products: they bargain as the gradients would."""
+    """Return vectors, ``[m, m]``, that have these inner products: their weights are those of the gradients."""
     values, vectors = torch.linalg.eigh(gramian.double())
     return (vectors * values.clamp(min=0).sqrt()).to(gramian.dtype)
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor
-
 from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage
 
@@ -19,11 +15,7 @@ def make(context: StrategyContext) -> Strategy:
 
     weighting = PCGradWeighting()
 
-    def weigh(gramian: Tensor, languages: Sequence[int]) -> Tensor:
-        weights: Tensor = weighting(gramian) / len(languages)
-        return weights
-
-    return ByLanguage(context, weigh)
+    return ByLanguage(context, lambda gramian, languages: weighting(gramian) / len(languages))
 
 
 PLUGIN = TrainingStrategy(make)

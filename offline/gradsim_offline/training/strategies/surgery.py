@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.settings import Positive, Section
 from gradsim_offline.training.batching import Row, plan, to_device
-from gradsim_offline.training.conflict_counts import Tally
-from gradsim_offline.training.gradient_lists import Gradient, combine, gramian, put, take
+from gradsim_offline.training.gradient_lists import ConflictCounts, Gradient, combine, gramian, put, take
 from gradsim_offline.training.strategies.mixed import backward
 from gradsim_offline.training.strategy import Batch, LayOut, Strategy, StrategyContext, TrainingStrategy
 from gradsim_shared.errors import SettingsError
@@ -23,7 +22,7 @@ _STEP_WORD, _SHOTS_WORD = 13, 17  # keep these random streams apart from the oth
 
 
 class Options(Section):
-    """When to operate, and on behalf of whom."""
+    """Settings of the strategy."""
 
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(1.0, description="chance that a step is operated on")
     targets: Annotated[list[str], Field(min_length=1)] | None = Field(
@@ -34,10 +33,10 @@ class Options(Section):
 
 
 def check(options: Options, texts: Mapping[str, int]) -> None:
-    """Look before anything is trained that every model could be: each language is a target in some of them.
+    """Check before any training that the options fit all models: each language is a target in some of them.
 
     Args:
-        options: When to operate, and on behalf of whom.
+        options: The strategy's settings.
         texts: How many training texts each language of the data set gives.
 
     Raises:
@@ -119,7 +118,7 @@ class Surgery:
         self._oracles = oracles
         self._batch_size, self._alpha, self._seed = batch_size, alpha, seed
         self._planned: tuple[int, list[list[list[int]]]] = (-1, [])  # an epoch, and each target's batches
-        self._tally = Tally()
+        self._conflicts = ConflictCounts()
 
     def backward(self, model: nn.Module, batch: Batch, indices: Sequence[int], epoch: int, step: int) -> Tensor:  # noqa: ARG002
         """Leave the gradient of the batch, operated on or not, in ``.grad``; return the loss of the batch."""
@@ -130,7 +129,7 @@ class Surgery:
         training = take(model)
         oracle = self._oracle_gradient(model, loss.device, epoch, step, random)
         products = gramian([training, oracle])
-        self._tally.add(products)
+        self._conflicts.add(products)
         put(model, projected(training, oracle, products))
         return loss
 
@@ -157,15 +156,15 @@ class Surgery:
 
     def end_epoch(self) -> dict[str, float]:
         """Return how many gradients were compared with an oracle's, in how many conflicts, and their mean cosine."""
-        return self._tally.end_epoch()
+        return self._conflicts.end_epoch()
 
     def state(self) -> dict[str, Tensor]:
         """Return the counts of the running epoch; all else follows from seed, epoch and step."""
-        return self._tally.state()
+        return self._conflicts.state()
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from what a checkpoint kept."""
-        self._tally.restore(state)
+        self._conflicts.restore(state)
 
 
 def projected(training: Gradient, oracle: Gradient, products: Tensor) -> Gradient:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from scipy.optimize import nnls
@@ -20,12 +18,7 @@ _RIDGE = 1e-4  # of the trace; torchjd's
 def make(context: StrategyContext) -> Strategy:
     """Return UPGrad of Jacobian Descent for Multi-Objective Optimization, as torchjd has it, with our projector."""
     weighting = UPGradWeighting(projector=LeastSquaresProjector())
-
-    def weigh(gramian: Tensor, _languages: Sequence[int]) -> Tensor:
-        weights: Tensor = weighting(gramian)
-        return weights
-
-    return ByLanguage(context, weigh)
+    return ByLanguage(context, lambda gramian, _: weighting(gramian))
 
 
 class LeastSquaresProjector(DualConeProjector):
@@ -48,8 +41,8 @@ class LeastSquaresProjector(DualConeProjector):
             return U
         lower = np.linalg.cholesky(products / trace + _RIDGE * np.eye(len(products)))
         starts = U.detach().cpu().double().reshape(-1, len(products)).numpy()
-        found = np.stack([start + nnls(lower.T, -lower.T @ start)[0] for start in starts])
-        return torch.from_numpy(found).to(U).reshape(U.shape)
+        weights = np.stack([start + nnls(lower.T, -lower.T @ start)[0] for start in starts])
+        return torch.from_numpy(weights).to(U).reshape(U.shape)
 
 
 PLUGIN = TrainingStrategy(make)
