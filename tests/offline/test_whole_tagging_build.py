@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from gradsim_offline import cli
 from gradsim_offline.datasets.sources import demo_entities, files
-from gradsim_offline.experiments.assign.evidence import open_models
+from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_offline.identifier import training
 from gradsim_offline.similarity.measured import read_measured
 from gradsim_offline.tasks.token_classification import PLUGIN as task

@@ -44,13 +44,13 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.analyse.analyse import analyse
-    from gradsim_offline.experiments.analyse.materials import Request
+    from gradsim_offline.experiments.analyse.inputs import AnalysisOptions
+    from gradsim_offline.experiments.analyse.results import write
     from gradsim_offline.experiments.analyse.tables import tables
-    from gradsim_offline.experiments.analyse.writing import write
     from gradsim_offline.report.table import print_tables
 
     names = tuple(words(measures or ""))
-    findings = analyse(Request(measures=names, **asked), Progress(quiet=quiet))
+    findings = analyse(AnalysisOptions(measures=names, **asked), Progress(quiet=quiet))
     shown = tables(findings)
     directory = out or asked["runs"][0] / "analysis"
     with full_disk_said(directory):

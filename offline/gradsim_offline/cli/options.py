@@ -12,7 +12,7 @@ from gradsim_offline.core import plugins
 
 if TYPE_CHECKING:
     from gradsim_offline.core.settings import Settings
-    from gradsim_offline.experiments.text_source import Source
+    from gradsim_offline.experiments.text_source import TextSource
 
 Option = Callable[[Any], Any]
 """A decorator that adds an option, or several, to a command's function."""
@@ -248,10 +248,10 @@ text_options = all_of(
 )
 
 
-def source_from(options: dict[str, Any]) -> Source:
+def source_from(options: dict[str, Any]) -> TextSource:
     """Take the values of ``text_options`` but the model out of all values, and return what they name."""
-    from gradsim_offline.experiments.text_source import Source
+    from gradsim_offline.experiments.text_source import TextSource
 
     codes = options.pop("languages")
     languages = None if codes is None else words(codes)
-    return Source(options.pop("text"), options.pop("data"), options.pop("data_dir"), languages)
+    return TextSource(options.pop("text"), options.pop("data"), options.pop("data_dir"), languages)

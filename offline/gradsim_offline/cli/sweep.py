@@ -60,8 +60,7 @@ def command(
     settings = settings_from(**values)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import wants_test
-    from gradsim_offline.experiments.sweep import read_numbers, sweep_groups, sweep_layers, sweep_over
-    from gradsim_offline.experiments.variants import read_over
+    from gradsim_offline.experiments.sweep import read_numbers, read_over, sweep_groups, sweep_layers, sweep_over
     from gradsim_offline.report.comparison_tables import print_comparison
 
     run, progress = out or Path("runs") / f"compare-{settings.data}", Progress(quiet=quiet)

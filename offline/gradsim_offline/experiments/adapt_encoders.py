@@ -14,7 +14,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.core.versions import library_versions
-from gradsim_offline.experiments.text_source import Source
+from gradsim_offline.experiments.text_source import TextSource
 from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.adapt import Perplexity, adapt, mean, read_perplexities
 from gradsim_offline.training.context import PretrainingContext
@@ -45,7 +45,7 @@ class Adapted:
 
 def adapt_encoders(
     model: str,
-    source: Source,
+    source: TextSource,
     out: Path,
     *,
     settings: Adapting,
@@ -76,7 +76,7 @@ def adapt_encoders(
     """
     where = resolve_device(device)
     check_there(model)
-    found = pretrained.find(model)
+    model_digest = pretrained.find(model)
     members = {} if groups is None else read_members(groups)
     if Path(model).resolve() in [(out / name).resolve() for name in members or [ALL]]:
         raise SettingsError(f"--out {out} would overwrite the encoder that it starts from, {model}; choose another")
@@ -85,9 +85,9 @@ def adapt_encoders(
     adapted = {}
     with run.locked():
         for name, languages in (members or {ALL: tuple(texts.train)}).items():
-            own = texts.of(languages)
+            chosen = texts.of(languages)
 
-            def work(directory: Path, name: str = name, own: Unlabelled = own) -> None:
+            def work(directory: Path, name: str = name, chosen: Unlabelled = chosen) -> None:
                 context = PretrainingContext(
                     maximum_length=maximum_length,
                     seed=seed,
@@ -95,12 +95,12 @@ def adapt_encoders(
                     progress=progress,
                     log=lambda **figures: run.log(stage=name, **figures),
                 )
-                adapt(own, model, directory, settings=settings, context=context)
+                adapt(chosen, model, directory, settings=settings, context=context)
 
             inputs = {
-                "model": found,
-                "train": {code: each.fingerprint for code, each in own.train.items()},
-                "held_out": {code: each.fingerprint for code, each in own.held_out.items()},
+                "model": model_digest,
+                "train": {code: each.fingerprint for code, each in chosen.train.items()},
+                "held_out": {code: each.fingerprint for code, each in chosen.held_out.items()},
                 "adapting": settings.model_dump(exclude={"mode"}),
                 "maximum_length": maximum_length,
                 "seed": seed,
@@ -121,30 +121,30 @@ def read_members(path: Path) -> dict[str, tuple[str, ...]]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = {str(group["id"]): tuple(map(str, group["members"])) for group in content["groups"]}
+        members = {str(group["id"]): tuple(map(str, group["members"])) for group in content["groups"]}
     except OSError as error:
         raise DataError(f"--groups {path}: {error.strerror}; `gradsim-offline sprachbund` writes it") from error
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f'--groups {path} holds no groups; it is JSON as in {{"groups": [{{"id": "g1", "members": ["hau"]}}]}}'
         ) from error
-    strange = [name for name in found if not _ID.fullmatch(name)]
-    if not found or strange or len(found) < len(content["groups"]) or not all(found.values()):
+    strange = [name for name in members if not _ID.fullmatch(name)]
+    if not members or strange or len(members) < len(content["groups"]) or not all(members.values()):
         raise DataError(f"--groups {path}: each group needs an id of its own, of letters and digits, and members")
-    return found
+    return members
 
 
 def table(adapted: Mapping[str, Adapted]) -> Table:
     """Lay out the perplexities for people."""
     rows = []
-    for name, one in adapted.items():
-        for code in one.languages:
-            own = one.perplexity.get(code)
-            numbers = (None, None) if own is None else (own.before, own.after)
-            texts = "0" if own is None else str(own.texts)
+    for name, encoder in adapted.items():
+        for code in encoder.languages:
+            perplexity = encoder.perplexity.get(code)
+            numbers = (None, None) if perplexity is None else (perplexity.before, perplexity.after)
+            texts = "0" if perplexity is None else str(perplexity.texts)
             rows.append((name, code, texts, *(figure(number, ".2f") for number in numbers)))
-        if one.perplexity:
-            means = (mean({code: getattr(p, when) for code, p in one.perplexity.items()}) for when in _TIMES)
+        if encoder.perplexity:
+            means = (mean({code: getattr(p, when) for code, p in encoder.perplexity.items()}) for when in _TIMES)
             rows.append((name, "mean", "", *(figure(number, ".2f") for number in means)))
     return Table(
         "Perplexity of hidden pieces, on held-out texts",
@@ -159,7 +159,7 @@ _TIMES = ("before", "after")
 
 
 def _texts(
-    source: Source,
+    source: TextSource,
     members: Mapping[str, Sequence[str]],
     held_out: int,
     seed: int,
@@ -180,7 +180,7 @@ def _texts(
         raise DataError(f"{error} (read were the languages of --groups {groups})") from error
 
 
-def _plain(model: str, source: Source, adapted: Mapping[str, Adapted], settings: Adapting) -> dict[str, Any]:
+def _plain(model: str, source: TextSource, adapted: Mapping[str, Adapted], settings: Adapting) -> dict[str, Any]:
     return {
         "model": model,
         "texts": source.name,
@@ -188,10 +188,10 @@ def _plain(model: str, source: Source, adapted: Mapping[str, Adapted], settings:
         "encoders": [
             {
                 "id": name,
-                "directory": str(one.directory),
-                "languages": list(one.languages),
-                "perplexity": {code: asdict(own) for code, own in one.perplexity.items()},
+                "directory": str(encoder.directory),
+                "languages": list(encoder.languages),
+                "perplexity": {code: asdict(perplexity) for code, perplexity in encoder.perplexity.items()},
             }
-            for name, one in adapted.items()
+            for name, encoder in adapted.items()
         ],
     }

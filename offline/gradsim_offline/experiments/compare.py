@@ -1,26 +1,23 @@
-"""Compare methods on one data set: all cells, one table; everything but the way of grouping is held equal."""
+"""Compare methods on one data set, with all seeds, in one table; everything but the way of grouping is held equal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.progress import Progress, duration
+from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.datasets.summary import announce
-from gradsim_offline.experiments import variants
-from gradsim_offline.experiments.cells import Cell, SeedCells
 from gradsim_offline.experiments.comparison import summarise
-from gradsim_offline.experiments.equal_steps import held_equal, numbers_of_groups
 from gradsim_offline.experiments.method import Method, check, read_methods
+from gradsim_offline.experiments.method_results import method_results
+from gradsim_offline.grouping.choose_k import reads_k
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.report.comparison import comparison_drawings, render_comparison
 from gradsim_offline.report.comparison_tables import write_tables
 from gradsim_offline.report.figures import write_figures
@@ -70,7 +67,7 @@ def compare(
 
 
 def wants_test(test: bool | None, seeds: int) -> bool:
-    """Say whether to test; only what was asked for and cannot be is an error.
+    """Return whether to test the differences: by default, if there are two seeds or more.
 
     Raises:
         SettingsError: A test was asked for and there are fewer than two seeds.
@@ -94,9 +91,9 @@ def run_methods(
     permutations: int,
     keep_models: bool,
     extra: dict[str, Any] | None = None,
-    over: variants.Over | None = None,
+    differs: str = "",
 ) -> dict[str, Any]:
-    """Compute the cells of some methods, summarise them, and write ``<name>.json``, ``.md``, ``.tex`` and ``.html``.
+    """Compute the results of some methods, summarise them, and write ``<name>.json``, ``.md``, ``.tex`` and ``.html``.
 
     Args:
         settings: What is held equal.
@@ -108,7 +105,7 @@ def run_methods(
         permutations: Per test; 0: no tests.
         keep_models: Leave the trained models there.
         extra: More for the JSON.
-        over: The setting whose values differ, where methods are spread over one.
+        differs: A sentence that says what else differs between methods.
     """
     if seeds < 1:
         raise SettingsError(f"--seeds {seeds}: it takes at least one")
@@ -122,11 +119,11 @@ def run_methods(
     numbers = [settings.seed + i for i in range(seeds)]
     run = RunDirectory(out, progress)
     with run.locked():
-        cells = _cells(settings, methods, numbers, dataset, run, keep_models=keep_models)
+        results = method_results(settings, methods, numbers, dataset, run, keep_models=keep_models)
         task = load_task(dataset.task)
-        summary = summarise(dataset, task, methods, numbers, cells, permutations=permutations, bar=progress.bar)
+        summary = summarise(dataset, task, methods, numbers, results, permutations=permutations, progress=progress)
         result = {
-            **_heading(settings, methods, numbers, dataset, task.metric(dataset.labels), permutations, over),
+            **_heading(settings, methods, numbers, dataset, task.metric(dataset.labels), permutations, differs),
             **(extra or {}),
             **summary,
         }
@@ -137,46 +134,6 @@ def run_methods(
     return result
 
 
-def _cells(
-    settings: Settings,
-    methods: Sequence[Method],
-    seeds: Sequence[int],
-    dataset: Dataset,
-    run: RunDirectory,
-    *,
-    keep_models: bool,
-) -> list[Cell]:
-    task = load_task(dataset.task)
-    pipeline = Pipeline(settings, dataset, task, run)
-    for method in methods:
-        replace(pipeline, settings=method.settings).check()
-    pipeline.save_settings()
-    encoder = pipeline.prepare_encoder()
-    starts = {
-        variant: variants.prepare_encoder(replace(pipeline, settings=found[0].settings), settings, variant)
-        for variant, found in variants.by_variant(methods).items()
-    }
-    cells = []
-    for position, seed in enumerate(seeds):
-        of_seeds = f"seed {seed} ({position + 1} of {len(seeds)})"
-        after = len(seeds) - position - 1
-
-        def say(what: str, left: float, whole: float, of_seeds: str = of_seeds, after: int = after) -> None:
-            seconds = left + after * whole
-            about = f", about {duration(seconds)} left" if seconds > 1 else ""
-            run.progress.note(f"{of_seeds}, {what}{about}")
-
-        run.progress.note(f"{of_seeds}: {', '.join(method.name for method in methods)}", heading=True)
-        for variant, found in variants.by_variant(methods).items():
-            if variant:
-                run.progress.note(f"{of_seeds}, {variant}", heading=True)
-            start, folder = starts[variant], variants.folder(run, seed, variant)
-            shared = variants.shares_start(found[0].settings, start, settings, encoder)
-            measured_in = variants.folder(run, seed, "") if shared else None
-            cells += SeedCells(found, seed, dataset, task, start, folder, keep_models, measured_in).compute(say)
-    return cells
-
-
 def _heading(
     settings: Settings,
     methods: Sequence[Method],
@@ -184,9 +141,9 @@ def _heading(
     dataset: Dataset,
     metric: str,
     permutations: int,
-    over: variants.Over | None,
+    differs: str,
 ) -> dict[str, Any]:
-    numbers = numbers_of_groups(methods)
+    numbers = _numbers_of_groups(methods)
     judged = any(dataset.counts("dev").values())
     return {
         "data": dataset.name,
@@ -204,7 +161,7 @@ def _heading(
         ],
         "seeds": list(seeds),
         "groups_setting": numbers[0] if len(numbers) == 1 else numbers,
-        "equal": held_equal(settings, methods, seeds, judged=judged) + (over.differs if over else ""),
+        "equal": _held_equal(settings, methods, seeds, judged=judged) + differs,
         "permutations": permutations,
         "provenance": {
             "settings": settings.model_dump(mode="json"),
@@ -212,3 +169,63 @@ def _heading(
             "versions": library_versions(),
         },
     }
+
+
+def _numbers_of_groups(methods: Sequence[Method]) -> list[int | str]:
+    """Return every K that a method is given; those that find their groups whatever K is have none."""
+    return list(dict.fromkeys(m.settings.grouping.groups for m in methods if reads_k(m.settings.grouping)))
+
+
+def _held_equal(settings: Settings, methods: Sequence[Method], seeds: Sequence[int], *, judged: bool) -> str:
+    """Describe in words what is held equal between the methods, and what differs.
+
+    Args:
+        settings: What is held equal.
+        methods: What differs.
+        seeds: Of each method.
+        judged: Whether there are dev texts to choose epochs by.
+    """
+    training = settings.training
+    choose = [_choice(number) for number in _numbers_of_groups(methods)]
+    most = f" Methods that choose K groups choose {', or '.join(choose)}." if choose else ""
+    part = f" (of each language {100 * training.fraction:g} %)" if training.fraction < 1 else ""
+    minimum = (
+        f" A group for which that is fewer than {training.minimum_steps} steps gets more epochs, until it has as many: "
+        "its texts are seen more often; the costs say how many steps and texts it came to."
+        if training.minimum_steps
+        else ""
+    )
+    strategy = f", strategy {training.strategy}" if training.strategy != "mixed" else ""
+    epoch = "the epoch of the best plain mean dev score of the languages that it serves" if judged else "its last epoch"
+    ensemble = (
+        f" Every model is {_ensemble(training.ensemble, distil=training.distil)}." if training.ensemble > 1 else ""
+    )
+    but = "But for small groups (see below), " if training.minimum_steps else "So "
+    return (
+        f"All methods start from the same encoder ({settings.model}{_made(settings)}) and tokenizer. All train every "
+        f"model on the same schedule: {training.epochs} epoch(s) over its own texts{part}, {training.batch_size} texts "
+        f"per step, learning rate {training.learning_rate:g}{strategy}. {but}a text is seen equally often by every "
+        f"model that trains on it, while larger groups take more steps.{minimum}{ensemble} A model is kept at "
+        f"{epoch}.{most} {'Seed' if len(seeds) == 1 else 'Seeds'} {', '.join(map(str, seeds))}: a seed decides "
+        "the measurement, the new classification head, the order of the texts and dropout, not the encoder."
+    )
+
+
+def _choice(number: int | str) -> str:
+    if number == "auto":
+        return "the K of the best dev score, each its own (random groups: the K of the best ones)"
+    return f"at most {number}"
+
+
+def _ensemble(members: int, *, distil: bool) -> str:
+    return f"one that was distilled from {members}" if distil else f"an ensemble of {members}"
+
+
+def _made(settings: Settings) -> str:
+    made = f", made once with seed {settings.seed}" if settings.model == "mini" else ""
+    adapted = {
+        "none": "",
+        "tapt": ", adapted once to all training texts",
+        "tapt-group": ", adapted for each model to its own training texts",
+    }[settings.adapting.mode]
+    return made + adapted

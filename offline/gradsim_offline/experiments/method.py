@@ -45,7 +45,7 @@ class Method:
         name: Of its file, or of a sweep's point.
         description: The file's first comment.
         settings: The comparison's, with its own over them.
-        oracle: It knows what no method could know in use, and stands apart.
+        oracle: It uses information that is not available in use, and is listed apart.
         layer: The tracked layer whose S decides; ``None``: the measure's own choice.
         variant: Names what else differs from the comparison, as a sweep over a setting does; empty: nothing.
     """
@@ -87,7 +87,7 @@ def _read(name: str, settings: Settings) -> Method:
 
 
 def _flag(own: dict[str, Any], key: str, name: str) -> bool:
-    """Take a flag out of a method's own settings; not set: false.
+    """Pop a flag from a method's settings; the default is false.
 
     Raises:
         SettingsError: It is neither true nor false.
@@ -98,15 +98,15 @@ def _flag(own: dict[str, Any], key: str, name: str) -> bool:
     return value
 
 
-def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
-    """Lay a method's settings over the comparison's; the settings of another measure are not taken over.
+def overlay(settings: Settings, given: Mapping[str, Any], name: str) -> Settings:
+    """Override the comparison's settings by a method's; settings of another measure are dropped.
 
     A baseline (``baseline = true``) is not held to constraints, nor to the rule for groups of one.
 
     Raises:
         SettingsError: A setting is unknown, impossible, or one that is held equal.
     """
-    for key, value in own.items():
+    for key, value in given.items():
         if key not in _ALLOWED:
             raise SettingsError(
                 f"method {name}: it sets {key}; a method decides how languages are grouped ({', '.join(_ALLOWED)}), "
@@ -115,12 +115,12 @@ def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
         if key in _SECTIONS and not isinstance(value, dict):
             raise SettingsError(f"method {name}: {key} is a section, written [{key}]")
     values = settings.model_dump()
-    own = dict(own)
-    if _flag(own, "baseline", name):
+    given = dict(given)
+    if _flag(given, "baseline", name):
         values["grouping"] |= _FREE
-    if own.get("measure", settings.measure) != settings.measure:
+    if given.get("measure", settings.measure) != settings.measure:
         values["similarity"] = {}
-    for key, value in own.items():
+    for key, value in given.items():
         values[key] = {**values[key], **value} if key in _SECTIONS else value
     try:
         return Settings.model_validate(values)
@@ -131,7 +131,7 @@ def overlay(settings: Settings, own: Mapping[str, Any], name: str) -> Settings:
 
 
 def check(methods: Sequence[Method], languages: Sequence[str]) -> None:
-    """Find what methods cannot have in one comparison, whatever the data.
+    """Check that the methods can stand in one comparison.
 
     Raises:
         SettingsError: Two methods have one name, or K > N.

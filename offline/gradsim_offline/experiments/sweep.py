@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.compare import run_methods
 from gradsim_offline.experiments.method import Method, overlay, read_methods
-from gradsim_offline.experiments.variants import Over, spread
+from gradsim_offline.pipeline.recipes import changed
 from gradsim_offline.report.axes import MARKS
 from gradsim_offline.report.charts import Point, Series
 from gradsim_offline.report.comparison_tables import AVERAGES, TITLES
@@ -21,6 +22,36 @@ from gradsim_offline.report.figures import write_figures
 from gradsim_offline.report.lines import Plot, plots
 from gradsim_offline.report.numbers import rounded
 from gradsim_shared.errors import SettingsError
+
+_SWEPT = ("training", "adapting", "pretraining", "measuring", "model", "maximum_length")
+
+
+@dataclass(frozen=True)
+class Over:
+    """A setting and the values that a sweep gives it.
+
+    Attributes:
+        setting: Its dotted name, as ``training.strategy``.
+        values: In the order of the tables.
+    """
+
+    setting: str
+    values: tuple[Any, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The values as they stand in names of methods and folders."""
+        return [str(value).replace("/", "-") for value in self.values]
+
+    @property
+    def file(self) -> str:
+        """The name of the files that hold the results."""
+        return f"sweep-{self.setting.replace('.', '-')}"
+
+    @property
+    def differs(self) -> str:
+        """A sentence that says which setting differs between methods."""
+        return f" But {self.setting} is {', '.join(self.names)}, as the names of the methods say."
 
 
 def sweep_groups(
@@ -37,7 +68,7 @@ def sweep_groups(
     Args:
         settings: What is held equal.
         numbers: Of groups.
-        out: The run directory; cells of comparisons in it are used again.
+        out: The run directory; what comparisons in it computed is used again.
         progress: Shows how far it is.
         method: Name, or path of a TOML file.
         how: ``seeds``, ``permutations``, ``keep_models``.
@@ -82,22 +113,84 @@ def sweep_over(
     progress: Progress,
     **how: Any,  # noqa: ANN401 - as run_methods takes it
 ) -> dict[str, Any]:
-    """Score methods trained with several values of a setting; write sweep-over-<setting>.json, .md and .tex.
+    """Score methods trained with several values of a setting; write sweep-<setting>.json, .md and .tex.
 
-    Args:
-        settings: What is held equal.
-        over: The setting and its values.
-        names: Methods, each trained with each value.
-        out: The run directory; cells of comparisons in it are used again.
-        progress: Shows how far it is.
-        how: ``seeds``, ``permutations``, ``keep_models``.
+    The arguments are those of ``sweep_groups``, with a setting and its values instead of numbers.
 
     Raises:
         GradsimError: As for a comparison.
     """
-    methods = spread(read_methods(names, settings), over)
+    methods = _variants(read_methods(names, settings), over)
     points = {"over": over.setting, "values": over.names}
-    return run_methods(settings, methods, out, progress, name=over.file, extra={"sweep": points}, over=over, **how)
+    return run_methods(
+        settings, methods, out, progress, name=over.file, extra={"sweep": points}, differs=over.differs, **how
+    )
+
+
+def read_over(text: str) -> Over:
+    """Read ``training.strategy=mixed,surgery``.
+
+    Raises:
+        SettingsError: It is not of that form, names a setting that cannot be swept, or a value twice.
+    """
+    setting, equals, values = (part.strip() for part in text.partition("="))
+    read = tuple(_value(part.strip()) for part in values.split(",") if part.strip())
+    if not equals or len(read) < 2:
+        raise SettingsError(
+            f"--over {text}: write a setting and two values or more, as in training.strategy=mixed,surgery"
+        )
+    if setting.partition(".")[0] not in _SWEPT:
+        raise SettingsError(
+            f"--over {text}: {setting} is not a setting of training ({', '.join(_SWEPT)}); to compare ways of "
+            "grouping write methods (docs/comparing.md)"
+        )
+    over = Over(setting, read)
+    if len(set(over.names)) < len(read):
+        raise SettingsError(f"--over {text}: a value stands there twice")
+    return over
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - of any setting
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _variants(methods: Sequence[Method], over: Over) -> list[Method]:
+    """Return each method once for each value; the value of the comparison itself makes no variant.
+
+    Raises:
+        SettingsError: The setting is unknown, or a value is impossible.
+    """
+    variants = []
+    for method in methods:
+        every = [changed(method.settings, over.setting, value) for value in over.values]
+        _refuse_alike(over, method, every)
+        for settings, name in zip(every, over.names, strict=True):
+            variants.append(
+                replace(
+                    method,
+                    name=f"{method.name}+{name}",
+                    description=f"{method.description}; {over.setting} = {name}",
+                    settings=settings,
+                    variant="" if settings == method.settings else f"{over.setting}={name}",
+                )
+            )
+    return variants
+
+
+def _refuse_alike(over: Over, method: Method, settings: Sequence[Settings]) -> None:
+    """Refuse values that are equal, or that have no effect.
+
+    Raises:
+        SettingsError: Two values are one, or the setting has no effect.
+    """
+    if any(each in settings[:i] for i, each in enumerate(settings)):
+        raise SettingsError(f"{over.setting}: two of the values {', '.join(over.names)} are the same")
+    model = method.settings.model
+    if over.setting.startswith("pretraining.") and model != "mini":
+        raise SettingsError(f"{over.setting} has no effect on {model}; only mini is made by the build")
 
 
 def read_numbers(text: str) -> list[int]:

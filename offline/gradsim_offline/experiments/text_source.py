@@ -15,7 +15,7 @@ from gradsim_shared.errors import SettingsError
 
 
 @dataclass(frozen=True)
-class Source:
+class TextSource:
     """Either a directory or a data set.
 
     Attributes:
@@ -41,11 +41,11 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What the user called it."""
+        """The directory or data set, as the user named it."""
         return str(self.text or self.data)
 
     def read(self, held_out: int, seed: int, say: Callable[[str], None]) -> Unlabelled:
-        """Find the texts, and keep some of each language back; a data set is judged on dev texts.
+        """Read the texts, some of each language held out; of a data set dev texts are.
 
         Args:
             held_out: Texts of a language to keep back, at most.
@@ -60,7 +60,7 @@ class Source:
         return data_texts(self._dataset(say), held_out, seed)
 
     def read_all(self, say: Callable[[str], None]) -> dict[str, Texts]:
-        """Find the texts, none of them held out; of a data set the train texts; ``say`` is as for ``read``.
+        """Read all texts, none held out; of a data set the train texts; ``say`` is as for ``read``.
 
         Raises:
             GradsimError: Something is wrong with the texts; the message names file and line.

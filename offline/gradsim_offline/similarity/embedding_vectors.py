@@ -64,8 +64,8 @@ def embed(
         ModelError: The model cannot be loaded, or gives no hidden states.
         SettingsError: It has no such pooling.
     """
-    tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
     model = load_encoder(path, with_pooler=pooling == "pooler").to(device)
+    tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
     rows = [encoding.ids for encoding in tokenizer.encode_batch([normalise(text) for text in texts])]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

@@ -71,7 +71,7 @@ def test_from_text_to_one_encoder_for_each_sprachbund(run, folder, tiny_xlmr, tm
     assert run(*words, "--out", tmp_path / "adapted")[2].count("up to date, skipped") == 2
 
 
-def test_a_data_set_without_its_labels(run, small, tiny_mini, tmp_path, monkeypatch):
+def test_adapt_reads_a_data_set_without_labels(run, small, tiny_mini, tmp_path, monkeypatch):
     from gradsim_offline.datasets.sources import demo
 
     monkeypatch.setattr(demo, "load", lambda *_: small)
@@ -85,7 +85,7 @@ def test_a_data_set_without_its_labels(run, small, tiny_mini, tmp_path, monkeypa
     assert (code, shown, error) == (0, f"{tmp_path / 'gathered' / 'sprachbunds.json'}\n", "")
 
 
-def test_what_is_not_read_is_named(run, folder, tiny_mini, tmp_path):
+def test_unread_files_are_named(run, folder, tiny_mini, tmp_path):
     for name in ("yor.txt.gz", "notes.md", "hau/c.TSV"):
         (folder / name).write_text("nothing")
     words = ("--model", tiny_mini, "--text", folder, "--maximum-length", 64, "--out", tmp_path / "out")
@@ -98,7 +98,7 @@ def test_what_is_not_read_is_named(run, folder, tiny_mini, tmp_path):
     assert run("sprachbund", "--groups", 1, "--pooling", "mean", *words, "--languages", "eng,hau")[0] == 0
 
 
-def test_mistakes(run, folder, tiny_mini, tiny_xlmr, tmp_path):
+def test_invalid_options_are_one_message(run, folder, tiny_mini, tiny_xlmr, tmp_path):
     adapt = ("adapt", "--model", tiny_mini, "--maximum-length", 64, "--out", tmp_path / "out", "-q")
     gather = ("sprachbund", "--model", tiny_mini, "--maximum-length", 64, "--out", tmp_path / "out", "-q", "--groups")
     refused(run(*adapt), "either --text DIR", "--data NAME")
@@ -155,7 +155,7 @@ print([name for name in ("torch", "transformers", "sklearn", "matplotlib", "scip
         '{"groups": [{"id": "g1", "members": ["eng"]}, {"id": "g1", "members": ["hau"]}]}',
     ],
 )
-def test_files_that_hold_no_groups(tmp_path, content):
+def test_invalid_group_files_are_refused(tmp_path, content):
     path = tmp_path / "groups.json"
     path.write_text(content)
     with pytest.raises(DataError, match=r"--groups .*groups.json"):

@@ -16,9 +16,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModel, AutoTokenizer
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.experiments.sprachbund.clusters import find_sprachbunds, placed, similarities
+from gradsim_offline.experiments.sprachbund.clusters import find_sprachbunds, placed, relate, similarities
 from gradsim_offline.experiments.sprachbund.language_map import flatten, language_map
-from gradsim_offline.experiments.sprachbund.relations import relate
 from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIONS, RunningMean, represent
 from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
 from gradsim_offline.report.drawing import Text
@@ -136,7 +135,7 @@ def test_relations_to_families_and_typology():
 
 
 @pytest.mark.parametrize("way", ["pca", "tsne"])
-def test_map(tmp_path, way):
+def test_the_map_is_reproducible_and_keeps_the_variance(tmp_path, way):
     points = placed(vectors(8), centred=True)
     places, shares = flatten(points, way, seed=0)
     assert places.shape == (8, 2) and np.isfinite(places).all()
@@ -159,7 +158,7 @@ def test_map(tmp_path, way):
     assert png.read_bytes().startswith(b"\x89PNG")
 
 
-def test_maps_of_few_languages():
+def test_maps_of_few_languages_are_drawn_or_refused():
     places, shares = flatten(placed(vectors(2), centred=True), "pca", seed=0)
     assert places.shape == (2, 2) and shares == pytest.approx((1, 0), abs=1e-9)
     with pytest.raises(SettingsError, match="--map tsne needs 4 languages, there are 3"):

@@ -84,10 +84,8 @@ def test_each_group_starts_from_its_members_texts(work, small, monkeypatch, tmp_
     started, tuned = {}, fine_tuning.fine_tune
 
     def watch(*arguments, context, **rest):
-        started[arguments[1]] = (
-            weights(context.encoder),
-            json.loads((Path(context.encoder) / ADAPTED).read_text())["texts"],
-        )
+        encoder = context.encoder
+        started[arguments[1]] = (weights(encoder), json.loads((Path(encoder) / ADAPTED).read_text())["texts"])
         return tuned(*arguments, context=context, **rest)
 
     monkeypatch.setattr(fine_tuning, "fine_tune", watch)
@@ -125,14 +123,14 @@ def test_a_group_model_that_was_interrupted_keeps_its_adapted_encoder(work, monk
     assert not any("perplexity" in note for note in notes.said) and broken.digest == whole.digest
 
 
-def test_the_joint_model_of_the_measurement_is_not_the_multilingual_one_then(work):
+def test_with_tapt_group_the_joint_model_is_not_reused(work):
     mine = work("tapt-group")
     encoder = mine.prepare_encoder()
     mine.measure(encoder)
     assert mine.train_multilingual(encoder).directory.name == "multilingual"
 
 
-def test_settings():
+def test_adapting_settings_are_checked():
     assert resolve("mini", {"adapting.mode": "tapt"}).adapting.mode == "tapt"
     with pytest.raises(SettingsError, match=r"adapting.mode = 'dapt'"):
         resolve("mini", {"adapting.mode": "dapt"})

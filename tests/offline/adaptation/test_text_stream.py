@@ -58,7 +58,7 @@ def test_only_the_languages_that_are_asked_for(folder):
         folder_texts(folder, ["xxx"])
 
 
-def test_what_is_refused(folder, tmp_path):
+def test_invalid_text_folders_are_refused(folder, tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="holds no text: expected"):
         folder_texts(tmp_path / "none")

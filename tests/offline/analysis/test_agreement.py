@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradsim_offline.experiments.analyse.agreement import adjusted_rand, serving, together
+from gradsim_offline.experiments.analyse.groupings import adjusted_rand, serving, together
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_shared.errors import SettingsError
 

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy import stats
 
 from gradsim_offline.cli.analyse import command
 from gradsim_offline.datasets.sources import demo
+from gradsim_offline.experiments.analyse import inputs
 from gradsim_offline.pipeline.build import build
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.similarity.measure import load_measure
@@ -79,7 +81,7 @@ def analysed(runs, tmp_path_factory):
     return out / "found", result.output, matrix
 
 
-def test_everything_is_written_and_shown(analysed, runs):
+def test_all_output_files_are_written_and_tables_printed(analysed, runs):
     out, shown, _ = analysed
     assert {path.name for path in out.iterdir()} == WRITTEN
     for title in ("Correlation", "Stability of S", "Grouped anew", "S over runs", "Agreement", "Keywords"):
@@ -159,7 +161,7 @@ def test_keywords_are_ranked(analysed):
         assert weights == sorted(weights, reverse=True)
 
 
-def test_the_same_call_finds_the_same(analysed, runs, tmp_path):
+def test_results_are_reproducible(analysed, runs, tmp_path):
     run(*runs, "--similarity", analysed[0].parent / "mine.json", "--top", 7, "--out", tmp_path)
     for name in WRITTEN:
         assert (tmp_path / name).read_bytes() == (analysed[0] / name).read_bytes()
@@ -215,7 +217,7 @@ def test_without_data_there_are_no_keywords_but_everything_else(runs, tmp_path):
         (["--device", "gpu"], SettingsError, "unknown device"),
     ],
 )
-def test_what_is_asked_for_and_cannot_be_had_is_one_clear_message(runs, words, error, message):
+def test_an_impossible_request_is_one_message(runs, words, error, message):
     with pytest.raises(error, match=message):
         run(runs[0], *words)
 
@@ -235,8 +237,7 @@ def test_help_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_what_needs_no_training_is_measured_here_unless_it_cannot_be(runs, tmp_path, monkeypatch):
-
+def test_untrained_measures_are_taken_on_the_spot_or_noted(runs, tmp_path, monkeypatch):
     run(runs[0], "--measures", "family", "--out", tmp_path / "found")
     found = strict(tmp_path / "found" / "analysis.json")
     assert found["origins"]["family"] == ["measured here"]
@@ -245,7 +246,7 @@ def test_what_needs_no_training_is_measured_here_unless_it_cannot_be(runs, tmp_p
     def missing(_context):
         raise DataError("the families' file is missing")
 
-    monkeypatch.setattr(family, "measure", missing)
+    monkeypatch.setattr(inputs, "load_measure", lambda _: replace(family, measure=missing))
     result = run(runs[0], "--measures", "family", "--out", tmp_path / "left")
     assert "Note: family could not be measured here: the families' file is missing" in result.output
     assert "family" not in strict(tmp_path / "left" / "analysis.json")["similarities"]

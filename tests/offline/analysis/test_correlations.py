@@ -65,7 +65,7 @@ def test_a_drawn_mantel_p_is_near_the_exact_one_and_depends_on_the_seed_alone():
     assert drawn >= 1 / 5040
 
 
-def test_the_mantel_test_holds_its_level_when_nothing_is_there():
+def test_the_mantel_test_holds_its_level_under_independence():
     random = np.random.default_rng(0)
     p_values = [mantel_p(random.normal(size=(6, 6)), random.normal(size=(6, 6)), 720, 0) for _ in range(200)]
     assert np.mean(np.array(p_values) <= 0.1) == pytest.approx(0.1, abs=0.06)
@@ -100,7 +100,7 @@ def test_an_undefined_correlation_says_why(matrix, reason):
         assert f"the {which}" in found.reason and reason in found.reason
 
 
-def test_the_diagonal_does_not_count_not_even_when_it_is_no_number():
+def test_the_diagonal_is_ignored_even_when_it_is_nan():
     first, second = random_matrices(2, 5, symmetric=True)
     without = first.copy()
     np.fill_diagonal(without, np.nan)

@@ -78,7 +78,7 @@ def test_a_comparison_holds_seeds_and_variants_of_a_measure(compared):
     np.testing.assert_allclose(by_name(found.similarities, CODES)["gradient"], 0.05)
 
 
-def test_what_a_sweep_trained_differently_is_no_other_seed(compared):
+def test_variants_of_a_sweep_are_not_counted_as_seeds(compared):
     """A start of its own has an S of its own, in a folder inside the seed's; its settings of measuring are the same."""
     for seed in (0, 1):
         variant = compared / f"seed-{seed}" / "adapting.mode=tapt"
@@ -198,7 +198,7 @@ def test_tables_and_nested_json_are_the_same_matrix(tmp_path, ending):
     np.testing.assert_array_equal(table.matrix, plain.matrix)
 
 
-def test_what_a_measure_saved_is_whole_or_refused(tmp_path):
+def test_an_incomplete_similarity_file_is_refused(tmp_path):
     path = tmp_path / "similarity.json"
     measured(settings={"epochs": 3}).save(path)
     assert read_matrix(path).measured.settings == {"epochs": 3}
@@ -211,7 +211,7 @@ def test_what_a_measure_saved_is_whole_or_refused(tmp_path):
         read_matrix(tmp_path / "nothing.json")
 
 
-def test_a_directory_without_a_measurement(tmp_path):
+def test_a_directory_without_a_measurement_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"holds no similarity\.json; give the run directory"):
         find_sources([tmp_path])
     with pytest.raises(DataError, match="is no directory"):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from gradsim_offline.experiments.analyse.regrouping import group_names, regroup
+from gradsim_offline.experiments.analyse.groupings import group_names, regroup
 from gradsim_offline.experiments.analyse.stability import bootstrap, over_epochs, over_halves, spearman_brown
 from gradsim_offline.grouping.objective import evaluate_grouping
 from gradsim_offline.grouping.result import name_groups
@@ -36,12 +36,15 @@ def vectors():
 @pytest.fixture
 def kept(tmp_path, vectors):
     """The file of inner products that a measurement writes."""
-    unfolded = [halves.double().flatten(0, 1) for halves in vectors]
-    vectors = [(rows @ rows.T).view(2, 5, 2, 5) for rows in unfolded]
     path = tmp_path / "gradients.safetensors"
-    other = {"head.0": torch.randn(2, 5, 3)}
-    save_file({f"head.out.{epoch}": found for epoch, found in enumerate(vectors)} | other, path)
+    other = {"head.0": products(torch.randn(2, 5, 3))}
+    save_file({f"head.out.{epoch}": products(halves) for epoch, halves in enumerate(vectors)} | other, path)
     return path
+
+
+def products(halves):
+    rows = halves.double().flatten(0, 1)
+    return (rows @ rows.T).view(2, 5, 2, 5)
 
 
 def numpy_cosines(rows):
@@ -69,7 +72,7 @@ def test_halves_are_the_cosines_of_each_half(kept, vectors):
     assert found.noise == pytest.approx(np.sqrt(np.mean((by_half[0][upper] - by_half[1][upper]) ** 2)) / 2)
 
 
-def test_halves_are_those_of_the_epochs_that_s_is_the_mean_of(kept, vectors):
+def test_halves_use_the_epochs_that_s_averages(kept, vectors):
     found = over_halves(kept, measured_from([np.eye(5), np.ones((5, 5))], averaged=1))
     first, second = (numpy_cosines(vectors[0][half].double().numpy()) for half in (0, 1))
     assert found.matrices.shape == (2, 1, 5, 5)
@@ -100,7 +103,7 @@ def test_epochs_of_more_than_nine_are_all_found(tmp_path):
     assert over_halves(path, measured_from([np.eye(5)])).matrices.shape == (2, 11, 5, 5)
 
 
-def test_vectors_of_another_layer_or_other_languages(kept):
+def test_gradients_of_another_layer_or_other_languages(kept):
     assert over_halves(kept, measured_from([np.eye(5)], layers=("encoder.0",))) is None
     fewer = Measured("gradient", LANGUAGES[:4], np.eye(4), None, (), {"head.out": np.eye(4)}, {}, 1.0)
     with pytest.raises(DataError, match="not about the 4 languages"):

@@ -7,8 +7,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from gradsim_offline.experiments.analyse.keywords import Keyword
-from gradsim_offline.experiments.analyse.topics import mean_pooled, topic_similarity
+from gradsim_offline.experiments.analyse.keywords import Keyword, mean_pooled, topic_similarity
 from gradsim_shared.errors import ModelError
 
 CPU = torch.device("cpu")

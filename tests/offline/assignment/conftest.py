@@ -13,7 +13,7 @@ from gradsim_offline.bundle.reference_gradients import ReferenceGradients, joint
 from gradsim_offline.bundle.write import complete_manifest, draft_manifest, write_bundle
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
-from gradsim_offline.experiments.assign import evidence
+from gradsim_offline.experiments.assign import ranking
 from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.result import name_groups
 from gradsim_offline.identifier import training
@@ -53,7 +53,7 @@ def briefly():
         patch.setattr(training, "NGRAM_LENGTHS", ((1, 4),))
         patch.setattr(training, "RATES", (0.3,))
         patch.setattr(training, "SEEN", 8000)
-        patch.setattr(evidence, "SCORE_DRAWS", 20)
+        patch.setattr(ranking, "SCORE_DRAWS", 20)
         yield
 
 

@@ -48,7 +48,7 @@ def added(bundle, russian, tmp_path_factory):
     return open_bundle(root / "new"), shown
 
 
-def test_the_new_bundle_says_what_it_is(bundle, added):
+def test_the_manifest_records_the_added_language(bundle, added):
     new, shown = added
     old = bundle.manifest
     manifest = new.manifest
@@ -74,7 +74,7 @@ def test_every_other_file_is_a_copy(bundle, added):
         assert new.path(file).stat().st_nlink == 1
 
 
-def test_it_is_identified_and_answered(added, russian):
+def test_texts_of_the_added_language_are_routed_and_answered(added, russian):
     new, _ = added
     opened = predictor(new)
     texts = [example.text for example in russian.split("rus", "test")]
@@ -110,7 +110,7 @@ def refused(match, *words):
     assert "\n" not in str(caught.value)
 
 
-def test_the_known_texts_must_be_found_and_be_the_same(bundle, write_texts, russian, tmp_path):
+def test_the_texts_of_the_build_are_required(bundle, write_texts, russian, tmp_path):
     data = write_texts("rus", russian.split("rus", "train")[:12])
     words = (bundle.directory, data, "--out", tmp_path / "new")
     refused("texts cannot be read: .* So name the texts", *words, "--known-data", "files")
@@ -150,13 +150,13 @@ def test_the_user_or_the_gradient_may_choose(bundle, added, write_texts, russian
     assert f"belongs to {asked[1][0]}" in shown
 
 
-def test_versions():
+def test_the_version_gets_the_language_as_build_metadata():
     assert new_version("1.0.0", "rus", None) == "1.0.0+rus"
     assert new_version("1.0.0+rus", "spa", None) == "1.0.0+rus.spa"
     assert new_version("1.0.0", "rus", "2.0.0") == "2.0.0"
 
 
-def test_a_failure_leaves_nothing_behind(bundle, write_texts, russian, tmp_path, monkeypatch):
+def test_a_failed_addition_leaves_no_files(bundle, write_texts, russian, tmp_path, monkeypatch):
     import gradsim_offline.experiments.assign.add as module
 
     copy = tmp_path / "copy"

@@ -16,7 +16,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from gradsim_offline.cli.assign import command
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.experiments.assign import bootstrap as _bootstrap
-from gradsim_offline.experiments.assign import evidence
+from gradsim_offline.experiments.assign import ranking
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import GradsimError
 
@@ -65,7 +65,7 @@ def found_by(bundle, write_texts, tmp_path, monkeypatch):
 
     def find(of_server, of_other, *words):
         scores = np.array([of_server if group.id == server else of_other for group in bundle.manifest.groups])
-        monkeypatch.setattr(evidence, "_scores", lambda *_, **__: (scores, np.stack([scores] * 20)))
+        monkeypatch.setattr(ranking, "_scores", lambda *_, **__: (scores, np.stack([scores] * 20)))
         shown = assign(*options(bundle, data, json=tmp_path / "found.json"), *words)
         return json.loads((tmp_path / "found.json").read_text(encoding="utf-8")), shown, server
 
@@ -84,12 +84,12 @@ def test_the_score_chooses_unless_the_gradient_is_asked_to(found_by):
 
 
 def test_a_gradient_that_is_sure_of_another_group_is_a_note():
-    by_score = evidence.GroupEvidence("g1", ("eng",), 0.2, 0.1, 0.05, 0.6, 0.01, 1.0)
-    by_gradient = evidence.GroupEvidence("g2", ("hau",), 0.7, 0.1, 0.95, 0.5, 0.01, 0.0)
-    (note,) = evidence._notes_on_score((by_score, by_gradient))
+    by_score = ranking.RankedGroup("g1", ("eng",), 0.2, 0.1, 0.05, 0.6, 0.01, 1.0)
+    by_gradient = ranking.RankedGroup("g2", ("hau",), 0.7, 0.1, 0.95, 0.5, 0.01, 0.0)
+    (note,) = ranking._notes_on_score((by_score, by_gradient))
     assert note == "the gradient disagrees: g2 is the most similar in 95% of the draws; --by gradient chooses it"
     unsure = replace(by_gradient, wins=0.7)
-    assert evidence._notes_on_score((by_score, unsure)) == []
+    assert ranking._notes_on_score((by_score, unsure)) == []
 
 
 def test_where_scores_are_the_same_the_gradient_names_the_group(found_by):
@@ -120,7 +120,7 @@ def test_collective_similarity_is_the_mean_cosine(examples, known, seed):
     assert -1 - 1e-9 <= half <= 1 + 1e-9
 
 
-def test_a_toss_is_undecided():
+def test_equal_groups_are_reported_as_undecided():
     draws = np.array([[0.1, 0.2], [0.2, 0.1], [0.3, 0.3], [0.0, 1.0]])
     assert _bootstrap.wins(draws).tolist() == [0.375, 0.625]
 
@@ -131,7 +131,7 @@ def refused(match, *words):
     assert "\n" not in str(caught.value)
 
 
-def test_languages_that_cannot_be_assigned(bundle, write_texts):
+def test_known_and_unknown_languages_are_refused(bundle, write_texts):
     data = write_texts("spa", sentences("hau")[:12])
     refused("already knows hau .Hausa., served by g", *options(bundle, data, "ha"))
     refused("unknown language code 'xx'", *options(bundle, data, "xx"))
@@ -139,7 +139,7 @@ def test_languages_that_cannot_be_assigned(bundle, write_texts):
     refused("--data .* is not a directory", *options(bundle, data / "none"))
 
 
-def test_what_is_not_read_is_named(bundle, write_texts):
+def test_unread_files_are_named(bundle, write_texts):
     data = write_texts("spa", sentences("hau")[:12])
     (data / "spa" / "more.tsv").write_text("nothing")
     done = CliRunner().invoke(command, [*map(str, options(bundle, data))], catch_exceptions=False)
@@ -148,7 +148,7 @@ def test_what_is_not_read_is_named(bundle, write_texts):
     refused("spa: no train split, nor any other; expected train.tsv.*; found more.tsv", *options(bundle, data))
 
 
-def test_examples_that_cannot_be_used(bundle, write_texts):
+def test_invalid_examples_are_refused(bundle, write_texts):
     examples = sentences("hau")[:12]
     data = write_texts("spa", examples[:9])
     refused("9 training examples of spa: fewer than 10 .* --force", *options(bundle, data))
@@ -159,7 +159,7 @@ def test_examples_that_cannot_be_used(bundle, write_texts):
     refused("no train split", *options(bundle, data))
 
 
-def test_a_bundle_without_a_joint_model(bundle, write_texts, tmp_path):
+def test_a_bundle_without_a_joint_model_is_refused(bundle, write_texts, tmp_path):
     from gradsim_offline.bundle.write import write_manifest
 
     (tmp_path / "bundle").mkdir()
@@ -172,7 +172,7 @@ def test_a_bundle_without_a_joint_model(bundle, write_texts, tmp_path):
     refused("holds no joint model.* exporting.assignable = true", *words)
 
 
-def test_what_needs_add(bundle, write_texts, tmp_path):
+def test_options_of_add_need_add(bundle, write_texts, tmp_path):
     words = options(bundle, write_texts("spa", sentences("hau")[:12]))
     refused("they need --add", *words, "--out", tmp_path / "new")
     refused("--add needs either --out DIR", *words, "--add")

@@ -6,7 +6,7 @@ import pytest
 
 from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.datasets.sources import files
-from gradsim_offline.experiments.evaluate.reading import read_split
+from gradsim_offline.experiments.evaluate.evaluate import read_split
 from gradsim_shared.errors import DataError, SettingsError
 
 WORDS = ("Ann", "lives", "in", "New", "York", ".")

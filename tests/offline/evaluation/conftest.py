@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
 from pathlib import Path
 
 import pytest
 
-from gradsim_offline import cli
 from gradsim_offline.datasets.sources import demo
+
+from ..program import TINY, arguments, gradsim, write_splits
 
 LANGUAGES = ("eng", "hau", "tur")
 SIZES = {"eng": (26, 9, 13), "hau": (32, 8, 17), "tur": (20, 9, 9)}  # train, dev, test
 SEEN = {"eng": 1, "hau": 2, "tur": 0}  # test texts that also stand in train or dev
-SETTINGS = {
-    "pretraining.vocabulary": 300,
-    "pretraining.hidden_size": 32,
-    "pretraining.layers": 1,
-    "pretraining.ngram_buckets": 256,
-    "pretraining.ngram_size": 8,
-    "pretraining.epochs": 1,
-    "training.batch_size": 8,
+SETTINGS = TINY | {
     "measuring.batch_size": 8,
     "measuring.layers": '["head.out"]',
     "grouping.singleton_score": "self",
-    "maximum_length": 32,
 }
 METHODS = {  # each a file; together: the joint model, one model per language, and a pair with one of these again
     "together": 'measure = "gradient"\n[grouping]\ngroups = 1\n',
@@ -35,30 +25,17 @@ METHODS = {  # each a file; together: the joint model, one model per language, a
 }
 
 
-def gradsim(*words):
-    """Call the program in this process, as the shell would; return exit code, standard output, standard error."""
-    error = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error):
-        patch.setattr(sys, "argv", ["gradsim-offline", *map(str, words)])
-        with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
-            cli.main()
-    return ended.value.code, out.getvalue(), error.getvalue()
-
-
 @pytest.fixture(scope="session")
 def inputs(tmp_path_factory) -> Path:
     """A folder with data of three languages and three methods."""
     root = tmp_path_factory.mktemp("comparing")
     dataset = demo.load(languages=list(LANGUAGES))
     for code, sizes in SIZES.items():
-        (root / "data" / code).mkdir(parents=True)
-        rows = {}
-        for split, most in zip(("train", "dev", "test"), sizes, strict=True):
-            rows[split] = [f"{example.text}\t{example.label}" for example in dataset.split(code, split)[:most]]
-        rows["test"][: SEEN[code]] = [rows["train"][0], rows["dev"][0]][: SEEN[code]]
-        for split, lines in rows.items():
-            text = "\n".join(["text\tlabel", *lines]) + "\n"
-            (root / "data" / code / f"{split}.tsv").write_text(text, encoding="utf-8")
+
+        def repeat_seen(rows, count=SEEN[code]):
+            rows["test"][:count] = [rows["train"][0], rows["dev"][0]][:count]
+
+        write_splits(root / "data", dataset, code, sizes, repeat_seen)
     for name, content in METHODS.items():
         (root / f"{name}.toml").write_text(content, encoding="utf-8")
     return root
@@ -72,11 +49,7 @@ def words(inputs):
         given = {"data": "files", "data-dir": inputs / "data", "epochs": 1, "seeds": 2, "out": out, **changes}
         if command == "compare":
             given = {"methods": ",".join(str(inputs / f"{name}.toml") for name in methods), "groups": 2, **given}
-        return [
-            command,
-            *(word for name, value in given.items() for word in (f"--{name}", str(value))),
-            *(word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")),
-        ]
+        return [command, *arguments(given, SETTINGS)]
 
     return of
 

@@ -11,9 +11,10 @@ import pytest
 from sklearn.metrics import f1_score
 
 from gradsim_offline.datasets.sources import files
-from gradsim_offline.experiments.cells import SeedCells
+from gradsim_offline.experiments import runner
 
-from .conftest import LANGUAGES, METHODS, SEEN, SIZES, gradsim
+from ..program import gradsim
+from .conftest import LANGUAGES, METHODS, SEEN, SIZES
 
 SECONDS = ("train_seconds", "measure_seconds")
 
@@ -51,7 +52,7 @@ def copy(compared, tmp_path):
     return tmp_path / "run"
 
 
-def test_what_the_result_holds(compared):
+def test_compare_json_holds_methods_groups_and_similarities(compared):
     result = result_of(compared[0])
     assert (result["data"], result["metric"], result["seeds"]) == ("files", "weighted_f1", [0, 1])
     assert result["languages"] == list(LANGUAGES) and result["groups_setting"] == [1, 3, 2]
@@ -110,7 +111,7 @@ def test_averages_over_languages_then_over_seeds(compared):
                 assert found[average]["sd"] == pytest.approx(expected.std(ddof=1))
 
 
-def test_every_pair_is_tested_on_every_average_of_every_set(compared):
+def test_every_pair_of_methods_is_tested_on_every_average_and_subset(compared):
     result = result_of(compared[0])
     assert len(result["tests"]) == 3 * 2 * 3  # sets, averages, pairs
     for test in result["tests"]:
@@ -193,15 +194,15 @@ def test_one_more_method_trains_only_what_is_new(copy, words, tmp_path):
 
 def test_an_interrupted_comparison_goes_on_to_the_same_end(compared, words, tmp_path, monkeypatch):
     """Interrupted while the third model answers."""
-    calls, answers = [], SeedCells._answers
+    calls, answers = [], runner._answers
 
-    def interrupted(self, *arguments):
+    def interrupted(*arguments):
         calls.append(None)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return answers(self, *arguments)
+        return answers(*arguments)
 
-    monkeypatch.setattr(SeedCells, "_answers", interrupted)
+    monkeypatch.setattr(runner, "_answers", interrupted)
     code, _, said = gradsim(*words("compare", tmp_path / "run", METHODS, permutations=300))
     assert code == 130 and "goes on where it stopped" in said
     monkeypatch.undo()
@@ -228,7 +229,7 @@ def test_one_seed_gives_a_table_without_tests(copy, words):
     assert result["tests"] == [] and result["averages"]["test"]["alone"]["plain"]["sd"] is None
 
 
-def test_what_is_printed(compared):
+def test_the_printed_table_holds_the_averages(compared):
     out, shown, _ = compared
     result = result_of(out)
     for name in METHODS:
@@ -239,7 +240,7 @@ def test_what_is_printed(compared):
     assert "compare.json" in shown and "test without the texts that also stand in train or dev" in shown
 
 
-def test_auto_k_leaves_the_baselines_what_they_are(words, tmp_path):
+def test_auto_k_does_not_change_the_baselines(words, tmp_path):
     run = tmp_path / "run"
     given = words("compare", run, groups="auto", seeds=1)
     code, _, said = gradsim(*given, "--methods", "multilingual,family,gradient,random", "--no-test")

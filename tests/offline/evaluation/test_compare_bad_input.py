@@ -13,7 +13,7 @@ from gradsim_offline.experiments.sweep import read_numbers
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_shared.errors import SettingsError
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 def refused(answer, *parts):
@@ -46,19 +46,19 @@ def test_an_unknown_method(words, inputs, tmp_path):
         ("measure = 'gradient'\n[similarity]\npooling = 'cls'\n", "gradient"),
     ],
 )
-def test_a_method_that_cannot_be(words, tmp_path, content, message):
+def test_an_invalid_method_is_refused(words, tmp_path, content, message):
     (tmp_path / "mine.toml").write_text(content)
     answer = gradsim(*words("compare", tmp_path / "run"), "--methods", tmp_path / "mine.toml")
     refused(answer, message)
 
 
-def test_the_same_method_twice(words, tmp_path):
+def test_a_method_named_twice_is_refused(words, tmp_path):
     (tmp_path / "gradient.toml").write_text("measure = 'gradient'\n")
     for methods in ("gradient,gradient", f"gradient,{tmp_path / 'gradient.toml'}"):
         refused(gradsim(*words("compare", tmp_path / "run"), "--methods", methods), "gradient is named twice")
 
 
-def test_seeds(words, tmp_path):
+def test_tests_need_two_seeds(words, tmp_path):
     code, _, error = gradsim(*words("compare", tmp_path / "run", ["pairs"], seeds=0))
     assert code == 2 and "0 is not in the range x>=1" in error
     refused(gradsim(*words("compare", tmp_path / "run", ["pairs"], seeds=1), "--test"), "a test needs at least 2 seeds")
@@ -70,7 +70,7 @@ def test_more_groups_than_languages(words, tmp_path):
     refused(answer, "K = 7 groups of 3 languages", "--groups 3")
 
 
-def test_one_language(words, tmp_path):
+def test_one_language_is_refused(words, tmp_path):
     answer = gradsim(*words("compare", tmp_path / "run", languages="hau", groups=1), "--methods", "gradient")
     refused(answer, "at least two languages")
 
@@ -94,7 +94,7 @@ def test_a_language_without_dev_texts(words, inputs, tmp_path):
         refused(gradsim(*start, "--methods", f"multilingual,{method}"), "tur has no dev split", "--languages")
 
 
-def test_only_the_settings_of_methods_are_checked(words, inputs, tmp_path):
+def test_settings_that_methods_override_are_not_checked(words, inputs, tmp_path):
     """Two groups, as --groups says, would not hold three languages in groups of one; no method asks for two."""
     (tmp_path / "mine.toml").write_text(
         'measure = "typology"\n[grouping]\nsolver = "exact"\ngroups = 3\nlargest_group = 1\n'
@@ -112,14 +112,14 @@ def test_a_sweep_without_an_effect(words, tmp_path):
     assert code == 2 and "--layers is about the method gradient" in said
 
 
-def test_a_sweep_over_nothing_or_everything(words, tmp_path):
+def test_a_sweep_takes_exactly_one_of_its_options(words, tmp_path):
     for given in ((), ("--groups", "1..2", "--layers", "head"), ("--groups", "1..2", "--over", "training.epochs=1,2")):
         code, _, error = gradsim(*words("sweep", tmp_path / "run"), *given)
         assert code == 2 and "Give one of --groups" in error
 
 
 @pytest.mark.parametrize("text", ["3..1", "0..2", "1,1", "2,1", "a", "", "1..x", "1...3"])
-def test_numbers_of_groups_that_are_none(text):
+def test_invalid_numbers_of_groups_are_refused(text):
     with pytest.raises(SettingsError, match="write rising numbers from 1"):
         read_numbers(text)
 
@@ -134,7 +134,7 @@ def test_an_unknown_layer(words, tmp_path):
     refused(twice, "gradient-head is named twice")
 
 
-def test_the_methods_that_come_with_it():
+def test_every_shipped_method_is_valid():
     settings = resolve(None, {"measure": "given", "similarity.path": "s.csv"})
     methods = {method.name: method for method in read_methods(names("methods"), settings)}
     assert set(DEFAULT) <= set(methods) and all(method.description for method in methods.values())

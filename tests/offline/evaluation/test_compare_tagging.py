@@ -12,7 +12,8 @@ from gradsim_offline.datasets.sources import demo_entities, files
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.tasks.token_classification import PLUGIN as task
 
-from .conftest import LANGUAGES, SETTINGS, gradsim
+from ..program import gradsim
+from .conftest import LANGUAGES, SETTINGS
 
 SIZES = {"train": 24, "dev": 7, "test": 9}
 

@@ -11,7 +11,7 @@ import pytest
 
 from gradsim_offline.core.dataset import Dataset, TaggedSentence
 from gradsim_offline.datasets.sources import demo, demo_entities
-from gradsim_offline.experiments.assign.evidence import open_models
+from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_offline.experiments.evaluate.answers_here import open_here
 from gradsim_offline.experiments.evaluate.evaluate import evaluate
 from gradsim_offline.experiments.evaluate.language_scores import UNSURE
@@ -20,7 +20,7 @@ from gradsim_shared.bundle import open_bundle
 from gradsim_shared.iob import entities
 from gradsim_shared.segmentation import locate
 
-from .conftest import gradsim
+from ..program import gradsim
 
 LANGUAGES = ("eng", "hau", "tur")
 SIZES = {"train": 36, "dev": 7, "test": 11}
@@ -118,7 +118,7 @@ def test_the_figures_are_those_of_the_build(built, tmp_path, split):
     assert manifest.title in shown and "eng English" in shown and "not served" not in shown
 
 
-def test_batches_change_nothing_but_who_is_asked_together(built, quiet):
+def test_the_batch_size_does_not_change_scores(built, quiet):
     data, bundle, _ = built
     whole, pieces = (evaluate(bundle, None, str(data), quiet, batch=batch) for batch in (None, 4))
     for code, found in whole["languages"].items():
@@ -148,7 +148,7 @@ def test_a_language_that_is_not_served(built, tmp_path, quiet):
     assert only["averages"] == {} and set(only["languages"]) == {"hin"}
 
 
-def test_only_the_split_that_is_scored_need_be_there(built, tmp_path, quiet):
+def test_other_splits_may_be_missing(built, tmp_path, quiet):
     data, bundle, source = built
     partly = write(tmp_path, source, ["eng"], {"test": SIZES["test"]})
     write(tmp_path, source, ["hau"], {"dev": 3})
@@ -220,7 +220,7 @@ def test_joined_words_are_said_to_be_joined(names, tmp_path):
     assert "4 of 4 texts are no more than their words joined" in shown and "F1 over entities" in shown
 
 
-def test_the_stage_of_a_build_is_still_there(built):
+def test_without_a_bundle_the_stage_of_a_build_runs(built):
     data, bundle, source = built
     model = json.loads((bundle.parent / "settings.json").read_text())["model"]
     code, shown, said = gradsim("evaluate", *options(data, source, model, bundle.parent))

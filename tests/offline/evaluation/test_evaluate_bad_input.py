@@ -10,7 +10,7 @@ import pytest
 import tiny_bundle
 import tiny_tags
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def misused(answer, message):
     assert (code, out) == (2, "") and message in error and "Traceback" not in error
 
 
-def test_it_works_at_all(bundle, data):
+def test_a_valid_call_is_scored(bundle, data):
     code, shown, _ = gradsim("evaluate", "--bundle", bundle, "--data", data, "-q")
     assert code == 0 and "tiny@1.0.0 on test of files: weighted_f1, in percent" in shown
 
@@ -63,7 +63,7 @@ def test_a_text_that_the_bundle_would_reject_is_scored_all_the_same(bundle, tmp_
     assert code == 0 and "rus" in shown and "Error" not in error
 
 
-def test_no_bundle(tmp_path, data, bundle):
+def test_a_missing_bundle_is_refused(tmp_path, data, bundle):
     refused(gradsim("evaluate", "--bundle", tmp_path / "none", "--data", data), "is no bundle")
     refused(gradsim("evaluate", "--bundle", data, "--data", data), "is no bundle: it has no manifest.json")
     copy = tiny_bundle.build(tmp_path / "copy")
@@ -71,7 +71,7 @@ def test_no_bundle(tmp_path, data, bundle):
     refused(gradsim("evaluate", "--bundle", copy, "--data", data), "groups/g0/model.onnx is missing")
 
 
-def test_a_model_that_cannot_be_opened(tmp_path, data):
+def test_a_corrupt_model_is_refused(tmp_path, data):
     copy = tiny_bundle.build(tmp_path / "copy")
     (copy / "groups" / "g0" / "model.onnx").write_bytes(b"no graph")
     tiny_bundle.write_manifest(copy, threshold=0.5)
@@ -79,7 +79,7 @@ def test_a_model_that_cannot_be_opened(tmp_path, data):
     assert (code, out) == (1, "") and error.count("Error: ") == 1 and f"bundle {copy} cannot be opened: " in error
 
 
-def test_data_of_another_task(bundle, ner, data, tmp_path):
+def test_data_of_another_task_are_refused(bundle, ner, data, tmp_path):
     words = write(tmp_path / "words", "hau", [{"words": ["Musa"], "tags": ["B-PER"]}])
     refused(
         gradsim("evaluate", "--bundle", bundle, "--data", words),
@@ -89,7 +89,7 @@ def test_data_of_another_task(bundle, ner, data, tmp_path):
     refused(gradsim("evaluate", "--bundle", ner, "--data", "demo"), "the data set demo for text_classification")
 
 
-def test_labels_that_the_bundle_does_not_know(bundle, ner, tmp_path):
+def test_unknown_labels_are_refused(bundle, ner, tmp_path):
     rows = [{"text": "ya burge ni", "label": "positif"}] * 2
     data = write(tmp_path / "texts", "hau", rows)
     refused(
@@ -107,12 +107,12 @@ def test_labels_that_the_bundle_does_not_know(bundle, ner, tmp_path):
     )
 
 
-def test_labels_of_other_splits_do_not_matter(bundle, data):
+def test_unknown_labels_of_unscored_splits_are_allowed(bundle, data):
     write(data, "hau", [{"text": "ya burge ni", "label": "mixed"}], "train")
     assert gradsim("evaluate", "--bundle", bundle, "--data", data)[0] == 0
 
 
-def test_a_split_that_is_not_there(bundle, data, tmp_path):
+def test_a_missing_split_is_refused(bundle, data, tmp_path):
     refused(gradsim("evaluate", "--bundle", bundle, "--data", data, "--split", "dev"), "has no dev split")
     empty = write(tmp_path / "empty", "hau", [])
     refused(gradsim("evaluate", "--bundle", bundle, "--data", empty), "files holds no test texts")
@@ -122,7 +122,7 @@ def test_a_split_that_is_not_there(bundle, data, tmp_path):
     assert code == 0 and "No test texts: hau" in shown
 
 
-def test_what_is_not_read_is_named(bundle, data):
+def test_unread_files_are_named(bundle, data):
     (data / "hau" / "more.tsv").write_text("nothing")
     code, _, error = gradsim("evaluate", "--bundle", bundle, "--data", data)
     assert code == 0 and "files: not read: hau/more.tsv" in error
@@ -139,14 +139,14 @@ def test_languages_without_the_split_are_named(bundle, data):
     assert code == 0 and "not scored, as there are no test texts: eng" in error
 
 
-def test_languages_that_are_not_there(bundle, data):
+def test_unknown_languages_are_refused(bundle, data):
     words = ("evaluate", "--bundle", bundle)
     refused(gradsim(*words, "--data", data, "--languages", "yor"), "unknown language 'yor'. Known: hau")
     refused(gradsim(*words, "--data", data, "--languages", "xxx"), "unknown language code 'xxx'")
     refused(gradsim(*words, "--data", "demo", "--languages", "xho"), "demo: unknown language 'xho'")
 
 
-def test_data_that_is_not_there(bundle, data, tmp_path):
+def test_missing_data_are_refused(bundle, data, tmp_path):
     words = ("evaluate", "--bundle", bundle)
     refused(gradsim(*words, "--data", "demmo"), "unknown data set 'demmo'. Did you mean demo")
     refused(gradsim(*words, "--data", "files"), "files needs --data-dir")
@@ -158,14 +158,14 @@ def test_data_that_is_not_there(bundle, data, tmp_path):
     refused(gradsim(*words, "--data", data), "keep one of them")
 
 
-def test_what_is_wrong_in_a_file_is_named_by_its_line(bundle, ner, tmp_path):
+def test_a_malformed_line_is_named_by_its_number(bundle, ner, tmp_path):
     data = write(tmp_path / "texts", "hau", [{"text": "a", "label": "neutral"}, {"text": " ", "label": "neutral"}])
     refused(gradsim("evaluate", "--bundle", bundle, "--data", data), "test.jsonl:2: the text is empty")
     words = write(tmp_path / "words", "hau", [{"words": ["a", "b"], "tags": ["O"]}])
     refused(gradsim("evaluate", "--bundle", ner, "--data", words), "test.jsonl:1: 2 words and 1 tags")
 
 
-def test_options_of_the_other_use(bundle, data):
+def test_options_of_a_build_and_of_a_bundle_exclude_each_other(bundle, data):
     words = ("evaluate", "--bundle", bundle, "--data", data)
     misused(gradsim(*words, "--groups", 3, "--set", "seed=1"), "not with --bundle or --url")
     misused(gradsim(*words, "--batch", 0), "--batch")

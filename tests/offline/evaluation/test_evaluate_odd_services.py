@@ -17,7 +17,7 @@ from gradsim_offline.experiments.evaluate.evaluate import evaluate
 from gradsim_offline.experiments.evaluate.http import service_at
 from gradsim_shared.errors import RequestError, SettingsError
 
-from .conftest import gradsim
+from ..program import gradsim
 
 INDEX = {"bundles": [{"bundle": "b@1", "task": "text_classification", "endpoint": "/sentiment", "labels": ["n", "p"]}]}
 LANGUAGES = {

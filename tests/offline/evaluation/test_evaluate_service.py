@@ -13,7 +13,7 @@ from real_server import SOURCES, free_port, running
 
 from gradsim_offline.experiments.evaluate.evaluate import evaluate
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 def write_texts(root, examples):

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from gradsim_offline.core.dataset import TaggedSentence
 from gradsim_offline.experiments.evaluate.answers import Answers, ServedLanguage, Target, put_together, spans_of
-from gradsim_offline.experiments.evaluate.language_scores import averages
-from gradsim_offline.experiments.evaluate.spans import gold_spans, score_spans
+from gradsim_offline.experiments.evaluate.language_scores import averages, gold_spans, score_spans
 from gradsim_shared.routing import Route
 
 NER, POS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER"), ("NOUN", "PUNCT", "VERB")

@@ -115,7 +115,7 @@ def test_the_same_draws_as_a_plain_loop():
     ]
 
 
-def test_it_seldom_sees_a_difference_where_there_is_none():
+def test_the_false_positive_rate_is_at_most_the_level():
     """Under the null hypothesis p is at most 0.05 in about one trial of twenty, also when seeds err alike."""
     alarms = []
     for trial in range(300):
@@ -133,7 +133,7 @@ def test_it_seldom_sees_a_difference_where_there_is_none():
     assert 0.02 <= np.mean(alarms) <= 0.09  # 0.05 +- 3.2 standard deviations
 
 
-def test_swapping_each_seed_alone_would_promise_too_much():
+def test_swapping_seeds_independently_gives_too_small_p_values():
     """Why a text is the unit: two methods alike, five seeds each that share most answers, judged by accuracy."""
     random = np.random.default_rng(0)
     texts, seeds, trials, permutations = 200, 5, 300, 99
@@ -153,7 +153,7 @@ def test_swapping_each_seed_alone_would_promise_too_much():
     assert alarms["text and seed"] / trials > 0.2
 
 
-def test_a_real_difference_is_seen_and_no_difference_is_one():
+def test_p_is_small_for_a_real_difference_and_one_for_none():
     random = np.random.default_rng(1)
     gold, found = made(random, {"aaa": 200, "bbb": 100}, 2, {"good": 0.8, "bad": 0.4})
     found["twin"] = found["good"]
@@ -164,7 +164,7 @@ def test_a_real_difference_is_seen_and_no_difference_is_one():
     assert tests["good", "bad"].p_holm == pytest.approx(0.003)
 
 
-def test_progress_is_told_and_a_draw_can_be_repeated():
+def test_progress_is_reported_and_draws_are_reproducible():
     gold, found = made(np.random.default_rng(2), {"aaa": 40}, 2, {"x": 0.6, "y": 0.5})
     whole = compared(gold, found, permutations=500)
     calls = []

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 @pytest.fixture

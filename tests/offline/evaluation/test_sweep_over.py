@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_variants_stand_in_one_table_and_are_tested_against_each_other(compared,
     assert "sweep-training-strategy.json" in shown
 
 
-def test_conflicts_stand_beside_the_costs(swept):
+def test_shares_of_gradients_in_conflict_are_reported(swept):
     run, _, _, _ = swept
     result = json.loads((run / "sweep-training-strategy.json").read_text())
     assert set(result["conflicts"]) == {"together+pcgrad", "pairs+pcgrad"}  # plain training compares none
@@ -55,24 +55,7 @@ def test_conflicts_stand_beside_the_costs(swept):
     assert "Gradients in conflict, %" in shown and f'<td class="n">{cosine:.3f}</td>' in shown
 
 
-def test_what_was_trained_before_conflicts_were_kept_is_read(swept, tmp_path):
-    run, asked, _, _ = swept
-    shutil.copytree(run, tmp_path / "run", copy_function=shutil.copy2)
-    for path in (tmp_path / "run").rglob("predictions.json"):
-        content = json.loads(path.read_text())
-        for name in ("compared", "conflicts", "cosines"):
-            del content["cost"][name]
-        path.write_text(json.dumps(content))
-        record = json.loads((path.parent / "stage.json").read_text())
-        record["files"]["predictions.json"] = path.stat().st_size
-        (path.parent / "stage.json").write_text(json.dumps(record))
-    words = [str(tmp_path / "run") if word == str(run) else word for word in asked]
-    code, _, said = gradsim(*words, "--set", "grouping.groups=2")
-    assert code == 0 and "● train" not in said, said
-    assert json.loads((tmp_path / "run" / "sweep-training-strategy.json").read_text())["conflicts"] == {}
-
-
-def test_what_others_measured_is_used_and_models_go(swept):
+def test_a_variant_reuses_the_measurement_and_removes_its_models(swept):
     run, _, _, said = swept
     assert "● measure" not in said and "● mini encoder" not in said
     variant = run / "seed-0" / "training.strategy=pcgrad"
@@ -84,7 +67,7 @@ def test_what_others_measured_is_used_and_models_go(swept):
     assert history["cost"]["steps"] > 0
 
 
-def test_a_second_run_trains_nothing(swept):
+def test_a_finished_sweep_trains_nothing(swept):
     _, asked, _, _ = swept
     code, _, said = gradsim(*asked, "--set", "grouping.groups=2")
     assert code == 0 and "● train" not in said and "up to date" in said
@@ -123,6 +106,6 @@ def test_lengths_of_a_named_encoder_do_not_share_what_was_measured(words, inputs
         ("training.epoch=1,2", "Did you mean"),
     ],
 )
-def test_what_cannot_be_swept_is_said(words, tmp_path, over, message):
+def test_an_impossible_sweep_is_one_message(words, tmp_path, over, message):
     code, _, said = gradsim(*words("sweep", tmp_path / "run", over=over))
     assert code == 1 and message in said and "Traceback" not in said

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from gradsim_offline import cli
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.datasets.sources import demo, files
+
+from ..program import TINY, arguments, gradsim, write_splits
 
 SOURCE, TARGETS = "eng", ("hau", "tur")
 SIZES = {"eng": (30, 9, 12), "hau": (24, 6, 10), "tur": (18, 6, 0)}  # train, dev, test: tur is scored on dev
 REGIMES = ("zero-shot", "ord-fs", "mix-ft", "naive-mix", "gradient-mix")
-SETTINGS = {
-    "pretraining.vocabulary": 300,
-    "pretraining.hidden_size": 32,
-    "pretraining.layers": 1,
-    "pretraining.ngram_buckets": 256,
-    "pretraining.ngram_size": 8,
-    "pretraining.epochs": 1,
-    "training.batch_size": 8,
-    "maximum_length": 32,
-}
-
-
-def gradsim(*words):
-    """Call the program in this process, as the shell would; return exit code, standard output, standard error."""
-    error = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error):
-        patch.setattr(sys, "argv", ["gradsim-offline", *map(str, words)])
-        with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
-            cli.main()
-    return ended.value.code, out.getvalue(), error.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +24,7 @@ def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("few-shot-data")
     whole = demo.load(languages=list(SIZES))
     for code, sizes in SIZES.items():
-        (root / code).mkdir()
-        for split, most in zip(("train", "dev", "test"), sizes, strict=True):
-            lines = [f"{example.text}\t{example.label}" for example in whole.split(code, split)[:most]]
-            if lines:
-                (root / code / f"{split}.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n", encoding="utf-8")
+        write_splits(root, whole, code, sizes)
     return root
 
 
@@ -67,12 +41,7 @@ def words(data):
         given = {"data": "files", "data-dir": data, "source": SOURCE, "shots": "1,2", "seeds": 2, "epochs": 1}
         given |= {"shot-epochs": 2, "shot-batch-size": 4, "permutations": 100, "out": out}
         given |= {name.replace("_", "-"): value for name, value in changes.items()}
-        return [
-            "few-shot",
-            *(word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))),
-            *(word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")),
-            *flags,
-        ]
+        return ["few-shot", *arguments(given, TINY), *flags]
 
     return of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import gradsim
+from ..program import gradsim
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from .conftest import gradsim
         ({"adapt": "tapt-group"}, "adapting.mode = tapt-group"),
     ],
 )
-def test_one_clear_message(words, tmp_path, changes, message):
+def test_invalid_options_are_one_message(words, tmp_path, changes, message):
     code, shown, said = gradsim(*words(tmp_path / "run", **changes))
     assert (code, shown) == (1, "")
     assert message in said

@@ -8,7 +8,7 @@ import pytest
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Example
 from gradsim_offline.datasets.sources import demo_entities
-from gradsim_offline.experiments.analyse.untrained import measure_untrained
+from gradsim_offline.experiments.analyse.inputs import measure_untrained
 from gradsim_offline.similarity.measures.labels import label_shares
 
 

@@ -1,4 +1,4 @@
-"""The whole analysis as about ten calls: what was measured, what goes with what, how stable, and which groups agree."""
+"""The analysis as about ten calls: inputs, correlations, stability, seeds, and agreement of groupings."""
 
 from __future__ import annotations
 
@@ -8,51 +8,65 @@ from itertools import combinations, combinations_with_replacement
 import numpy as np
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.experiments.analyse import sources as found
-from gradsim_offline.experiments.analyse.agreement import adjusted_rand, serving, together
 from gradsim_offline.experiments.analyse.correlations import FEWEST_LANGUAGES, correlate
-from gradsim_offline.experiments.analyse.findings import Agreement, Findings, Matrix, Pairing, Seeds, Stability
-from gradsim_offline.experiments.analyse.materials import Request, Work, find_keywords, load_data, measured_here, topics
-from gradsim_offline.experiments.analyse.regrouping import Regrouped, regroup
+from gradsim_offline.experiments.analyse.groupings import Regrouped, adjusted_rand, regroup, serving, together
+from gradsim_offline.experiments.analyse.inputs import (
+    Analysis,
+    AnalysisOptions,
+    check_untrained,
+    language_keywords,
+    load_data,
+    measured_here,
+    topics,
+)
+from gradsim_offline.experiments.analyse.results import Agreement, AnalysisResults, Matrix, Pairing, Seeds, Stability
+from gradsim_offline.experiments.analyse.sources import (
+    Similarity,
+    SourceGroups,
+    by_name,
+    common_languages,
+    find_sources,
+    read_matrix,
+    restricted,
+)
 from gradsim_offline.experiments.analyse.stability import Halves, Interval, bootstrap, over_epochs, over_halves
-from gradsim_offline.experiments.analyse.untrained import check_untrained
 from gradsim_offline.grouping.solver import load_solver
 from gradsim_shared.errors import DataError, GradsimError
 
 
-def analyse(request: Request, progress: Progress) -> Findings:
-    """Answer what can be answered from what there is; the notes say what was left out.
+def analyse(options: AnalysisOptions, progress: Progress) -> AnalysisResults:
+    """Run every analysis that the inputs allow; the notes say what was left out.
 
     Raises:
         GradsimError: A run, a file or what was asked for by name cannot be read, or fewer than 3 languages are common.
     """
-    for name in request.measures:
+    for name in options.measures:
         check_untrained(name)
-    work = Work(request, found.find_sources(request.runs), progress)
-    similarities = [*work.sources.similarities, *map(found.read_matrix, request.files)]
-    dataset = load_data(work)
-    words = find_keywords(work, dataset)
-    similarities += measured_here(work, dataset)
-    similarities += topics(work, words)
-    languages = _common(work, similarities)
-    matrices = found.by_name(similarities, languages)
+    analysis = Analysis(options, find_sources(options.runs), progress)
+    similarities = [*analysis.sources.similarities, *map(read_matrix, options.files)]
+    dataset = load_data(analysis)
+    words = language_keywords(analysis, dataset)
+    similarities += measured_here(analysis, dataset)
+    similarities += topics(analysis, words)
+    languages = _common(analysis, similarities)
+    matrices = by_name(similarities, languages)
     progress.note(f"correlations of {', '.join(matrices)}")
-    return Findings(
+    return AnalysisResults(
         languages,
         matrices,
         {name: tuple(s.origin for s in similarities if s.name == name) for name in matrices},
-        request.permutations,
-        _correlations(work, matrices),
+        options.permutations,
+        _correlations(analysis, matrices),
         words,
-        tuple(_stabilities(work)),
-        tuple(_seeds(work, similarities)),
-        tuple(_agreement(work.sources.groupings)),
-        tuple(dict.fromkeys(work.notes)),
+        tuple(_stabilities(analysis)),
+        tuple(_seeds(analysis, similarities)),
+        tuple(_agreement(analysis.sources.groupings)),
+        tuple(dict.fromkeys(analysis.notes)),
     )
 
 
-def _common(work: Work, similarities: Sequence[found.Similarity]) -> tuple[str, ...]:
-    languages = found.common_languages(similarities)
+def _common(analysis: Analysis, similarities: Sequence[Similarity]) -> tuple[str, ...]:
+    languages = common_languages(similarities)
     every = {code for similarity in similarities for code in similarity.measured.languages}
     if len(languages) < FEWEST_LANGUAGES:
         sets = "; ".join(f"{s.name} of {s.origin}: {' '.join(s.measured.languages)}" for s in similarities)
@@ -61,12 +75,12 @@ def _common(work: Work, similarities: Sequence[found.Similarity]) -> tuple[str, 
         )
     if len(every) > len(languages):
         left = " ".join(sorted(every - set(languages)))
-        work.notes.append(f"correlations are over the {len(languages)} languages of all matrices; left out: {left}")
+        analysis.notes.append(f"correlations are over the {len(languages)} languages of all matrices; left out: {left}")
     return languages
 
 
-def _correlations(work: Work, matrices: Mapping[str, Matrix]) -> tuple[Pairing, ...]:
-    count, seed = work.request.permutations, work.request.seed
+def _correlations(analysis: Analysis, matrices: Mapping[str, Matrix]) -> tuple[Pairing, ...]:
+    count, seed = analysis.options.permutations, analysis.options.seed
     return tuple(
         Pairing(
             first,
@@ -77,17 +91,17 @@ def _correlations(work: Work, matrices: Mapping[str, Matrix]) -> tuple[Pairing, 
     )
 
 
-def _stabilities(work: Work) -> list[Stability]:
-    """Look at every S of a run that kept its epochs or its gradients."""
+def _stabilities(analysis: Analysis) -> list[Stability]:
+    """Assess the stability of every S with kept epochs or gradients."""
     kept = []
-    for similarity in work.sources.similarities:
+    for similarity in analysis.sources.similarities:
         measured, gradients = similarity.measured, similarity.gradients
         halves = over_halves(gradients, measured) if gradients else None
         epochs = over_epochs(measured)
         if not epochs and halves is None:
             continue
-        work.progress.note(f"stability of {similarity.name} in {similarity.origin}")
-        interval, regrouped = _interval(work, similarity, halves), _regrouped(work, similarity, halves)
+        analysis.progress.note(f"stability of {similarity.name} in {similarity.origin}")
+        interval, regrouped = _interval(analysis, similarity, halves), _regrouped(analysis, similarity, halves)
         kept.append(
             Stability(
                 similarity.name,
@@ -103,46 +117,46 @@ def _stabilities(work: Work) -> list[Stability]:
     return kept
 
 
-def _interval(work: Work, similarity: found.Similarity, halves: Halves | None) -> Interval | None:
+def _interval(analysis: Analysis, similarity: Similarity, halves: Halves | None) -> Interval | None:
     size = len(similarity.measured.languages)
     epochs = similarity.measured.epochs[similarity.measured.counted]
     drawn = np.array(epochs) if halves is None else halves.matrices.reshape(-1, size, size)
     enough = len(drawn) > 1 and bool(np.isfinite(drawn).all())
-    return bootstrap(drawn, draws=work.request.draws, seed=work.request.seed) if enough else None
+    return bootstrap(drawn, draws=analysis.options.draws, seed=analysis.options.seed) if enough else None
 
 
-def _regrouped(work: Work, similarity: found.Similarity, halves: Halves | None) -> Regrouped | None:
-    """Group the halves and the epochs anew, where the run has groups of this S."""
+def _regrouped(analysis: Analysis, similarity: Similarity, halves: Halves | None) -> Regrouped | None:
+    """Group again from halves and epochs, where the run has groups of this S."""
     measured = similarity.measured
     name, origin = similarity.name, similarity.origin
-    its_own = (name,) if similarity.variant else (name, measured.measure)
-    groups = [g.groups for g in work.sources.groupings if g.origin == origin and g.name in its_own]
+    names = (name,) if similarity.variant else (name, measured.measure)
+    groups = [g.groups for g in analysis.sources.groupings if g.origin == origin and g.name in names]
     parts = {} if halves is None else {f"half {i + 1}": m for i, m in enumerate(halves.matrices.mean(axis=1))}
     parts |= {f"epoch {i + 1}": m for i, m in enumerate(measured.epochs)} if len(measured.epochs) > 1 else {}
     if not groups or not parts:
         return None
     solver = groups[0].solver
     if not load_solver(solver).reads_s:
-        work.notes.append(f"{name} of {origin} was not grouped anew: the solver {solver} does not look at S")
+        analysis.notes.append(f"{name} of {origin} was not grouped anew: the solver {solver} does not look at S")
         return None
     try:
-        return regroup(parts, measured, groups[0], seed=work.request.seed)
+        return regroup(parts, measured, groups[0], seed=analysis.options.seed)
     except (GradsimError, ImportError) as error:
-        work.notes.append(f"{name} of {origin} was not grouped anew: {error}")
+        analysis.notes.append(f"{name} of {origin} was not grouped anew: {error}")
         return None
 
 
-def _seeds(work: Work, similarities: Sequence[found.Similarity]) -> list[Seeds]:
-    """Put together what was found more than once: the same measure or method in several runs or seeds."""
+def _seeds(analysis: Analysis, similarities: Sequence[Similarity]) -> list[Seeds]:
+    """Compare S and groups of the same measure or method over several runs or seeds."""
     repeated = []
-    groupings = work.sources.groupings
+    groupings = analysis.sources.groupings
     for name in dict.fromkeys([*(s.name for s in similarities), *(g.name for g in groupings)]):
         of_it = [s for s in similarities if s.name == name]
         groups = [g for g in groupings if g.name == name]
         if max(len(of_it), len(groups)) < 2:
             continue
-        common = found.common_languages(of_it) if of_it else ()
-        matrices = [found.restricted(s.measured, common) for s in of_it]
+        common = common_languages(of_it) if of_it else ()
+        matrices = [restricted(s.measured, common) for s in of_it]
         pairs = combinations(matrices, 2) if len(common) >= FEWEST_LANGUAGES else ()
         served = [serving(g.groups) for g in groups]
         shared = tuple(sorted(set.intersection(*map(set, served)))) if served else ()
@@ -152,7 +166,7 @@ def _seeds(work: Work, similarities: Sequence[found.Similarity]) -> list[Seeds]:
     return repeated
 
 
-def _agreement(groupings: Sequence[found.FoundGroups]) -> list[Agreement]:
+def _agreement(groupings: Sequence[SourceGroups]) -> list[Agreement]:
     """Compare methods within a seed where they share one, and each method with itself over seeds."""
     compared = []
     for first, second in combinations_with_replacement(dict.fromkeys(g.name for g in groupings), 2):

@@ -68,14 +68,14 @@ def correlate(
     reason = _undefined(x, names[0]) or _undefined(y, names[1])
     if reason:
         return Correlation(len(x), ordered, reason=reason)
-    found, ranks = stats.pearsonr(x, y), stats.spearmanr(x, y)
+    linear, ranks = stats.pearsonr(x, y), stats.spearmanr(x, y)
     mantel = mantel_p(first, second, permutations, seed) if permutations else None
     return Correlation(
         len(x),
         ordered,
-        float(found.statistic),
+        float(linear.statistic),
         float(ranks.statistic),
-        _p(found.pvalue),
+        _p(linear.pvalue),
         _within_rows(first, second),
         mantel,
     )

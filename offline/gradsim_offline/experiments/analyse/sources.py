@@ -1,4 +1,4 @@
-"""What there is to analyse: similarities and groupings found in run directories, and matrices given as files."""
+"""The sources of an analysis: similarities and groupings found in run directories, and matrices given as files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gradsim_shared.errors import DataError
 MANIFEST = "manifest.json"  # beside it lies a bundle's copy, not a measurement
 MEASURING = "measuring"  # where a comparison measures, next to measure/, where the result is kept
 _MEASURED = {"split_half", "epochs", "layers", "settings", "seconds"}
-_NOTHING = "identity"  # the measure of methods that look at no similarity
+_NO_SIMILARITY = "identity"  # the measure of methods that look at no similarity
 _SEED = re.compile(r"seed-\d+")  # a seed's folder in a comparison; a variant's is one in it
 _STARTS = ("data", "data_dir", "languages", "model", "maximum_length", "pretraining", "adapting")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError)
@@ -52,7 +52,7 @@ class Similarity:
 
 
 @dataclass(frozen=True)
-class FoundGroups:
+class SourceGroups:
     """A grouping and where it was found; its name is the method's in a comparison, the measure's in a build.
 
     With what a sweep trained differently for it: ``gradient (adapting.mode=tapt)``.
@@ -65,7 +65,7 @@ class FoundGroups:
 
 @dataclass(frozen=True)
 class Sources:
-    """All that was found, in the order of the runs as they were given.
+    """Similarities and groupings of all runs, in the order in which the runs were given.
 
     Attributes:
         similarities: The matrices.
@@ -75,7 +75,7 @@ class Sources:
     """
 
     similarities: tuple[Similarity, ...]
-    groupings: tuple[FoundGroups, ...]
+    groupings: tuple[SourceGroups, ...]
     settings: Mapping[str, Any]
     encoder: str
 
@@ -87,17 +87,17 @@ def find_sources(runs: Sequence[Path]) -> Sources:
         DataError: A directory is none, holds no similarity, or a file in it cannot be read.
     """
     similarities: list[Similarity] = []
-    groupings: list[FoundGroups] = []
+    groupings: list[SourceGroups] = []
     for run, title in zip(runs, _titles(runs), strict=True):
         start = _start(run)
-        here = [replace(_similarity(path, run, title), start=start) for path in _similarity_files(run)]
-        measures = {found.origin: found.measured.measure for found in reversed(here)}
-        similarities += [found for found in here if found.measured.measure != _NOTHING]
+        measured = [replace(_similarity(path, run, title), start=start) for path in _similarity_files(run)]
+        measures = {each.origin: each.measured.measure for each in reversed(measured)}
+        similarities += [each for each in measured if each.measured.measure != _NO_SIMILARITY]
         for path in sorted(run.rglob(GROUPS_FILE)):
             name, origin, variant = _place(path, run, "group", title)
             name = name.removesuffix(f"+{variant.partition('=')[2]}") or measures.get(origin, "groups")
-            groupings.append(FoundGroups(_told(name, variant), origin, _read_groups(path)))
-    similarities = [layer for found in _with_settings(similarities) for layer in _by_layer(found)]
+            groupings.append(SourceGroups(_qualified(name, variant), origin, _read_groups(path)))
+    similarities = [layer for each in _with_settings(similarities) for layer in _by_layer(each)]
     return Sources(tuple(similarities), tuple(groupings), _settings(runs[0]), _encoder(runs[0]))
 
 
@@ -135,19 +135,19 @@ def _similarity_files(run: Path) -> list[Path]:
     Raises:
         DataError: There are none.
     """
-    found = [
+    paths = [
         path
         for path in sorted(run.rglob(SIMILARITY_FILE))
-        if not (path.parent / MANIFEST).exists() and not _passing(path.relative_to(run).parts)
+        if not (path.parent / MANIFEST).exists() and not _is_temporary(path.relative_to(run).parts)
     ]
-    if not found:
+    if not paths:
         what = "holds no similarity.json" if run.is_dir() else "is no directory"
         raise DataError(f"{run} {what}; give the run directory of `gradsim-offline build`, `measure` or `compare`")
-    return found
+    return paths
 
 
-def _passing(parts: Sequence[str]) -> bool:
-    """Say whether a folder is a working copy of a comparison, or the draft of a bundle that was never finished."""
+def _is_temporary(parts: Sequence[str]) -> bool:
+    """Return whether a path is in the working copy of a comparison or the draft of a bundle."""
     return MEASURING in parts or any(part.startswith(".") for part in parts)
 
 
@@ -160,45 +160,42 @@ def _similarity(path: Path, run: Path, title: str) -> Similarity:
 
 
 def _with_settings(similarities: Sequence[Similarity]) -> list[Similarity]:
-    """Tell variants of one measure apart by what differs: its own settings, its run's start, those of a sweep."""
+    """Name variants of one measure by the settings that differ: of the measure, of its run, or of a sweep."""
     named = []
-    for one in similarities:
-        alike = [other for other in similarities if other.name == one.name]
-        told = ", ".join(
-            part
-            for own, others in (
-                (one.measured.settings, [other.measured.settings for other in alike]),
-                (one.start, [other.start for other in alike if other.start] if one.start else []),
-            )
-            for part in _differing(own, others)
-        )
-        here = [other for other in alike if (other.origin, other.variant) == (one.origin, one.variant)]
-        if not told and len(here) > 1:
-            told = one.folder  # the same settings of its own, but others that it depends on
-        named.append(replace(one, name=_told(one.name, told, one.variant)))
+    for similarity in similarities:
+        alike = [other for other in similarities if other.name == similarity.name]
+        differing = _differing(similarity.measured.settings, [other.measured.settings for other in alike])
+        if similarity.start:
+            differing += _differing(similarity.start, [other.start for other in alike if other.start])
+        place = (similarity.origin, similarity.variant)
+        if not differing and sum((other.origin, other.variant) == place for other in alike) > 1:
+            differing = [similarity.folder]  # the same settings of its own, but others that it depends on
+        named.append(replace(similarity, name=_qualified(similarity.name, *differing, similarity.variant)))
     return named
 
 
-def _differing(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write those settings out in which not all are alike."""
+def _differing(settings: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the settings that differ, as ``key=value``."""
     keys = sorted({key for other in others for key in other})
-    return [f"{key}={own.get(key)}" for key in keys if any(other.get(key) != own.get(key) for other in others)]
+    return [
+        f"{key}={settings.get(key)}" for key in keys if any(other.get(key) != settings.get(key) for other in others)
+    ]
 
 
 def _start(run: Path) -> dict[str, Any]:
-    """Return what decides from what a run measures, by dotted names."""
+    """Return the settings that decide which texts and encoder a run measures with, by dotted names."""
     settings = _settings(run)
     sections = _STARTS if settings.get("model") == "mini" else [name for name in _STARTS if name != "pretraining"]
-    found: dict[str, Any] = {}
+    start: dict[str, Any] = {}
     for name in sections:
         value = settings.get(name)
-        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-    return found if settings else {}
+        start |= {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
+    return start if settings else {}
 
 
-def _told(name: str, *apart: str) -> str:
-    """Add to a name what tells it from others of that name, if anything does: ``embedding (model=finetuned)``."""
-    given = ", ".join(part for part in apart if part)
+def _qualified(name: str, *differing: str) -> str:
+    """Append differing settings to a name, if there are any: ``embedding (model=finetuned)``."""
+    given = ", ".join(part for part in differing if part)
     return f"{name} ({given})" if given else name
 
 
@@ -217,15 +214,15 @@ def _place(path: Path, run: Path, stage: str, title: str) -> tuple[str, str, str
     return "/".join(parts[at + 1 :]), "/".join((title, *parts[:seeded])), "/".join(parts[seeded:at])
 
 
-def _by_layer(found: Similarity) -> list[Similarity]:
-    """Return a similarity, and one more for each tracked layer but the first, which it stands for."""
-    measured = found.measured
-    all_of_them = [found]
+def _by_layer(similarity: Similarity) -> list[Similarity]:
+    """Return the similarity of the first tracked layer, and one for each further layer."""
+    measured = similarity.measured
+    layers = [similarity]
     for layer, matrix in list(measured.layers.items())[1:]:
-        name = f"{found.name} ({layer})"
-        own = replace(measured, measure=name, matrix=matrix, epochs=(), split_half=None, layers={layer: matrix})
-        all_of_them.append(replace(found, name=name, measured=own))
-    return all_of_them
+        name = f"{similarity.name} ({layer})"
+        of_layer = replace(measured, measure=name, matrix=matrix, epochs=(), split_half=None, layers={layer: matrix})
+        layers.append(replace(similarity, name=name, measured=of_layer))
+    return layers
 
 
 def _read(path: Path) -> Measured:
@@ -250,7 +247,7 @@ def _read(path: Path) -> Measured:
 
 
 def _is_measured(path: Path) -> bool:
-    """Tell what a measure saved from a matrix alone."""
+    """Return whether a file is a saved measurement rather than a matrix alone."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:  # CSV, or broken: whoever reads it says so

@@ -1,4 +1,4 @@
-"""How far S can be relied on: over epochs, over halves of the data, over seeds, and what bootstrap says of an entry.
+"""The stability of S: over epochs, over halves of the data, and bootstrap intervals of its entries.
 
 What is said of S is said of the S that was used: the mean over some epochs, or over all (``Measured.counted``).
 """
@@ -90,19 +90,20 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
     except (OSError, SafetensorError) as error:
         raise DataError(f"{gradients} cannot be read: {error}; measure again") from error
     layer = next(iter(measured.layers), "")
-    found = [kept[key] for epoch in range(len(kept)) if (key := f"{layer}.{epoch}") in kept]
-    if not found:
+    epochs = [kept[key] for epoch in range(len(kept)) if (key := f"{layer}.{epoch}") in kept]
+    if not epochs:
         return None
-    if any(halves.shape[:2] != (2, len(measured.languages)) for halves in found):
+    halves = (2, len(measured.languages))
+    if any(tuple(products.shape) != halves + halves for products in epochs):
         raise DataError(f"{gradients} is not about the {len(measured.languages)} languages beside it; measure again")
-    every = np.array([[to_cosines(of_half(epoch, half)) for epoch in found] for half in range(2)])
+    every = np.array([[to_cosines(of_half(epoch, half)) for epoch in epochs] for half in range(2)])
     matrices = every[:, measured.counted]
     first, second = matrices.mean(axis=1)
     agreement = correlate(first, second)
     differences = pairs(first, ordered=False) - pairs(second, ordered=False)
     return Halves(
         matrices,
-        np.array([own_cosines(epoch) for epoch in found]),
+        np.array([own_cosines(epoch) for epoch in epochs]),
         agreement,
         tuple(correlate(*of_epoch) for of_epoch in zip(*every, strict=True)),
         tuple(_row_agreement(first, second, i) for i in range(len(first))),

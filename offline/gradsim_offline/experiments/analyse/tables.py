@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradsim_offline.experiments.analyse.correlations import Correlation
-from gradsim_offline.experiments.analyse.findings import REFERENCES, Findings, Pairing, Seeds, Stability
-from gradsim_offline.experiments.analyse.regrouping import group_names
+from gradsim_offline.experiments.analyse.groupings import group_names
+from gradsim_offline.experiments.analyse.results import REFERENCES, AnalysisResults, Pairing, Seeds, Stability
 from gradsim_offline.experiments.analyse.stability import Halves
 from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, figure, square
@@ -16,25 +16,25 @@ from gradsim_offline.report.table import Table, figure, square
 _SHOWN_KEYWORDS = 12
 
 
-def tables(findings: Findings) -> list[Table]:
-    """Return all tables that there is something for."""
-    laid_out = [_correlations(findings)]
-    laid_out += [_stability(findings.stability)] if findings.stability else []
-    for run in findings.stability:
-        laid_out += _of_one_run(run, alone=len(findings.stability) == 1)
-    for seeds in findings.seeds:
+def tables(results: AnalysisResults) -> list[Table]:
+    """Return the tables that are not empty."""
+    laid_out = [_correlations(results)]
+    laid_out += [_stability(results.stability)] if results.stability else []
+    for run in results.stability:
+        laid_out += _of_one_run(run, alone=len(results.stability) == 1)
+    for seeds in results.seeds:
         laid_out += _over_seeds(seeds)
-    laid_out += [_agreement(findings)] if findings.agreement else []
-    laid_out += [_keywords(findings)] if findings.keywords else []
+    laid_out += [_agreement(results)] if results.agreement else []
+    laid_out += [_keywords(results)] if results.keywords else []
     return laid_out
 
 
-def _correlations(findings: Findings) -> Table:
+def _correlations(results: AnalysisResults) -> Table:
     """Lay out Table 5: every measure against transfer, typology and topic; all pairs where none of them is there."""
-    there = [name for name in REFERENCES if name in findings.similarities]
+    there = [name for name in REFERENCES if name in results.similarities]
     rows: list[tuple[str, ...]] = []
     reasons: list[str] = []
-    for pairing in _sorted_to(findings.correlations, there):
+    for pairing in _sorted_to(results.correlations, there):
         correlation = pairing.correlation
         rows.append(
             (
@@ -50,12 +50,12 @@ def _correlations(findings: Findings) -> Table:
         )
         if correlation.reason:
             reasons.append(f"{pairing.first} with {pairing.second} is undefined ({MISSING}): {correlation.reason}")
-    missing = [name for name in REFERENCES if name not in findings.similarities]
+    missing = [name for name in REFERENCES if name not in results.similarities]
     remark = [
-        f"Over pairs of {len(findings.languages)} languages: ordered pairs where one of the two is asymmetric, else "
+        f"Over pairs of {len(results.languages)} languages: ordered pairs where one of the two is asymmetric, else "
         "unordered ones.",
         "Mean over runs where a measure has several. in rows: Pearson's r of the matrices less their rows' means.",
-        f"p takes the pairs for independent, which they are not; believe Mantel's ({findings.permutations} relabellings"
+        f"p takes the pairs for independent, which they are not; believe Mantel's ({results.permutations} relabellings"
         " at most, two-sided). Neither is corrected for the number of comparisons.",
         *reasons,
     ]
@@ -178,8 +178,8 @@ def _first_reason(correlations: Sequence[Correlation]) -> str:
     return next((f" Undefined ({MISSING}): {each.reason}." for each in correlations if each.reason), "")
 
 
-def _agreement(findings: Findings) -> Table:
-    rows = tuple((a.first, a.second, figure(a.index), str(a.pairs)) for a in findings.agreement)
+def _agreement(results: AnalysisResults) -> Table:
+    rows = tuple((a.first, a.second, figure(a.index), str(a.pairs)) for a in results.agreement)
     remark = (
         "Adjusted Rand index, mean over pairs: 1 the same groups, 0 as by chance. Two methods are compared within a "
         "seed or run where they share one, a method with itself over seeds. A language counts in the group that serves "
@@ -188,10 +188,10 @@ def _agreement(findings: Findings) -> Table:
     return Table("Agreement of groupings", ("grouping", "with", "adjusted Rand", "pairs"), rows, remark, words=2)
 
 
-def _keywords(findings: Findings) -> Table:
+def _keywords(results: AnalysisResults) -> Table:
     rows = tuple(
         (code, " ".join(keyword.word for keyword in keywords[:_SHOWN_KEYWORDS]))
-        for code, keywords in findings.keywords.items()
+        for code, keywords in results.keywords.items()
     )
     remark = "TF-IDF with languages as documents, untranslated; keywords.csv has more, with weights."
     return Table("Keywords", ("language", "best first"), rows, remark, words=2)

@@ -1,4 +1,4 @@
-"""Write a bundle that serves one language more, from a group that is there; what was served before stays as it was."""
+"""Write a bundle that serves one more language from an existing group; all else is copied."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from gradsim_offline.bundle.write import NOT_YET, drafted, write_manifest
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.experiments.assign.evidence import Evidence, open_models
+from gradsim_offline.experiments.assign.data import join
 from gradsim_offline.experiments.assign.identifier import Identified, train_again
-from gradsim_offline.experiments.assign.known import join
+from gradsim_offline.experiments.assign.ranking import GroupRanking, open_models
 from gradsim_offline.experiments.assign.scoring import score_again
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
 from gradsim_offline.training.task import Task
@@ -33,7 +33,7 @@ from gradsim_shared.scripts import main_scripts
 
 @dataclass(frozen=True)
 class Added:
-    """A bundle with one language more.
+    """A bundle with one more language.
 
     Attributes:
         directory: Where it lies.
@@ -68,7 +68,7 @@ def check_group(manifest: Manifest, group: str | None) -> None:
     Raises:
         SettingsError: It has none of that name.
     """
-    known = [found.id for found in manifest.groups]
+    known = [entry.id for entry in manifest.groups]
     if group is not None and group not in known:
         raise SettingsError(unknown("group", group, known))
 
@@ -89,7 +89,7 @@ def new_version(version: str, code: str, given: str | None) -> str:
 def add_language(
     bundle: Bundle,
     target: Path,
-    evidence: Evidence,
+    ranking: GroupRanking,
     new: Dataset,
     known: Dataset,
     *,
@@ -100,12 +100,12 @@ def add_language(
     device: torch.device,
     progress: Progress,
 ) -> Added:
-    """Write the bundle to ``target``: the same models, an identifier trained anew, one language more.
+    """Write the bundle to ``target``: the same models, a retrained identifier, one more language.
 
     Args:
         bundle: The old one.
         target: Where the new one goes, whole or not at all.
-        evidence: What was found about the new language.
+        ranking: The groups, ranked for the new language.
         new: Its texts; dev and test are scored if they are there.
         known: Texts of the languages that the bundle knows.
         group: The group that is to serve it.
@@ -115,7 +115,7 @@ def add_language(
         device: Where to compute.
         progress: Shows how far it is.
     """
-    old, code = bundle.manifest, evidence.language
+    old, code = bundle.manifest, ranking.language
     everything = join(known, new)
     with tempfile.TemporaryDirectory(prefix="gradsim-assign-") as scratch:
         folder = Path(scratch)
@@ -123,11 +123,11 @@ def add_language(
         identifier = identifier_entry(folder, threshold=old.identifier.threshold, policy=old.identifier.policy)
         fresh = identifier_files(identifier)
         files = list(dict.fromkeys([*old.files, *fresh]))
-        languages = sorted([*old.languages, _language(old, evidence, new, group, by)], key=lambda one: one.code)
+        languages = [*old.languages, _language(old, ranking, new, group, by)]
         draft = old.model_copy(
             update={
                 "version": version,
-                "languages": languages,
+                "languages": sorted(languages, key=lambda language: language.code),
                 "identifier": identifier,
                 "files": {file: old.files.get(file, NOT_YET) for file in files},
                 "provenance": old.provenance.model_copy(update={"created": _now()}),
@@ -144,27 +144,27 @@ def add_language(
 
 
 def _language(
-    manifest: Manifest, evidence: Evidence, new: Dataset, group: str, by: Literal["gradient", "score", "user"]
+    manifest: Manifest, ranking: GroupRanking, new: Dataset, group: str, by: Literal["gradient", "score", "user"]
 ) -> Language:
     """Return the manifest's entry of the new language; it takes no code that another language has."""
-    code = evidence.language
+    code = ranking.language
     taken = {name for known in manifest.languages for name in (known.code, *known.aliases)}
     aliases = dict.fromkeys((*new.aliases.get(code, ()), *codes.other_codes(code)))
-    found = next(one for one in evidence.groups if one.id == group)
+    chosen = next(ranked for ranked in ranking.groups if ranked.id == group)
     return Language(
         code=code,
-        name=evidence.name,
+        name=ranking.name,
         aliases=[alias for alias in aliases if alias not in taken],
         scripts=list(main_scripts(identifier_text(example.text) for example in new.split(code, "train"))),
         group=group,
-        collective_similarity={one.id: one.similarity for one in evidence.groups},
+        collective_similarity={ranked.id: ranked.similarity for ranked in ranking.groups},
         counts={split: new.counts(split)[code] for split in ("train", "dev", "test")},
         assigned=Assigned(
             bundle=manifest.title,
             by=by,
-            examples=evidence.examples,
-            wins=evidence.wins(found),
-            split_half=evidence.split_half,
+            examples=ranking.examples,
+            wins=ranking.wins(chosen),
+            split_half=ranking.split_half,
             data_fingerprint=new.fingerprint(),
         ),
     )

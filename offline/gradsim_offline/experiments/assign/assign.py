@@ -1,4 +1,4 @@
-"""The whole of it: open the bundle, read the examples, find the group, and, if asked, write a bundle that serves it."""
+"""Assign a new language: open the bundle, rank its groups on examples, and, if asked, write one that serves it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.experiments.assign.add import add_language, check_group, check_target, new_version
-from gradsim_offline.experiments.assign.evidence import By, assignment_of, find_evidence
-from gradsim_offline.experiments.assign.examples import check_enough, new_language, read_examples
-from gradsim_offline.experiments.assign.known import known_texts
-from gradsim_offline.experiments.assign.printing import print_added, print_evidence
+from gradsim_offline.experiments.assign.data import check_enough, known_texts, new_language, read_examples
+from gradsim_offline.experiments.assign.printing import print_added, print_ranking
+from gradsim_offline.experiments.assign.ranking import By, assignment_of, rank_groups
 from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
@@ -80,16 +79,16 @@ def assign(
     progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
     for note in new.notes:
         progress.note(note)
-    evidence = find_evidence(bundle, new, code, task=task, seed=seed, device=where, by=by)
-    print_evidence(evidence, console)
-    content = evidence.content()
+    ranking = rank_groups(bundle, new, code, task=task, seed=seed, device=where, by=by)
+    print_ranking(ranking, console)
+    content = ranking.content()
     if target is not None and known is not None:
-        chosen = group or evidence.best.id
+        chosen = group or ranking.best.id
         progress.note(f"adding {code} to {chosen}", heading=True)
         added = add_language(
             bundle,
             target,
-            evidence,
+            ranking,
             new,
             known,
             group=chosen,

@@ -1,4 +1,4 @@
-"""How sure it is: the examples drawn again with replacement, and in halves (Efron and Tibshirani 1993, chapters 6, 13).
+"""The bootstrap of a ranking: examples drawn with replacement, and in halves (Efron and Tibshirani 1993, ch. 6, 13).
 
 All arrays are float64. Drawing again adds noise, which turns a gradient away from all others: cosines of draws lie
 below the one of all examples. So a draw tells how far a cosine is spread, and which group wins, not where it lies.
@@ -37,12 +37,12 @@ def wins(similarities: Array) -> Array:
 
 def split_half(examples: Array, draws: int, random: np.random.Generator) -> float:
     """Return the cosine between the mean gradients of two random halves, mean over ``draws`` splits."""
-    found = []
+    agreements = []
     for _ in range(draws):
         order = random.permutation(len(examples))
         first, second = (examples[half].mean(axis=0)[None] for half in np.array_split(order, 2))
-        found.append(float((_unit(first) @ _unit(second).T)[0, 0]))
-    return float(np.mean(found))
+        agreements.append(float((_unit(first) @ _unit(second).T)[0, 0]))
+    return float(np.mean(agreements))
 
 
 def _unit(vectors: Array) -> Array:

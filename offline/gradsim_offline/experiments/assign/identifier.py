@@ -12,7 +12,7 @@ import numpy as np
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Identifying
-from gradsim_offline.experiments.assign.known import texts
+from gradsim_offline.experiments.assign.data import texts
 from gradsim_offline.identifier.fasttext_process import train_candidates
 from gradsim_offline.identifier.training import (
     PREFIX,
@@ -72,7 +72,7 @@ def train_again(bundle: Bundle, everything: Dataset, code: str, directory: Path,
         manifest.identifier.temperature,
         normalisation=manifest.identifier.normalisation,
     )
-    before = accuracies(old, {language: mine for language, mine in dev.items() if language != code})
+    before = accuracies(old, {language: given for language, given in dev.items() if language != code})
     chosen = read_identifier(directory)["chosen"]
     return Identified(
         _cross_validated(train, code, chosen, directory / "folds", seed=manifest.provenance.seed),
@@ -85,19 +85,19 @@ def _cross_validated(
     train: Mapping[str, Sequence[str]], code: str, chosen: Mapping[str, object], directory: Path, *, seed: int
 ) -> float:
     """Return the share of the new language's texts that are known by an identifier that has not seen them."""
-    mine = list(train[code])
-    folds = min(FOLDS, len(mine))
+    new = list(train[code])
+    folds = min(FOLDS, len(new))
     labels = {f"{PREFIX}{language}": language for language in train}
     right = 0.0
-    for number, left_out in enumerate(np.array_split(np.random.default_rng(seed).permutation(len(mine)), folds)):
+    for number, left_out in enumerate(np.array_split(np.random.default_rng(seed).permutation(len(new)), folds)):
         out = set(left_out.tolist())
-        kept = [text for i, text in enumerate(mine) if i not in out]
+        kept = [text for i, text in enumerate(new) if i not in out]
         folder = directory / str(number)
         file = _write_training_file({**train, code: kept}, folder / "train.txt")
         (path,) = train_candidates(file, folder, [chosen], seed=seed)
         identifier = LanguageIdentifier(fasttext.load_model(str(path)), labels, 1.0)
-        right += accuracies(identifier, {code: [mine[i] for i in out]})[code] * len(out)
-    return right / len(mine)
+        right += accuracies(identifier, {code: [new[i] for i in out]})[code] * len(out)
+    return right / len(new)
 
 
 def _maximum_megabytes(manifest: Manifest) -> float:

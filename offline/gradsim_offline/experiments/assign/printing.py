@@ -1,4 +1,4 @@
-"""The evidence about a new language, and the bundle that serves it, in the terminal."""
+"""The ranking about a new language, and the bundle that serves it, in the terminal."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from gradsim_offline.experiments.assign.add import Added
-from gradsim_offline.experiments.assign.evidence import By, Evidence
+from gradsim_offline.experiments.assign.ranking import By, GroupRanking
 from gradsim_offline.report.table import Table, print_tables
 
 _NEAREST = 5
 
 
-def print_evidence(evidence: Evidence, console: Console) -> None:
+def print_ranking(ranking: GroupRanking, console: Console) -> None:
     """Print the groups in their order, and what decides."""
-    print_tables([_table(evidence)], console)
-    near = ", ".join(f"{code} {value:.2f}" for code, value in list(evidence.similarities.items())[:_NEAREST])
+    print_tables([_table(ranking)], console)
+    near = ", ".join(f"{code} {value:.2f}" for code, value in list(ranking.similarities.items())[:_NEAREST])
     console.print(f"Nearest languages: {near}")
-    console.print(f"Noise: the gradients of two halves of the examples agree to {evidence.split_half:.2f}")
-    for note in evidence.notes:
+    console.print(f"Noise: the gradients of two halves of the examples agree to {ranking.split_half:.2f}")
+    for note in ranking.notes:
         console.print(f"Note: {note}", markup=False)
-    best, sure = evidence.best, "decided" if evidence.decided else "undecided"
-    other: By = "gradient" if evidence.by == "score" else "score"
+    best, sure = ranking.best, "decided" if ranking.decided else "undecided"
+    other: By = "gradient" if ranking.by == "score" else "score"
     console.print(
-        f"{evidence.language} ({evidence.name}) belongs to [bold]{best.id}[/bold]: {' '.join(best.members)} "
-        f"({sure}, by {evidence.by}); by {other} to {evidence.best_by(other).id}"
+        f"{ranking.language} ({ranking.name}) belongs to [bold]{best.id}[/bold]: {' '.join(best.members)} "
+        f"({sure}, by {ranking.by}); by {other} to {ranking.best_by(other).id}"
     )
 
 
@@ -50,7 +50,7 @@ def print_added(added: Added, code: str, metric: str, console: Console) -> None:
     console.print(f"Serve it: gradsim-serve {added.directory}", markup=False)
 
 
-def _table(evidence: Evidence) -> Table:
+def _table(ranking: GroupRanking) -> Table:
     rows = [
         (
             group.id,
@@ -60,11 +60,11 @@ def _table(evidence: Evidence) -> Table:
             f"{100 * group.score:.1f} ± {100 * group.score_error:.1f}",
             f"{group.score_wins:.0%}",
         )
-        for group in evidence.groups
+        for group in ranking.groups
     ]
     return Table(
-        f"{evidence.examples} examples of {evidence.language} against {evidence.bundle}",
-        ("group", "trained on", "collective similarity", "wins", f"{evidence.metric} %", "wins"),
+        f"{ranking.examples} examples of {ranking.language} against {ranking.bundle}",
+        ("group", "trained on", "collective similarity", "wins", f"{ranking.metric} %", "wins"),
         rows,
         "± one standard error; wins: share of bootstrap draws of the examples, by the column before it",
         words=2,

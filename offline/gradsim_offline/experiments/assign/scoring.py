@@ -1,4 +1,4 @@
-"""Score the new language in its bundle, and the others' service path once more: their identifier is another."""
+"""Score the new language, and rescore the service path of the others, because the identifier has changed."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def score_again(
                     joint = _joint_answers(bundle, inputs, task=task, device=device)
                     given = golds(predictor.answers(inputs, predictor.routes(texts, code)))
                     columns = {"multilingual": joint, "group": given, "service": answers}
-                    found = {name: _score(task, examples, one, manifest) for name, one in columns.items()}
-                    scores[split] = Scores.model_validate(found)
+                    scored = {name: _score(task, examples, column, manifest) for name, column in columns.items()}
+                    scores[split] = Scores.model_validate(scored)
                 elif split in scores:
                     service = _score(task, examples, answers, manifest)
                     scores[split] = scores[split].model_copy(update={"service": service})

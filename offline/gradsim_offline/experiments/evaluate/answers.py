@@ -1,12 +1,16 @@
-"""What labelled texts were answered: the same form whether a bundle was asked here, or a service over HTTP."""
+"""The answers to labelled texts, from a bundle here or a service over HTTP, and whether they can judge a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from gradsim_offline.core.dataset import AnyExample, Gold
+from gradsim_offline.core.dataset import AnyExample, Dataset, Gold, Split
+from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.excerpts import cut, listing, quoted
+from gradsim_shared.nearest import nearest
 from gradsim_shared.routing import Route
 
 Part = TypeVar("Part")
@@ -48,8 +52,8 @@ class Target:
 
     def serving(self, code: str) -> ServedLanguage | None:
         """Return the served language that a code of the data stands for; ``None``: there is none."""
-        exact = [one for one in self.languages if one.code == code]
-        return next(iter(exact or (one for one in self.languages if code in one.aliases)), None)
+        exact = [language for language in self.languages if language.code == code]
+        return next(iter(exact or (language for language in self.languages if code in language.aliases)), None)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Answers:
 
 
 class Answerer(Protocol):
-    """Whoever answers for a bundle."""
+    """Answers texts for a bundle: in process, or over HTTP."""
 
     @property
     def target(self) -> Target:
@@ -85,21 +89,50 @@ class Answerer(Protocol):
 def put_together(parts: Sequence[Answers]) -> Answers:
     """Return the answers of several batches as one."""
     return Answers(
-        _whole([part.routes for part in parts]) or [],
-        _whole([part.given for part in parts]),
-        _whole([part.identified for part in parts]),
-        _whole([part.spans for part in parts]),
-        _whole([part.refusals for part in parts]) or [],
+        _joined([part.routes for part in parts]) or [],
+        _joined([part.given for part in parts]),
+        _joined([part.identified for part in parts]),
+        _joined([part.spans for part in parts]),
+        _joined([part.refusals for part in parts]) or [],
     )
 
 
-def _whole(pieces: Sequence[Sequence[Part] | None]) -> list[Part] | None:
-    """Join a column's pieces; it is there in all batches or in none."""
+def _joined(pieces: Sequence[Sequence[Part] | None]) -> list[Part] | None:
+    """Concatenate the batches of a column; ``None`` if it is missing in one."""
     there = [piece for piece in pieces if piece is not None]
-    return [one for piece in there for one in piece] if len(there) == len(pieces) else None
+    return [value for piece in there for value in piece] if len(there) == len(pieces) else None
 
 
 def spans_of(prediction: Mapping[str, Any]) -> set[Span]:
-    """Return what a prediction for tagged words, as JSON has it, says of its text: entities, or words with tags."""
+    """Return the spans of a JSON prediction for tagged words: entities, or words with tags."""
     name, kind = ("entities", "type") if "entities" in prediction else ("words", "tag")
-    return {(str(one[kind]), int(one["start"]), int(one["end"])) for one in prediction[name]}
+    return {(str(span[kind]), int(span["start"]), int(span["end"])) for span in prediction[name]}
+
+
+def check_fits(target: Target, dataset: Dataset, split: Split) -> None:
+    """Check that the data set has the bundle's task and no label that the bundle does not know.
+
+    Raises:
+        SettingsError: The data set is for another task.
+        DataError: It has a label that the bundle does not know.
+    """
+    if dataset.task != target.task:
+        raise SettingsError(
+            f"{target.title} is for {target.task}, the data set {dataset.name} for {dataset.task}; "
+            "name a bundle and a data set of one task"
+        )
+    for code, label, count in unknown_labels(target, dataset, split):
+        guesses = nearest(label, target.labels, limit=1)
+        meant = f"did you mean {cut(guesses[0])}? " if guesses else ""
+        raise DataError(
+            f"{dataset.name}: {split} of {code} has the label {quoted(label)} ({count} x), which {target.title} does "
+            f"not know; {meant}it knows {listing(target.labels)}"
+        )
+
+
+def unknown_labels(target: Target, dataset: Dataset, split: Split) -> Iterator[tuple[str, str, int]]:
+    """Yield language, label and count of each label that the bundle does not know."""
+    for code in dataset.languages:
+        golds = (example.gold for example in dataset.split(code, split))
+        counts = Counter(label for gold in golds for label in ((gold,) if isinstance(gold, str) else gold))
+        yield from ((code, label, count) for label, count in counts.items() if label not in target.labels)

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Gold, Split, TaggedSentence
-from gradsim_offline.experiments.evaluate.answers import Answers, ServedLanguage, Target, spans_of
-from gradsim_offline.experiments.evaluate.fitting import check_fits, unknown_labels
+from gradsim_offline.experiments.evaluate.answers import (
+    Answers,
+    ServedLanguage,
+    Target,
+    check_fits,
+    spans_of,
+    unknown_labels,
+)
 from gradsim_offline.experiments.evaluate.http import Service, not_ours, service_at
 from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Manifest
@@ -55,21 +61,23 @@ class OverHttp:
         """Answer raw texts of one language: a service takes no words, so tags have no column of their own."""
         texts = [example.text for example in examples]
         refusals: list[str] = []
-        found = self._ask(texts, None, refusals)
+        predictions = self._ask(texts, None, refusals)
         named = None
         if language is not None and not isinstance(examples[0], TaggedSentence):
             named = self._ask(texts, language, [])
         try:
-            routes = [None if one is None else _route(one["route"]) for one in found]
+            routes = [None if each is None else _route(each["route"]) for each in predictions]
             if isinstance(examples[0], TaggedSentence):
-                return Answers(routes, None, None, [None if one is None else spans_of(one) for one in found], refusals)
-            return Answers(routes, None if named is None else _labels(named), _labels(found), None, refusals)
+                return Answers(
+                    routes, None, None, [None if each is None else spans_of(each) for each in predictions], refusals
+                )
+            return Answers(routes, None if named is None else _labels(named), _labels(predictions), None, refusals)
         except (KeyError, TypeError) as error:
             raise not_ours(self.service.url) from error
 
     def _ask(self, texts: Sequence[str], language: str | None, refusals: list[str]) -> list[Prediction | None]:
         """Return each text's prediction; ``None`` for one that is refused, and why in ``refusals``."""
-        found: list[Prediction | None] = [None] * len(texts)
+        answers: list[Prediction | None] = [None] * len(texts)
         waiting = [list(range(len(texts)))]
         while waiting:
             rows = waiting.pop()
@@ -89,8 +97,8 @@ class OverHttp:
                 waiting = [rows for rows in waiting if rows]
                 continue
             for row, prediction in zip(rows, predictions, strict=True):
-                found[row] = prediction
-        return found
+                answers[row] = prediction
+        return answers
 
     def _post(self, texts: Sequence[str], language: str | None) -> list[Prediction]:
         answer = self.service.post(self.endpoint, {"texts": texts, "language": language})
@@ -155,28 +163,34 @@ def choose(bundles: Bundles, dataset: Dataset, split: Split, bundle: Manifest | 
         SettingsError: The service does not serve that bundle, or that task.
         DataError: A label of the data is none of the bundle's.
     """
-    there = ", ".join(f"{one.title} for {one.task} at {endpoint}" for endpoint, one in bundles.served.items())
+    there = ", ".join(f"{target.title} for {target.task} at {endpoint}" for endpoint, target in bundles.served.items())
     same = {
-        endpoint: one
-        for endpoint, one in bundles.served.items()
-        if (one.task == dataset.task if bundle is None else one.title == bundle.title and one.task == bundle.task)
+        endpoint: target
+        for endpoint, target in bundles.served.items()
+        if (
+            target.task == dataset.task
+            if bundle is None
+            else target.title == bundle.title and target.task == bundle.task
+        )
     }
     if not same:
         wanted = f"nothing for {dataset.task}" if bundle is None else f"no {bundle.title} for {bundle.task}"
         raise SettingsError(f"--url {bundles.service.url} serves {wanted}; it serves {there}")
-    fitting = [endpoint for endpoint, one in same.items() if next(unknown_labels(one, dataset, split), None) is None]
+    fitting = [
+        endpoint for endpoint, target in same.items() if next(unknown_labels(target, dataset, split), None) is None
+    ]
     endpoint = next(iter(fitting or same))
     check_fits(same[endpoint], dataset, split)
     return OverHttp(bundles.service, endpoint, same[endpoint])
 
 
 def _route(form: Prediction) -> Route:
-    """Return the part of a route that every service has told; what a later one says beside it is not read."""
+    """Return a route from the fields that every version of the service sends; further ones are ignored."""
     return Route(**{name: form[name] for name in ROUTE_FIELDS})
 
 
-def _labels(found: Sequence[Prediction | None]) -> list[Gold | None]:
-    return [None if one is None else str(one["label"]) for one in found]
+def _labels(predictions: Sequence[Prediction | None]) -> list[Gold | None]:
+    return [None if each is None else str(each["label"]) for each in predictions]
 
 
 def _language(form: dict[str, Any]) -> ServedLanguage:

@@ -7,18 +7,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core.dataset import Dataset, Split
+from gradsim_offline.core import plugins
+from gradsim_offline.core.dataset import SPLITS, Dataset, Example, Split
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.datasets.source import built_with
-from gradsim_offline.experiments.evaluate.answers import Answerer, Answers, Target, put_together
+from gradsim_offline.datasets.columns import Columns
+from gradsim_offline.datasets.own_folders import language_folders
+from gradsim_offline.datasets.source import FILES, built_with, load_dataset, named
+from gradsim_offline.datasets.sources import files
+from gradsim_offline.datasets.tables import read_table
+from gradsim_offline.datasets.token_files import read_labelled
+from gradsim_offline.experiments.evaluate.answers import Answerer, Answers, Target, check_fits, put_together
 from gradsim_offline.experiments.evaluate.answers_here import open_here, target_of
 from gradsim_offline.experiments.evaluate.answers_over_http import USUAL_TEXTS, choose, look_at
-from gradsim_offline.experiments.evaluate.fitting import check_fits
 from gradsim_offline.experiments.evaluate.language_scores import averages, language_scores
-from gradsim_offline.experiments.evaluate.reading import read_split
 from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
-from gradsim_shared.errors import SettingsError
+from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.excerpts import listing
 
 
@@ -79,16 +83,16 @@ def _figures(answers: Mapping[str, Answers], dataset: Dataset, split: Split, tar
     """Return each language's figures, and the averages."""
     task = load_task(target.task)
     metric = task.metric(target.labels)
-    found = {
-        code: language_scores(dataset.split(code, split), mine, target, code, task) for code, mine in answers.items()
+    scores = {
+        code: language_scores(dataset.split(code, split), given, target, code, task) for code, given in answers.items()
     }
     return {
         "bundle": target.title,
         "task": target.task,
         "metric": metric,
-        "languages": found,
-        "averages": averages(found, metric),
-        "without_texts": [code for code in dataset.languages if code not in found],
+        "languages": scores,
+        "averages": averages(scores, metric),
+        "without_texts": [code for code in dataset.languages if code not in scores],
     }
 
 
@@ -101,10 +105,69 @@ def _answers(
         examples = dataset.split(code, split)
         size = batch or max(len(examples), 1)
         batches += [(code, examples[start : start + size]) for start in range(0, len(examples), size)]
-    found: dict[str, list[Answers]] = {}
+    parts: dict[str, list[Answers]] = {}
     with progress.bar("scoring", len(batches)) as advance:
         for code, examples in batches:
             served = answerer.target.serving(code)
-            found.setdefault(code, []).append(answerer.answers(examples, None if served is None else served.code))
+            parts.setdefault(code, []).append(answerer.answers(examples, None if served is None else served.code))
             advance(code)
-    return {code: put_together(parts) for code, parts in found.items()}
+    return {code: put_together(of_language) for code, of_language in parts.items()}
+
+
+def read_split(
+    data: str,
+    data_dir: Path | None,
+    languages: Sequence[str] | None,
+    split: Split,
+    options: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Read a data set, of which one split is scored.
+
+    Args:
+        data: A data set's name, or a directory of your own files: short for ``files`` with that ``data_dir``.
+        data_dir: Where its files are; ``None``: the data set's own rule.
+        languages: Only these; ``None``: all.
+        split: The one that is scored.
+        options: Settings of ``files``: those that the bundle was built with; ``None``: the defaults.
+
+    Raises:
+        DataError: It cannot be found, is not as it should be, or holds no example of the split.
+        SettingsError: There is no data set of that name.
+    """
+    data, data_dir = named(data, data_dir)
+    if plugins.check("datasets", data) == FILES:
+        dataset = _read_files(data_dir, languages, split, plugins.options("datasets", FILES, options or {}))
+    else:
+        dataset = load_dataset(data, data_dir, languages)
+    if not any(dataset.counts(split).values()):
+        there = [f"{count} of {name}" for name in SPLITS if (count := sum(dataset.counts(name).values()))]
+        raise DataError(f"{dataset.name} holds no {split} texts" + (f"; it holds {', '.join(there)}" if there else ""))
+    return dataset
+
+
+def _read_files(data_dir: Path | None, languages: Sequence[str] | None, split: Split, columns: Columns) -> Dataset:
+    """Read one split of your own files: nothing is trained, so they need no train split.
+
+    Raises:
+        DataError: What is wrong, in which file and line, and what is allowed.
+    """
+    expected = f"<lang>/{split}.tsv, .csv, .jsonl or .conll"
+    if data_dir is None:
+        raise DataError(f"the data set files needs --data-dir: a directory of {expected}")
+    if not data_dir.is_dir():
+        raise DataError(f"--data-dir {data_dir} is not a directory")
+    folders, notes = language_folders(data_dir, languages)
+    paths = {code: folder.files[split] for code, folder in folders.items() if split in folder.files}
+    if not paths:
+        raise DataError(f"{data_dir} has no {split} split: expected {expected} below it")
+    task = files.task_of(paths.values())
+    read = read_labelled if task == files.TAGGING else _read_texts
+    examples, labels = read(paths, columns)
+    notes = (*notes, *files.quoting_note(data_dir, paths.values()))
+    return Dataset(FILES, task, labels, {code: {split: examples.get(code, ())} for code in folders}, notes=notes)
+
+
+def _read_texts(paths: Mapping[str, Path], columns: Columns) -> tuple[dict[str, list[Example]], tuple[str, ...]]:
+    """Return each language's texts, and the labels of the split."""
+    examples = {code: read_table(path, None, columns) for code, path in paths.items()}
+    return examples, tuple(sorted({example.label for table in examples.values() for example in table}))

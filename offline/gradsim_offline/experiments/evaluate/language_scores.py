@@ -1,16 +1,19 @@
-"""From answers to figures: each language's, and the averages over the languages that are served."""
+"""The scores of each language, of spans in raw text among them, and the averages over the languages that are served."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import AnyExample, Gold, TaggedSentence
-from gradsim_offline.experiments.evaluate.answers import Answers, Target
-from gradsim_offline.experiments.evaluate.spans import score_spans
+from gradsim_offline.experiments.evaluate.answers import Answers, Span, Target
 from gradsim_offline.training.task import Task
+from gradsim_shared.iob import entities, is_iob
+from gradsim_shared.normalisation import trimmed
+from gradsim_shared.segmentation import join, locate
 
 SHARES = ("identifier", "routed", "unsure")
 UNSURE = ("fallback", "unknown", "too_short", "soft")
@@ -38,7 +41,7 @@ def language_scores(
     """
     served = target.serving(code)
     count, routes = len(examples), [route for route in answers.routes if route is not None]  # refused texts have none
-    found: dict[str, Any] = {
+    scores: dict[str, Any] = {
         "name": codes.name(code),
         "texts": count,
         "group": served and served.group,
@@ -56,19 +59,19 @@ def language_scores(
     if answers.spans is not None:
         sentences = [example for example in examples if isinstance(example, TaggedSentence)]
         judged = score_spans(sentences, answers.spans, target.labels)
-        found |= {"raw": judged.scores, "raw_left_out": judged.left_out, "raw_joined": judged.joined}
-    return found
+        scores |= {"raw": judged.scores, "raw_left_out": judged.left_out, "raw_joined": judged.joined}
+    return scores
 
 
 def averages(languages: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, dict[str, float]]:
     """Return each column's averages over the languages that are served: ``plain``, and ``weighted`` by texts."""
-    served = [found for found in languages.values() if found["group"] is not None]
+    served = [scores for scores in languages.values() if scores["group"] is not None]
     columns: dict[str, list[tuple[float, int]]] = {}
-    for found in served:
-        shown = {name: found[name] for name in SHARES} | {name: figure(found, name, metric) for name in COLUMNS}
+    for scores in served:
+        shown = {name: scores[name] for name in SHARES} | {name: figure(scores, name, metric) for name in COLUMNS}
         for name, value in shown.items():
             if value is not None:
-                columns.setdefault(name, []).append((value, found["texts"]))
+                columns.setdefault(name, []).append((value, scores["texts"]))
     return {
         name: {
             "plain": sum(value for value, _ in pairs) / len(pairs),
@@ -92,3 +95,67 @@ def _scores(
     given = [_NO_ANSWER if answer is None else answer for answer in answers]
     found: dict[str, float] = task.scores([example.gold for example in examples], given, target.labels)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class SpanScores:
+    """How the spans of a language's raw texts agree with the annotators'.
+
+    Attributes:
+        scores: Micro ``f1``, ``precision`` and ``recall`` over spans, 0 to 1; ``None``: no sentence can be judged.
+        left_out: Sentences whose words do not stand in their text one after the other, so that no span is known.
+        joined: Sentences whose text is no more than their words joined: real text is harder to split.
+    """
+
+    scores: dict[str, float] | None
+    left_out: int
+    joined: int
+
+
+def gold_spans(sentence: TaggedSentence, *, iob: bool) -> set[Span] | None:
+    """Return what the annotators marked, in the sentence's own text; what is unseen at its ends does not count.
+
+    Args:
+        sentence: Its words, tags and text.
+        iob: The tags mark entities; else every word has its tag, as in the UPOS F1 of the CoNLL 2018 shared task.
+
+    Returns:
+        Entities, or all words; ``None`` if the words cannot be located in the text.
+    """
+    places = locate(sentence.words, sentence.text)
+    if places is None:
+        return None
+    places = [trimmed(place, sentence.text) for place in places]
+    if iob:
+        return {(kind, places[first][0], places[last - 1][1]) for kind, first, last in entities(sentence.tags)}
+    return {(tag, start, end) for tag, (start, end) in zip(sentence.tags, places, strict=True)}
+
+
+def score_spans(
+    sentences: Sequence[TaggedSentence], answers: Sequence[set[Span] | None], labels: Sequence[str]
+) -> SpanScores:
+    """Compare the spans that were answered with the annotators': right if the label and both ends are.
+
+    Args:
+        sentences: With the annotators' tags.
+        answers: The spans of each sentence's raw text; ``None``: it was refused.
+        labels: Of the bundle; they tell entities from tags of words.
+    """
+    right = answered = true = left_out = 0
+    for sentence, spans in zip(sentences, answers, strict=True):
+        gold = gold_spans(sentence, iob=is_iob(labels))
+        if gold is None:
+            left_out += 1
+            continue
+        right += len(gold & {(label, *trimmed((start, end), sentence.text)) for label, start, end in spans or ()})
+        answered += len(spans or ())
+        true += len(gold)
+    joined = sum(sentence.text == join(sentence.words) for sentence in sentences)
+    if left_out == len(sentences):
+        return SpanScores(None, left_out, joined)
+    scores = {
+        "f1": 2 * right / max(answered + true, 1),
+        "precision": right / max(answered, 1),
+        "recall": right / max(true, 1),
+    }
+    return SpanScores(scores, left_out, joined)

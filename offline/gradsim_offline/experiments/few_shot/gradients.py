@@ -36,7 +36,7 @@ def texts_for(dataset: Dataset, source: str, shots: Shots, seed: int) -> Shots:
         shots: Of each target.
         seed: Of the draw.
     """
-    found: dict[str, Sequence[AnyExample]] = {}
+    texts: dict[str, Sequence[AnyExample]] = {}
     for code in (source, *shots):
         if code == source:
             pool = dataset.split(code, "dev") or dataset.split(code, "train")
@@ -45,8 +45,8 @@ def texts_for(dataset: Dataset, source: str, shots: Shots, seed: int) -> Shots:
             pool = [example for example in dataset.split(code, "train") if example not in used] or shots[code]
         random = np.random.default_rng([seed, dataset.languages.index(code), _TEXTS_WORD])
         chosen = random.permutation(len(pool))[:TEXTS]
-        found[code] = [pool[i] for i in sorted(chosen.tolist())]
-    return found
+        texts[code] = [pool[i] for i in sorted(chosen.tolist())]
+    return texts
 
 
 def similarities(

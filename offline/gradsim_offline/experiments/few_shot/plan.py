@@ -1,4 +1,4 @@
-"""What to run: source, targets, shots, regimes, seeds, the second step; checked before anything is trained."""
+"""The plan of a few-shot experiment, checked before anything is trained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MINI_RATE = 0.1  # of the training's rate: mini's is one for learning from nothi
 
 @dataclass(frozen=True)
 class SecondStep:
-    """How ``ord-fs`` and ``mix-ft`` train on shots. No text chooses any of it.
+    """How ``ord-fs`` and ``mix-ft`` train on shots; nothing of it is tuned.
 
     Attributes:
         epochs: Passes over the shots; the last one is kept.
@@ -48,7 +48,7 @@ class SecondStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is to be computed.
+    """Source, targets, shots, regimes and seeds of an experiment.
 
     Attributes:
         source: The language with all its training texts.
@@ -89,19 +89,7 @@ def make_plan(
     alpha: float,
     heatmap_shots: int | None,
 ) -> Plan:
-    """Check what was asked for against the data.
-
-    Args:
-        settings: Their seed is the first of the seeds.
-        dataset: The examples.
-        source: A language of the data set.
-        targets: Others; empty: all others.
-        shots: One K or more.
-        regimes: What to compare.
-        seeds: How many.
-        second_step: How to train on shots alone.
-        alpha: 0 to 1.
-        heatmap_shots: One of ``shots``; ``None``: the largest.
+    """Check the arguments of ``few_shot`` against the data; no targets: all others; no K of heat maps: the largest.
 
     Raises:
         SettingsError: Something cannot be.
@@ -126,7 +114,7 @@ def make_plan(
 
 
 def _check_settings(settings: Settings) -> None:
-    """Refuse what a regime decides itself."""
+    """Refuse settings that the regimes decide."""
     training = settings.training
     if training.strategy != "mixed":
         raise SettingsError(f"training.strategy = {training.strategy}: the regimes choose it; leave it out")
@@ -140,7 +128,7 @@ def _check_settings(settings: Settings) -> None:
 
 
 def _is_mini(model: str) -> bool:
-    """Say whether an encoder is mini: by its name, or by what its directory says of itself."""
+    """Return whether an encoder is mini, by its name or its config.json."""
     if model == "mini":
         return True
     try:

@@ -66,5 +66,4 @@ def choose(names: Sequence[str]) -> tuple[Regime, ...]:
     for name in names:
         if name not in REGIMES:
             raise SettingsError("--regimes: " + unknown("regime", name, REGIMES))
-    wanted = {*names, ZERO_SHOT.name}
-    return tuple(regime for regime in REGIMES.values() if regime.name in wanted)
+    return tuple(regime for regime in REGIMES.values() if regime.name in (ZERO_SHOT.name, *names))

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.dataset import Dataset, Split
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.significance import CHUNK, permutation_tests
-from gradsim_offline.experiments.comparison import average_weights
+from gradsim_offline.experiments.comparison import average_weights, metric_of, paired_tests
 from gradsim_offline.experiments.few_shot.models import models_of
 from gradsim_offline.experiments.few_shot.plan import Plan
-from gradsim_offline.experiments.few_shot.seed import Asked
+from gradsim_offline.experiments.few_shot.regimes import Regime
 from gradsim_offline.experiments.few_shot.shots import scored
+from gradsim_offline.experiments.runner import Predictions
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.task import Task
 
 Counted = dict[str, dict[str, NDArray[np.int64]]]  # regime -> language -> [seeds, texts, S]
-BySeed = Sequence[Mapping[str, Asked]]  # the models of each seed, by name
+BySeed = Sequence[Mapping[str, Predictions]]  # the models of each seed, by name
 
 
 def summarise(
     plan: Plan,
     dataset: Dataset,
     task: Task,
-    asked: BySeed,
+    predictions: BySeed,
     measured: Sequence[Mapping[str, Measured]],
     *,
     permutations: int,
@@ -40,7 +39,7 @@ def summarise(
         plan: What was run.
         dataset: The gold labels.
         task: Its statistics and its metric.
-        asked: What the models of each seed answered.
+        predictions: What the models of each seed answered.
         measured: The gradient similarities of each seed, by regime.
         permutations: Per test; 0: no tests.
         progress: Shows how far the tests are.
@@ -52,34 +51,31 @@ def summarise(
     counts = {code: len(texts.split(code, split)) for code, split in splits.items()}
     weights = average_weights({code: counts[code] for code in plan.targets})
 
-    def metric(sums: NDArray[Any]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = task.metric_from(sums, dataset.labels)
-        return found
-
+    metric = metric_of(task, dataset.labels)
     gold = {code: [example.gold for example in texts.split(code, split)] for code, split in splits.items()}
     scores: dict[str, Any] = {}
     averages: dict[str, Any] = {}
     costs: dict[str, Any] = {}
     tests: list[dict[str, Any]] = []
     for shots in plan.shots:
-        counted = _statistics(plan, shots, asked, gold, task, dataset.labels)
+        counted = _statistics(plan, shots, predictions, gold, splits, task, dataset.labels)
         values = {
-            name: {code: metric(rows.sum(axis=1)) for code, rows in found.items()} for name, found in counted.items()
+            name: {code: metric(rows.sum(axis=1)) for code, rows in by_language.items()}
+            for name, by_language in counted.items()
         }  # regime -> language -> [seeds]
         key = str(shots)
         scores[key] = {
-            name: {code: _spread(found) for code, found in by_language.items()} for name, by_language in values.items()
+            name: {code: _spread(by_seed) for code, by_seed in by_language.items()}
+            for name, by_language in values.items()
         }
         averages[key] = {
-            name: {average: _spread(_mean(found, share)) for average, share in weights.items()}
-            for name, found in values.items()
+            name: {average: _spread(_mean(by_language, share)) for average, share in weights.items()}
+            for name, by_language in values.items()
         }
-        costs[key] = {regime.name: _cost(plan, regime.name, shots, asked) for regime in plan.regimes}
+        costs[key] = {regime.name: _cost(plan, regime, shots, predictions) for regime in plan.regimes}
         if permutations:
             of_targets = {name: {code: rows[code] for code in plan.targets} for name, rows in counted.items()}
-            with progress.bar(f"testing at {shots} shots", -(-permutations // CHUNK)) as advance:
-                found = permutation_tests(of_targets, metric, weights, permutations=permutations, advance=advance)
-            tests += [{"shots": shots, **asdict(test)} for test in found]
+            tests += paired_tests(of_targets, metric, weights, permutations, progress, on={"shots": shots})
     return {
         "splits": splits,
         "counts": counts,
@@ -92,7 +88,13 @@ def summarise(
 
 
 def _statistics(
-    plan: Plan, shots: int, asked: BySeed, gold: Mapping[str, Sequence[Any]], task: Task, labels: Sequence[str]
+    plan: Plan,
+    shots: int,
+    predictions: BySeed,
+    gold: Mapping[str, Sequence[Any]],
+    splits: Mapping[str, Split],
+    task: Task,
+    labels: Sequence[str],
 ) -> Counted:
     """Return what each text adds to the metric, of every regime at a K."""
     counted: Counted = {}
@@ -102,7 +104,10 @@ def _statistics(
         }  # the last one has it
         counted[regime.name] = {
             code: np.stack(
-                [task.statistics(gold[code], models[of_language[code]].answers[code], labels) for models in asked]
+                [
+                    task.statistics(gold[code], models[of_language[code]].answers[splits[code]][code], labels)
+                    for models in predictions
+                ]
             )
             for code in plan.languages
         }
@@ -121,18 +126,17 @@ def _spread(values: NDArray[np.float64]) -> dict[str, Any]:
     return {"mean": float(np.mean(values)), "sd": spread, "seeds": values.tolist()}
 
 
-def _cost(plan: Plan, name: str, shots: int, asked: BySeed) -> dict[str, float]:
+def _cost(plan: Plan, regime: Regime, shots: int, predictions: BySeed) -> dict[str, float]:
     """Return the cost of a regime, the mean over seeds of the sum over its models, the source model's with them."""
-    regime = next(found for found in plan.regimes if found.name == name)
     models = {m.name for m in models_of(plan, regime, shots)}
     if regime.second_step:
         models.add(models_of(plan, plan.regimes[0], 0)[0].name)
-    found: dict[str, float] = {}
-    for by_name in asked:
+    cost: dict[str, float] = {}
+    for by_name in predictions:
         for model in sorted(models):
             for figure, value in by_name[model].cost.items():
-                found[figure] = found.get(figure, 0.0) + value / len(asked)
-    return found
+                cost[figure] = cost.get(figure, 0.0) + value / len(predictions)
+    return cost
 
 
 def _gradients(plan: Plan, measured: Sequence[Mapping[str, Measured]]) -> dict[str, Any]:

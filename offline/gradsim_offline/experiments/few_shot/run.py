@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.progress import Progress, duration
+from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.few_shot.drawings import FIGURES, drawings
+from gradsim_offline.experiments.few_shot.models import SeedModels
 from gradsim_offline.experiments.few_shot.plan import Plan, SecondStep, make_plan
 from gradsim_offline.experiments.few_shot.regimes import choose
 from gradsim_offline.experiments.few_shot.results import summarise
-from gradsim_offline.experiments.few_shot.seed import SeedModels
 from gradsim_offline.experiments.few_shot.shots import draw, scored
 from gradsim_offline.experiments.few_shot.tables import page, write_tables
+from gradsim_offline.experiments.runner import seed_runs
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.report.figures import figure_names, write_figures
@@ -98,36 +99,22 @@ def few_shot(
 def _run(
     plan: Plan, settings: Settings, dataset: Dataset, run: RunDirectory, permutations: int, *, keep_models: bool
 ) -> dict[str, Any]:
-    """Compute all seeds, and return what they come to."""
+    """Compute all seeds, and return the content of few-shot.json."""
     task = load_task(dataset.task)
     write_json(run.directory / "settings.json", settings.model_dump(mode="json"))
     encoder = ModelStore(settings, dataset, task, run).prepare_encoder()
     results = []
-    for position, seed in enumerate(plan.seeds):
-        of_seeds = f"seed {seed} ({position + 1} of {len(plan.seeds)})"
-        run.progress.note(f"{of_seeds}: {', '.join(regime.name for regime in plan.regimes)}", heading=True)
-        place = RunDirectory(run.directory / f"seed-{seed}", run.progress)
-        models = SeedModels(plan, seed, settings, dataset, task, encoder, place, keep_models)
-        results.append(models.compute(_say(run.progress, of_seeds, len(plan.seeds) - position - 1)))
-    asked, measured = [found[0] for found in results], [found[1] for found in results]
-    summary = summarise(plan, dataset, task, asked, measured, permutations=permutations, progress=run.progress)
+    for seed_run in seed_runs(plan.seeds, run, keep_models=keep_models):
+        seed_run.announce(f": {', '.join(regime.name for regime in plan.regimes)}", heading=True)
+        results.append(SeedModels(plan, seed_run, settings, dataset, task, encoder).results())
+    predictions, measured = [result[0] for result in results], [result[1] for result in results]
+    summary = summarise(plan, dataset, task, predictions, measured, permutations=permutations, progress=run.progress)
     content = {**_heading(plan, settings, dataset, task.metric(dataset.labels), permutations), **summary}
     return {**content, "figures": [f"{FIGURES}/{name}" for name in figure_names(drawings(content))]}
 
 
-def _say(progress: Progress, of_seeds: str, after: int) -> Callable[[str, float, float], None]:
-    """Return the function that says what comes next, and how long all seeds will take."""
-
-    def say(what: str, left: float, whole: float) -> None:
-        seconds = left + after * whole
-        about = f", about {duration(seconds)} left" if seconds > 1 else ""
-        progress.note(f"{of_seeds}, {what}{about}")
-
-    return say
-
-
 def _heading(plan: Plan, settings: Settings, dataset: Dataset, metric: str, permutations: int) -> dict[str, Any]:
-    """Return what was run."""
+    """Return the description of the run."""
     step = plan.second_step.training(settings)
     return {
         "data": dataset.name,

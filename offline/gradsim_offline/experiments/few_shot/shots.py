@@ -1,4 +1,4 @@
-"""Draw the shots of each target, and make the data set that a regime may see: nothing else is in it.
+"""Draw the shots of each target, and restrict the data set to what a regime may see.
 
 The order of the draw depends on the seed and the language alone, so that every regime sees the same shots, and K shots
 are the first of any larger K.
@@ -40,7 +40,7 @@ def draw(dataset: Dataset, targets: Sequence[str], count: int, seed: int) -> Sho
     Raises:
         DataError: Languages have fewer; the message names them, and what they lack.
     """
-    found, lacking = {}, []
+    drawn, lacking = {}, []
     for code in targets:
         examples = dataset.split(code, "train")
         random = np.random.default_rng([seed, dataset.languages.index(code), _SHOTS_WORD])
@@ -51,13 +51,13 @@ def draw(dataset: Dataset, targets: Sequence[str], count: int, seed: int) -> Sho
             chosen, short = _of_each_label(examples, order, count, dataset.labels)
         if short:
             lacking.append(f"{code} has {short}")
-        found[code] = [examples[i] for i in sorted(chosen)]
+        drawn[code] = [examples[i] for i in sorted(chosen)]
     if lacking:
         raise DataError(
             f"--shots {count} needs more training texts than there are: {'; '.join(lacking)}; ask for fewer shots, or "
             "leave out these languages with --targets"
         )
-    return found
+    return drawn
 
 
 def _tagged(examples: Sequence[AnyExample]) -> bool:
@@ -69,8 +69,8 @@ def _of_each_label(
 ) -> tuple[list[int], str]:
     """Return the first ``count`` texts of each label, and what is missing."""
     by_label = {label: [i for i in order if examples[i].gold == label] for label in labels}
-    short = [f"{len(mine)} {label!r}" for label, mine in by_label.items() if len(mine) < count]
-    return [i for mine in by_label.values() for i in mine[:count]], ", ".join(short)
+    short = [f"{len(indices)} {label!r}" for label, indices in by_label.items() if len(indices) < count]
+    return [i for indices in by_label.values() for i in indices[:count]], ", ".join(short)
 
 
 def _sentences(examples: Sequence[AnyExample], order: Sequence[int], count: int) -> tuple[list[int], str]:

@@ -1,4 +1,4 @@
-"""One vector per language: the mean of its texts' vectors, streamed, so that any number of texts will do."""
+"""One vector per language: the streamed mean of its texts' vectors."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def represent(
     """
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
     model = load_encoder(encoder, with_pooler=pooling == "pooler").to(device)
-    chosen = {code: draw(own, code, most_texts, seed) for code, own in texts.items()}
+    chosen = {code: draw(of_language, code, most_texts, seed) for code, of_language in texts.items()}
     (directory / WORK).mkdir(parents=True, exist_ok=True)
-    found = []
-    with progress.bar("reading", sum(-(-len(own) // batch_size) for own in chosen.values())) as advance:
+    means = []
+    with progress.bar("reading", sum(-(-len(indices) // batch_size) for indices in chosen.values())) as advance:
         for code, indices in chosen.items():
             kept = directory / WORK / f"{code}.safetensors"
             if not kept.is_file():
@@ -77,12 +77,12 @@ def represent(
                 draft = kept.with_suffix(".draft")
                 save_file({"vector": mean.value}, draft)
                 draft.replace(kept)
-            found.append(load_file(kept)["vector"])
-    save_file({"vectors": torch.stack(found)}, directory / REPRESENTATIONS)
+            means.append(load_file(kept)["vector"])
+    save_file({"vectors": torch.stack(means)}, directory / REPRESENTATIONS)
 
 
 class RunningMean:
-    """The mean of vectors that come in batches; only the mean is held.
+    """A running mean of vectors that come in batches.
 
     Attributes:
         value: The mean so far, ``[width]``, float64.
@@ -94,7 +94,7 @@ class RunningMean:
         self.count = 0
 
     def add(self, vectors: Tensor) -> None:
-        """Take in ``[batch, width]``: the mean moves towards the batch's by the batch's share of all so far."""
+        """Update the mean by vectors, ``[batch, width]``."""
         if not self.count:
             self.value = torch.zeros(vectors.shape[1], dtype=torch.float64)
         self.count += len(vectors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from gradsim_offline.core.dataset import Dataset, Gold, Split
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.significance import CHUNK, holm, permutation_tests
-from gradsim_offline.experiments.comparison import average_weights
+from gradsim_offline.core.significance import Metric, holm
+from gradsim_offline.experiments.comparison import average_weights, metric_of, paired_tests
 from gradsim_offline.report.comparison_tables import AVERAGES
 from gradsim_offline.report.table import Cell, Table, share
 from gradsim_offline.training.task import Task
@@ -39,11 +38,7 @@ def summarise(
     Returns:
         ``counts``, ``scores``, ``permutations`` and ``tests`` of sprachbund-train.json (docs/adapting.md).
     """
-
-    def metric(sums: NDArray[Any]) -> NDArray[np.float64]:
-        values: NDArray[np.float64] = task.metric_from(sums, dataset.labels)
-        return values
-
+    metric = metric_of(task, dataset.labels)
     counted = _statistics(answers, dataset, task, split)
     scores = {
         start: {
@@ -72,23 +67,21 @@ def _statistics(answers: Answers, dataset: Dataset, task: Task, split: Split) ->
     }
 
 
-def _tests(counted: Counted, metric: Any, permutations: int, progress: Progress) -> list[dict[str, Any]]:  # noqa: ANN401
+def _tests(counted: Counted, metric: Metric, permutations: int, progress: Progress) -> list[dict[str, Any]]:
     """Test the adapted against the plain start for each thing trained on; Holm's correction is over these things.
 
     Only these pairs are asked about. All pairs of start and thing trained on would be corrected for questions such as
     whether one start on all languages is better than the other on the pivot.
     """
     words = list(counted[PLAIN])
-    tests = []
+    tests: list[dict[str, Any]] = []
     for word in words:
         starts = {start: counted[start][word] for start in (ADAPTED, PLAIN)}
         weights = average_weights({code: rows.shape[1] for code, rows in starts[PLAIN].items()})
-        with progress.bar(f"testing {word}", -(-permutations // CHUNK)) as advance:
-            of_word = permutation_tests(starts, metric, weights, permutations=permutations, advance=advance)
-        tests += [{"on": word, **asdict(test)} for test in of_word]
+        tests += paired_tests(starts, metric, weights, permutations, progress, on={"on": word})
     for average in AVERAGES:
-        of_average = [test for test in tests if test["average"] == average]
-        for test, corrected in zip(of_average, holm(np.array([test["p"] for test in of_average])), strict=True):
+        alike = [test for test in tests if test["average"] == average]
+        for test, corrected in zip(alike, holm(np.array([test["p"] for test in alike])), strict=True):
             test["p_holm"] = float(corrected)
     return tests
 
@@ -130,7 +123,7 @@ def _tested(content: Mapping[str, Any]) -> list[Table]:
             f"{test['p']:.4f}",
             f"{test['p_holm']:.4f}",
         )
-        for test in content.get("tests", ())
+        for test in content["tests"]
     ]
     if not rows:
         return []

@@ -1,4 +1,4 @@
-"""From unlabelled text to sprachbunds: represent, compare, cluster, and set beside what linguists know."""
+"""From unlabelled text to sprachbunds: represent, compare, cluster, and relate to families and typology."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.versions import library_versions
-from gradsim_offline.experiments.analyse.writing import plain
+from gradsim_offline.experiments.analyse.results import plain
 from gradsim_offline.experiments.sprachbund.clusters import (
+    Relations,
     Sprachbund,
     check_count,
     find_sprachbunds,
     placed,
+    relate,
     similarities,
 )
 from gradsim_offline.experiments.sprachbund.language_map import flatten, language_map
-from gradsim_offline.experiments.sprachbund.relations import Relations, relate
 from gradsim_offline.experiments.sprachbund.representations import REPRESENTATIONS, represent
-from gradsim_offline.experiments.text_source import Source
+from gradsim_offline.experiments.text_source import TextSource
 from gradsim_offline.report.dendrogram import dendrogram
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.figures import write_figures
@@ -39,8 +40,8 @@ _STAGE = "representations"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What came of it.
+class SprachbundResult:
+    """The sprachbunds of an encoder and what they go with.
 
     Attributes:
         languages: Codes, sorted.
@@ -59,7 +60,7 @@ class Found:
 
 def sprachbunds(
     model: str,
-    source: Source,
+    source: TextSource,
     out: Path,
     *,
     groups: int,
@@ -72,7 +73,7 @@ def sprachbunds(
     seed: int,
     device: str,
     progress: Progress,
-) -> Found:
+) -> SprachbundResult:
     """Gather languages into K sprachbunds; write sprachbunds.json and the figures to ``out``.
 
     Args:
@@ -95,7 +96,7 @@ def sprachbunds(
     """
     where = resolve_device(device)
     check_there(model)
-    found = pretrained.find(model)
+    digest = pretrained.find(model)
     texts = source.read_all(progress.note)
     languages = tuple(texts)
     check_count(languages, groups)
@@ -116,8 +117,8 @@ def sprachbunds(
         )
 
     inputs = {
-        "model": found,
-        "texts": {code: own.fingerprint for code, own in texts.items()},
+        "model": digest,
+        "texts": {code: each.fingerprint for code, each in texts.items()},
         "pooling": pooling,
         "maximum_length": maximum_length,
         "most_texts": most_texts,
@@ -139,7 +140,7 @@ def sprachbunds(
                 "model": model,
                 "texts": source.name,
                 "settings": {"pooling": pooling, "centred": centred, "most_texts": most_texts, "map": way},
-                "counts": {code: len(own) for code, own in texts.items()},
+                "counts": {code: len(each) for code, each in texts.items()},
                 "languages": list(languages),
                 "similarity": similarity.tolist(),
                 "groups": [_plain(cluster) for cluster in clusters],
@@ -147,28 +148,28 @@ def sprachbunds(
                 "relations": plain(relations),
             },
         )
-    return Found(languages, similarity, clusters, relations, tuple(figures))
+    return SprachbundResult(languages, similarity, clusters, relations, tuple(figures))
 
 
-def tables(found: Found) -> list[Table]:
+def tables(result: SprachbundResult) -> list[Table]:
     """Lay out the sprachbunds and what they agree with."""
     rows = []
-    for cluster in found.clusters:
-        own = [found.languages.index(code) for code in cluster.members]
-        block = found.similarity[np.ix_(own, own)]
-        inside = block[~np.eye(len(own), dtype=bool)]
+    for cluster in result.clusters:
+        members = [result.languages.index(code) for code in cluster.members]
+        block = result.similarity[np.ix_(members, members)]
+        inside = block[~np.eye(len(members), dtype=bool)]
         mean = figure(float(inside.mean()) if len(inside) else None)
         rows.append((cluster.id, cluster.pivot, mean, " ".join(cluster.members)))
     shown = [Table("Sprachbunds", ("id", "pivot", "mean cosine", "languages"), rows, words=4)]
-    relations = found.relations
+    relations = result.relations
     if relations.correlations:
         shown.append(
             Table(
                 "Cosines beside families and typology, over pairs of languages",
                 ("", "pairs", "Pearson", "Spearman", "p (Mantel)"),
                 tuple(
-                    (name, str(one.pairs), figure(one.pearson), figure(one.spearman), figure(one.mantel, ".4f"))
-                    for name, one in relations.correlations.items()
+                    (name, str(each.pairs), figure(each.pearson), figure(each.spearman), figure(each.mantel, ".4f"))
+                    for name, each in relations.correlations.items()
                 ),
                 f"Adjusted Rand index of sprachbunds and families: {figure(relations.adjusted_rand)}",
             )
@@ -176,12 +177,14 @@ def tables(found: Found) -> list[Table]:
     return shown
 
 
-def notes(found: Found) -> list[str]:
+def notes(result: SprachbundResult) -> list[str]:
     """Return what a reader should know."""
     undefined = [
-        f"{name}: {MISSING}, because {one.reason}" for name, one in found.relations.correlations.items() if one.reason
+        f"{name}: {MISSING}, because {each.reason}"
+        for name, each in result.relations.correlations.items()
+        if each.reason
     ]
-    return [*found.relations.notes, *undefined]
+    return [*result.relations.notes, *undefined]
 
 
 def _plain(cluster: Sprachbund) -> dict[str, Any]:

@@ -7,7 +7,6 @@ stands beside one that starts from the encoder before it was adapted, with a tes
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -21,9 +20,9 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.adapt_encoders import read_members
+from gradsim_offline.experiments.runner import TrainingJob, seed_runs
 from gradsim_offline.experiments.sprachbund.results import PLAIN, STARTS, summarise
 from gradsim_offline.grouping.result import folder_name
-from gradsim_offline.pipeline.answering import as_labels
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.model_store import Encoder, ModelStore
 from gradsim_offline.training.encoders import pretrained
@@ -34,7 +33,6 @@ from gradsim_shared.nearest import unknown
 
 RESULT = "sprachbund-train.json"
 ALL, PIVOT = "all", "pivot"  # what to train on; any other word is a language
-_ANSWERS = "answers.json"
 
 Answers = dict[str, dict[str, dict[str, list[list[Gold]]]]]  # start -> trained on -> language -> by seed, of each text
 
@@ -132,7 +130,7 @@ def _all_answers(
     settings: Settings,
     dataset: Dataset,
     clusters: Sequence[Cluster],
-    run: RunDirectory,
+    experiment: RunDirectory,
     split: Split,
     *,
     on: Sequence[str],
@@ -142,22 +140,49 @@ def _all_answers(
     """Return what each language's texts were answered, by start and by what was trained on."""
     task = load_task(dataset.task)
     answers: Answers = {start: {word: {} for word in on} for start in STARTS}
+    paths = {PLAIN: settings.model, **{cluster.id: str(cluster.encoder) for cluster in clusters}}
+    encoders = {place: Encoder(path, pretrained.find(path)) for place, path in paths.items()}
     everything = sorted(code for cluster in clusters for code in cluster.languages)
-    for seed, start, cluster in product(range(settings.seed, settings.seed + seeds), STARTS, clusters):
-        plain = start == PLAIN
-        path = settings.model if plain else str(cluster.encoder)
-        encoder = Encoder(path, pretrained.find(path))
-        seeded = settings.model_copy(update={"seed": seed})
-        place = RunDirectory(run.directory / f"seed-{seed}" / (PLAIN if plain else cluster.id), run.progress)
-        store = ModelStore(seeded, dataset, task, place)
-        scored = everything if plain else cluster.languages  # a plain model on one language is that of all clusters
-        for word in on:
+    numbers = range(settings.seed, settings.seed + seeds)
+    for seed_run in seed_runs(numbers, experiment, keep_models=keep_models):
+        seeded = settings.model_copy(update={"seed": seed_run.seed})
+        stores = {place: ModelStore(seeded, dataset, task, seed_run.folder(place)) for place in paths}
+        trainings = list(product(STARTS, clusters, on))
+        jobs = {}
+        for start, cluster, word in trainings:
+            place = _place(start, cluster)
             members = cluster.training_languages(word)
-            title = f"seed {seed}, {start}{'' if plain else f' {cluster.id}'}, on {' '.join(members)}"
-            found = _answers(store, encoder, members, scored, split, title, keep_models=keep_models)
+            scored = everything if start == PLAIN else cluster.languages  # a plain model may be that of all clusters
+            jobs[place, members] = _job(stores[place], encoders[place], place, members, scored, split)
+        predicted = seed_run.predictions([*jobs.values()])
+        answered = {key: predictions.answers[split] for key, (_, predictions) in zip(jobs, predicted, strict=True)}
+        for start, cluster, word in trainings:
+            by_language = answered[_place(start, cluster), cluster.training_languages(word)]
             for code in cluster.languages:
-                answers[start][word].setdefault(code, []).append(found[code])
+                answers[start][word].setdefault(code, []).append(by_language[code])
     return answers
+
+
+def _place(start: str, cluster: Cluster) -> str:
+    """Return the folder of the models that start from one encoder."""
+    return PLAIN if start == PLAIN else cluster.id
+
+
+def _job(
+    store: ModelStore, encoder: Encoder, place: str, members: tuple[str, ...], scored: Sequence[str], split: Split
+) -> TrainingJob:
+    title = f"{place}, on {' '.join(members)}"
+    return TrainingJob(
+        folder_name(members, members),
+        title,
+        store,
+        members,
+        store.training_inputs(encoder, members, members),
+        lambda: store.train(encoder, members, members, f"train {title}").directory,
+        store.dataset,
+        scored,
+        (split,),
+    )
 
 
 def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluster, ...]:
@@ -166,7 +191,7 @@ def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluste
     Raises:
         DataError: A file is missing or of another form, an encoder is missing, or no language is in the data set.
     """
-    found = []
+    clusters = []
     members = read_members(groups)
     content = json.loads(groups.read_text(encoding="utf-8"))
     for group in content["groups"]:
@@ -179,45 +204,14 @@ def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluste
             )
         languages = tuple(code for code in members[str(group["id"])] if code in dataset.languages)
         if languages:
-            found.append(Cluster(str(group["id"]), languages, str(group["pivot"]), encoder))
-    if not found:
+            clusters.append(Cluster(str(group["id"]), languages, str(group["pivot"]), encoder))
+    if not clusters:
         raise DataError(f"{dataset.name} has none of the languages of {groups}")
-    return tuple(found)
-
-
-def _answers(
-    store: ModelStore,
-    encoder: Encoder,
-    members: Sequence[str],
-    scored: Sequence[str],
-    split: Split,
-    title: str,
-    *,
-    keep_models: bool,
-) -> dict[str, list[Gold]]:
-    """Train one model, ask it; the model goes, the answers stay."""
-
-    def work(directory: Path) -> None:
-        from gradsim_offline.pipeline.answering import answers
-
-        model = store.train(encoder, members, members, title).directory
-        write_json(directory / _ANSWERS, answers(model, store.dataset, dict.fromkeys(scored, split), store))
-        if not keep_models:
-            shutil.rmtree(model)
-
-    inputs = {
-        **store.training_inputs(encoder, members, members),
-        "scored": list(scored),
-        "judged_on": store.dataset.fingerprint(split),
-        "kept": "answers",  # a run of before kept scores alone, which no test can be made of: it is run again
-    }
-    done = store.run.stage(f"scores/{folder_name(members, members)}", inputs, work, title=f"scores: {title}")
-    kept = json.loads((done.directory / _ANSWERS).read_text(encoding="utf-8"))
-    return {code: as_labels(mine, store.dataset.labels) for code, mine in kept.items()}
+    return tuple(clusters)
 
 
 def _judging_split(dataset: Dataset) -> Split:
-    """Return the split to score on: test, or dev where not every language has test texts.
+    """Return the split to score on: test, or dev if a language has no test texts.
 
     Raises:
         DataError: Neither is whole.
@@ -229,7 +223,7 @@ def _judging_split(dataset: Dataset) -> Split:
 
 
 def _check_pivots(clusters: Sequence[Cluster], dataset: Dataset) -> None:
-    """Look that every pivot can be trained on.
+    """Check that the data set has training texts of every pivot.
 
     Raises:
         DataError: The data set has no texts of one.

@@ -40,8 +40,8 @@ By = Literal["score", "gradient"]
 
 
 @dataclass(frozen=True)
-class GroupEvidence:
-    """What speaks for one group.
+class RankedGroup:
+    """A group, with its scores for the new language.
 
     Attributes:
         id: The group's.
@@ -65,8 +65,8 @@ class GroupEvidence:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What was found about a new language.
+class GroupRanking:
+    """The groups of a bundle, ranked for a new language.
 
     Attributes:
         bundle: Name and version of the bundle that was asked.
@@ -87,21 +87,21 @@ class Evidence:
     examples: int
     metric: str
     similarities: dict[str, float]
-    groups: tuple[GroupEvidence, ...]
+    groups: tuple[RankedGroup, ...]
     split_half: float
     notes: tuple[str, ...]
     by: By
 
     @property
-    def best(self) -> GroupEvidence:
-        """The group that is named."""
+    def best(self) -> RankedGroup:
+        """The first group."""
         return self.groups[0]
 
-    def best_by(self, by: By) -> GroupEvidence:
+    def best_by(self, by: By) -> RankedGroup:
         """Return the group that the score, or the gradient, names."""
         return max(self.groups, key=_rank(by))
 
-    def wins(self, group: GroupEvidence) -> float:
+    def wins(self, group: RankedGroup) -> float:
         """Return the share of the draws in which no group is better, by what decides."""
         return group.score_wins if self.by == "score" else group.wins
 
@@ -116,14 +116,14 @@ class Evidence:
         return {"group": self.best.id, **named, "decided": self.decided, **asdict(self)}
 
 
-def _rank(by: By) -> Callable[[GroupEvidence], tuple[float, float]]:
+def _rank(by: By) -> Callable[[RankedGroup], tuple[float, float]]:
     """Return the order of groups, the best highest; of equal scores the more similar."""
     if by == "score":
         return lambda group: (group.score, group.similarity)
     return lambda group: (group.similarity, group.score)
 
 
-def find_evidence(
+def rank_groups(
     bundle: Bundle,
     examples: Dataset,
     code: str,
@@ -132,7 +132,7 @@ def find_evidence(
     seed: int,
     device: torch.device,
     by: By = "score",
-) -> Evidence:
+) -> GroupRanking:
     """Measure the gradient of a new language at the bundle's joint model, and rank the groups.
 
     Args:
@@ -150,8 +150,8 @@ def find_evidence(
     manifest = bundle.manifest
     entry = assignment_of(bundle)
     known = read_gradients(bundle.path(entry.gradients), entry).numpy()
-    mine = list(examples.split(code, "train"))
-    gradients = _gradients(bundle, entry, mine, task=task, seed=seed, device=device)
+    texts = list(examples.split(code, "train"))
+    gradients = _gradients(bundle, entry, texts, task=task, seed=seed, device=device)
     members = [[entry.languages.index(member) for member in group.members] for group in manifest.groups]
     random = np.random.default_rng(seed)
     mean = gradients.mean(axis=0)[None]
@@ -159,18 +159,18 @@ def find_evidence(
     draws = bootstrap.group_similarities(drawn_means(gradients, DRAWS, random), known, members)
     half = bootstrap.split_half(gradients, 100, random)
     single = bootstrap.group_similarities(mean, known, [[i] for i in range(len(known))])[0]
-    scores, drawn_scores = _scores(bundle, mine, task=task, random=random)
+    scores, drawn_scores = _scores(bundle, texts, task=task, random=random)
     columns = (
         *(similarity, draws.std(axis=0), bootstrap.wins(draws)),
         *(scores, drawn_scores.std(axis=0), bootstrap.wins(drawn_scores)),
     )
-    found = [
-        GroupEvidence(group.id, tuple(group.members), *(float(column[k]) for column in columns))
+    unordered = [
+        RankedGroup(group.id, tuple(group.members), *(float(column[k]) for column in columns))
         for k, group in enumerate(manifest.groups)
     ]
     rank = _rank(by)
-    order = sorted(range(len(found)), key=lambda k: rank(found[k]), reverse=True)
-    groups = tuple(found[k] for k in order)
+    order = sorted(range(len(unordered)), key=lambda k: rank(unordered[k]), reverse=True)
+    groups = tuple(unordered[k] for k in order)
     cosines = {entry.languages[i]: float(single[i]) for i in np.argsort(-single)}
     notes = _notes_on_score(groups) if by == "score" else _notes_on_gradient(groups, drawn_scores[:, order], manifest)
     if half < NOISY:
@@ -178,7 +178,9 @@ def find_evidence(
     if entry.split == "train":
         notes.append(f"{manifest.title} had few dev texts: its gradients are of texts that its joint model has learnt")
     name = codes.name(code)
-    return Evidence(manifest.title, code, name, len(mine), manifest.metric, cosines, groups, half, tuple(notes), by)
+    return GroupRanking(
+        manifest.title, code, name, len(texts), manifest.metric, cosines, groups, half, tuple(notes), by
+    )
 
 
 def assignment_of(bundle: Bundle) -> Assignment:
@@ -223,7 +225,7 @@ def _gradients(
     seed: int,
     device: torch.device,
 ) -> Array:
-    """Return what every row adds to the mean gradient at the joint model, ``[rows, parameters]``."""
+    """Return each row's contribution to the mean gradient at the joint model, ``[rows, parameters]``."""
     labels = bundle.manifest.labels
     directory = bundle.path(entry.directory)
     tokenizer, pad_id = load_tokenizer(directory, maximum_length=bundle.manifest.maximum_length)
@@ -231,8 +233,8 @@ def _gradients(
     reader = task.decoder.Reader(tokenizer, bundle.manifest.maximum_length, normalisation=bundle.manifest.normalisation)
     rows = task.encode(reader, examples, labels, language=0, seed=seed)
     units = np.array([row.units for row in rows])[:, None]
-    own = example_gradients(model, rows, pad_id, task=task, device=device).double().numpy()
-    return np.asarray(own * units / units.mean())  # a long sentence weighs as its words do in the mean
+    added = example_gradients(model, rows, pad_id, task=task, device=device).double().numpy()
+    return np.asarray(added * units / units.mean())  # a long sentence weighs as its words do in the mean
 
 
 def _scores(
@@ -244,18 +246,18 @@ def _scores(
     gold = [example.gold for example in examples]
     models = open_models(bundle).values()
     inputs = [example.input for example in examples]
-    answers = [[found.answer for found in model.answers(inputs)] for model in models]
+    answers = [[decoded.answer for decoded in model.answers(inputs)] for model in models]
 
     def score(chosen: Sequence[int]) -> list[float]:
         true = [gold[i] for i in chosen]
-        return [task.scores(true, [mine[i] for i in chosen], labels)[metric] for mine in answers]
+        return [task.scores(true, [given[i] for i in chosen], labels)[metric] for given in answers]
 
     draws = random.integers(len(gold), size=(SCORE_DRAWS, len(gold))).tolist()
     return np.array(score(range(len(gold)))), np.array([score(chosen) for chosen in draws])
 
 
-def _notes_on_score(groups: Sequence[GroupEvidence]) -> list[str]:
-    """Say what speaks against the group of the best score, the first."""
+def _notes_on_score(groups: Sequence[RankedGroup]) -> list[str]:
+    """Return the notes on a ranking by score: undecided, tied, or contradicted by the gradient."""
     best, similar = groups[0], max(groups, key=_rank("gradient"))
     notes = []
     if best.score_wins < DECIDED:
@@ -274,8 +276,8 @@ def _notes_on_score(groups: Sequence[GroupEvidence]) -> list[str]:
     return notes
 
 
-def _notes_on_gradient(groups: Sequence[GroupEvidence], draws: Array, manifest: Manifest) -> list[str]:
-    """Say what speaks against the most similar group, the first: ``draws`` of scores, ``[draws, groups]``."""
+def _notes_on_gradient(groups: Sequence[RankedGroup], draws: Array, manifest: Manifest) -> list[str]:
+    """Return the notes on a ranking by gradient; ``draws`` of scores: ``[draws, groups]``."""
     notes = []
     if groups[0].wins < DECIDED:
         notes.append(

@@ -1,20 +1,25 @@
-"""What an analysis found."""
+"""The results of an analysis, and their files: JSON for programs, CSV for spreadsheets, Markdown for people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.experiments.analyse.correlations import Correlation
+from gradsim_offline.experiments.analyse.groupings import Regrouped
 from gradsim_offline.experiments.analyse.keywords import Keyword
-from gradsim_offline.experiments.analyse.regrouping import Regrouped
 from gradsim_offline.experiments.analyse.stability import Halves, Interval
+from gradsim_offline.report.table import Table, markdown
 
 Matrix = NDArray[np.float64]
 REFERENCES = ("transfer", "typology", "topic", "labels")  # the columns of the paper's Table 5, and class balance
+_CORRELATION = ("pairs", "ordered", "pearson", "spearman", "within", "p", "mantel", "reason")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Stability:
-    """How far one measured S can be relied on; ``None`` or empty: what it takes was not kept.
+    """The stability of one measured S; ``None`` or empty: what it takes was not kept.
 
     Attributes:
         name: The measure.
@@ -84,8 +89,8 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """All of it.
+class AnalysisResults:
+    """All results of an analysis.
 
     Attributes:
         languages: Those that every matrix has; correlations are over them.
@@ -110,3 +115,52 @@ class Findings:
     seeds: tuple[Seeds, ...]
     agreement: tuple[Agreement, ...]
     notes: tuple[str, ...]
+
+
+def write(results: AnalysisResults, tables: Sequence[Table], directory: Path) -> None:
+    """Write ``analysis.json``, ``correlations.csv``, ``keywords.csv`` and ``analysis.md``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "analysis.json", plain(results))
+    _write_csv(
+        directory / "correlations.csv",
+        ("first", "second", *_CORRELATION),
+        (
+            (pairing.first, pairing.second, *(getattr(pairing.correlation, name) for name in _CORRELATION))
+            for pairing in results.correlations
+        ),
+    )
+    _write_csv(
+        directory / "keywords.csv",
+        ("language", "rank", "keyword", "weight"),
+        (
+            (code, rank, keyword.word, f"{keyword.weight:.6f}")
+            for code, best in results.keywords.items()
+            for rank, keyword in enumerate(best, start=1)
+        ),
+    )
+    notes = "".join(f"\n- {note}" for note in results.notes)
+    text = f"# Analysis\n\n{markdown(tables)}" + (f"\n## Notes\n{notes}\n" if notes else "")
+    (directory / "analysis.md").write_text(text, encoding="utf-8")
+
+
+def plain(value: object) -> object:
+    """Return a result as plain JSON; a figure that is not finite becomes null."""
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else None
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table; an undefined figure is an empty cell."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
