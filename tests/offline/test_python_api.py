@@ -24,7 +24,7 @@ from gradsim_shared.errors import GradsimError
         (([[np.nan]],), {"languages": ["a"]}, "similarity"),
         ((np.eye(2), 0), {"languages": ["a", "b"]}, "grouping.groups = 0"),
         ((np.eye(2), "auto"), {"languages": ["a", "b"]}, 'groups "auto" trains a model per group'),
-        ((np.eye(2), 2, "exat"), {"languages": ["a", "b"]}, "exact"),
+        ((np.eye(2), 2, "exakt"), {"languages": ["a", "b"]}, "exact"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "singelton_score": 1}, "Did you mean grouping.singleton_score"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "budget": 1.5}, "a budget needs sizes"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "must_link": ["a+c"]}, "'c' is none of a b"),
