@@ -35,6 +35,15 @@ def test_every_file_that_the_readme_links_to_exists():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_every_path_on_the_map_exists():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    toolkit = ROOT / "offline/gradsim_offline"
+    paths = [path for path in re.findall(r"`([\w./-]+/[\w./-]*)`", page) if "<" not in path]
+    assert len(paths) > 15
+    folders = (ROOT, toolkit, ROOT / "shared/gradsim_runtime", ROOT / "serving/gradsim_serving")
+    assert [path for path in paths if not any((folder / path).exists() for folder in folders)] == []
+
+
 def test_no_page_has_a_gap_left_to_fill():
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     assert [page.name for page in pages if "@@" in page.read_text(encoding="utf-8")] == []
