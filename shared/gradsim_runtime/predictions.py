@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from gradsim_runtime.predictor import Answer
 from gradsim_shared.decode import text_classification, token_classification
@@ -33,7 +34,16 @@ class WordsPrediction(token_classification.Words):
     route: Route
 
 
-Prediction = LabelPrediction | EntitiesPrediction | WordsPrediction
+@dataclass(frozen=True, slots=True)
+class OtherPrediction:
+    """The prediction of a task that has no type of its own here: ``content`` is its decoder's."""
+
+    content: Any
+    truncated: bool
+    route: Route
+
+
+Prediction = LabelPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction
 
 TYPES: dict[type, type[LabelPrediction] | type[EntitiesPrediction] | type[WordsPrediction]] = {
     text_classification.Prediction: LabelPrediction,
@@ -46,5 +56,8 @@ TYPES: dict[type, type[LabelPrediction] | type[EntitiesPrediction] | type[WordsP
 def prediction_of(answer: Answer) -> Prediction:
     """Return an answer as users get it."""
     content = answer.decoded.prediction
+    typed = TYPES.get(type(content))
+    if typed is None:
+        return OtherPrediction(content, answer.truncated, answer.route)
     values = {field.name: getattr(content, field.name) for field in fields(content)}
-    return TYPES[type(content)](**values, route=answer.route, truncated=answer.truncated)
+    return typed(**values, route=answer.route, truncated=answer.truncated)

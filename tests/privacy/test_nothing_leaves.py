@@ -74,20 +74,20 @@ def test_predict_writes_its_output(built, tmp_path):
     assert did.outside() == [str(tmp_path / "predict" / "work" / "answers.jsonl")]
 
 
-@pytest.mark.parametrize("door", ["direct", "bentoml"])
-def test_a_service_writes_nothing_but_what_bentoml_keeps(built, tmp_path, monkeypatch, door):
+@pytest.mark.parametrize("server", ["direct", "bentoml"])
+def test_a_service_writes_nothing_but_what_bentoml_keeps(built, tmp_path, monkeypatch, server):
     for name in SWITCHES:
         monkeypatch.delenv(name, raising=False)  # the tests have set them for themselves
     bundle, trace, port = built[1] / "work" / "runs" / "demo" / "bundle", tmp_path / "trace", free_port()
     environment = home_of_its_own(tmp_path) | {"PYTHONPATH": SOURCES, "GRADSIM_BUNDLES": str(bundle)}
     command = [*SERVICE, str(bundle)]
-    if door == "bentoml":
+    if server == "bentoml":
         command = [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--host", "127.0.0.1"]
     command = watched([*command, "--port", str(port)], trace)
-    with running(command, port, tmp_path / "log", environment) as server:
-        assert server.ask("Wannan fim yana da kyau").status_code == 200
+    with running(command, port, tmp_path / "log", environment) as running_server:
+        assert running_server.ask("Wannan fim yana da kyau").status_code == 200
     did = seen(trace, ROOT)
     assert did.called == set()
     home = tmp_path / "home"
-    kept = [home / "bentoml", tmp_path / "temporary"] if door == "bentoml" else []
+    kept = [home / "bentoml", tmp_path / "temporary"] if server == "bentoml" else []
     assert did.outside(*kept) == []

@@ -26,9 +26,11 @@ from gradsim_runtime import (
     SettingsError,
     WordsPrediction,
 )
-from gradsim_runtime.predictions import TYPES
+from gradsim_runtime.predictions import TYPES, OtherPrediction, prediction_of
+from gradsim_runtime.predictor import Answer
 from gradsim_shared.bundle import file_entry
-from gradsim_shared.decoding import decoder_of
+from gradsim_shared.decoding import Decoded, decoder_of
+from gradsim_shared.routing import Route
 
 SENTENCES = [text for code in tiny_bundle.SERVED_BY for text, _ in tiny_bundle.sentences(code)]
 TAGGED = [tiny_tags.written(sentence) for sentences in tiny_tags.NER.values() for sentence in sentences]
@@ -144,6 +146,12 @@ def test_predictions_are_typed_objects(bundle, tiny_ner, tiny_pos):
 def test_every_task_has_a_type_of_predictions(task, labels):
     made = TYPES[decoder_of(task).prediction_type(labels)]
     assert {"route", "truncated"} <= {field.name for field in fields(made)}
+
+
+def test_a_task_without_a_type_of_predictions_is_answered_with_what_its_decoder_makes():
+    route = Route(None, None, "g0", None, "given")
+    prediction = prediction_of(Answer(Decoded("yes", {"answer": "yes"}), route, False))
+    assert prediction == OtherPrediction({"answer": "yes"}, False, route)
 
 
 def test_a_bundle_says_what_it_holds(bundle, tiny):

@@ -48,23 +48,29 @@ def text_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple
         columns: What the user says.
 
     Raises:
-        DataError: One is missing or there twice; the message names those that are there and the setting.
+        DataError: One is missing, or several may be it; the message names those that are there and the setting.
     """
-    texts = TEXT_COLUMNS if columns.text_column is None else (columns.text_column,)
-    labels = (LABEL_COLUMN,) if columns.label_column is None else (columns.label_column,)
+    text, label = columns.text_column, columns.label_column
     return (
-        _column(where, header, texts, "no column for the text", "text_column"),
-        _column(where, header, labels, f"no column {quoted(labels[0])}", "label_column"),
+        _column(where, header, text, TEXT_COLUMNS, "no column for the text", "text_column"),
+        _column(where, header, label, (LABEL_COLUMN,), f"no column {quoted(label or LABEL_COLUMN)}", "label_column"),
     )
 
 
-def _column(where: str, header: Sequence[str], names: Sequence[str], missing: str, setting: str) -> str:
-    for name in names:
-        alike = [name] if name in header else [each for each in header if _plain(each) == _plain(name)]
-        if len(alike) > 1:
-            raise DataError(f"{where}: the columns {listing(map(quoted, alike))} differ in spelling only; keep one")
-        if alike:
-            return alike[0]
+def _column(
+    where: str, header: Sequence[str], chosen: str | None, usual: Sequence[str], missing: str, setting: str
+) -> str:
+    if chosen in header and chosen is not None:
+        return chosen
+    names = usual if chosen is None else (chosen,)
+    candidates = [each for each in header if _plain(each) in map(_plain, names)]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise DataError(
+            f"{where}: each of {listing(map(quoted, candidates))} may be the column; keep one, or say which it is: "
+            f"--set data_options.{setting}=NAME"
+        )
     raise DataError(
         f"{where}: {missing}: found {listing(map(quoted, header))}; name it {' or '.join(names)}, or say which it is: "
         f"--set data_options.{setting}=NAME"

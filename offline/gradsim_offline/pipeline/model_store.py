@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset, Split
-from gradsim_offline.core.run_directory import WORK, RunDirectory, StageResult, write_json
+from gradsim_offline.core.run_directory import RECORD, WORK, RunDirectory, StageResult, write_json
 from gradsim_offline.core.settings import Schedule, Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
@@ -41,12 +41,14 @@ class ModelStore:
         dataset: The examples.
         task: The torch half of the data set's task.
         run: The run directory.
+        joint: Folders of joint runs of measures, whose model may be the multilingual one.
     """
 
     settings: Settings
     dataset: Dataset
     task: Task
     run: RunDirectory
+    joint: tuple[str, ...] = ("measure",)
 
     @cached_property
     def common(self) -> dict[str, Any]:
@@ -155,30 +157,40 @@ class ModelStore:
         shutil.copyfile(place / ADAPTED, directory / ADAPTED)
         return Encoder(str(place), encoder.digest)
 
-    def joint_model(self, measure: Path, encoder: Encoder) -> StageResult | None:
-        """Return the model that a measure's joint run left, if it was trained as the multilingual model would be."""
-        return self._joint_model(measure, encoder) if self.settings.training.ensemble == 1 else None
+    def is_multilingual(self, members: Sequence[str], served: Sequence[str]) -> bool:
+        """Return whether a model is trained on all languages, and judged on all."""
+        return tuple(members) == tuple(served) == self.dataset.languages
 
-    def _joint_model(self, measure: Path, encoder: Encoder) -> StageResult | None:
-        """Return that model, if it was trained as the multilingual one's first would be."""
+    def _joint_run(self, encoder: Encoder) -> StageResult | None:
+        """Return a measure's joint run that was trained from this encoder as a single multilingual model would be."""
         if self.settings.adapting.mode == "tapt-group":
             return None  # it started from the encoder as it is
-        try:
-            record = json.loads((measure / "stage.json").read_text(encoding="utf-8"))
-            inputs, digest = record["inputs"], record["digest"]
-        except (OSError, ValueError, KeyError):
-            return None
-        measuring = inputs.get("measuring", {})
         training = self.settings.training
         schedule = training.model_dump(include=set(Schedule.model_fields))
-        alike = training.strategy == "mixed" and all(measuring.get(name) == value for name, value in schedule.items())
-        start = {**self.common, "encoder": encoder.digest}
-        same = all(inputs.get(name) == value for name, value in start.items())
-        is_there = (measure / "training.json").is_file()
-        return StageResult(measure, digest) if is_there and alike and same else None
+        for folder in self.joint:
+            directory = self.run.directory / folder
+            try:
+                record = json.loads((directory / RECORD).read_text(encoding="utf-8"))
+                inputs, digest = record["inputs"], record["digest"]
+            except (OSError, ValueError, KeyError):
+                continue
+            measuring, start = inputs.get("measuring", {}), {**self.common, "encoder": encoder.digest}
+            alike = training.strategy == "mixed" and all(measuring.get(name) == schedule[name] for name in schedule)
+            same = all(inputs.get(name) == value for name, value in start.items())
+            if (directory / "training.json").is_file() and alike and same:
+                return StageResult(directory, digest)
+        return None
 
     def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:
-        """Train the model of these members, or its ensemble, judged on what it serves; or find that it was trained."""
+        """Train the model of these members, or its ensemble, judged on what it serves; or find that it was trained.
+
+        A measure's joint run is the multilingual model, if it was trained alike.
+        """
+        if self.is_multilingual(members, served) and self.settings.training.ensemble == 1:
+            joint = self._joint_run(encoder)
+            if joint is not None:
+                self.run.progress.note("train multilingual: the measured joint model is that model, not trained again")
+                return joint
         name = f"train/{self._folder(members, served)}"
 
         def train(directory: Path) -> None:
@@ -203,14 +215,14 @@ class ModelStore:
     def _train_ensemble(
         self, start: Encoder, members: Sequence[str], served: Sequence[str], directory: Path, stage: str
     ) -> None:
-        """Train the models of several seeds; the joint run of the measurement may be the first of the multilingual."""
+        """Train the models of several seeds; of the multilingual ones a measure's joint run may be the first."""
         from gradsim_offline.bundle.reference_gradients import model_files
         from gradsim_offline.training.fine_tune import RESULT
         from gradsim_offline.training.fine_tune_ensemble import fine_tune_ensemble
 
         def first(place: Path) -> bool:
-            joint = self._joint_model(self.run.directory / "measure", start)
-            if joint is None or not tuple(members) == tuple(served) == self.dataset.languages:
+            joint = self._joint_run(start) if self.is_multilingual(members, served) else None
+            if joint is None:
                 return False
             for file in model_files(joint.directory):
                 shutil.copyfile(file, place / file.name)
@@ -247,8 +259,7 @@ class ModelStore:
         return {"training": training.model_dump(exclude=unused), **own}
 
     def _folder(self, members: Sequence[str], served: Sequence[str]) -> str:
-        everything = self.dataset.languages
-        return "multilingual" if tuple(members) == tuple(served) == everything else folder_name(members, served)
+        return "multilingual" if self.is_multilingual(members, served) else folder_name(members, served)
 
     def context(self, encoder: Encoder, stage: str) -> TrainingContext:
         """Return what every training takes; ``stage`` names it in the log."""

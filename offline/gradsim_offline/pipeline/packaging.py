@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
 
 EVALUATION_FILE = "evaluation.json"
 _SCORING = 3  # the form of its content; intervals came with 2, the baseline with 3
+_EXPORT = 1  # the form of an export and its gate: raise it with them
 _REPORT = 1  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
@@ -45,6 +46,8 @@ class Packaging:
         for group in groups.groups:
             model = models[group.id]
             inputs = {
+                "versions": library_versions(),
+                "form": _EXPORT,
                 "model": model.digest,
                 "members": group.members,
                 "served": group.served,
@@ -198,8 +201,8 @@ class Packaging:
         }
 
         def write(_: Path) -> None:
-            page = render(manifest, measured, evaluated, test_counts, groups.curve, costs, trainings)
             figures = drawings(manifest, measured, evaluated, test_counts, groups.curve, trainings)
+            page = render(manifest, measured, evaluated, test_counts, groups.curve, costs, trainings, figures)
             models = {group: result.directory for group, result in exported.items()}
             write_bundle(target, manifest, models, identifier.directory, measured, page, figures, reference)
 

@@ -55,7 +55,7 @@ class Pipeline:
     @cached_property
     def store(self) -> ModelStore:
         """What trains."""
-        return ModelStore(self.settings, self.dataset, self.task, self.run)
+        return ModelStore(self.settings, self.dataset, self.task, self.run, self.joint)
 
     def _check_grouping(self) -> None:
         """Find before anything is trained what no grouping could keep to; say when K is larger than it can be."""
@@ -216,15 +216,7 @@ class Pipeline:
         return groups
 
     def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:
-        """Train one model; the joint run of the measurement is the multilingual one if it was trained alike."""
-        if tuple(members) == tuple(served) == self.dataset.languages:
-            for folder in self.joint:
-                joint = self.store.joint_model(self.run.directory / folder, encoder)
-                if joint is not None:
-                    self.run.progress.note(
-                        "train multilingual: the measured joint model is that model, not trained again"
-                    )
-                    return joint
+        """Train the model of these members, judged on the languages that it serves."""
         return self.store.train(encoder, members, served, title)
 
     def train_multilingual(self, encoder: Encoder) -> StageResult:
@@ -236,7 +228,7 @@ class Pipeline:
         """Train one model per group; a group of all languages is the multilingual model."""
         models = {}
         for group in groups.groups:
-            if group.members == self.dataset.languages and group.served == self.dataset.languages:
+            if self.store.is_multilingual(group.members, group.served):
                 models[group.id] = multilingual
                 continue
             title = f"train {group.id}: {' '.join(group.members)}"

@@ -30,18 +30,22 @@ def render(
     curve: Candidates = (),
     costs: Mapping[str, float] | None = None,
     trainings: Sequence[_conflicts.Training] = (),
+    figures: Sequence[Drawing] | None = None,
 ) -> str:
     """Return the page; the same arguments always give the same page.
 
     Args:
         manifest: Of the bundle; sizes and hashes of files need not be known yet.
         measured: S and how it came about.
-        evaluated: What ``evaluation.scoring.score`` returned.
+        evaluated: What ``bundle.scoring.score`` returned.
         test_counts: Test texts per language; empty: no test split.
         curve: What each K came to (``Groups.curve``); empty: K was given.
         costs: Seconds of each stage, by its name (``costs.stage_seconds``); ``None``: not told.
         trainings: How each model was trained (``conflicts.read_trainings``); empty: not told.
+        figures: What ``drawings`` returned for the same arguments; ``None``: they are drawn here.
     """
+    if figures is None:
+        figures = drawings(manifest, measured, evaluated, test_counts, curve, trainings)
     changes = _groups.changes(measured)
     scores = _scores.split_scores(manifest, evaluated, test_counts)
     grouping = manifest.grouping
@@ -49,7 +53,7 @@ def render(
     return page.render(
         manifest=manifest,
         measured=measured,
-        figures={each.name: each for each in drawings(manifest, measured, evaluated, test_counts, curve, trainings)},
+        figures={drawing.name: drawing for drawing in figures},
         scores=scores,
         score_tables={each.split: _scores.score_table(each, metric_name(manifest.metric)) for each in scores},
         metric_tables={each.split: _scores.metric_table(each) for each in scores},

@@ -72,8 +72,19 @@ def test_a_column_that_is_missing_names_those_there_and_the_setting(put, columns
 
 
 def test_columns_that_differ_in_spelling_only_are_not_chosen_from(put):
-    with pytest.raises(DataError, match="the columns 'Text', 'TEXT' differ in spelling only; keep one"):
-        files.load(put([("a", "b", "x")], ("Text", "TEXT", "label")))
+    rows = [("a", "b", "x")]
+    for columns in (("Text", "TEXT", "label"), ("text", "Text", "label"), ("text", "tweet", "label")):
+        with pytest.raises(
+            DataError, match=rf"each of '{columns[0]}', '{columns[1]}' may be the column; keep one, or say"
+        ):
+            files.load(put(rows, columns))
+    with pytest.raises(DataError, match=r"each of 'label', 'Label' may be the column.*data_options\.label_column=NAME"):
+        files.load(put(rows, ("text", "label", "Label")))
+
+
+def test_of_columns_alike_the_one_that_is_named_is_read(put):
+    directory = put([(text, "x", label) for text, label in ROWS], ("Text", "text", "label"))
+    assert load_dataset("files", directory, None, {"text_column": "Text"}).split("eng", "train") == READ
 
 
 def test_settings_that_the_data_set_has_not(put):

@@ -1,4 +1,4 @@
-"""Sweeps over K and over layers: scored as a comparison is, from the same cells, with a figure."""
+"""Sweeps over K and over layers: scored as a comparison is, from the same results, with a figure."""
 
 from __future__ import annotations
 
