@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from types import SimpleNamesestimate
+from types import SimpleNamespace
 
 import pytest
 from engines import Gate, engine_of, watch
@@ -50,7 +50,7 @@ def test_retry_after_follows_the_throughput_without_canaries(tiny, monkeypatch):
         return gate(feed, outputs)
 
     watch(monkeypatch, run)
-    monkeypatch.setattr("gradsim_serving.engine.engine.time", SimpleNamesestimate(monotonic=lambda: real() + late[0]))
+    monkeypatch.setattr("gradsim_serving.engine.engine.time", SimpleNamespace(monotonic=lambda: real() + late[0]))
     with engine_of(tiny, queue_texts=600) as engine:
         seconds[0] = 4.0
         for _ in range(2):

@@ -11,6 +11,7 @@ module whose ``PLUGIN`` is the record of its kind: ``DatasetSource``, ``Similari
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -144,10 +145,15 @@ def constant(kind: str, name: str, variable: str) -> str:
     return ""
 
 
-@cache
 def _installed(kind: str) -> dict[str, EntryPoint]:
-    """Return the plug-ins of other packages; they are looked up once a process, which takes milliseconds."""
-    return {point.name: point for point in entry_points(group=f"{PACKAGE}.{kind}")}
+    """Return the plug-ins of other packages."""
+    return _entry_points(f"{PACKAGE}.{kind}", tuple(sys.path))
+
+
+@cache
+def _entry_points(group: str, _path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Look a group up, which takes milliseconds, once for each import path."""
+    return {point.name: point for point in entry_points(group=group)}
 
 
 def _module(kind: str, name: str) -> str:
