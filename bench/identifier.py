@@ -21,7 +21,7 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.datasets.source import load_source
 from gradsim_offline.identifier.training import accuracies
 from gradsim_serving.bundles.loading import load_identifier
-from gradsim_shared.bundle import Bundle, open_bundle
+from gradsim_shared.bundle import VerifiedBundle, open_bundle
 from gradsim_shared.identification import LanguageIdentifier
 from gradsim_shared.identifier_text import identifier_text
 
@@ -83,7 +83,7 @@ def show_accuracy(identifier: LanguageIdentifier, dataset: Dataset) -> dict[str,
 
 
 def measure(
-    bundle: Bundle, identifier: LanguageIdentifier, texts: Sequence[str], batch: int, repeats: int
+    bundle: VerifiedBundle, identifier: LanguageIdentifier, texts: Sequence[str], batch: int, repeats: int
 ) -> dict[str, list[float]]:
     """Return seconds per text of every repeat, per way of asking."""
     model = fasttext.load_model(str(bundle.path(bundle.manifest.identifier.file)))

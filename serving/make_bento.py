@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "serving"), str(ROOT / "shared")]
 
 from gradsim_serving.bundles.served import open_bundles  # noqa: E402
-from gradsim_shared.bundle import Bundle  # noqa: E402
+from gradsim_shared.bundle import VerifiedBundle  # noqa: E402
 from gradsim_shared.errors import BundleError, GradsimError  # noqa: E402
 
 SOURCES = ("serving/gradsim_serving", "shared/gradsim_runtime", "shared/gradsim_shared")
@@ -40,7 +40,7 @@ def main(bundles: tuple[Path, ...], name: str | None) -> None:
     click.echo(f"{tag}\nServe it:          bentoml serve {tag}\nMake an image:     bentoml containerize {tag}")
 
 
-def make_bento(bundles: Mapping[str, Bundle], name: str) -> str:
+def make_bento(bundles: Mapping[str, VerifiedBundle], name: str) -> str:
     """Build the Bento from a clean copy in a temporary directory and return its tag.
 
     Raises:
@@ -58,7 +58,7 @@ def make_bento(bundles: Mapping[str, Bundle], name: str) -> str:
     return found[1]
 
 
-def stage(bundles: Mapping[str, Bundle], context: Path) -> None:
+def stage(bundles: Mapping[str, VerifiedBundle], context: Path) -> None:
     """Copy what the Bento holds into ``context``: sources, bundles, pinned bentofile.yaml.
 
     A bundle's folder is named for its endpoint: two bundles may have one name.

@@ -20,8 +20,7 @@ from gradsim_runtime.predictions import Prediction, prediction_of
 from gradsim_runtime.predictor import Answer, Predictor
 from gradsim_runtime.sessions import Provider, SessionSettings, choose_provider
 from gradsim_runtime.text_checks import check_text
-from gradsim_shared.bundle import Bundle as VerifiedBundle
-from gradsim_shared.bundle import open_bundle
+from gradsim_shared.bundle import VerifiedBundle, open_bundle
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
 from gradsim_shared.excerpts import one_line
 from gradsim_shared.group_model import GroupModel, served_precision

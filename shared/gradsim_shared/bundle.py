@@ -15,7 +15,7 @@ from gradsim_shared.manifest import FORMAT, MANIFEST_FILE, FileEntry, Manifest
 
 
 @dataclass(frozen=True)
-class Bundle:
+class VerifiedBundle:
     """A bundle whose manifest was read and whose files were found whole.
 
     Attributes:
@@ -37,7 +37,7 @@ def file_entry(path: Path) -> FileEntry:
         return FileEntry(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), size=path.stat().st_size)
 
 
-def open_bundle(directory: Path) -> Bundle:
+def open_bundle(directory: Path) -> VerifiedBundle:
     """Read and verify the bundle in ``directory``.
 
     Args:
@@ -58,7 +58,7 @@ def open_bundle(directory: Path) -> Bundle:
             raise BundleError(f"bundle {directory}: {file} is missing; copy the bundle again, or build it again")
         if file_entry(path) != entry:
             raise BundleError(f"bundle {directory}: {file} has changed since it was written; copy or build it again")
-    return Bundle(root, manifest)
+    return VerifiedBundle(root, manifest)
 
 
 def read_manifest(directory: Path) -> Manifest:

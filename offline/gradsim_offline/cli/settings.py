@@ -12,7 +12,7 @@ from gradsim_offline.core import plugins
 from gradsim_offline.datasets.source import named
 from gradsim_offline.pipeline.recipes import resolve
 
-Row = tuple[str, object, str]  # name, value, meaning
+SettingRow = tuple[str, object, str]  # name, value, meaning
 _NAMES = 34  # characters of the column of names, at least
 
 
@@ -45,7 +45,7 @@ def command(
             click.echo(f"{name:<{width}} {value!s:<14} {meaning}")
 
 
-def _option_rows(kind: str, name: str, given: Mapping[str, Any], prefix: str) -> list[Row]:
+def _option_rows(kind: str, name: str, given: Mapping[str, Any], prefix: str) -> list[SettingRow]:
     """Return a plug-in's own settings: the defaults, under what is given; or that it has none."""
     section = plugins.load(kind, name, plugins.Plugin).options
     if section is None:
@@ -53,7 +53,7 @@ def _option_rows(kind: str, name: str, given: Mapping[str, Any], prefix: str) ->
     return list(_rows(section.model_construct(**given), prefix))  # not validated: a default may be no valid value
 
 
-def _rows(section: BaseModel, prefix: str) -> Iterator[Row]:
+def _rows(section: BaseModel, prefix: str) -> Iterator[SettingRow]:
     """Yield each setting's name, value and meaning."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)

@@ -149,7 +149,7 @@ class Adapting(Section):
 CONSTRAINTS = ("must_link", "cannot_link", "largest_group", "budget")
 
 
-class Grouping(Section):
+class GroupingSettings(Section):
     """How groups are chosen."""
 
     solver: str = Field("exact", description="see `gradsim-offline list solvers`")
@@ -226,7 +226,7 @@ class Settings(Section):
     pretraining: Pretraining = Pretraining()
     adapting: Adapting = Adapting()
     measuring: Measuring = Measuring()
-    grouping: Grouping = Grouping()
+    grouping: GroupingSettings = GroupingSettings()
     training: Training = Training()
     identifying: Identifying = Identifying()
     exporting: Exporting = Exporting()

@@ -13,7 +13,7 @@ from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import listing, quoted
 
 OBJECT_ENDINGS = (".jsonl", ".json", ".parquet")
-Row = tuple[str, Mapping[str, object]]
+NumberedRow = tuple[str, Mapping[str, object]]
 """Where it stands, as messages name it, and its fields."""
 
 _GAP = re.compile(r"[ \t\r\n]*")
@@ -23,7 +23,7 @@ class _NamedTwiceError(ValueError):
     """Fields stand twice in a JSON object: their names."""
 
 
-def read_objects(path: Path) -> Iterator[Row]:
+def read_objects(path: Path) -> Iterator[NumberedRow]:
     """Read a file of ``OBJECT_ENDINGS``.
 
     ``.json`` is a list of objects, an object of columns (lists of one length, or as pandas writes it, objects with the
@@ -82,14 +82,14 @@ def _decode(text: str, start: int, where: str) -> tuple[object, int]:
         raise DataError(f"{where}: not valid JSON: {error}") from error
 
 
-def _json_lines(path: Path) -> Iterator[Row]:
+def _json_lines(path: Path) -> Iterator[NumberedRow]:
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             where = f"{path}:{number}"
             yield where, _object(where, parse_json(line, where), "line")
 
 
-def _json(path: Path) -> Iterator[Row]:
+def _json(path: Path) -> Iterator[NumberedRow]:
     text = read_text(path)
     start = _after_gap(text, 0)
     if text[start : start + 1] == "[":
@@ -102,7 +102,7 @@ def _json(path: Path) -> Iterator[Row]:
             yield from _columns(path, first)
 
 
-def _array(path: Path, text: str, start: int) -> Iterator[Row]:
+def _array(path: Path, text: str, start: int) -> Iterator[NumberedRow]:
     """Read the objects of a list, with the line in which each begins."""
     line, counted = 1, 0
     place = _after_gap(text, start + 1)
@@ -121,7 +121,7 @@ def _array(path: Path, text: str, start: int) -> Iterator[Row]:
         raise DataError(f"{path}: not valid JSON: there is more after the list")
 
 
-def _columns(path: Path, table: object) -> Iterator[Row]:
+def _columns(path: Path, table: object) -> Iterator[NumberedRow]:
     values = list(table.values()) if isinstance(table, dict) else []
     if isinstance(table, dict) and all(isinstance(column, dict) and [*column] == [*values[0]] for column in values):
         values = [list(column.values()) for column in values]  # as pandas writes a table: {"text": {"0": "...", ...}}
@@ -134,7 +134,7 @@ def _columns(path: Path, table: object) -> Iterator[Row]:
         yield f"{path}, row {number}", dict(zip(table, row, strict=True))
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(path: Path) -> Iterator[NumberedRow]:
     try:
         import pyarrow
         import pyarrow.parquet

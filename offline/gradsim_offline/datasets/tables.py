@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gradsim_offline.core.dataset import Example
 from gradsim_offline.datasets.columns import SURROGATE, USUAL, Columns, check_allowed, text_and_label
-from gradsim_offline.datasets.objects import OBJECT_ENDINGS, Row, check_named_once, read_objects
+from gradsim_offline.datasets.objects import OBJECT_ENDINGS, NumberedRow, check_named_once, read_objects
 from gradsim_offline.datasets.text import ending, is_blank, is_quoted, read_lines, read_text
 from gradsim_shared.errors import DataError
 
@@ -42,7 +42,7 @@ def has_quoted_fields(path: Path) -> bool:
     return ending(path) == ".tsv" and is_quoted(read_text(path))
 
 
-def _rows(path: Path, columns: Columns, *, literal: bool) -> Iterator[Row]:
+def _rows(path: Path, columns: Columns, *, literal: bool) -> Iterator[NumberedRow]:
     if ending(path) == ".csv":
         yield from _separated(path, columns, ",", "comma")
     elif ending(path) != ".tsv":
@@ -53,7 +53,7 @@ def _rows(path: Path, columns: Columns, *, literal: bool) -> Iterator[Row]:
         yield from _tab_separated(path, columns)
 
 
-def _tab_separated(path: Path, columns: Columns) -> Iterator[Row]:
+def _tab_separated(path: Path, columns: Columns) -> Iterator[NumberedRow]:
     header, *lines = (line.split("\t") for line in read_lines(path))
     _check_header(f"{path}:1", header, columns)
     for number, fields in enumerate(lines, start=2):
@@ -64,7 +64,7 @@ def _tab_separated(path: Path, columns: Columns) -> Iterator[Row]:
         yield f"{path}:{number}", dict(zip(header, fields, strict=True))
 
 
-def _separated(path: Path, columns: Columns, separator: str, called: str) -> Iterator[Row]:
+def _separated(path: Path, columns: Columns, separator: str, called: str) -> Iterator[NumberedRow]:
     """Read a table whose fields may be quoted."""
     with _fields_of_any_length():
         reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=separator, strict=True)

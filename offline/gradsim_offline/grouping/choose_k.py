@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gradsim_offline.core.settings import Grouping
+from gradsim_offline.core.settings import GroupingSettings
 from gradsim_offline.grouping.result import Groups
 from gradsim_offline.grouping.solve import solve
 from gradsim_offline.grouping.solver import load_solver
@@ -29,7 +29,7 @@ _USUAL = (1, 2, 3, 4, 6, 8)  # beyond, neighbours differ by less than their nois
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateK:
     """One K that was tried.
 
     Attributes:
@@ -50,7 +50,7 @@ def candidates(languages: int, wanted: Sequence[int] | None) -> list[int]:
     return sorted({1, languages, *(k for k in wanted or _USUAL if k <= languages)})
 
 
-def choose(tried: Mapping[int, Groups], train: Train) -> tuple[int, list[Candidate]]:
+def choose(tried: Mapping[int, Groups], train: Train) -> tuple[int, list[CandidateK]]:
     """Train the groups of every candidate and return the best K with the whole curve; ties go to the smaller K.
 
     Args:
@@ -60,7 +60,7 @@ def choose(tried: Mapping[int, Groups], train: Train) -> tuple[int, list[Candida
     Raises:
         DataError: A group's languages have no dev texts to judge by.
     """
-    curve = [Candidate(k, len(g.groups), g.score, dev_score(g, train)) for k, g in sorted(tried.items())]
+    curve = [CandidateK(k, len(g.groups), g.score, dev_score(g, train)) for k, g in sorted(tried.items())]
     best = max(candidate.score for candidate in curve)
     return next(candidate.groups for candidate in curve if candidate.score >= best - 1e-9), curve
 
@@ -84,12 +84,12 @@ def cross_fitted(history: Sequence[Mapping[str, Any]]) -> float:
     return float((halves[best[0], 1] + halves[best[1], 0]) / 2)
 
 
-def reads_k(chosen: Grouping) -> bool:
+def reads_k(chosen: GroupingSettings) -> bool:
     """Say whether the groups that the solver finds depend on K."""
     return load_solver(chosen.solver).reads_k
 
 
-def solver_to_try(chosen: Grouping) -> str:
+def solver_to_try(chosen: GroupingSettings) -> str:
     """Return the solver whose groups are trained to choose K; empty: K is a number, or the solver does not read it."""
     if chosen.groups != "auto" or not reads_k(chosen):
         return ""
@@ -97,7 +97,12 @@ def solver_to_try(chosen: Grouping) -> str:
 
 
 def choose_k_by_dev_scores(
-    measured: Measured, chosen: Grouping, sizes: Mapping[str, int], seed: int, train: Train, say: Callable[[str], None]
+    measured: Measured,
+    chosen: GroupingSettings,
+    sizes: Mapping[str, int],
+    seed: int,
+    train: Train,
+    say: Callable[[str], None],
 ) -> Groups:
     """Solve for several K, train the groups of each, and return those of the best K with the curve.
 

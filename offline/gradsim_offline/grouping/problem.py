@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.core.settings import Grouping as GroupingSettings
+from gradsim_offline.core.settings import GroupingSettings
 from gradsim_offline.grouping.objective import check_similarity, largest_entry
 from gradsim_shared.errors import SettingsError
 

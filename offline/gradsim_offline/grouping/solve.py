@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gradsim_offline.core.settings import Grouping
+from gradsim_offline.core.settings import GroupingSettings
 from gradsim_offline.grouping.objective import singleton_scores
 from gradsim_offline.grouping.problem import Problem, read_constraints
 from gradsim_offline.grouping.result import Groups, name_groups
@@ -13,7 +13,7 @@ from gradsim_offline.similarity.measured import Measured
 
 
 def solve(
-    measured: Measured, chosen: Grouping, groups: int, sizes: Mapping[str, int], seed: int, solver: str = ""
+    measured: Measured, chosen: GroupingSettings, groups: int, sizes: Mapping[str, int], seed: int, solver: str = ""
 ) -> Groups:
     """Choose the groups of one number of groups.
 

@@ -15,7 +15,7 @@ from gradsim_serving.bundles.model_cache import ModelCache
 from gradsim_serving.bundles.served import Served, open_bundles
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.observing.log import describe
-from gradsim_shared.bundle import Bundle
+from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.errors import BundleError, GradsimError, RequestError
 from gradsim_shared.manifest import Manifest
 
@@ -65,7 +65,7 @@ class Lifecycle:
         self._check_seconds = max(CHECK_SECONDS, request_seconds + MARGIN_SECONDS)
         self._on_loaded = loaded
         self._on_finished = finished
-        self._opened: Mapping[str, Bundle] = open_bundles(self._directories)
+        self._opened: Mapping[str, VerifiedBundle] = open_bundles(self._directories)
         self._manifests = _manifests(self._opened)
         self._loaded = Loaded()
         self._error: GradsimError | None = None
@@ -178,7 +178,7 @@ class Lifecycle:
         while self._canary_seconds > 0 and not self._stopping.wait(self._canary_seconds):
             self._watch()
 
-    def _serve(self, opened: Mapping[str, Bundle]) -> None:
+    def _serve(self, opened: Mapping[str, VerifiedBundle]) -> None:
         """Load bundles, check every group, and only then serve them."""
         loaded = Loaded(before=self._loaded)
         served = {
@@ -240,5 +240,5 @@ class Lifecycle:
         return None
 
 
-def _manifests(opened: Mapping[str, Bundle]) -> dict[str, Manifest]:
+def _manifests(opened: Mapping[str, VerifiedBundle]) -> dict[str, Manifest]:
     return {endpoint: bundle.manifest for endpoint, bundle in opened.items()}

@@ -11,7 +11,7 @@ from gradsim_runtime.loading import load_fasttext, load_tokenizer
 from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_serving.bundles.model_cache import CachedModel, ModelCache
 from gradsim_serving.bundles.served import Served
-from gradsim_shared.bundle import Bundle
+from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import BundleError, SettingsError
 from gradsim_shared.group_model import GroupModel, served_precision
@@ -52,7 +52,7 @@ class Loaded:
 
 
 def load_bundle(
-    bundle: Bundle, settings: SessionSettings, loaded: Loaded | None = None, cache: ModelCache | None = None
+    bundle: VerifiedBundle, settings: SessionSettings, loaded: Loaded | None = None, cache: ModelCache | None = None
 ) -> Served:
     """Load what a bundle needs to answer.
 
@@ -90,7 +90,7 @@ def warm_up(model: GroupModel, length: int, tokens: int) -> None:
         model.run_chunk([longest] * texts)
 
 
-def load_identifier(bundle: Bundle, loaded: Loaded | None = None) -> LanguageIdentifier:
+def load_identifier(bundle: VerifiedBundle, loaded: Loaded | None = None) -> LanguageIdentifier:
     """Load the bundle's language identifier.
 
     Raises:
@@ -106,7 +106,7 @@ def load_identifier(bundle: Bundle, loaded: Loaded | None = None) -> LanguageIde
 
 
 def load_group_model(
-    bundle: Bundle,
+    bundle: VerifiedBundle,
     group: Group,
     settings: SessionSettings,
     loaded: Loaded | None = None,
@@ -143,7 +143,9 @@ def load_group_model(
     return model
 
 
-def _model(bundle: Bundle, file: str, settings: SessionSettings, loaded: Loaded, cache: ModelCache) -> CachedModel:
+def _model(
+    bundle: VerifiedBundle, file: str, settings: SessionSettings, loaded: Loaded, cache: ModelCache
+) -> CachedModel:
     """Return a model that is in memory now, and later when it is asked for."""
     entry = bundle.manifest.files[file]
 

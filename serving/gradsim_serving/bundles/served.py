@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradsim_shared.bundle import Bundle, open_bundle
+from gradsim_shared.bundle import VerifiedBundle, open_bundle
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import BundleError
 from gradsim_shared.group_model import GroupModel
@@ -28,7 +28,7 @@ class Served:
     """
 
     endpoint: str
-    bundle: Bundle
+    bundle: VerifiedBundle
     router: Router
     identifier: LanguageIdentifier
     models: Mapping[str, GroupModel]
@@ -44,7 +44,7 @@ class Served:
         return self.bundle.manifest.title
 
 
-def open_bundles(directories: Sequence[Path]) -> dict[str, Bundle]:
+def open_bundles(directories: Sequence[Path]) -> dict[str, VerifiedBundle]:
     """Read and verify bundles.
 
     Returns:
@@ -53,7 +53,7 @@ def open_bundles(directories: Sequence[Path]) -> dict[str, Bundle]:
     Raises:
         BundleError: One is not valid, or two are for one endpoint.
     """
-    bundles: dict[str, Bundle] = {}
+    bundles: dict[str, VerifiedBundle] = {}
     for directory in directories:
         bundle = open_bundle(directory)
         endpoint = endpoint_of(bundle.manifest)

@@ -21,7 +21,7 @@ from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.packaging import Packaging
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.task import load_task
-from gradsim_shared.bundle import Bundle, open_bundle
+from gradsim_shared.bundle import VerifiedBundle, open_bundle
 
 KNOWN = ("eng", "hau", "hin", "tur")
 SCHEDULE = {"epochs": 2, "minimum_steps": 0, "batch_size": 16, "learning_rate": 2e-3}
@@ -64,7 +64,7 @@ def _all_of_it_briefly():
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory, quiet) -> Bundle:
+def bundle(tmp_path_factory, quiet) -> VerifiedBundle:
     """The bundle; it has no scores, and its report is empty."""
     settings = Settings.model_validate(SETTINGS)
     dataset = load_data(settings)

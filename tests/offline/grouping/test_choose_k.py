@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradsim_offline.core import plugins
-from gradsim_offline.core.settings import Grouping
+from gradsim_offline.core.settings import GroupingSettings
 from gradsim_offline.grouping.choose_k import candidates, choose, choose_k_by_dev_scores, cross_fitted
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import Groups, LanguageGroup
@@ -110,7 +110,7 @@ def auto(tmp_path):
             return folder
 
         measured = Measured("gradient", CODES, SIMILARITY, None, (), {}, {}, 0.0)
-        chosen = Grouping(solver=solver, groups="auto", **more)
+        chosen = GroupingSettings(solver=solver, groups="auto", **more)
         return choose_k_by_dev_scores(measured, chosen, dict.fromkeys(CODES, 1), 0, train, lambda _: None), asked
 
     return choose_groups

@@ -23,7 +23,7 @@ from gradsim_offline.experiments.assign.scoring import score_again
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
 from gradsim_offline.training.task import Task
 from gradsim_runtime.predictor import Predictor
-from gradsim_shared.bundle import Bundle
+from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import Assigned, Language, Manifest
@@ -87,7 +87,7 @@ def new_version(version: str, code: str, given: str | None) -> str:
 
 
 def add_language(
-    bundle: Bundle,
+    bundle: VerifiedBundle,
     target: Path,
     ranking: GroupRanking,
     new: Dataset,

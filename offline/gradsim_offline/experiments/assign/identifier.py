@@ -22,7 +22,7 @@ from gradsim_offline.identifier.training import (
     read_identifier,
     train_identifier,
 )
-from gradsim_shared.bundle import Bundle
+from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.identification import LanguageIdentifier
 from gradsim_shared.manifest import Manifest
 
@@ -45,7 +45,9 @@ class Identified:
     after: Mapping[str, float]
 
 
-def train_again(bundle: Bundle, everything: Dataset, code: str, directory: Path, *, progress: Progress) -> Identified:
+def train_again(
+    bundle: VerifiedBundle, everything: Dataset, code: str, directory: Path, *, progress: Progress
+) -> Identified:
     """Train the identifier in ``directory`` as the build did, on all languages, and compare it with the bundle's.
 
     Args:

@@ -24,7 +24,7 @@ from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.model_gradients import example_gradients
 from gradsim_offline.training.task import Task
 from gradsim_runtime.loading import load_group_model
-from gradsim_shared.bundle import Bundle
+from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.group_model import GroupModel, served_precision
 from gradsim_shared.manifest import Assignment, Manifest
@@ -124,7 +124,7 @@ def _rank(by: By) -> Callable[[RankedGroup], tuple[float, float]]:
 
 
 def rank_groups(
-    bundle: Bundle,
+    bundle: VerifiedBundle,
     examples: Dataset,
     code: str,
     *,
@@ -183,7 +183,7 @@ def rank_groups(
     )
 
 
-def assignment_of(bundle: Bundle) -> Assignment:
+def assignment_of(bundle: VerifiedBundle) -> Assignment:
     """Return the manifest's entry.
 
     Raises:
@@ -203,7 +203,7 @@ def assignment_of(bundle: Bundle) -> Assignment:
     return entry
 
 
-def open_models(bundle: Bundle) -> dict[str, GroupModel]:
+def open_models(bundle: VerifiedBundle) -> dict[str, GroupModel]:
     """Open every group's model as the service does."""
     return {
         group.id: load_group_model(
@@ -217,7 +217,7 @@ def open_models(bundle: Bundle) -> dict[str, GroupModel]:
 
 
 def _gradients(
-    bundle: Bundle,
+    bundle: VerifiedBundle,
     entry: Assignment,
     examples: Sequence[AnyExample],
     *,
@@ -238,7 +238,7 @@ def _gradients(
 
 
 def _scores(
-    bundle: Bundle, examples: Sequence[AnyExample], *, task: Task, random: np.random.Generator
+    bundle: VerifiedBundle, examples: Sequence[AnyExample], *, task: Task, random: np.random.Generator
 ) -> tuple[Array, Array]:
     """Return each group model's score on the examples, ``[groups]``, and on draws of them, ``[draws, groups]``."""
     labels = bundle.manifest.labels

@@ -13,13 +13,13 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_runtime.predictor import Answer, Predictor
-from gradsim_shared.bundle import Bundle
+from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Baseline, Language, Manifest, Scores
 
 
 def score_again(
-    bundle: Bundle,
+    bundle: VerifiedBundle,
     manifest: Manifest,
     predictor: Predictor,
     everything: Dataset,
@@ -90,7 +90,7 @@ def _score(task: Task, examples: Sequence[AnyExample], answers: Sequence[Gold], 
     return found
 
 
-def _joint_answers(bundle: Bundle, inputs: Sequence[Text], *, task: Task, device: torch.device) -> list[Gold]:
+def _joint_answers(bundle: VerifiedBundle, inputs: Sequence[Text], *, task: Task, device: torch.device) -> list[Gold]:
     """Return what the joint model answers."""
     manifest = bundle.manifest
     assert manifest.assignment is not None  # the evidence was measured with it

@@ -12,7 +12,7 @@ from gradsim_offline.experiments.evaluate.answers import Answers, ServedLanguage
 from gradsim_runtime.bundle import Bundle
 from gradsim_runtime.predictor import Predictor
 from gradsim_runtime.sessions import SessionSettings
-from gradsim_shared.bundle import Bundle as VerifiedBundle
+from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.manifest import Manifest
 
 
