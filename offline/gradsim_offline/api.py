@@ -73,7 +73,7 @@ def measure(
     Args:
         data: A data set's name, or a directory of your own files.
         measure: As ``gradsim-offline list similarity`` shows them; ``None``: the recipe's, ``gradient``.
-        out: The run directory; a build in it goes on from there. ``None``: ``runs/<data set>``.
+        out: The run directory; a build in it resumes from there. ``None``: ``runs/<data set>``.
         **choices: See ``Choices``.
 
     Returns:

@@ -237,7 +237,7 @@ def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
 
     monkeypatch.setattr("gradsim_offline.pipeline.recipes.resolve", interrupted)
     code, _, error = run("build")
-    assert code == 130 and error.strip().endswith("Interrupted. The same command goes on where it stopped.")
+    assert code == 130 and error.strip().endswith("Interrupted. The same command resumes where it stopped.")
 
 
 def test_a_missing_package_names_the_extra():

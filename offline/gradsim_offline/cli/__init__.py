@@ -88,7 +88,7 @@ def main() -> None:
     try:
         code = cli.main(prog_name="gradsim-offline", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+        click.echo("Interrupted. The same command resumes where it stopped.", err=True)
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
         error.show()

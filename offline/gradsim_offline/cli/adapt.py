@@ -17,7 +17,7 @@ _USUAL = Adapting()
 @click.command(
     "adapt",
     help="Train an encoder on, on unlabelled text: pieces are hidden and predicted (masked language modelling).\n\n"
-    "The directory that is named at the end is an encoder for --model. An interrupted run goes on where it stopped.",
+    "The directory that is named at the end is an encoder for --model. An interrupted run resumes where it stopped.",
 )
 @text_options
 @click.option("--groups", type=PATH, metavar="FILE", help="One encoder per group: sprachbunds.json or groups.json.")

@@ -15,7 +15,7 @@ from gradsim_offline.experiments.method import DEFAULT
     "compare",
     help="Compare ways of grouping: every method with every seed, scored per language, and tested.\n\n"
     "All start from the same encoder and train on the same schedule. What is computed is kept: an interrupted "
-    "comparison goes on, and one with more methods or seeds computes only these.",
+    "comparison resumes, and one with more methods or seeds computes only these.",
 )
 @click.option(
     "--methods",

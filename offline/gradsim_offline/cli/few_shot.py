@@ -17,7 +17,7 @@ from gradsim_shared.errors import SettingsError
     "few-shot",
     help="Transfer from one source language with K shots of each target: the regimes of Xu & Murray (2022), scored per "
     "language, and tested.\n\nNo text of a target but its shots is trained on or chooses anything. What is computed is "
-    "kept: an interrupted run goes on, and one with more regimes, shots or seeds computes only these.",
+    "kept: an interrupted run resumes, and one with more regimes, shots or seeds computes only these.",
 )
 @click.option("--source", metavar="CODE", required=True, help="The language with all its training texts.")
 @click.option("--targets", metavar="CODES", default="", help="The languages with K shots.  [default: all others]")

@@ -84,13 +84,13 @@ class RunDirectory:
         if record and record["inputs"] == wanted and record.get("files") == _sizes(directory) and whole():
             self.progress.note(f"{title or name}: up to date, skipped")
             return StageResult(directory, record["digest"])
-        going_on = bool(record) and record["inputs"] == wanted and "digest" not in record
-        if not going_on and directory.exists():
+        resumes = bool(record) and record["inputs"] == wanted and "digest" not in record
+        if not resumes and directory.exists():
             _require_stage(directory, record)
             self.remove(name)
         directory.mkdir(parents=True, exist_ok=True)
         write_json(directory / RECORD, {"inputs": wanted})
-        reason = ": goes on where it stopped" if going_on else _changes(record, wanted)
+        reason = ": resumes where it stopped" if resumes else _changes(record, wanted)
         self.progress.note(f"{title or name}{reason}", heading=True)
         started = time.monotonic()
         work(directory)

@@ -1,7 +1,7 @@
 """The runner of experiments, seeds by trainings: train each model once, keep its answers and cost, remove the model.
 
 The answers are a stage, ``seed-<n>/.../predictions/<name>``. Its inputs name all that they depend on, so that they are
-up to date without the model: an interrupted experiment goes on, and a larger one trains only what is new.
+up to date without the model: an interrupted experiment resumes, and a larger one trains only what is new.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The whole method: measure, group, train, export, identify, evaluate, bundle. The first file to read.
 
-Each step is a stage: it is skipped when nothing that it depends on has changed, and goes on where it stopped when it
+Each step is a stage: it is skipped when nothing that it depends on has changed, and resumes where it stopped when it
 was interrupted (``core/run_directory.py``). What a step does is said in the file that it calls.
 """
 

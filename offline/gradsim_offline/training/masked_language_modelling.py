@@ -27,7 +27,7 @@ class Masking:
     """Hides pieces anew in every epoch (dynamic masking).
 
     Of the chosen pieces 80 % become the mask, 10 % a random piece, 10 % stay. The choice depends on seed, epoch and
-    step only, so that an interrupted training goes on the same way.
+    step only, so that an interrupted training resumes the same way.
 
     Attributes:
         pad_id: Id of the padding.

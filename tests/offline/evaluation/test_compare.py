@@ -204,10 +204,10 @@ def test_an_interrupted_comparison_goes_on_to_the_same_end(compared, words, tmp_
 
     monkeypatch.setattr(runner, "_answers", interrupted)
     code, _, said = gradsim(*words("compare", tmp_path / "run", METHODS, permutations=300))
-    assert code == 130 and "goes on where it stopped" in said
+    assert code == 130 and "resumes where it stopped" in said
     monkeypatch.undo()
     code, _, said = gradsim(*words("compare", tmp_path / "run", METHODS, permutations=300))
-    assert code == 0 and "goes on where it stopped" in said
+    assert code == 0 and "resumes where it stopped" in said
     assert without_seconds(result_of(tmp_path / "run")) == without_seconds(result_of(compared[0]))
 
 
