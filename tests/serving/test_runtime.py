@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import onnxruntime
@@ -12,6 +13,7 @@ from gradsim_runtime import sessions
 from gradsim_runtime.sessions import PROVIDERS, SessionSettings, choose_provider
 from gradsim_serving import runtime as runtime_module
 from gradsim_serving.app import create_app
+from gradsim_serving.observing.log import Log
 from gradsim_serving.options import Options
 from gradsim_serving.runtime import CPU_SPARE_TOKENS, runners_of, runtime_of
 from gradsim_shared.bundle import open_bundle
@@ -35,6 +37,16 @@ def test_without_a_gpu_auto_is_the_cpu_tuned_as_the_cpu(tiny, caplog):
     assert (found.provider, found.runners, found.threads, found.spare_tokens) == ("cpu", 4, 1, CPU_SPARE_TOKENS)
     assert str(found).startswith(f"models run on cpu (onnxruntime could not start {GPU}): 4 batches at a time")
     assert f"onnxruntime could not start {GPU}" in caplog.text
+
+
+@pytest.mark.usefixtures("has_gpu_part")
+def test_that_a_gpu_did_not_start_stands_in_the_log(tmp_path):
+    log = Log(tmp_path / "log")
+    log.listen()
+    choose_provider("auto")
+    log.close()
+    messages = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert any(message.startswith(f"onnxruntime could not start {GPU}: the CPU is taken") for message in messages)
 
 
 @pytest.mark.usefixtures("has_gpu_part")

@@ -19,8 +19,8 @@ from prometheus_client.core import CounterMetricFamily
 
 from gradsim_serving.observing.log_sink import Sink
 
-PACKAGE = "gradsim_serving"
-"""The name of the service's own loggers."""
+PACKAGES = ("gradsim_serving", "gradsim_runtime")
+"""The names of the service's own loggers."""
 
 
 def describe(error: BaseException) -> str:
@@ -50,9 +50,10 @@ _STDERR_HANDLER = StderrHandler(logging.INFO)
 
 def log_to_stderr() -> None:
     """Write messages of the service's own modules, of level INFO and above, to stderr; idempotent."""
-    logger = logging.getLogger(PACKAGE)
-    logger.setLevel(logging.INFO)
-    logger.addHandler(_STDERR_HANDLER)  # logging takes a handler once
+    for name in PACKAGES:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(_STDERR_HANDLER)  # logging takes a handler once
 
 
 WAITING_LINES = 10_000
@@ -88,7 +89,6 @@ class Log:
         self._thread: threading.Thread | None = None
         self._dropped = self._written = 0
         self._handler = JsonHandler(self)
-        self._logger: logging.Logger | None = None
 
     def request(
         self,
@@ -135,16 +135,17 @@ class Log:
         """Write one line for something that happened to the service: a reload, a canary that failed."""
         self._put({"time": time.time(), "event": name, **fields})
 
-    def listen(self, name: str = PACKAGE) -> None:
-        """Write the messages of the loggers below this name too, until ``close``: reloads, canaries, errors."""
-        self._logger = logging.getLogger(name)
-        self._logger.setLevel(logging.INFO)
-        self._logger.addHandler(self._handler)
+    def listen(self) -> None:
+        """Write the messages of the service's own modules too, until ``close``: reloads, canaries, errors."""
+        for name in PACKAGES:
+            logger = logging.getLogger(name)
+            logger.setLevel(logging.INFO)
+            logger.addHandler(self._handler)
 
     def close(self, timeout_seconds: float = 1.0) -> None:
         """Write what waits, as far as that is possible in the time; later lines are dropped."""
-        if self._logger is not None:
-            self._logger.removeHandler(self._handler)
+        for name in PACKAGES:
+            logging.getLogger(name).removeHandler(self._handler)
         self._end.set()
         self._some.set()
         if self._thread is not None:
