@@ -106,18 +106,22 @@ def _answering(
         SettingsError: The provider cannot run models here.
         RequestError: The bundle does not know the language.
     """
-    from gradsim_runtime import Bundle
+    from gradsim_runtime import Bundle, Prediction
+    from gradsim_runtime.predictions import OtherPrediction
     from gradsim_serving.http.predictions import plain, plain_route
 
     bundle = Bundle.open(directory, threads=threads, provider=provider).load()
     if language is not None:
         bundle.predictor.routes([""], language)
 
+    def record(prediction: Prediction) -> dict[str, Any]:
+        """Return a prediction as the service writes it: its task's fields stand beside the others."""
+        content = prediction.content if isinstance(prediction, OtherPrediction) else prediction
+        return plain(content) | {"truncated": prediction.truncated, "route": plain_route(prediction.route)}
+
     def answer(texts: Sequence[str], languages: Sequence[str | None]) -> list[dict[str, Any] | RequestError]:
-        return [
-            result if isinstance(result, RequestError) else plain(result) | {"route": plain_route(result.route)}
-            for result in bundle.predict(texts, languages, policy=policy, errors="return")
-        ]
+        results = bundle.predict(texts, languages, policy=policy, errors="return")
+        return [result if isinstance(result, RequestError) else record(result) for result in results]
 
     return answer
 

@@ -62,6 +62,15 @@ def test_fields_are_kept_and_answers_are_those_of_the_service(tiny, direct):
         assert one["prediction"]["route"]["reason"] == other["route"]["reason"]
 
 
+def test_a_task_without_a_type_of_predictions_is_written_as_the_others_are(tiny, monkeypatch):
+    lines = [{"text": "Wannan fim yana da kyau sosai"}]
+    _, (typed,) = predict(tiny, lines=lines)
+    monkeypatch.setattr("gradsim_runtime.predictions.TYPES", {})
+    _, (untyped,) = predict(tiny, lines=lines)
+    assert untyped == typed
+    assert list(typed["prediction"]) == ["label", "score", "scores", "truncated", "route"]
+
+
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_the_provider_can_be_named(tiny, monkeypatch, by):
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
