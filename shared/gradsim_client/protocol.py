@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gradsim_client.errors import ServiceError, error_of
 from gradsim_client.retries import Failure, RetryPolicy
@@ -22,6 +22,7 @@ from gradsim_client.schemas import SCHEMAS, Prediction, ServedGroup, ServedLangu
 from gradsim_shared.errors import SettingsError
 
 T = TypeVar("T")
+Entry = TypeVar("Entry", bound=BaseModel)
 
 Languages = str | Sequence[str | None] | None
 """Of all texts, or of each; ``None``: the service identifies it."""
@@ -114,13 +115,13 @@ class ServiceProtocol:
 
     def languages(self) -> Exchange[list[ServedLanguage]]:
         """Return the exchange for every language that is served."""
-        content = yield from self.call("GET", "/languages")
-        return TypeAdapter(list[ServedLanguage]).validate_python(content["languages"])
+        response = yield from self.exchange(time.monotonic() + self.seconds, "GET", "/languages")
+        return _listed(response, "languages", ServedLanguage)
 
     def groups(self) -> Exchange[list[ServedGroup]]:
         """Return the exchange for every group of every bundle."""
-        content = yield from self.call("GET", "/groups")
-        return TypeAdapter(list[ServedGroup]).validate_python(content["groups"])
+        response = yield from self.exchange(time.monotonic() + self.seconds, "GET", "/groups")
+        return _listed(response, "groups", ServedGroup)
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Exchange[Any]:
         """Return the exchange for the JSON of any path."""
@@ -162,16 +163,11 @@ class ServiceProtocol:
 
     def _answer_part(self, deadline: float, endpoint: str, part: Part) -> Exchange[list[Prediction]]:
         response = yield from self.exchange(deadline, "POST", f"/{endpoint}", part.body, part.offset)
-        content = content_of(response)
-        entries = content.get("predictions") if isinstance(content, dict) else None
-        if not isinstance(entries, list) or len(entries) != part.count:
+        predictions: list[Prediction] = _listed(response, "predictions", SCHEMAS[endpoint])
+        if len(predictions) != part.count:
             message = f"{response.url} did not answer {part.count} texts with as many predictions"
             raise ServiceError(message, code="no_form")
-        try:
-            return [SCHEMAS[endpoint].model_validate(entry) for entry in entries]
-        except ValidationError as error:
-            message = f"{response.url} answered in a form that this client does not know: {error.errors()[0]['msg']}"
-            raise ServiceError(message, code="no_form") from error
+        return predictions
 
 
 def headers(api_key: str | None) -> dict[str, str]:
@@ -195,6 +191,23 @@ def content_of(response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
     except ValueError as error:
         message = f"{response.url} did not answer with JSON; check the URL"
         raise ServiceError(message, code="no_form", status=response.status_code) from error
+
+
+def _listed(response: httpx.Response, field: str, schema: type[Entry]) -> list[Entry]:
+    """Return the entries of a list in a response.
+
+    Raises:
+        ServiceError: ``no_form``: it is not what this service sends.
+    """
+    content = content_of(response)
+    entries = content.get(field) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise ServiceError(f"{response.url} did not answer with a list of {field}; check the URL", code="no_form")
+    try:
+        return [schema.model_validate(entry) for entry in entries]
+    except ValidationError as error:
+        message = f"{response.url} answered in a form that this client does not know: {error.errors()[0]['msg']}"
+        raise ServiceError(message, code="no_form") from error
 
 
 def split(texts: Sequence[str], language: Languages, policy: str | None, limit: int, limit_bytes: int) -> list[Part]:

@@ -206,6 +206,15 @@ def test_a_request_is_not_retried_where_that_would_not_help(kind, pauses, answer
     assert (caught.value.code, caught.value.status, len(got), pauses) == (code, status, 1, [])
 
 
+@pytest.mark.parametrize("content", [{}, [], {"languages": 1, "groups": {}}, {"languages": [{}], "groups": [{}]}])
+@pytest.mark.parametrize("what", ["languages", "groups"])
+def test_what_no_service_of_ours_answers_is_one_error(kind, what, content):
+    transport, _ = failing({"status_code": 200, "json": content})
+    with pytest.raises(ServiceError) as caught:
+        getattr(kind("http://h", transport=transport), what)()
+    assert caught.value.code == "no_form"
+
+
 def test_retries_are_limited(kind, pauses):
     transport, got = failing(*[error(429, "overloaded")] * 9)
     with pytest.raises(ServiceError, match="no \\(overloaded, status 429\\)"):
