@@ -110,6 +110,8 @@ def _answering(
     from gradsim_runtime.predictions import OtherPrediction
     from gradsim_serving.http.predictions import plain, plain_route
 
+    if threads is not None:
+        os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # of tokenizers, which takes all cores without it
     bundle = Bundle.open(directory, threads=threads, provider=provider).load()
     if language is not None:
         bundle.predictor.routes([""], language)

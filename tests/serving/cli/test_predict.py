@@ -156,6 +156,28 @@ def test_no_thread_is_left_behind(tiny, lines):
     assert set(threading.enumerate()) <= before
 
 
+def test_threads_bound_the_tokenizers_too(tiny):
+    program = (
+        "import os, sys\n"
+        "from gradsim_serving.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "print(len(os.listdir('/proc/self/task')), file=sys.stderr)"  # Linux: of all libraries, not of Python alone
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "predict", str(tiny), "--threads", "1"],
+        input=b'{"text": "Wannan fim"}\n' * 9,
+        capture_output=True,
+        check=True,
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+        }
+        | {"PYTHONPATH": SOURCES, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert int(done.stderr) <= 2  # the main one, and one of the tokenizers
+
+
 def test_no_bundle_and_no_lines(tiny, tmp_path):
     result, _ = predict(tmp_path)
     assert result.stderr.startswith(f"Error: {tmp_path} is no bundle")
