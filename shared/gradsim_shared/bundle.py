@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -45,8 +47,13 @@ def open_bundle(directory: Path) -> VerifiedBundle:
 
     Raises:
         BundleError: There is no valid manifest, its format is not one that this version reads, a path leads outside
-            the directory, or a file is missing or has other bytes than it had when the bundle was written.
+            the directory, or a file is missing, cannot be read, or has other bytes than when the bundle was written.
     """
+    with _os_errors(directory):
+        return _verified(directory)
+
+
+def _verified(directory: Path) -> VerifiedBundle:
     root = Path(os.path.realpath(directory))  # Path.resolve fails on a link that leads to itself
     manifest = _manifest(root, directory)
     for file, entry in manifest.files.items():
@@ -65,9 +72,20 @@ def read_manifest(directory: Path) -> Manifest:
     """Read the manifest of the bundle in ``directory``, without looking at the other files.
 
     Raises:
-        BundleError: It is missing, no JSON, of another format, or says what cannot be.
+        BundleError: It is missing, cannot be read, no JSON, of another format, or says what cannot be.
     """
-    return _manifest(directory, directory)
+    with _os_errors(directory):
+        return _manifest(directory, directory)
+
+
+@contextmanager
+def _os_errors(directory: Path) -> Iterator[None]:
+    """Raise ``BundleError`` where a file may not be read, or the disk fails."""
+    try:
+        yield
+    except OSError as error:
+        where, why = error.filename or directory, error.strerror or type(error).__name__
+        raise BundleError(f"bundle {directory}: {where} cannot be read: {why}; mend that and try again") from error
 
 
 def _manifest(root: Path, directory: Path) -> Manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,20 @@ def test_a_bundle_that_names_no_normalisation_reads_texts_as_they_are(bundle, ed
     edit(lambda content: (content.pop("normalisation"), content["identifier"].pop("normalisation")))
     manifest = read_manifest(bundle)
     assert manifest.normalisation == manifest.identifier.normalisation == 0
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "groups/g0/model.onnx"])
+def test_a_file_that_may_not_be_read_is_named(bundle, monkeypatch, file):
+    really_open = Path.open
+
+    def refusing(path, *arguments, **settings):
+        if path == bundle / file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return really_open(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(BundleError, match=f"{file} cannot be read: Permission denied; mend that and try again$"):
+        open_bundle(bundle)
 
 
 def test_no_manifest(tmp_path):
