@@ -24,6 +24,7 @@ from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.excerpts import listing
+from gradsim_shared.manifest import Manifest
 
 
 def evaluate(
@@ -56,15 +57,14 @@ def evaluate(
         GradsimError: Bundle, service or data cannot be read, or do not fit each other.
     """
     manifest = None if bundle is None else open_bundle(bundle).manifest
-    options = built_with(manifest) if manifest else None
     with ExitStack() as opened:
         if url is not None:
             batch = batch or USUAL_TEXTS
             service = opened.enter_context(look_at(url, batch))
-            dataset = read_split(data, data_dir, languages, split, options)
+            dataset = read_split(data, data_dir, languages, split, manifest)
             answerer: Answerer = choose(service, dataset, split, manifest)
         elif bundle is not None and manifest is not None:
-            dataset = read_split(data, data_dir, languages, split, options)
+            dataset = read_split(data, data_dir, languages, split, manifest)
             check_fits(target_of(manifest), dataset, split)
             answerer = open_here(bundle, manifest)
         else:
@@ -119,7 +119,7 @@ def read_split(
     data_dir: Path | None,
     languages: Sequence[str] | None,
     split: Split,
-    options: Mapping[str, Any] | None = None,
+    manifest: Manifest | None = None,
 ) -> Dataset:
     """Read a data set, of which one split is scored.
 
@@ -128,17 +128,18 @@ def read_split(
         data_dir: Where its files are; ``None``: the data set's own rule.
         languages: Only these; ``None``: all.
         split: The one that is scored.
-        options: Settings of ``files``: those that the bundle was built with; ``None``: the defaults.
+        manifest: Of the bundle; if it was built from this data set, its settings hold. ``None``: the defaults.
 
     Raises:
         DataError: It cannot be found, is not as it should be, or holds no example of the split.
         SettingsError: There is no data set of that name.
     """
     data, data_dir = named(data, data_dir)
+    options = built_with(manifest, data) if manifest else {}
     if plugins.check("datasets", data) == FILES:
-        dataset = _read_files(data_dir, languages, split, plugins.options("datasets", FILES, options or {}))
+        dataset = _read_files(data_dir, languages, split, plugins.options("datasets", FILES, options))
     else:
-        dataset = load_dataset(data, data_dir, languages)
+        dataset = load_dataset(data, data_dir, languages, options)
     if not any(dataset.counts(split).values()):
         there = [f"{count} of {name}" for name in SPLITS if (count := sum(dataset.counts(name).values()))]
         raise DataError(f"{dataset.name} holds no {split} texts" + (f"; it holds {', '.join(there)}" if there else ""))
