@@ -35,6 +35,7 @@ def evaluate(
     *,
     data_dir: Path | None = None,
     languages: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
     split: Split = "test",
     batch: int | None = None,
 ) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def evaluate(
         progress: Shows how far it is.
         data_dir: Directory of the data set's files; ``None``: the data set's own rule.
         languages: Only these; ``None``: all.
+        options: The data set's own settings, before those of the bundle's build, if it was built from this data set.
         split: What is scored.
         batch: Texts that go together; ``None``: here all of a language, as in a build, over HTTP 64.
 
@@ -61,10 +63,10 @@ def evaluate(
         if url is not None:
             batch = batch or USUAL_TEXTS
             service = opened.enter_context(look_at(url, batch))
-            dataset = read_split(data, data_dir, languages, split, manifest)
+            dataset = read_split(data, data_dir, languages, split, manifest, options)
             answerer: Answerer = choose(service, dataset, split, manifest)
         elif bundle is not None and manifest is not None:
-            dataset = read_split(data, data_dir, languages, split, manifest)
+            dataset = read_split(data, data_dir, languages, split, manifest, options)
             check_fits(target_of(manifest), dataset, split)
             answerer = open_here(bundle, manifest)
         else:
@@ -120,6 +122,7 @@ def read_split(
     languages: Sequence[str] | None,
     split: Split,
     manifest: Manifest | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Read a data set, of which one split is scored.
 
@@ -129,13 +132,14 @@ def read_split(
         languages: Only these; ``None``: all.
         split: The one that is scored.
         manifest: Of the bundle; if it was built from this data set, its settings hold. ``None``: the defaults.
+        options: Settings that go before those.
 
     Raises:
         DataError: It cannot be found, is not as it should be, or holds no example of the split.
         SettingsError: There is no data set of that name.
     """
     data, data_dir = named(data, data_dir)
-    options = built_with(manifest, data) if manifest else {}
+    options = {**(built_with(manifest, data) if manifest else {}), **(options or {})}
     if plugins.check("datasets", data) == FILES:
         dataset = _read_files(data_dir, languages, split, plugins.options("datasets", FILES, options))
     else:
