@@ -12,12 +12,17 @@ import pytest
 
 from gradsim_offline import cli
 from gradsim_offline.core import plugins
-from gradsim_offline.datasets.source import DatasetSource
+from gradsim_offline.datasets.source import DatasetSource, load_dataset
+from gradsim_offline.experiments.assign.data import known_texts
+from gradsim_offline.experiments.evaluate.evaluate import read_split
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.manifest import Manifest, Provenance
 
 PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 REVIEWS = '''"""Reviews in three languages."""
+
+from pydantic import BaseModel
 
 from gradsim_offline.core.dataset import Dataset, Example
 from gradsim_offline.datasets.source import DatasetSource
@@ -27,15 +32,20 @@ CITATION = "Nobody et al., 2026"
 TEXTS = {"eng": ("good", "bad", "fine"), "deu": ("gut", "schlecht", "fein"), "rus": ("хорошо", "плохо", "мило")}
 
 
-def load(data_dir=None, languages=None):
+class Options(BaseModel):
+    joined: str = " "
+
+
+def load(data_dir=None, languages=None, options=Options()):
     def split(words):
-        return [Example(f"{word} {word}", ("positive", "negative")[i % 2]) for i, word in enumerate(words * 4)]
+        texts = [options.joined.join((word, word)) for word in words * 4]
+        return [Example(text, ("positive", "negative")[i % 2]) for i, text in enumerate(texts)]
 
     examples = {code: dict.fromkeys(("train", "dev", "test"), split(words)) for code, words in TEXTS.items()}
     return Dataset("reviews", "text_classification", ("negative", "positive"), examples)
 
 
-PLUGIN = DatasetSource(load, "text_classification")
+PLUGIN = DatasetSource(load, "text_classification", options=Options)
 '''
 
 
@@ -97,6 +107,18 @@ def test_measure_uses_the_data_set_and_the_measure_of_an_installed_package(insta
     assert (measured.measure, measured.languages) == ("letters", ("deu", "eng", "rus"))
     same, deu_eng, deu_rus = measured.matrix[0]
     assert same == 1 and deu_eng > deu_rus > 0  # the space is common to all
+
+
+def test_a_bundles_data_set_is_read_again_with_the_settings_of_the_build(installed, tmp_path):
+    settings = {"data": "reviews", "data_options": {"joined": "-"}}
+    built = load_dataset("reviews", None, None, settings["data_options"])
+    provenance = Provenance.model_construct(settings=settings, data="reviews", data_fingerprint=built.fingerprint())
+    manifest = Manifest.model_construct(name="mine", version="1.0.0", provenance=provenance, languages=[])
+    assert read_split("reviews", None, None, "test", manifest).split("eng", "test")[0].text == "good-good"
+    assert known_texts(manifest, tmp_path, data=None, directory=None, force=False).fingerprint() == built.fingerprint()
+    (tmp_path / "eng").mkdir()
+    (tmp_path / "eng" / "test.tsv").write_text("text\tlabel\nso good\tpositive\n", encoding="utf-8")
+    assert read_split(str(tmp_path), None, None, "test", manifest).split("eng", "test")[0].text == "so good"
 
 
 def test_a_module_without_a_record_of_its_kind_is_refused(installed):

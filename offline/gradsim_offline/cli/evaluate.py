@@ -9,14 +9,15 @@ import click
 from click.core import ParameterSource
 
 from gradsim_offline.cli.build import run_until
-from gradsim_offline.cli.options import PATH, POSITIVE, build_options, words
+from gradsim_offline.cli.options import PATH, POSITIVE, build_options, data_options_from, words
 
 HELP = """Score a bundle, or a running service, on any data of its task, per language.
 
-With --bundle or --url: only --data, --data-dir, --languages and --quiet go with them, beside --split, --batch and
---json. Without: run the stages of a build up to its own scores, where they are not up to date, with the other options.
+With --bundle or --url: only --data, --data-dir, --languages, --set data_options.NAME=VALUE and --quiet go with them,
+beside --split, --batch and --json. Without: run the stages of a build up to its own scores, where they are not up to
+date, with the other options.
 """
-_WITH_BOTH = ("data", "data_dir", "languages", "quiet")
+_WITH_BOTH = ("data", "data_dir", "languages", "assignments", "quiet")
 _SCORING = ("bundle", "url", "split", "batch", "json_file")
 
 
@@ -67,6 +68,7 @@ def _score(
     data: str,
     data_dir: Path | None,
     languages: str | None,
+    assignments: tuple[str, ...],
     quiet: bool,
     json_file: Path | None,
     **scoring: Any,  # noqa: ANN401
@@ -80,7 +82,8 @@ def _score(
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
     codes = None if languages is None else words(languages)
-    scores = evaluate(data=data, data_dir=data_dir, languages=codes, progress=Progress(quiet=quiet), **scoring)
+    how: dict[str, Any] = {"data_dir": data_dir, "languages": codes, "options": data_options_from(assignments)}
+    scores = evaluate(data=data, progress=Progress(quiet=quiet), **how, **scoring)
     print_scores(scores)
     if json_file is not None:
         with full_disk_said(json_file.parent):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradsim_offline.core import plugins
+from gradsim_shared.errors import SettingsError
 
 if TYPE_CHECKING:
     from gradsim_offline.core.settings import Settings
@@ -244,8 +245,29 @@ text_options = all_of(
         ),
         click.option("--data-dir", type=PATH, help="Directory of its files.  [default: the data set's own rule]"),
         click.option("--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="The data set's own settings, as in data_options.text_column=review.",
+        ),
     ]
 )
+
+
+def data_options_from(assignments: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the data set's own settings of ``--set``, for commands that know no others.
+
+    Raises:
+        SettingsError: There is another setting.
+    """
+    from gradsim_offline.pipeline.recipes import resolve
+
+    for text in assignments:
+        if not text.startswith("data_options."):
+            raise SettingsError(f"--set {text}: only settings of the data set go here, as data_options.NAME=VALUE")
+    return resolve("mini", {}, assignments).data_options
 
 
 def source_from(options: dict[str, Any]) -> TextSource:
@@ -254,4 +276,5 @@ def source_from(options: dict[str, Any]) -> TextSource:
 
     codes = options.pop("languages")
     languages = None if codes is None else words(codes)
-    return TextSource(options.pop("text"), options.pop("data"), options.pop("data_dir"), languages)
+    chosen = data_options_from(options.pop("assignments"))
+    return TextSource(options.pop("text"), options.pop("data"), options.pop("data_dir"), languages, chosen)

@@ -54,9 +54,11 @@ def named(data: str, data_dir: Path | None) -> tuple[str, Path | None]:
     return FILES, Path(data)
 
 
-def built_with(manifest: Manifest) -> Mapping[str, Any]:
-    """Return the data set's own settings that a bundle was built with."""
-    found = manifest.provenance.settings.get("data_options")
+def built_with(manifest: Manifest, data: str) -> Mapping[str, Any]:
+    """Return the own settings of a data set that a bundle was built with; none if it was built from another one."""
+    settings = manifest.provenance.settings
+    is_same = str(settings.get("data")).replace("-", "_") == data.replace("-", "_")
+    found = settings.get("data_options") if is_same else None
     return found if isinstance(found, dict) else {}
 
 

@@ -228,7 +228,7 @@ def draw(result: Mapping[str, Any]) -> Drawing:
     caption = Caption(
         "sweep-groups", f"{result['metric']} on {TITLES[split]} for every K", "Bars: ± standard deviation over seeds."
     )
-    return plots([plot], caption, axis=f"{result['metric']}, %", tick=rounded)
+    return plots([plot], caption, axis=f"{result['metric']} on {split}, %", tick=rounded)
 
 
 def _point(average: Mapping[str, Any]) -> Point:

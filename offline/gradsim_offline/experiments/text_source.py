@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.datasets.folders import unread_note
@@ -23,21 +24,25 @@ class TextSource:
         data: Name of the data set, or a directory of labelled texts; ``None``: ``text`` is meant.
         data_dir: Where the data set's files lie; ``None``: its own rule.
         languages: Codes; ``None``: all.
+        options: The data set's own settings; ``None``: the defaults.
     """
 
     text: Path | None = None
     data: str | None = None
     data_dir: Path | None = None
     languages: Sequence[str] | None = None
+    options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Check that one of the two is named.
 
         Raises:
-            SettingsError: None is, or both are.
+            SettingsError: None is, or both are; or there are settings of a data set, and none is named.
         """
         if (self.text is None) == (self.data is None):
             raise SettingsError("name the texts: either --text DIR, of <lang>.txt or <lang>/*.txt, or --data NAME")
+        if self.options and self.data is None:
+            raise SettingsError(f"--set data_options.{next(iter(self.options))} goes with --data, not with --text")
 
     @property
     def name(self) -> str:
@@ -74,7 +79,7 @@ class TextSource:
         return found
 
     def _dataset(self, say: Callable[[str], None]) -> Dataset:
-        dataset = load_dataset(str(self.data), self.data_dir, self.languages)
+        dataset = load_dataset(str(self.data), self.data_dir, self.languages, self.options)
         for note in dataset.notes:
             say(note)
         return dataset

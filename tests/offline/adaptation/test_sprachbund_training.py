@@ -156,6 +156,9 @@ def test_invalid_input_is_one_message(run, gathered, small, tmp_path):
     path.write_text(json.dumps({"groups": [{"id": "g1", "members": ["eng"]}]}))
     with pytest.raises(DataError, match="names no pivots"):
         read_clusters(path, adapted, small)
+    path.write_text(json.dumps({"groups": [{**GROUPS[0], "id": "plain"}]}))
+    with pytest.raises(DataError, match="plain names the start from --model here; give that sprachbund another id"):
+        read_clusters(path, adapted, small)
     path.write_text(json.dumps({"groups": GROUPS[:1]}))
     examples = {code: {"train": small.split(code, "train")} for code in small.languages}
     with pytest.raises(DataError, match="neither every language's test split"):

@@ -112,6 +112,7 @@ def test_variants_of_a_sweep_are_not_counted_as_seeds(compared):
     [
         ({"model": "xlm-roberta-base"}, ["model=xlm-roberta-base"]),
         ({"adapting": {"mode": "tapt", "epochs": 10}}, ["adapting.mode=none", "adapting.mode=tapt"]),
+        ({"data_options": {"text_column": "review"}}, ["data_options.text_column=review"]),
         ({"pretraining": {"epochs": 2}}, ["pretraining.epochs=12", "pretraining.epochs=2"]),
         ({"seed": 1, "device": "cuda"}, []),
     ],

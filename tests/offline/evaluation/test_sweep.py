@@ -33,7 +33,7 @@ def test_a_sweep_over_k_in_a_comparisons_folder(copy, words, inputs):
     assert "at most 1, or at most 2, or at most 3" in result["equal"]
     assert (copy / "sweep-groups.png").read_bytes().startswith(b"\x89PNG")
     figure = ET.fromstring((copy / "sweep-groups.svg").read_text())
-    assert figure.tag.endswith("svg")
+    assert "weighted_f1 on test, %" in [text.text for text in figure.iter("{http://www.w3.org/2000/svg}text")]
     assert (copy / "compare.json").read_text() == json.dumps(compared, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -23,7 +23,7 @@ MEASURING = "measuring"  # where a comparison measures, next to measure/, where 
 _MEASURED = {"split_half", "epochs", "layers", "settings", "seconds"}
 _NO_SIMILARITY = "identity"  # the measure of methods that look at no similarity
 _SEED = re.compile(r"seed-\d+")  # a seed's folder in a comparison; a variant's is one in it
-_STARTS = ("data", "data_dir", "languages", "model", "maximum_length", "pretraining", "adapting")
+_STARTS = ("data", "data_dir", "data_options", "languages", "model", "maximum_length", "pretraining", "adapting")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError)
 
 

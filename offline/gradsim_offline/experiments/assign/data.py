@@ -51,7 +51,7 @@ def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
     if len(folders) > 1:
         raise DataError(f"{folders[0]} and {folders[1]} are the same language, {code}; keep one of them")
     labels = tuple(manifest.labels)
-    columns = plugins.options("datasets", FILES, built_with(manifest))
+    columns = plugins.options("datasets", FILES, built_with(manifest, FILES))
     examples = files.read_language(folders[0], labels, manifest.task, columns)
     notes = files.language_notes(folders[0])
     name = folders[0].name
@@ -87,9 +87,8 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
     name = data or str(manifest.provenance.settings.get("data", manifest.provenance.data))
     why = f"the language identifier of {manifest.title} is trained again on all its languages"
     name, directory = named(name, directory)
-    options = built_with(manifest) if name == FILES else {}
     try:
-        dataset = load_dataset(name, directory, trained, options)
+        dataset = load_dataset(name, directory, trained, built_with(manifest, name))
     except GradsimError as error:
         raise DataError(f"{why}, and their texts cannot be read: {error} So {_WAY}") from error
     if dataset.fingerprint() != manifest.provenance.data_fingerprint and not force:

@@ -24,6 +24,7 @@ from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.excerpts import listing
+from gradsim_shared.manifest import Manifest
 
 
 def evaluate(
@@ -34,6 +35,7 @@ def evaluate(
     *,
     data_dir: Path | None = None,
     languages: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
     split: Split = "test",
     batch: int | None = None,
 ) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def evaluate(
         progress: Shows how far it is.
         data_dir: Directory of the data set's files; ``None``: the data set's own rule.
         languages: Only these; ``None``: all.
+        options: The data set's own settings, before those of the bundle's build, if it was built from this data set.
         split: What is scored.
         batch: Texts that go together; ``None``: here all of a language, as in a build, over HTTP 64.
 
@@ -56,15 +59,14 @@ def evaluate(
         GradsimError: Bundle, service or data cannot be read, or do not fit each other.
     """
     manifest = None if bundle is None else open_bundle(bundle).manifest
-    options = built_with(manifest) if manifest else None
     with ExitStack() as opened:
         if url is not None:
             batch = batch or USUAL_TEXTS
             service = opened.enter_context(look_at(url, batch))
-            dataset = read_split(data, data_dir, languages, split, options)
+            dataset = read_split(data, data_dir, languages, split, manifest, options)
             answerer: Answerer = choose(service, dataset, split, manifest)
         elif bundle is not None and manifest is not None:
-            dataset = read_split(data, data_dir, languages, split, options)
+            dataset = read_split(data, data_dir, languages, split, manifest, options)
             check_fits(target_of(manifest), dataset, split)
             answerer = open_here(bundle, manifest)
         else:
@@ -119,6 +121,7 @@ def read_split(
     data_dir: Path | None,
     languages: Sequence[str] | None,
     split: Split,
+    manifest: Manifest | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Read a data set, of which one split is scored.
@@ -128,17 +131,19 @@ def read_split(
         data_dir: Where its files are; ``None``: the data set's own rule.
         languages: Only these; ``None``: all.
         split: The one that is scored.
-        options: Settings of ``files``: those that the bundle was built with; ``None``: the defaults.
+        manifest: Of the bundle; if it was built from this data set, its settings hold. ``None``: the defaults.
+        options: Settings that go before those.
 
     Raises:
         DataError: It cannot be found, is not as it should be, or holds no example of the split.
         SettingsError: There is no data set of that name.
     """
     data, data_dir = named(data, data_dir)
+    options = {**(built_with(manifest, data) if manifest else {}), **(options or {})}
     if plugins.check("datasets", data) == FILES:
-        dataset = _read_files(data_dir, languages, split, plugins.options("datasets", FILES, options or {}))
+        dataset = _read_files(data_dir, languages, split, plugins.options("datasets", FILES, options))
     else:
-        dataset = load_dataset(data, data_dir, languages)
+        dataset = load_dataset(data, data_dir, languages, options)
     if not any(dataset.counts(split).values()):
         there = [f"{count} of {name}" for name in SPLITS if (count := sum(dataset.counts(name).values()))]
         raise DataError(f"{dataset.name} holds no {split} texts" + (f"; it holds {', '.join(there)}" if there else ""))

@@ -197,6 +197,8 @@ def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluste
     for group in content["groups"]:
         if "pivot" not in group:
             raise DataError(f"{groups} names no pivots; `gradsim-offline sprachbund` writes a file that does")
+        if group["id"] == PLAIN:
+            raise DataError(f"{groups}: {PLAIN} names the start from --model here; give that sprachbund another id")
         encoder = adapted / str(group["id"])
         if not (encoder / "config.json").is_file():
             raise DataError(
