@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gradsim_runtime import Bundle, SimilarityMatrix
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.nearest import unknown
 
 if TYPE_CHECKING:  # torch and scipy take seconds to load
     from gradsim_offline.core.settings import Settings
@@ -189,6 +190,9 @@ def _resolved(data: str | Path, choices: Choices, given: Mapping[str, Any] | Non
     from gradsim_offline.core import plugins
     from gradsim_offline.pipeline.recipes import resolve
 
+    for name in choices:
+        if name not in Choices.__annotations__:
+            raise SettingsError(unknown("argument", name, Choices.__annotations__))
     names = ("model", "languages", "data_dir", "seed")
     options = {name: choices.get(name) for name in names} | dict(choices.get("settings", {}))
     settings = resolve(choices.get("recipe"), {"data": str(data), **options, **(given or {})})

@@ -46,6 +46,7 @@ def test_what_cannot_be_grouped_is_one_line(arguments, options, message):
         ({"recipe": "dmo"}, "unknown recipe 'dmo'"),
         ({"languages": ["eng", "xyz"]}, "xyz"),
         ({"data": "afrisentii"}, "Did you mean afrisenti"),
+        ({"modle": "mini"}, "unknown argument 'modle'. Did you mean model"),
     ],
 )
 def test_settings_that_cannot_be_are_one_line_and_leave_nothing(function, choices, message, tmp_path, monkeypatch):
