@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gradsim_runtime import Bundle, SimilarityMatrix
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.excerpts import listing
 from gradsim_shared.nearest import unknown
 
 if TYPE_CHECKING:  # torch and scipy take seconds to load
@@ -134,9 +135,10 @@ def group(
     chosen = settings.grouping
     if chosen.groups == "auto":
         raise SettingsError('groups "auto" trains a model per group: build(..., settings={"grouping.groups": "auto"})')
-    if chosen.budget is not None and sizes is None:
-        raise SettingsError("a budget needs sizes: the number of training examples of each language")
     measured = _measured(similarity, languages)
+    if chosen.budget is not None and (without := [code for code in measured.languages if code not in (sizes or {})]):
+        number = "the number of training examples of each language"
+        raise SettingsError(f"a budget needs sizes: {number}; there is none of {listing(without)}")
     counts = dict.fromkeys(measured.languages, 0) | dict(sizes or {})
     load_solver(chosen.solver).check(len(measured.languages))
     return solve(measured, chosen, chosen.groups, counts, seed)

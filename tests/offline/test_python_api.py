@@ -27,6 +27,7 @@ from gradsim_shared.errors import GradsimError
         ((np.eye(2), 2, "exakt"), {"languages": ["a", "b"]}, "exact"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "singelton_score": 1}, "Did you mean grouping.singleton_score"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "budget": 1.5}, "a budget needs sizes"),
+        ((np.eye(2), 2), {"languages": ["a", "b"], "budget": 1.5, "sizes": {"a": 9}}, "there is none of b"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "must_link": ["a+c"]}, "'c' is none of a b"),
     ],
 )
