@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from gradsim_runtime import Bundle, SimilarityMatrix
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.excerpts import listing
+from gradsim_shared.nearest import unknown
 
 if TYPE_CHECKING:  # torch and scipy take seconds to load
     from gradsim_offline.core.settings import Settings
@@ -133,9 +135,10 @@ def group(
     chosen = settings.grouping
     if chosen.groups == "auto":
         raise SettingsError('groups "auto" trains a model per group: build(..., settings={"grouping.groups": "auto"})')
-    if chosen.budget is not None and sizes is None:
-        raise SettingsError("a budget needs sizes: the number of training examples of each language")
     measured = _measured(similarity, languages)
+    if chosen.budget is not None and (without := [code for code in measured.languages if code not in (sizes or {})]):
+        number = "the number of training examples of each language"
+        raise SettingsError(f"a budget needs sizes: {number}; there is none of {listing(without)}")
     counts = dict.fromkeys(measured.languages, 0) | dict(sizes or {})
     load_solver(chosen.solver).check(len(measured.languages))
     return solve(measured, chosen, chosen.groups, counts, seed)
@@ -189,6 +192,9 @@ def _resolved(data: str | Path, choices: Choices, given: Mapping[str, Any] | Non
     from gradsim_offline.core import plugins
     from gradsim_offline.pipeline.recipes import resolve
 
+    for name in choices:
+        if name not in Choices.__annotations__:
+            raise SettingsError(unknown("argument", name, Choices.__annotations__))
     names = ("model", "languages", "data_dir", "seed")
     options = {name: choices.get(name) for name in names} | dict(choices.get("settings", {}))
     settings = resolve(choices.get("recipe"), {"data": str(data), **options, **(given or {})})

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gradsim_shared.decoding import Decoded, Logits, Reading, Text, mixed_logits, probabilities
 from gradsim_shared.errors import RequestError
+from gradsim_shared.excerpts import quoted
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.identification import Identification
 from gradsim_shared.manifest import Manifest, Policy
@@ -77,7 +78,8 @@ class Predictor:
         Raises:
             RequestError: ``language_count``.
         """
-        languages = [language] * len(texts) if language is None or isinstance(language, str) else list(language)
+        each = [language] * len(texts) if language is None or isinstance(language, str) else language
+        languages: list[object] = list(each)
         if len(languages) != len(texts):
             message = f"language holds {len(languages)} codes for {len(texts)} texts; give one (or None) for each"
             raise RequestError(message, code="language_count")
@@ -86,11 +88,13 @@ class Predictor:
         outcomes: list[Route | RequestError] = []
         for row, (text, code) in enumerate(zip(texts, languages, strict=True)):
             try:
-                outcomes.append(
-                    self._router.identified(text, identified[row], policy, row)
-                    if code is None
-                    else self._router.given(code, row)
-                )
+                if code is None:
+                    outcomes.append(self._router.identified(text, identified[row], policy, row))
+                elif isinstance(code, str):
+                    outcomes.append(self._router.given(code, row))
+                else:  # such as the NaN of an empty field of a table
+                    message = f'language must be a code such as "hau", or None, not {quoted(code)}'
+                    raise RequestError(message, code="invalid_language", index=row)
             except RequestError as error:
                 outcomes.append(error)
         return outcomes

@@ -27,6 +27,7 @@ from gradsim_shared.errors import GradsimError
         ((np.eye(2), 2, "exakt"), {"languages": ["a", "b"]}, "exact"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "singelton_score": 1}, "Did you mean grouping.singleton_score"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "budget": 1.5}, "a budget needs sizes"),
+        ((np.eye(2), 2), {"languages": ["a", "b"], "budget": 1.5, "sizes": {"a": 9}}, "there is none of b"),
         ((np.eye(2), 2), {"languages": ["a", "b"], "must_link": ["a+c"]}, "'c' is none of a b"),
     ],
 )
@@ -46,6 +47,7 @@ def test_what_cannot_be_grouped_is_one_line(arguments, options, message):
         ({"recipe": "dmo"}, "unknown recipe 'dmo'"),
         ({"languages": ["eng", "xyz"]}, "xyz"),
         ({"data": "afrisentii"}, "Did you mean afrisenti"),
+        ({"modle": "mini"}, "unknown argument 'modle'. Did you mean model"),
     ],
 )
 def test_settings_that_cannot_be_are_one_line_and_leave_nothing(function, choices, message, tmp_path, monkeypatch):

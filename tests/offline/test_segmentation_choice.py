@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from gradsim_offline.core import versions
 from gradsim_offline.core.dataset import Dataset, Example, TaggedSentence
+from gradsim_offline.core.run_directory import RunDirectory
+from gradsim_offline.core.settings import Settings
 from gradsim_offline.datasets.sources import masakhaner, ud
 from gradsim_offline.pipeline import segmentation as segmentation_choice
 from gradsim_offline.pipeline.segmentation import agreement, choose, written
+from gradsim_offline.pipeline.stages import Pipeline
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import DataError
+from gradsim_shared.normalisation import NEWEST
 from gradsim_shared.segmentation import join, locate
 
 
@@ -115,3 +121,12 @@ def test_real_data(data_root: Path, source: object, languages: list[str], rule: 
     choice = choose(load(folder, languages))
     assert choice.rule == rule
     assert min(choice.agreement.values()) >= least, choice.agreement
+
+
+def test_another_text_normalisation_chooses_again(tagged, tmp_path, counting, monkeypatch):
+    notes = counting()
+    for _ in range(2):
+        run = RunDirectory(tmp_path, notes)
+        Pipeline(Settings(device="cpu"), tagged, load_task(tagged.task), run).segmentation()
+        monkeypatch.setattr(versions, "NEWEST", NEWEST + 1)
+    assert "how text is split into words (changed: versions)" in notes.notes

@@ -394,6 +394,20 @@ def test_what_is_damaged_is_made_again(copy, own_data):
     assert "measure: gradient similarity: up to date" in said
 
 
+def test_another_similarity_that_leaves_the_groups_as_they_are_reaches_the_bundle(copy, own_data):
+    file, grouped = copy / "measure" / "similarity.json", [set(group.members) for group in manifest_of(copy).groups]
+    content = json.loads(file.read_text(encoding="utf-8"))
+    pairs = [(i, j) for i, a in enumerate(LANGUAGES) for j, b in enumerate(LANGUAGES) if i < j]
+    i, j = next((i, j) for i, j in pairs if not any({LANGUAGES[i], LANGUAGES[j]} <= group for group in grouped))
+    value = str(content["similarity"][i][j])
+    other = next(new for end in "123456789" if len(new := str(float(value[:-1] + end))) == len(value) and new != value)
+    content["similarity"][i][j] = content["similarity"][j][i] = float(other)
+    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")  # of the same size
+    code, _, said = gradsim("build", *options(own_data, copy))
+    assert code == 0 and "measure: gradient similarity: up to date" in said, said
+    assert (copy / "bundle" / "similarity.json").read_bytes() == file.read_bytes()
+
+
 def test_new_test_texts_are_scored_and_nothing_is_trained_again(copy, own_data, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(own_data, data)

@@ -183,6 +183,7 @@ BAD = [
     (["\u200b \n", "Wannan fim"], None, None, "empty_text", 0),
     (["Wannan fim"], "xyz", None, "unknown_language", 0),
     (["Wannan fim", "Dis film"], [None, "xyz"], None, "unknown_language", 1),
+    (["Wannan fim", "Dis film"], ["hau", float("nan")], None, "invalid_language", 1),
     (["Wannan fim yana da kyau sosai", "Привет"], None, "reject", "unsupported_language", 1),
 ]
 

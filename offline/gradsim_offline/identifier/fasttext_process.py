@@ -7,15 +7,17 @@ same seed gives the same model.
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.disk import require_space
+from gradsim_shared.errors import ModelError
 
 _ZEROED = {"MALLOC_PERTURB_": "255"}  # glibc: allocated memory is filled with the complement of this byte, zero
 
@@ -28,15 +30,14 @@ def train_candidates(file: Path, folder: Path, candidates: Sequence[Mapping[str,
         folder: Where the models go.
         candidates: Settings of each model.
         seed: fastText's seed.
+
+    Raises:
+        ModelError: fastText failed.
     """
-    workers = min(2, os.cpu_count() or 1)
-    with (
-        _environment(_ZEROED),
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool,
-    ):
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         paths = [folder / f"{number}.bin" for number in range(len(candidates))]
         jobs = [
-            pool.submit(_train, str(file), str(path), seed, dict(candidate))
+            pool.submit(_train_apart, str(file), str(path), seed, dict(candidate))
             for path, candidate in zip(paths, candidates, strict=True)
         ]
         for path, job in zip(paths, jobs, strict=True):
@@ -44,7 +45,17 @@ def train_candidates(file: Path, folder: Path, candidates: Sequence[Mapping[str,
             yield path
 
 
-def _train(file: str, path: str, seed: int, settings: dict[str, Any]) -> None:
+def _train_apart(*arguments: object) -> None:
+    """Call ``_train`` in a new interpreter; multiprocessing would run a script that calls the toolkit once more."""
+    command = [sys.executable, "-P", "-m", __name__, json.dumps(arguments)]
+    environment = {**os.environ, **_ZEROED, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise ModelError(f"fastText could not train the language identifier: {reason}")
+
+
+def _train(file: str, path: str, seed: int, settings: Mapping[str, Any]) -> None:
     import fasttext
 
     model = fasttext.train_supervised(file, loss="softmax", thread=1, seed=seed, verbose=0, **settings)
@@ -61,15 +72,5 @@ def save(model: Any, path: Path) -> None:  # noqa: ANN401 - fastText's
     require_space(path)
 
 
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+if __name__ == "__main__":
+    _train(*json.loads(sys.argv[1]))

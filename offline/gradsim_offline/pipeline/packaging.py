@@ -12,7 +12,7 @@ from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.pipeline.stages import Pipeline
-from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.manifest import Manifest
@@ -194,6 +194,7 @@ class Packaging:
         trainings = read_trainings(pipeline.run.directory, groups, multilingual.directory)
         inputs = {
             "manifest": manifest.model_dump(mode="json", exclude={"provenance": {"created"}}),
+            "similarity": file_entry(pipeline.run.directory / "measure" / SIMILARITY_FILE).sha256,
             "models": {group: result.digest for group, result in exported.items()},
             "identifier": identifier.digest,
             "assignment": reference.digest if reference else None,

@@ -129,7 +129,7 @@ class Pipeline:
 
             write_json(directory / _SEGMENTATION_FILE, asdict(choose(self.dataset)))
 
-        inputs = {"data": self.dataset.fingerprint("train"), "rules": list(RULES)}
+        inputs = {"data": self.dataset.fingerprint("train"), "rules": list(RULES), "versions": library_versions()}
         done = self.run.stage("segmentation", inputs, choose_rule, title="how text is split into words")
         found = json.loads((done.directory / _SEGMENTATION_FILE).read_text(encoding="utf-8"))
         agreement = found["agreement"]

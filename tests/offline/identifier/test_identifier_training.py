@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 
 import fasttext
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.identifier import training
 from gradsim_offline.identifier.calibration import fit_temperature, tables
+from gradsim_offline.identifier.fasttext_process import train_candidates
 from gradsim_offline.identifier.profiles import TABLE_FILE
 from gradsim_offline.identifier.training import (
     MODEL_FILE,
@@ -180,3 +183,26 @@ def test_small_data_is_learnt(quiet, tmp_path):
 
 def test_the_environment_is_as_it_was(trained):
     assert "MALLOC_PERTURB_" not in os.environ
+
+
+SCRIPT = """
+from pathlib import Path
+from gradsim_offline.identifier.fasttext_process import train_candidates
+file = Path("texts.txt")
+file.write_text("__label__a good\\n__label__b bon\\n" * 20)
+print([path.stat().st_size > 0 for path in train_candidates(file, Path(), [{"dim": 2, "epoch": 1}] * 2, seed=0)])
+"""
+
+
+def test_a_script_without_a_main_guard_trains(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[True, True]\n", "")
+
+
+def test_what_fasttext_cannot_do_is_one_line(tmp_path):
+    (tmp_path / "texts.txt").write_text("", encoding="utf-8")
+    failed = "^fastText could not train the language identifier: ValueError: Empty vocabulary"
+    with pytest.raises(ModelError, match=failed) as raised:
+        list(train_candidates(tmp_path / "texts.txt", tmp_path, [{"dim": 2}], seed=0))
+    assert "\n" not in str(raised.value)
