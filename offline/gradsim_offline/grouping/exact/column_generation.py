@@ -176,9 +176,10 @@ def _price_exactly(pool: ColumnPool, duals: Duals, threshold: float) -> tuple[li
     the beginning, are left out, too.
     """
     by_size: list[tuple[AllowedSet, int, PricedBlocks]] = []
-    left, complete = _MANY, True
+    complete = True
     for allowed in pool.allowed:
         local, most = duals.of(allowed.languages), min(len(allowed.languages), pool.most_members)
+        left = _MANY  # of this set; sets share blocks, which are counted once below
         for members in range(2, most + 1):
             priced = find_blocks(
                 allowed.similarity, local, members, threshold, units=allowed.units, most=left, work=pool.work
@@ -188,6 +189,9 @@ def _price_exactly(pool: ColumnPool, duals: Duals, threshold: float) -> tuple[li
     best: dict[tuple[int, ...], tuple[float, Column]] = {}
     every: list[Column] = []
     for allowed, members, priced in by_size:
+        if len(every) + len(best) > _MANY or pool.work.spent:
+            complete = False
+            break
         local, chosen = duals.of(allowed.languages), priced if complete else priced.above(_PRECISION)
         pool.work.spend(_COLUMN * len(chosen.masks))
         if pool.master.budget is not None and threshold < 0:
