@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gradsim_offline import grouping
+from gradsim_offline.grouping.exact import master
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solvers import exact, partition, search
 
@@ -75,3 +76,19 @@ def test_more_effort_is_no_worse(solver):
     assert more.score >= little.score - 1e-9
     assert more.bound <= little.bound + 1e-9
     assert more.gap < little.gap
+
+
+def test_weak_similarities_do_not_make_an_integer_programme_without_end(monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(27, 32))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    solve, columns = master.solve_integers, []
+
+    def counted(costs, *given):
+        columns.append(len(costs))
+        assert len(costs) < 10_000, "HiGHS would take many minutes"
+        return solve(costs, *given)
+
+    monkeypatch.setattr(master, "solve_integers", counted)
+    answer = exact.solve(Problem(0.02 * vectors @ vectors.T, 6, np.ones(27), effort=0.2))
+    assert columns
+    assert answer.score <= answer.bound < 5.3

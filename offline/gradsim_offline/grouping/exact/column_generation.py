@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,14 @@ from gradsim_offline.grouping.objective import GroupingResult, serve_blocks, sim
 from gradsim_offline.grouping.problem import Problem
 from gradsim_shared.errors import SettingsError
 
-WORK = 1_200_000_000  # blocks that pricing values or bounds, times N, at an effort of 1: about a minute
+WORK = 1_200_000_000  # blocks that are valued or bounded, times N, at an effort of 1: about a minute
 _NODES = 1000  # of the integer programme while columns are generated, at most
-_LAST_NODES = 20_000  # of the last integer programme
+_LAST_NODES = 20_000  # of the last integer programme, at most
 _START_EFFORT = 0.1  # of the local search that begins
 _PRECISION = 1e-7  # reduced costs and gaps below this are none: the linear programme is no more exact
 _CHOICES = 3000  # columns that are chosen among while the linear programme is not solved
-_MANY = 30_000  # columns of one exact pricing, for each number of members, at most
+_MANY = 5000  # columns that one exact pricing lists: HiGHS takes minutes for the first node of many more
+_COLUMN = 50  # blocks that are bounded while one is turned into a column
 _UNCOVERED = 1e-6  # what is left uncovered by rounding
 _WIDTH = 0.02  # how far duals may leave their centre at first, in units of the largest similarity
 
@@ -97,11 +99,11 @@ def _add_first_columns(pool: ColumnPool) -> None:
 def _prove(pool: ColumnPool) -> None:
     """Solve the linear programme, list the columns that a better grouping could use, and choose among them."""
     relaxed = _generate(pool)
-    share = 1.0  # of the gap that is listed: less where that would be too many columns
+    share = 1.0  # of gap or slack that is listed: less where that would be too many columns
     slack = 0.05 * max(1.0, abs(relaxed.value))  # listed while there is no incumbent
     while not pool.work.spent:
         known = bool(pool.incumbent)
-        reach = max(share * (relaxed.value - pool.score), 0.0) if known else slack
+        reach = share * (max(relaxed.value - pool.score, 0.0) if known else slack)
         listed, complete = _price_exactly(pool, relaxed.duals, _PRECISION - reach)
         if pool.add(column for column in listed if column.reduced_cost(relaxed.duals) > _PRECISION):
             relaxed = _generate(pool)
@@ -110,15 +112,15 @@ def _prove(pool: ColumnPool) -> None:
                 raise impossible(pool.problem)
             pool.bound = min(pool.bound, relaxed.value)
             _choose_among(pool, listed, relaxed.value - reach)
-            if known or pool.gap <= _PRECISION * pool.problem.count:
+            if known or share < 1 or pool.gap <= _PRECISION * pool.problem.count:
                 return
             slack *= 4
             if slack > 1e3 * pool.problem.count * max(1.0, float(np.abs(pool.similarity).max())):
                 raise impossible(pool.problem)
-        elif share == 0 or not known:
+        elif share == 0:
             return
         else:  # at last none of it: that proves the linear programme's value, at least
-            share = share / 4 if share > 0.05 else 0.0
+            share = share / 2 if share > 0.05 else 0.0
 
 
 def _generate(pool: ColumnPool) -> Relaxed:
@@ -162,32 +164,46 @@ def _choose_among(pool: ColumnPool, listed: list[Column], otherwise: float) -> N
     """Choose among all columns that a grouping above ``otherwise`` could use; that is then the bound, or the choice."""
     candidates = {(column.served, column.members): column for column in [*pool.incumbent, *listed]}
     candidates |= {key: column for key, column in pool.columns.items() if len(column.members) == 1}
-    limit = pool.improve(list(candidates.values()), max(1, round(_LAST_NODES * pool.problem.effort)))
+    nodes = min(_LAST_NODES * pool.problem.effort, pool.work.left / len(candidates))
+    limit = pool.improve(list(candidates.values()), max(1, round(nodes)))
     pool.bound = min(pool.bound, max(otherwise, limit, pool.score))
 
 
 def _price_exactly(pool: ColumnPool, duals: Duals, threshold: float) -> tuple[list[Column], bool]:
     """Return the columns above a threshold, and whether they are all; of a block only the best, unless helpers cost.
 
-    Groups of one, which are columns from the beginning, are left out.
+    Where they are not all, what cannot improve the linear programme is left out. Groups of one, which are columns from
+    the beginning, are left out, too.
     """
-    best: dict[tuple[int, ...], tuple[float, Column]] = {}
-    every: list[Column] = []
+    by_size: list[tuple[AllowedSet, int, PricedBlocks]] = []
     complete = True
     for allowed in pool.allowed:
         local, most = duals.of(allowed.languages), min(len(allowed.languages), pool.most_members)
+        left = _MANY  # of this set; sets share blocks, which are counted once below
         for members in range(2, most + 1):
             priced = find_blocks(
-                allowed.similarity, local, members, threshold, units=allowed.units, most=_MANY, work=pool.work
+                allowed.similarity, local, members, threshold, units=allowed.units, most=left, work=pool.work
             )
-            complete = complete and priced.complete
-            if pool.master.budget is not None and threshold < 0:
-                every += _with_any_helpers(pool, allowed, local, priced, members, threshold)
-                continue
-            for block, cost in _unpack(priced):
-                column = pool.with_best_helpers(allowed, local, block, members)
-                if column.served not in best or cost > best[column.served][0]:
-                    best[column.served] = cost, column
+            by_size.append((allowed, members, priced))
+            left, complete = left - len(priced.masks), complete and priced.complete
+    best: dict[tuple[int, ...], tuple[float, Column]] = {}
+    every: list[Column] = []
+    for allowed, members, priced in by_size:
+        if len(every) + len(best) > _MANY or pool.work.spent:
+            complete = False
+            break
+        local, chosen = duals.of(allowed.languages), priced if complete else priced.above(_PRECISION)
+        pool.work.spend(_COLUMN * len(chosen.masks))
+        if pool.master.budget is not None and threshold < 0:
+            room = max(0, _MANY - len(every))
+            columns = _with_any_helpers(pool, allowed, local, chosen, members, threshold)
+            every += islice(columns, room)
+            complete = complete and next(columns, None) is None
+            continue
+        for block, cost in _unpack(chosen):
+            column = pool.with_best_helpers(allowed, local, block, members)
+            if column.served not in best or cost > best[column.served][0]:
+                best[column.served] = cost, column
     return every + [column for _, column in best.values()], complete
 
 

@@ -30,7 +30,7 @@ class ColumnPool:
     Attributes:
         problem: The problem.
         master: What the columns must fit into.
-        work: What may still be spent on pricing.
+        work: What may still be spent.
         bound: No grouping scores higher.
         columns: By served languages and members.
         incumbent: The best choice of columns; empty: none is known.
@@ -87,7 +87,8 @@ class ColumnPool:
 
     def improve(self, columns: list[Column], nodes: int) -> float:
         """Take the best choice among some columns if it beats the incumbent; return what none of them exceeds."""
-        chosen, limit = self.master.choose(columns, nodes)
+        chosen, limit, used = self.master.choose(columns, nodes)
+        self.work.spend(len(columns) * (used + len(columns) // 4))  # about: the first node takes the longest
         score = sum(column.value for column in chosen)
         if chosen and score > self.score:
             self.incumbent, self.score = chosen, score

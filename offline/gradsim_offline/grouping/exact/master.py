@@ -135,7 +135,7 @@ class Master:
             boxed,
         )
 
-    def choose(self, columns: Sequence[Column], nodes: int) -> tuple[list[Column], float]:
+    def choose(self, columns: Sequence[Column], nodes: int) -> tuple[list[Column], float, int]:
         """Solve the integer programme over some columns.
 
         Args:
@@ -143,7 +143,7 @@ class Master:
             nodes: Nodes of the solver's branch and bound, at most.
 
         Returns:
-            The chosen columns, none if there is no choice or none was found; what no choice exceeds.
+            The chosen columns, none if there is no choice or none was found; what no choice exceeds; the nodes used.
         """
         values = np.array([column.value for column in columns])
         cover, limits, bounds = self._rows(columns, extra=0)
@@ -152,9 +152,10 @@ class Master:
         limit = -np.inf if solution.status == INFEASIBLE else np.inf
         if solution.mip_dual_bound is not None:
             limit = -float(solution.mip_dual_bound)
+        used = int(solution.mip_node_count or 0)
         if solution.x is None:
-            return [], limit
-        return [column for column, weight in zip(columns, solution.x, strict=True) if weight > 0.5], limit
+            return [], limit, used
+        return [column for column, weight in zip(columns, solution.x, strict=True) if weight > 0.5], limit, used
 
     @property
     def _scale(self) -> float:

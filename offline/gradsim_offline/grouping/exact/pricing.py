@@ -30,7 +30,7 @@ _CHUNK = 8192  # nodes bounded at once: their arrays stay in the cache
 
 @dataclass
 class Work:
-    """How much pricing may still be done, in blocks that are valued or bounded.
+    """How much may still be done, in blocks that are valued or bounded; other work counts as so many blocks.
 
     It is counted, not timed, so that a busy machine finds what an idle one finds.
     """
@@ -60,6 +60,11 @@ class PricedBlocks:
     masks: Masks
     reduced_costs: Vector
     complete: bool
+
+    def above(self, threshold: float) -> PricedBlocks:
+        """Return those with a reduced cost above a threshold; they are not all."""
+        chosen = self.reduced_costs > threshold
+        return PricedBlocks(self.masks[chosen], self.reduced_costs[chosen], complete=False)
 
 
 def find_blocks(
