@@ -225,6 +225,7 @@ def test_a_stopped_engine_answers_admitted_requests_and_refuses_others(tiny, mon
 
 
 def test_requests_that_outlast_the_stop_are_refused(tiny, monkeypatch):
+    monkeypatch.setattr("gradsim_serving.engine.engine.LAST_BATCH_SECONDS", 0.5)
     gate = Gate()
     watch(monkeypatch, gate)
     with engine_of(tiny) as engine:

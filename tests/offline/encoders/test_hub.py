@@ -72,6 +72,7 @@ def hub(tiny_xlmr):
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_and_found_again_without_the_hub(run, hub, tiny_xlmr):
     code, shown, said = run(hub, LOADING)
     assert code == 0 and shown.split() == ["1", "2"], said
