@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -17,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradsim_offline import cli
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.similarity.measured import read_measured
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.normalisation import NEWEST
+
+from .program import gradsim
 
 LANGUAGES = ("eng", "hau", "hin", "tur")
 TINY = {
@@ -50,16 +49,6 @@ STAGES = (
     "assignment",
     "assemble",
 )
-
-
-def gradsim(*words):
-    """Call the program in this process, as the shell would; return what it prints to standard error."""
-    error = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error):
-        patch.setattr(sys, "argv", ["gradsim-offline", *map(str, words)])
-        with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
-            cli.main()
-    return ended.value.code, out.getvalue(), error.getvalue()
 
 
 def options(data, out, **changes):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import sys
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +11,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline import cli
 from gradsim_offline.datasets.sources import demo_entities, files
 from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_offline.identifier import training
@@ -23,6 +19,8 @@ from gradsim_offline.tasks.token_classification import PLUGIN as task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.decoding import endpoint_of
+
+from .program import gradsim
 
 LANGUAGES = ("eng", "hau", "tur")
 SIZES = {"train": 40, "dev": 9, "test": 10}
@@ -43,16 +41,6 @@ SETTINGS = {
     "measuring.layers": '["head.out", "encoder.0"]',
     "maximum_length": 48,
 }
-
-
-def gradsim(*words):
-    """Call the program in this process, as the shell would; return exit code, standard output, standard error."""
-    error = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error):
-        patch.setattr(sys, "argv", ["gradsim-offline", *map(str, words)])
-        with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
-            cli.main()
-    return ended.value.code, out.getvalue(), error.getvalue()
 
 
 def options(data, out, **changes):
