@@ -57,6 +57,9 @@ class Language(Entry):
         description="per group that it is a member of; of an assigned language, per group"
     )
     counts: dict[str, int] = Field(description="examples per split")
+    longer: dict[str, int] = Field(
+        default={}, description="examples per split that are longer than a model reads at once; 0 is left out"
+    )
     scores: dict[str, Scores] = Field(default={}, description="per split: dev, test")
     assigned: Assigned | None = Field(
         default=None, description="it was added to a finished bundle: no member of its group; null: trained"
@@ -167,7 +170,10 @@ class Manifest(Entry):
         default=0, description="version of the text normalisation that the models were trained with; 0: none"
     )
     maximum_length: Annotated[int, Field(gt=0)] = Field(
-        description="tokens that a model reads at once; longer texts are cut, longer sentences read in windows"
+        description="tokens that a model reads at once; longer sentences of tagged words are read in windows"
+    )
+    long_texts: Literal["cut", "windows"] = Field(
+        default="cut", description="how longer texts that get one label are read; windows: their logits are averaged"
     )
     languages: list[Language] = Field(min_length=1)
     groups: list[Group] = Field(min_length=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from dataclasses import replace
 
@@ -14,6 +15,10 @@ from engines import engine_of, unsure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradsim_runtime import Bundle
+from gradsim_runtime.sessions import SessionSettings
+from gradsim_serving.bundles.loading import Loaded, load_group_model
+from gradsim_shared.bundle import open_bundle
 from gradsim_shared.decoding import decoder_of, probabilities
 from gradsim_shared.errors import RequestError
 
@@ -112,6 +117,26 @@ def test_long_sentences_are_tagged_in_windows_beside_others(engine):
         assert not answer.truncated
     cut, whole = engine.answer_here("/ner", ["Musa yana " + "a" * 500, texts[-1]], "hau")
     assert (cut.truncated, whole.truncated) == (True, False)
+
+
+def test_a_bundle_says_whether_long_texts_are_cut_or_read_in_windows(tiny, tmp_path):
+    windowed = shutil.copytree(tiny, tmp_path / "windows")
+    tiny_bundle.write_manifest(windowed, long_texts="windows")
+    begins_badly = "ba shi da kyau " * 12 + "ya burge ni " * 100  # the model reads 64 words
+    texts = [begins_badly, "ya burge ni", "a " * 2000]
+    loaded, answered = Loaded(), {}
+    for bundle in (tiny, windowed):
+        found = open_bundle(bundle)
+        shared = load_group_model(found, found.manifest.groups[0], SessionSettings(), loaded)  # one tokenizer.json
+        with engine_of(bundle) as engine:
+            answers = engine.answer_here("/sentiment", texts, "hau")
+        here = Bundle.open(bundle).predict(texts, language="hau")
+        for answer, decoded, other in zip(answers, shared.answers(texts), here, strict=True):
+            assert numbers(answer.prediction)[1:] == pytest.approx(numbers(decoded.prediction)[1:], abs=1e-6)
+            assert (other.label, other.truncated) == (answer.prediction.label, answer.truncated)
+        answered[bundle.name] = [(answer.prediction.label, answer.truncated) for answer in answers]
+    assert answered["tiny"] == [("negative", True), ("positive", False), ("neutral", True)]
+    assert answered["windows"] == [("positive", False), ("positive", False), ("neutral", True)]
 
 
 @pytest.mark.parametrize("group", ["g0", "g1"])

@@ -40,6 +40,7 @@ class Terms:
     maximum_length: int
     segmentation: str = "none"
     normalisation: int = NEWEST
+    long_texts: str = "cut"
 
 
 def export_group(

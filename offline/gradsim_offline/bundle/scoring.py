@@ -52,7 +52,12 @@ def score(
     """
     metric = task.metric(dataset.labels)
     multilingual_model = open_trained(
-        multilingual, dataset.labels, task=task, maximum_length=maximum_length, device=device
+        multilingual,
+        dataset.labels,
+        task=task,
+        maximum_length=maximum_length,
+        device=device,
+        long_texts=predictor.manifest.long_texts,
     )
     policy = scoring_policy(predictor.manifest)
     scores: Scores = {}

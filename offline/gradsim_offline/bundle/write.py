@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gradsim_offline.bundle.export import read_export
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients
@@ -55,8 +55,13 @@ def draft_manifest(
     identifier: Path,
     metric: str,
     segmentation: str = "none",
+    long_texts: Literal["cut", "windows"] = "cut",
+    longer: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Manifest:
-    """Return a manifest that can route: languages, groups, identifier, fallback; scores and hashes come later."""
+    """Return a manifest that can route: languages, groups, identifier, fallback; scores and hashes come later.
+
+    ``long_texts`` says how texts that are too long are read, ``longer`` how many are, by split and language.
+    """
     entries = [read_export(exported[group.id].directory, group.id) for group in groups.groups]
     identified = identifier_entry(
         identifier, threshold=settings.identifying.threshold, policy=settings.identifying.policy
@@ -75,6 +80,7 @@ def draft_manifest(
         segmentation=segmentation,
         normalisation=NEWEST,
         maximum_length=settings.maximum_length,
+        long_texts=long_texts,
         languages=[
             Language(
                 code=code,
@@ -86,6 +92,7 @@ def draft_manifest(
                     group.id: group.collective_similarity[code] for group in groups.groups if code in group.members
                 },
                 counts={split: counts[split][code] for split in counts},
+                longer={split: found[code] for split, found in (longer or {}).items() if code in found},
             )
             for code in dataset.languages
         ],

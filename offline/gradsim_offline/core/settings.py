@@ -217,7 +217,12 @@ class Settings(Section):
     languages: list[str] | None = Field(None, description="codes; none: all")
     model: str = Field("mini", description="mini, a Hugging Face name, or a directory")
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
-    maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
+    maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens that a model reads at once")
+    long_texts: Literal["auto", "cut", "windows"] = Field(
+        "auto",
+        description="how longer texts with one label are answered: cut, or as the mean over windows; auto: windows "
+        "where dev says that they help. Training reads the beginning",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")
     device: str = Field("auto", description="auto, cpu, cuda, mps")
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")

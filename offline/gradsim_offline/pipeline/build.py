@@ -37,7 +37,7 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     yield "export"
     identifier = packaging.identify()  # fastText
     yield "identify"
-    draft = packaging.draft(groups, exported, identifier)  # the manifest: it can route
+    draft = packaging.draft(groups, exported, identifier, multilingual)  # the manifest: it can route
     evaluated = packaging.evaluate(draft, multilingual, exported, identifier)  # three columns per language
     yield "evaluate"
     reference = packaging.reference_gradients(multilingual)  # for a language that comes later

@@ -21,7 +21,7 @@ from gradsim_offline.training.task import Task
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
-_CUT_FILE = "cut.json"
+_READING, _CUT_FILE = "reading", "cut.json"
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,24 @@ class ModelStore:
             write_json(directory / _CUT_FILE, count_cut(self.dataset, encoder.path, **how))
 
         inputs = {**self.common, "data": self.dataset.fingerprint(), "encoder": encoder.digest}
-        done = self.run.stage("reading", inputs, read, title="what the encoder reads")
+        done = self.run.stage(_READING, inputs, read, title="what the encoder reads")
         from gradsim_offline.training.cut_texts import describe_cut
 
         cut = json.loads((done.directory / _CUT_FILE).read_text(encoding="utf-8"))
         if note := describe_cut(cut, self.dataset, settings.maximum_length):
             self.run.progress.note(f"  {note}")
+
+    def longer(self) -> dict[str, dict[str, int]]:
+        """Return how many texts are longer than a model reads at once, by split and language, without zeros.
+
+        Tagged sentences are none: they are read in windows. It is known when the encoder is there.
+        """
+        if self.dataset.tagged:
+            return {}
+        found: dict[str, dict[str, int]] = json.loads(
+            (self.run.directory / _READING / _CUT_FILE).read_text(encoding="utf-8")
+        )
+        return found
 
     def _adapt(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> None:
         """Train the encoder on, on the members' training texts without their labels."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.versions import library_versions
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 
 EVALUATION_FILE = "evaluation.json"
+_LONG_TEXTS_FILE = "long-texts.json"
 _SCORING = 3  # the form of its content; intervals came with 2, the baseline with 3
 _EXPORT = 1  # the form of an export and its gate: raise it with them
 _REPORT = 1  # the form of the page: raise it with the templates
@@ -98,15 +99,54 @@ class Packaging:
 
         return self.pipeline.run.stage("identify", inputs, identify, title="language identifier")
 
-    def draft(self, groups: Groups, exported: Mapping[str, StageResult], identifier: StageResult) -> Manifest:
+    def long_texts(self, multilingual: StageResult) -> Literal["cut", "windows"]:
+        """Return how texts that are too long for the model are read: as set, or as dev says."""
+        pipeline = self.pipeline
+        settings, asked = pipeline.settings, pipeline.settings.long_texts
+        if pipeline.dataset.tagged:
+            return "windows"
+        if asked != "auto" or not pipeline.store.longer().get("dev"):
+            return "windows" if asked == "windows" else "cut"
+        from gradsim_offline.bundle.long_texts import Choice, choose_long_texts
+
+        def choose(directory: Path) -> None:
+            choice = choose_long_texts(
+                pipeline.dataset,
+                multilingual.directory,
+                task=pipeline.task,
+                maximum_length=settings.maximum_length,
+                device=pipeline.store.device,
+            )
+            write_json(directory / _LONG_TEXTS_FILE, asdict(choice))
+
+        inputs = {**pipeline.store.common, "model": multilingual.digest}
+        done = pipeline.run.stage("long-texts", inputs, choose, title="how long texts are read")
+        choice = Choice(**json.loads((done.directory / _LONG_TEXTS_FILE).read_text(encoding="utf-8")))
+        pipeline.run.progress.note(choice.describe(pipeline.task.metric(pipeline.dataset.labels)))
+        return choice.long_texts
+
+    def draft(
+        self,
+        groups: Groups,
+        exported: Mapping[str, StageResult],
+        identifier: StageResult,
+        multilingual: StageResult,
+    ) -> Manifest:
         """Make the manifest without scores and hashes: it can route."""
         from gradsim_offline.bundle.write import draft_manifest
 
         pipeline = self.pipeline
         metric = pipeline.task.metric(pipeline.dataset.labels)
-        segmentation = pipeline.segmentation()
         return draft_manifest(
-            pipeline.settings, pipeline.dataset, groups, exported, identifier.directory, metric, segmentation
+            pipeline.settings,
+            pipeline.dataset,
+            groups,
+            exported,
+            identifier.directory,
+            metric,
+            pipeline.segmentation(),
+            self.long_texts(multilingual),
+            pipeline.store.longer(),
         )
 
     def evaluate(
@@ -124,7 +164,7 @@ class Packaging:
             "exported": {group: result.digest for group, result in exported.items()},
             "identifier": identifier.digest,
             "scoring": _SCORING,
-            "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier"}),
+            "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier", "long_texts"}),
         }
 
         def evaluate(directory: Path) -> None:

@@ -36,6 +36,7 @@ def describe_cut(cut: Cut, dataset: Dataset, maximum_length: int) -> str:
     """Describe in one line how many texts are cut, and in which language most; empty where none is."""
     if not cut:
         return ""
+    windows = "" if dataset.tagged else "; training reads their beginning, and long_texts says how they are answered"
     parts = []
     for split in (split for split in SPLITS if split in cut):
         counts = dataset.counts(split)
@@ -45,5 +46,5 @@ def describe_cut(cut: Cut, dataset: Dataset, maximum_length: int) -> str:
         parts.append(f"{total} of {whole} {split} ({total / whole:.0%}; most in {most}: {share[most]:.0%})")
     return (
         f"texts longer than maximum_length = {maximum_length} tokens are cut: {', '.join(parts)}; a larger value "
-        "(--set maximum_length=...) reads more of them, where the encoder can, and takes longer"
+        f"(--set maximum_length=...) reads more of them, where the encoder can, and takes longer{windows}"
     )

@@ -121,7 +121,8 @@ def load_group_model(
     """
     loaded = Loaded() if loaded is None else loaded
     manifest = bundle.manifest
-    reads = ("tokenizer", manifest.files[group.tokenizer].sha256, manifest.task, manifest.maximum_length)
+    sha256 = manifest.files[group.tokenizer].sha256
+    reads = ("tokenizer", sha256, manifest.task, manifest.maximum_length, manifest.long_texts)
     file = served_precision(group).file
     is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
     try:

@@ -102,5 +102,6 @@ def _joint_answers(bundle: VerifiedBundle, inputs: Sequence[Text], *, task: Task
         maximum_length=manifest.maximum_length,
         device=device,
         normalisation=manifest.normalisation,
+        long_texts=manifest.long_texts,
     )
     return model.answers(inputs)
