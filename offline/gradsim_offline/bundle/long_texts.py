@@ -49,8 +49,8 @@ class Choice:
         cut, windows = (f"{100 * self.scores[way]:.2f}" for way in ("cut", "windows"))
         read = "cut" if self.long_texts == "cut" else "read in windows"
         return (
-            f"  long texts are {read}: {metric} of the {self.texts} dev texts that are too long is {cut} cut, {windows} "
-            f"in windows (higher in {self.wins:.0%} of draws)"
+            f"  long texts are {read}: {metric} of the {self.texts} dev texts that are too long is {cut} cut, "
+            f"{windows} in windows (higher in {self.wins:.0%} of draws)"
         )
 
 
