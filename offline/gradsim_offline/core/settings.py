@@ -206,6 +206,14 @@ class Exporting(Section):
     )
 
 
+class Reporting(Section):
+    """What the build's report shows."""
+
+    examples: Annotated[int, Field(ge=0)] = Field(
+        0, description="errors per language that are shown with their texts, which are then in the bundle; 0: none"
+    )
+
+
 class Settings(Section):
     """All settings of a build."""
 
@@ -235,6 +243,7 @@ class Settings(Section):
     training: Training = Training()
     identifying: Identifying = Identifying()
     exporting: Exporting = Exporting()
+    report: Reporting = Reporting()
 
     @field_validator("languages")
     @classmethod

@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # torch takes seconds to load
 
 EVALUATION_FILE = "evaluation.json"
 _LONG_TEXTS_FILE = "long-texts.json"
-_SCORING = 3  # the form of its content; intervals came with 2, the baseline with 3
+_SCORING = 4  # the form of its content; intervals came with 2, the baseline with 3, counts of labels with 4
 _EXPORT = 1  # the form of an export and its gate: raise it with them
-_REPORT = 1  # the form of the page: raise it with the templates
+_REPORT = 2  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
 
@@ -163,7 +163,7 @@ class Packaging:
             "multilingual": multilingual.digest,
             "exported": {group: result.digest for group, result in exported.items()},
             "identifier": identifier.digest,
-            "scoring": _SCORING,
+            "scoring": [_SCORING, pipeline.settings.report.examples],
             "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier", "long_texts"}),
         }
 
@@ -177,6 +177,7 @@ class Packaging:
                 maximum_length=pipeline.settings.maximum_length,
                 device=pipeline.store.device,
                 progress=pipeline.run.progress,
+                most_errors=pipeline.settings.report.examples,
             )
             write_json(directory / EVALUATION_FILE, scores)
 

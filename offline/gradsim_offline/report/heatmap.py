@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.report.drawing import Box, Caption, Drawing, Line, Shape, Text, cut, width_of
-from gradsim_offline.report.numbers import decimal
+from gradsim_offline.report.numbers import decimal, percent
 
 WRITTEN_CELLS = 20  # up to so many rows the values are written into the cells
 TOOLTIP_CELLS = 60  # beyond so many rows even tooltips would make the page heavy
 _STRONG = 0.7  # from this opacity on, white text reads better than the page's own
 _HATCHED = 0.05  # from this opacity on, a cell without text shows that it is negative
 _MATRIX_WIDTH = 700  # pixels that a matrix without written values gets, if its cells do not become too small
+_FINE = 0.0995  # shares below are written with one decimal of a percent
 _GUTTER, _GAP = 34, 12  # left of the labels for the blocks' names; before the column that stands aside
 
 
@@ -151,6 +152,47 @@ def heatmap(
     bottom = top + len(rows) * height
     shapes += colours.legend(left, bottom + 16, write)
     return Drawing(shapes, max(places[-1] + width + 8, left + 190), bottom + 50, *caption)
+
+
+def share_map(
+    counts: NDArray[np.int64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    caption: Caption,
+    *,
+    tip: Callable[[int, int], str],
+    muted: NDArray[np.bool_],
+    unit: str = "texts",
+    blocks: Sequence[Block] = (),
+) -> Drawing:
+    """Draw counts as shares of their row; what is muted is as it should be, all else stands out.
+
+    Args:
+        counts: ``[rows, columns]``.
+        rows: Labels at the left.
+        columns: Short labels above.
+        caption: Of the figure.
+        tip: What a cell says, by row and column; its count and its share are added.
+        muted: ``[rows, columns]``.
+        unit: What is counted.
+        blocks: Outlined cells.
+    """
+    sums = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(sums, 1)  # [rows, columns]
+
+    def words(i: int, j: int) -> str:
+        return f"{tip(i, j)}: {counts[i, j]} of {sums[i, 0]} {unit}, {percent(float(shares[i, j]))} %"
+
+    return heatmap(
+        shares, rows, columns, caption, tip=words, muted=muted, write=_short_percent, colour="negative", blocks=blocks
+    )
+
+
+def _short_percent(share: float) -> str:
+    """Write a share in percent, short; nothing for none."""
+    if not share:
+        return ""
+    return f"{100 * share:.1f}" if share < _FINE else f"{100 * share:.0f}"
 
 
 def _outline(block: Block, left: float, top: float, width: float, height: float) -> list[Shape]:

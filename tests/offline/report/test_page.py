@@ -136,7 +136,7 @@ def test_intervals(read):
     assert "95 % interval 60.00 to 70.00" in page.text
     assert "Hausa, group model: 78.34 (60.00 to 70.00)" in page.text  # of the drawn mark
     assert f"Hausa: +3.22 ({MINUS}1.23 to +4.56)" in page.text
-    assert "Hausa answered by g2: 10 texts, 2.50 %" in page.text
+    assert "Hausa answered by g2: 10 of 400 texts, 2.50 %" in page.text
 
 
 def test_without_intervals_as_older_builds_were(page):
