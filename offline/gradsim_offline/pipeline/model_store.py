@@ -120,14 +120,15 @@ class ModelStore:
             how: dict[str, Any] = {"task": self.task, "maximum_length": settings.maximum_length}
             if settings.model != "mini":
                 try_encoder(encoder.path, self.dataset.labels, **how)
-            write_json(directory / _CUT_FILE, count_cut(self.dataset, encoder.path, **how))
+            cut, covering = count_cut(self.dataset, encoder.path, **how)
+            write_json(directory / _CUT_FILE, {"cut": cut, "covering": covering})
 
-        inputs = {**self.common, "data": self.dataset.fingerprint(), "encoder": encoder.digest}
+        inputs = {**self.common, "data": self.dataset.fingerprint(), "encoder": encoder.digest, "form": 2}
         done = self.run.stage(_READING, inputs, read, title="what the encoder reads")
         from gradsim_offline.training.cut_texts import describe_cut
 
-        cut = json.loads((done.directory / _CUT_FILE).read_text(encoding="utf-8"))
-        if note := describe_cut(cut, self.dataset, settings.maximum_length):
+        found = json.loads((done.directory / _CUT_FILE).read_text(encoding="utf-8"))
+        if note := describe_cut(found["cut"], self.dataset, settings.maximum_length, found["covering"]):
             self.run.progress.note(f"  {note}")
 
     def longer(self) -> dict[str, dict[str, int]]:
@@ -137,10 +138,8 @@ class ModelStore:
         """
         if self.dataset.tagged:
             return {}
-        found: dict[str, dict[str, int]] = json.loads(
-            (self.run.directory / _READING / _CUT_FILE).read_text(encoding="utf-8")
-        )
-        return found
+        found = json.loads((self.run.directory / _READING / _CUT_FILE).read_text(encoding="utf-8"))
+        return dict(found["cut"])
 
     def _adapt(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> None:
         """Train the encoder on, on the members' training texts without their labels."""
