@@ -43,6 +43,11 @@ def build(data, out, **settings):
     return open_bundle(out / "bundle").manifest, " ".join(said.split())
 
 
+def texts_kept(out):
+    """The files of a run that hold texts where the build was asked for examples of errors."""
+    return [out / "evaluate" / "evaluation.json", out / "bundle" / "report" / "index.html"]
+
+
 def test_dev_says_that_windows_help_and_the_bundle_reads_in_windows(data, tmp_path):
     manifest, said = build(data, tmp_path)
     assert manifest.long_texts == "windows"
@@ -62,7 +67,16 @@ def test_dev_says_that_windows_help_and_the_bundle_reads_in_windows(data, tmp_pa
         code: found.group for code, found in scores.items()
     }
 
-    cut, said = build(data, tmp_path, long_texts="cut")  # nothing is trained again
+    kept = [file.read_text(encoding="utf-8") for file in texts_kept(tmp_path)]
+    assert not any("house" in content for content in kept), "no text is kept unless that is asked for"
+
+    cut, said = build(data, tmp_path, long_texts="cut", **{"report.examples": 3})  # nothing is trained again
+    counts, errors = (json.loads(texts_kept(tmp_path)[0].read_text())[name] for name in ("labels", "errors"))
+    wrong = sum(count for gold, answers in counts["eng"].items() for label, count in answers.items() if label != gold)
+    assert sum(sum(answers.values()) for answers in counts["eng"].values()) == 10
+    assert len(errors["eng"]) == min(3, wrong) > 0 and all(error["gold"] != error["answer"] for error in errors["eng"])
+    assert errors["eng"][0]["text"].startswith("the table of the house ")
+    assert all("the table of the house" in file.read_text(encoding="utf-8") for file in texts_kept(tmp_path))
     assert cut.long_texts == "cut" and "read in windows" not in said
     for language in cut.languages:
         assert language.scores["test"].group["weighted_f1"] < scores[language.code].group["weighted_f1"]

@@ -126,7 +126,8 @@ def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | Non
             "labels",
             f"Labels taken for others, on {answered_split(evaluated)}",
             f"All languages together, as the service answers. Row: the label of the annotators. Column: the answer, in "
-            f"percent of the row's {counted}. Grey: right.",
+            f"percent of the row's {counted}. Grey: right."
+            + (f" {NO_ENTITY}, as a row: what was answered where there is none." if NO_ENTITY in whole.labels else ""),
         ),
         tip=lambda i, j: f"{whole.labels[i]} answered as {whole.labels[j]}",
         muted=np.eye(len(whole.labels), dtype=bool),
@@ -139,13 +140,22 @@ def _whole(found: Sequence[tuple[Language, Matrix]]) -> Matrix:
     return Matrix(found[0][1].labels, np.sum([matrix.counts for _, matrix in found], axis=0))
 
 
-def error_tables(manifest: Manifest, evaluated: Mapping[str, Any]) -> Iterator[Table]:
+def error_tables(manifest: Manifest, evaluated: Mapping[str, Any]) -> Iterator[tuple[str, Table]]:
     """Yield each language's examples of errors, where the build was asked to keep some."""
     text = Markup('<span lang="{}" dir="auto">{}</span>')
     for language in by_group(manifest):
+        shown = evaluated.get("errors", {}).get(language.code, ())
+        scored = [each["score"] for each in shown if each["score"] is not None]  # tagged sentences have no score
         rows = [
-            (text.format(language.code, each["text"]), each["gold"], each["answer"], percent(each["score"]))
-            for each in evaluated.get("errors", {}).get(language.code, ())
+            (
+                text.format(language.code, each["text"]),
+                each["gold"],
+                each["answer"],
+                *([percent(each["score"])] if scored else ()),
+            )
+            for each in shown
         ]
+        columns = ("Text", "Annotated", "Answered", *(["Probability, %"] if scored else ()))
         if rows:
-            yield Table(f"{language.name}", ("Text", "Annotated", "Answered", "Probability, %"), rows, words=3)
+            title = f"{language.name}: annotated and answered" + (", the surest first" if scored else "")
+            yield language.name, Table(title, columns, rows, words=3)

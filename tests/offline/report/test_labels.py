@@ -94,6 +94,8 @@ def test_errors_are_shown_where_there_are_some_and_escaped(counts, read):
     error = {"text": "<script>alert(1)</script> ስለ", "gold": "neutral", "answer": "positive", "score": 0.912}
     page = read(page_of(counts, {"amh": [error]}))
     assert page.rows_of(error["text"]) == [[error["text"], "neutral", "positive", "91.20"]]
+    tagged = read(page_of(counts, {"amh": [error | {"score": None}]}))
+    assert tagged.rows_of(error["text"]) == [[error["text"], "neutral", "positive"]]
     assert ("dir", "auto") in page.attributes and ("lang", "amh") in page.attributes
 
 
