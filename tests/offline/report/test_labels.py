@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from gradsim_offline.bundle.answer_counts import label_counts
+from gradsim_offline.report.drawing import Text, width_of
 from gradsim_offline.report.page import drawings, render
 from gradsim_offline.training.task import load_task
 
@@ -107,6 +108,16 @@ def test_bundles_scored_before_have_no_section(read):
 def test_figure_of_all_languages(counts):
     evaluated = make_evaluated() | {"labels": counts}
     assert "labels" in [drawing.name for drawing in drawings(make_manifest(), make_measured(), evaluated, COUNTS)]
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["negative", "neutral"], ["science/technology", "travel"]])
+def test_names_of_columns_do_not_run_into_each_other(labels):
+    evaluated = make_evaluated() | {"labels": {"hau": {labels[0]: {labels[1]: 1}}}}
+    found = drawings(make_manifest(labels=labels), make_measured(), evaluated, COUNTS)
+    (figure,) = [drawing for drawing in found if drawing.name == "labels"]
+    heads = [shape for shape in figure.shapes if isinstance(shape, Text) and shape.written in labels][:2]
+    assert [head.written for head in heads] == labels
+    assert heads[0].turned or heads[1].x - heads[0].x >= width_of(labels)
 
 
 def test_long_texts_are_told_per_language_and_split(read):
