@@ -20,9 +20,6 @@ TOOLTIP_CELLS = 60  # beyond so many rows even tooltips would make the page heav
 _STRONG = 0.7  # from this opacity on, white text reads better than the page's own
 _HATCHED = 0.05  # from this opacity on, a cell without text shows that it is negative
 _CELL_WIDTH = 46, 72  # pixels of a cell with its value: a head widens it up to the second, or else is turned
-    46,
-    72,
-)  # pixels of a cell with its value written; a head up to the second widens it, a longer one is turned
 _MATRIX_WIDTH = 700  # pixels that a matrix without written values gets, if its cells do not become too small
 _FINE = 0.0995  # shares below are written with one decimal of a percent
 _GUTTER, _GAP = 34, 12  # left of the labels for the blocks' names; before the column that stands aside
