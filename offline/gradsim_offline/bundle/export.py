@@ -82,9 +82,7 @@ def export_group(
         ensemble=len(trained.model.members) if isinstance(trained.model, Ensemble) else 1,
     )
     contract = Terms(dataset.task, dataset.labels, maximum_length)
-    served = load_group_model(
-        directory / MODEL_FILE, directory / tokenizer_file, draft, contract, SessionSettings(threads=1)
-    )
+    served = load_group_model(directory.joinpath, draft, contract, SessionSettings(threads=1))
     check_shapes(served, trained, texts, name=group.id, maximum_length=maximum_length, tolerance=tolerance)
     parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
     latency = single_text_latency(served, texts)

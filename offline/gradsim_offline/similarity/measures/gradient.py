@@ -16,8 +16,8 @@ from gradsim_offline.core.settings import Measuring
 from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured, counted_epochs
-from gradsim_offline.similarity.products import of_wholes, own_cosines, to_cosines
 from gradsim_offline.similarity.ngram_gradients import inner_products
+from gradsim_offline.similarity.products import of_wholes, own_cosines, to_cosines
 from gradsim_offline.training.batching import Row
 from gradsim_offline.training.ngrams import starts_from_ngrams
 
