@@ -229,6 +229,9 @@ class Settings(Section):
     )
     languages: list[str] | None = Field(None, description="codes; none: all")
     model: str = Field("mini", description="ngrams, mini, a Hugging Face name, or a directory")
+    keep: Literal["best", "groups", "one", "each"] = Field(
+        "best", description="what the bundle holds: what answers dev best, or of that kind the best"
+    )
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
     maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")
