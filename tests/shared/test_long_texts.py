@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from gradsim_shared.decode import text_classification as task
+from gradsim_shared.ngrams import NGramTable, character_ngrams
 
 START, STOP, MAXIMUM = 0, 1, 8
 
@@ -64,3 +65,11 @@ def test_logits_are_the_mean_over_a_texts_windows(counts, seed):
 def test_texts_are_cut_unless_windows_are_asked_for():
     reading = task.Reader(numbers("[S] $A [E]"), MAXIMUM).read([text_of(6), text_of(7)])
     assert [len(piece) for piece in reading.ids] == [8, 8] and reading.cut == [1]
+
+
+def test_n_grams_are_read_of_whole_texts():
+    hashes = np.unique(character_ngrams([text_of(40)], 2, 3).ngrams)
+    table = NGramTable(2, 3, 0, hashes, np.zeros(0, np.uint32))
+    for way in ("cut", "windows"):
+        reading = task.Reader(table, MAXIMUM, long_texts=way).read([text_of(40), "2"])
+        assert reading.layout == [1, 1] and reading.cut == [] and len(reading.ids[0]) == len(hashes) > MAXIMUM

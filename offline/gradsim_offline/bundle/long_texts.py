@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from gradsim_offline.core.bootstrap import times_drawn
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
+from gradsim_shared.manifest import LongTexts
 
 FEWEST = 20  # dev texts that are cut; fewer choose nothing
 SURE = 0.8  # share of the draws in which windows must score higher: they cost as many times as they are many
@@ -32,7 +32,7 @@ class Choice:
         wins: Share of bootstrap draws of them in which windows score higher.
     """
 
-    long_texts: Literal["cut", "windows"]
+    long_texts: LongTexts
     texts: int
     scores: Mapping[str, float]
     wins: float = 0.0

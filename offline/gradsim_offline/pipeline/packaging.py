@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from gradsim_offline.bundle.parts import ExportedParts, entries
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.versions import library_versions
-from gradsim_offline.grouping.result import Groups, LanguageGroup
+from gradsim_offline.grouping.result import LanguageGroup
+from gradsim_offline.pipeline.choosing import HandedOver
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import BundleError
-from gradsim_shared.manifest import Manifest
+from gradsim_shared.manifest import LongTexts, Manifest
+from gradsim_shared.ngrams import TABLE_FILE
 
 if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 
 EVALUATION_FILE = "evaluation.json"
-_LONG_TEXTS_FILE = "long-texts.json"
 _SCORING = 4  # the form of its content; intervals came with 2, the baseline with 3, counts of labels with 4
 _EXPORT = 1  # the form of an export and its gate: raise it with them
 _REPORT = 2  # the form of the page: raise it with the templates
@@ -38,40 +40,43 @@ class Packaging:
 
     pipeline: Pipeline
 
-    def export(self, groups: Groups, models: Mapping[str, StageResult]) -> dict[str, StageResult]:
-        """Export each group's model to ONNX and compare it with the trained one."""
+    def export(self, handed: HandedOver) -> dict[str, ExportedParts]:
+        """Export each group's models to ONNX and compare them with the trained ones; what groups share only once."""
+        models = {model.directory: model for part in handed.parts.values() for model in part.models}
+        done = {path: self._export(handed.answered_by(model), model) for path, model in models.items()}
+        return {
+            group: ExportedParts(done[part.model.directory], part.wide and done[part.wide.directory], part.blend)
+            for group, part in handed.parts.items()
+        }
+
+    def _export(self, group: LanguageGroup, model: StageResult) -> StageResult:
         from gradsim_offline.bundle.export import export_group
 
         settings = self.pipeline.settings
-        exported = {}
-        for group in groups.groups:
-            model = models[group.id]
-            inputs = {
-                "versions": library_versions(),
-                "form": _EXPORT,
-                "model": model.digest,
-                "members": group.members,
-                "served": group.served,
-                "exporting": settings.exporting.model_dump(exclude={"assignable"}),
-                "maximum_length": settings.maximum_length,
-            }
+        inputs = {
+            "versions": library_versions(),
+            "form": _EXPORT,
+            "model": model.digest,
+            "served": group.served,
+            "exporting": settings.exporting.model_dump(exclude={"assignable"}),
+            "maximum_length": settings.maximum_length,
+        }
 
-            def export(directory: Path, group: LanguageGroup = group, model: StageResult = model) -> None:
-                export_group(
-                    self.pipeline.dataset,
-                    group,
-                    model.directory,
-                    directory,
-                    task=self.pipeline.task,
-                    maximum_length=settings.maximum_length,
-                    tolerance=settings.exporting.tolerance,
-                    most_texts=settings.exporting.parity_texts,
-                    progress=self.pipeline.run.progress,
-                )
+        def export(directory: Path) -> None:
+            export_group(
+                self.pipeline.dataset,
+                group,
+                model.directory,
+                directory,
+                task=self.pipeline.task,
+                maximum_length=settings.maximum_length,
+                tolerance=settings.exporting.tolerance,
+                most_texts=settings.exporting.parity_texts,
+                progress=self.pipeline.run.progress,
+            )
 
-            stage = f"export/{group.folder}"
-            exported[group.id] = self.pipeline.run.stage(stage, inputs, export, title=f"export {group.id}")
-        return exported
+        name = model.directory.relative_to(self.pipeline.run.directory)
+        return self.pipeline.run.stage(f"export/{'-'.join(name.parts)}", inputs, export, title=f"export {name}")
 
     def identify(self) -> StageResult:
         """Train the language identifier."""
@@ -99,58 +104,35 @@ class Packaging:
 
         return self.pipeline.run.stage("identify", inputs, identify, title="language identifier")
 
-    def long_texts(self, multilingual: StageResult) -> Literal["cut", "windows"]:
-        """Return how texts that are too long for the model are read: as set, or as dev says."""
-        pipeline = self.pipeline
-        settings, asked = pipeline.settings, pipeline.settings.long_texts
-        if pipeline.dataset.tagged:
-            return "windows"
-        if asked != "auto" or not pipeline.store.longer().get("dev"):
-            return "windows" if asked == "windows" else "cut"
-        from gradsim_offline.bundle.long_texts import Choice, choose_long_texts
-
-        def choose(directory: Path) -> None:
-            choice = choose_long_texts(
-                pipeline.dataset,
-                multilingual.directory,
-                task=pipeline.task,
-                maximum_length=settings.maximum_length,
-                device=pipeline.store.device,
-            )
-            write_json(directory / _LONG_TEXTS_FILE, asdict(choice))
-
-        inputs = {**pipeline.store.common, "model": multilingual.digest}
-        done = pipeline.run.stage("long-texts", inputs, choose, title="how long texts are read")
-        choice = Choice(**json.loads((done.directory / _LONG_TEXTS_FILE).read_text(encoding="utf-8")))
-        pipeline.run.progress.note(choice.describe(pipeline.task.metric(pipeline.dataset.labels)))
-        return choice.long_texts
-
     def draft(
-        self,
-        groups: Groups,
-        exported: Mapping[str, StageResult],
-        identifier: StageResult,
-        multilingual: StageResult,
+        self, handed: HandedOver, exported: Mapping[str, ExportedParts], identifier: StageResult, long_texts: LongTexts
     ) -> Manifest:
         """Make the manifest without scores and hashes: it can route."""
         from gradsim_offline.bundle.write import draft_manifest
 
         pipeline = self.pipeline
         metric = pipeline.task.metric(pipeline.dataset.labels)
+        named, _ = entries(handed.groups, exported)
+        cutting = any(Path(entry.tokenizer).name != TABLE_FILE for entry in named)  # models of n-grams read whole texts
         return draft_manifest(
             pipeline.settings,
             pipeline.dataset,
-            groups,
-            exported,
+            handed.groups,
+            named,
             identifier.directory,
             metric,
             pipeline.segmentation(),
-            self.long_texts(multilingual),
-            pipeline.store.longer(),
+            long_texts,
+            pipeline.store.longer() if cutting else {},
         )
 
     def evaluate(
-        self, draft: Manifest, multilingual: StageResult, exported: Mapping[str, StageResult], identifier: StageResult
+        self,
+        draft: Manifest,
+        multilingual: StageResult,
+        handed: HandedOver,
+        exported: Mapping[str, ExportedParts],
+        identifier: StageResult,
     ) -> dict[str, Any]:
         """Score the multilingual model, the group models and the whole service path."""
         from gradsim_offline.bundle.scoring import score
@@ -161,18 +143,18 @@ class Packaging:
             **pipeline.store.common,
             "data": pipeline.dataset.fingerprint(),
             "multilingual": multilingual.digest,
-            "exported": {group: result.digest for group, result in exported.items()},
+            "exported": handed.digests,
             "identifier": identifier.digest,
             "scoring": [_SCORING, pipeline.settings.report.examples],
             "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier", "long_texts"}),
         }
 
         def evaluate(directory: Path) -> None:
-            models = {group: result.directory for group, result in exported.items()}
+            _, sources = entries(handed.groups, exported)
             scores = score(
                 pipeline.dataset,
                 multilingual.directory,
-                open_predictor(draft, models, identifier.directory),
+                open_predictor(draft, sources, identifier.directory),
                 task=pipeline.task,
                 maximum_length=pipeline.settings.maximum_length,
                 device=pipeline.store.device,
@@ -188,7 +170,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignable:
+        if not pipeline.settings.exporting.assignable or pipeline.settings.model == "ngrams":
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 
@@ -214,8 +196,8 @@ class Packaging:
         self,
         draft: Manifest,
         measured: Measured,
-        groups: Groups,
-        exported: Mapping[str, StageResult],
+        handed: HandedOver,
+        exported: Mapping[str, ExportedParts],
         identifier: StageResult,
         evaluated: Mapping[str, Any],
         multilingual: StageResult,
@@ -227,7 +209,7 @@ class Packaging:
         from gradsim_offline.report.costs import build_stages, stage_seconds
         from gradsim_offline.report.page import drawings, render
 
-        pipeline = self.pipeline
+        pipeline, groups = self.pipeline, handed.groups
         target = pipeline.run.directory / "bundle"
         manifest = complete_manifest(draft, pipeline.settings, pipeline.dataset, measured, evaluated)
         test_counts = pipeline.dataset.counts("test")
@@ -236,7 +218,7 @@ class Packaging:
         inputs = {
             "manifest": manifest.model_dump(mode="json", exclude={"provenance": {"created"}}),
             "similarity": file_entry(pipeline.run.directory / "measure" / SIMILARITY_FILE).sha256,
-            "models": {group: result.digest for group, result in exported.items()},
+            "models": handed.digests,
             "identifier": identifier.digest,
             "assignment": reference.digest if reference else None,
             "report": [_REPORT, evaluated, groups.curve, test_counts, costs, trainings],
@@ -245,8 +227,8 @@ class Packaging:
         def write(_: Path) -> None:
             figures = drawings(manifest, measured, evaluated, test_counts, groups.curve, trainings)
             page = render(manifest, measured, evaluated, test_counts, groups.curve, costs, trainings, figures)
-            models = {group: result.directory for group, result in exported.items()}
-            write_bundle(target, manifest, models, identifier.directory, measured, page, figures, reference)
+            sources = entries(groups, exported)[1]
+            write_bundle(target, manifest, sources, identifier.directory, measured, page, figures, reference)
 
         pipeline.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target

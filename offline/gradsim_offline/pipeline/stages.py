@@ -29,9 +29,10 @@ from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_
 from gradsim_offline.training.strategy import load_strategy
 from gradsim_offline.training.task import Task
 from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.manifest import LongTexts
 from gradsim_shared.segmentation import RULES
 
-_SEGMENTATION_FILE = "segmentation.json"
+_SEGMENTATION_FILE, _LONG_TEXTS_FILE = "segmentation.json", "long-texts.json"
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,31 @@ class Pipeline:
         """Train one model on all languages."""
         everything = self.dataset.languages
         return self.train(encoder, everything, everything, "train multilingual")
+
+    def long_texts(self, multilingual: StageResult) -> LongTexts:
+        """Return how texts that are too long for a model are read in service: as set, or as dev says."""
+        asked = self.settings.long_texts
+        if self.dataset.tagged:
+            return "windows"
+        if asked != "auto" or not self.store.longer().get("dev"):
+            return "windows" if asked == "windows" else "cut"
+        from gradsim_offline.bundle.long_texts import Choice, choose_long_texts
+
+        def choose(directory: Path) -> None:
+            choice = choose_long_texts(
+                self.dataset,
+                multilingual.directory,
+                task=self.task,
+                maximum_length=self.settings.maximum_length,
+                device=self.store.device,
+            )
+            write_json(directory / _LONG_TEXTS_FILE, asdict(choice))
+
+        inputs = {**self.store.common, "model": multilingual.digest}
+        done = self.run.stage("long-texts", inputs, choose, title="how long texts are read")
+        choice = Choice(**json.loads((done.directory / _LONG_TEXTS_FILE).read_text(encoding="utf-8")))
+        self.run.progress.note(choice.describe(self.task.metric(self.dataset.labels)))
+        return choice.long_texts
 
     def train_groups(self, encoder: Encoder, groups: Groups, multilingual: StageResult) -> dict[str, StageResult]:
         """Train one model per group; a group of all languages is the multilingual model."""

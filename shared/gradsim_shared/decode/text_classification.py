@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities, set_up
+from gradsim_shared.ngrams import NGramTable
 from gradsim_shared.normalisation import NEWEST, normalise
 
 MOST_WINDOWS = 16
@@ -58,7 +59,8 @@ class Reader:
         normalisation: int = NEWEST,
         long_texts: str = "cut",
     ) -> None:
-        set_up(tokenizer, None if long_texts == "windows" else maximum_length)
+        self._in_windows = long_texts == "windows" and not isinstance(tokenizer, NGramTable)  # it reads whole texts
+        set_up(tokenizer, None if self._in_windows else maximum_length)
         self._tokenizer, self._maximum, self._normalisation = tokenizer, maximum_length, normalisation
 
     def read(self, texts: Sequence[Text]) -> Reading:
@@ -68,9 +70,9 @@ class Reader:
         reading = Reading([])
         for row, encoding in enumerate(encodings):
             pieces = [encoding.ids]
-            if len(encoding.ids) > self._maximum:  # the tokenizer cuts nothing
+            if self._in_windows and len(encoding.ids) > self._maximum:
                 pieces = self._windows(encoding, row, reading)
-            elif len(encoding.ids) == self._maximum and encoding.overflowing:
+            elif len(encoding.ids) >= self._maximum and encoding.overflowing:
                 reading.cut.append(row)
             reading.ids.extend(pieces)
             reading.layout.append(len(pieces))
