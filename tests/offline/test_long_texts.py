@@ -17,6 +17,7 @@ SETTINGS = TINY | {
     "pretraining.epochs": 0,
     "training.learning_rate": 0.003,
     "exporting.assignable": "false",
+    "ngrams.beside": "false",
 }
 
 
@@ -36,8 +37,8 @@ def data(tmp_path_factory):
     return root
 
 
-def build(data, out, **settings):
-    options = {"data": data, "groups": 1, "epochs": 12, "device": "cpu", "out": out}
+def build(data, out, model="mini", **settings):
+    options = {"data": data, "model": model, "groups": 1, "epochs": 12, "device": "cpu", "out": out}
     code, _, said = gradsim("build", *arguments(options, SETTINGS | settings))
     assert code == 0, said
     return open_bundle(out / "bundle").manifest, " ".join(said.split())
@@ -94,3 +95,11 @@ def test_without_enough_long_dev_texts_they_are_cut_and_that_is_said(data, tmp_p
     manifest, said = build(tmp_path / "data", tmp_path / "run")
     assert manifest.long_texts == "cut"
     assert "long texts are cut: only 12 dev texts are too long" in said and "--set long_texts=windows reads" in said
+
+
+def test_a_model_of_n_grams_reads_whole_texts(data, tmp_path):
+    manifest, said = build(data, tmp_path, model="ngrams", long_texts="windows")
+    assert "maximum_length" not in said and not any(language.longer for language in manifest.languages)
+    text = "the table of the house " * 60 + "good fine nice " * 60
+    (prediction,) = Bundle.open(tmp_path / "bundle").predict([text], language="eng")
+    assert (prediction.label, prediction.truncated) == ("positive", False)
