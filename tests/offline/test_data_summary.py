@@ -79,7 +79,7 @@ def test_labels_with_line_breaks_stay_on_one_line():
 def test_every_command_that_trains_says_it_first(directory, tmp_path, words):
     answer = CliRunner().invoke(cli, [*words, "--data", str(directory), "--out", str(tmp_path / "run")])
     assert answer.exit_code == 1
-    assert "files: 2 languages, 4/0/0 texts (train/dev/test): eng 2/0/0, hau 2/0/0" in answer.output
+    assert f"{directory.name}: 2 languages, 4/0/0 texts (train/dev/test): eng 2/0/0, hau 2/0/0" in answer.output
     assert "3 labels in train: negative (2), " in answer.output
     assert "Positive (1) and positive (1)" in answer.output
 

@@ -133,7 +133,7 @@ def test_invalid_parquet_is_refused(put, monkeypatch, refused):
     column = pyarrow.array(["a", "b"])
     pyarrow.parquet.write_table(pyarrow.table([column] * 3, names=["text", "label", "label"]), file)
     refused(root, "hau/train.parquet: two columns are named 'label'; keep one of them")
-    pyarrow.parquet.write_table(pyarrow.table([column, pyarrow.array([0, 1])], names=["text", "label"]), file)
+    pyarrow.parquet.write_table(pyarrow.table([column, pyarrow.array([0.5, 1])], names=["text", "label"]), file)
     refused(root, "hau/train.parquet, row 1: the label is not a string")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     refused(root, "hau/train.parquet: Parquet is read with pyarrow; run: pip install pyarrow")
