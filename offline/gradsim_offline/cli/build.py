@@ -37,8 +37,9 @@ def run_until(
     plugins.check("solvers", settings.grouping.solver)
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.pipeline.build import build
+    from gradsim_offline.pipeline.recipes import run_directory
 
-    run = out or Path("runs") / settings.data
+    run = run_directory(settings, out)
     bundle = build(settings, run, Progress(quiet=quiet), until=until)
     if until != "bundle":
         click.echo(str(run))

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
+from gradsim_offline.core.dataset import Dataset, Example, Split
 from gradsim_offline.datasets import tables, token_files
 from gradsim_offline.datasets.columns import USUAL, Columns
-from gradsim_offline.datasets.folders import unread_note
 from gradsim_offline.datasets.hold_out import hold_out
 from gradsim_offline.datasets.objects import Part, place_of
-from gradsim_offline.datasets.own_data import find, paths_in, quoting_note
-from gradsim_offline.datasets.own_folders import look_into
+from gradsim_offline.datasets.own_data import find, paths_in
 from gradsim_offline.datasets.source import FILES, DatasetSource, data_name
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError, SettingsError
@@ -96,13 +94,12 @@ def _check_columns(columns: Columns, task: str) -> None:
             raise SettingsError(f"data_options.{setting}: the files are for {task}, which has no such column")
 
 
-def read_language(
-    directory: Path, labels: Sequence[str], task: str, columns: Columns = USUAL
-) -> dict[Split, Sequence[AnyExample]]:
-    """Return the examples of one language's directory, whose labels and task are given.
+def load_language(data_dir: Path, code: str, labels: Sequence[str], task: str, columns: Columns = USUAL) -> Dataset:
+    """Read one language, whose labels and task are given; nothing is held out.
 
     Args:
-        directory: The language's.
+        data_dir: As for ``load``.
+        code: The language's.
         labels: The allowed ones.
         task: What its files must be for.
         columns: Which of their columns hold what.
@@ -110,17 +107,13 @@ def read_language(
     Raises:
         DataError: They are for another task, or which file and line is not as it should be, and what is allowed.
     """
-    files = look_into(directory).with_train().files
-    if task_of(files.values()) != task:
-        raise DataError(f"{directory} holds data for {task_of(files.values())}; expected {task}")
+    own = find(data_dir, [code], columns)
+    parts = own.parts[code]
+    if task_of(parts.values()) != task:
+        raise DataError(f"{data_dir} holds data for {task_of(parts.values())}; expected {task}")
     read = token_files.read_labelled if task == TAGGING else tables.read_labelled
-    return {**read(files, columns, labels)[0]}
-
-
-def language_notes(directory: Path) -> tuple[str, ...]:
-    """Return what the user should know about one language's directory: what is not read, and how quotes are."""
-    folder, root = look_into(directory), directory.parent
-    return (*unread_note("files", root, folder.unread), *quoting_note(root, folder.files.values()))
+    examples = {**read(parts, columns, labels)[0]}
+    return Dataset(data_name(FILES, data_dir), task, tuple(labels), {code: examples}, own.aliases, own.notes)
 
 
 def task_of(parts: Iterable[Part]) -> str:
