@@ -159,10 +159,11 @@ def test_an_unknown_command_names_the_nearest(run, typed, meant):
         (["--languages", "hau,xx"], ["unknown language 'xx'", "Known: eng, hau"]),
         (["--data", "demo", "--data-dir", "."], ["demo takes no --data-dir; for your own texts use --data files"]),
         (["--data", "files", "--data-dir", __file__], [f"{__file__}: a table for all languages is one of"]),
-        (["--data", "afrisenti", "--data-dir", __file__], [f"{__file__}: a table for all languages is one of"]),
+        (["--data", "afrisenti", "--data-dir", __file__], [f"{__file__} is not a directory"]),
         (["--data", "files"], ["the data set files needs --data-dir"]),
         (["--data", "files", "--data-dir", "/nowhere"], ["/nowhere: there is no such file or directory"]),
-        (["--data", "afrisenti", "--data-dir", "/nowhere"], ["/nowhere: there is no such file or directory"]),
+        (["--data", "afrisenti", "--data-dir", "/nowhere"], ["/nowhere is not a directory"]),
+        (["--data", "reviews.csv"], ["--data reviews.csv: there is no such file or directory, and no data set"]),
         (["--device", "tpu"], ["unknown device 'tpu'", "Known: auto, cpu, cuda, mps"]),
         (["--model", "no-such/model"], ["no-such/model", "Three ways on: --model mini"]),
         (

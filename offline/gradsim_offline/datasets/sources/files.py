@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gradsim_offline.core.dataset import Dataset, Example, Split
+from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
 from gradsim_offline.datasets import tables, token_files
 from gradsim_offline.datasets.columns import USUAL, Columns
 from gradsim_offline.datasets.hold_out import hold_out
@@ -112,7 +112,7 @@ def load_language(data_dir: Path, code: str, labels: Sequence[str], task: str, c
     if task_of(parts.values()) != task:
         raise DataError(f"{data_dir} holds data for {task_of(parts.values())}; expected {task}")
     read = token_files.read_labelled if task == TAGGING else tables.read_labelled
-    examples = {**read(parts, columns, labels)[0]}
+    examples: dict[Split, Sequence[AnyExample]] = {**read(parts, columns, labels)[0]}
     return Dataset(data_name(FILES, data_dir), task, tuple(labels), {code: examples}, own.aliases, own.notes)
 
 

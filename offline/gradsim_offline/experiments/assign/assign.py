@@ -46,7 +46,7 @@ def assign(
 
     Args:
         directory: Of the bundle.
-        data: Holds ``<lang>/train.*``, the labelled examples, or is a table; ``dev`` and ``test`` are scored if they are there.
+        data: Holds ``<lang>/train.*``, the labelled examples, or is a table; ``dev`` and ``test`` are scored, too.
         language: Any ISO 639 code of the new language.
         options: The own settings of the data, such as ``text_column``; ``None``: those that the bundle was built with.
         add: Write a bundle that serves it.
