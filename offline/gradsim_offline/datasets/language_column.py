@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from gradsim_offline.core import languages as codes
@@ -56,11 +56,11 @@ def read_by_language(
 def _rows(tables: Mapping[Split | None, Path], columns: Columns) -> Iterator[tuple[NumberedRow, Split | None, str]]:
     """Yield each row with its split and the name of its language."""
     for split, path in tables.items():
-        header: list[str] = []
+        header: Set[str] = set()
         for where, row in read_rows(path, columns):
-            if [*row] != header:
-                header = [*row]
-                of_language = column(where, header, columns.language_column, LANGUAGE_COLUMNS, "language")
+            if row.keys() != header:  # of objects each may have other fields
+                header = row.keys()
+                of_language = column(where, list(row), columns.language_column, LANGUAGE_COLUMNS, "language")
                 of_split = next((each for each in header if each.strip().casefold() == SPLIT_COLUMN), None)
             name = row[of_language]
             if not isinstance(name, str) or not name.strip():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -38,7 +38,13 @@ def read_table(
         DataError: File, line number, what is wrong, and what is allowed.
     """
     rows = read_rows(part, columns, literal=literal) if isinstance(part, Path) else part
-    return [_example(where, row, labels, columns) for where, row in rows]
+    header: Set[str] = set()
+    examples = []
+    for where, row in rows:
+        if row.keys() != header:  # of objects each may have other fields
+            header, names = row.keys(), text_and_label(where, list(row), columns)
+        examples.append(_example(where, row, labels, *names))
+    return examples
 
 
 def read_labelled(
@@ -122,8 +128,9 @@ def _check_header(where: str, header: Sequence[str], columns: Columns) -> None:
     text_and_label(where, header, columns)
 
 
-def _example(where: str, row: Mapping[str, object], labels: Sequence[str] | None, columns: Columns) -> Example:
-    text_column, label_column = text_and_label(where, list(row), columns)
+def _example(
+    where: str, row: Mapping[str, object], labels: Sequence[str] | None, text_column: str, label_column: str
+) -> Example:
     text, label = row[text_column], row[label_column]
     if (text, label) == (text_column, label_column):
         raise DataError(f"{where}: the header again; remove this line")

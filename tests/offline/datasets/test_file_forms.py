@@ -261,8 +261,8 @@ def test_tables_that_are_quoted_throughout(put, content, texts):
     assert [row["text"] for row in golds(root)] == texts
     (note,) = files.load(root).notes
     assert note.startswith("files: quotation marks around fields") and note.endswith(": hau/train.tsv")
-    read = files.read_language(root / "hau", ("negative", "positive"), files.TASK)
-    assert [example.text for example in read["train"]] == texts and files.language_notes(root / "hau") == (note,)
+    read = files.load_language(root, "hau", ("negative", "positive"), files.TASK)
+    assert [example.text for example in read.split("hau", "train")] == texts and read.notes == (note,)
 
 
 @pytest.mark.parametrize(
