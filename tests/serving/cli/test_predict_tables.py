@@ -94,7 +94,7 @@ def test_bad_rows_become_errors_in_place(predict):
     assert result.exit_code == 1 and "4 of 6 lines could not be answered" in result.output
     assert [bool(row["error"]) for row in found] == [False, True, True, True, True, False]
     assert found[3]["error"] == "1 fields; the header has 3" and not found[3]["prediction"]
-    result, found = predict(content.encode() + b"7,caf\xe9,\n")
+    result, found = predict(content.encode() + b"7,Kai\xe9,\n")
     assert found[6]["error"] == "the row is not UTF-8" and result.exit_code == 1
     result, found = predict(content, target="answers.jsonl")
     assert [line["error"]["line"] for line in found if "error" in line] == [3, 4, 5, 6]
