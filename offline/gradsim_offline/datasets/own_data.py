@@ -52,7 +52,7 @@ def find(data_dir: Path | None, languages: Sequence[str] | None, columns: Column
     if data_dir is None:
         raise DataError("the data set files needs --data-dir: a directory of <lang>/{train,dev,test}.tsv, or a table")
     if not data_dir.exists():
-        raise DataError(f"--data-dir {data_dir}: there is no such file or directory")
+        raise DataError(f"{data_dir}: there is no such file or directory")
     if by_split := _tables(data_dir):
         return _in_tables(data_dir, by_split, languages, columns, trains=trains)
     folders, notes = language_folders(data_dir, languages)
