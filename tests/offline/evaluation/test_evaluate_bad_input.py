@@ -53,6 +53,16 @@ def test_a_valid_call_is_scored(bundle, data):
     assert code == 0 and "tiny@1.0.0 on test of data: weighted_f1, in percent" in shown
 
 
+def test_a_table_is_scored_by_the_columns_that_are_named(bundle, tmp_path):
+    table = tmp_path / "reviews.csv"
+    table.write_text("body,kind,tongue,split\nya burge ni,positive,Hausa,test\nnzuri sana,positive,sw,Test\n")
+    words = ("evaluate", "--bundle", bundle, "--data", table, "-q")
+    refused(gradsim(*words), "reviews.csv:1: no column for the text", "--text-column NAME")
+    columns = ("--text-column", "body", "--label-column", "kind", "--language-column", "tongue")
+    code, shown, said = gradsim(*words, *columns)
+    assert code == 0 and "on test of reviews" in shown and "hau Hausa" in shown and "swa Swahili" in shown, said
+
+
 def test_a_text_that_the_bundle_would_reject_is_scored_all_the_same(bundle, tmp_path):
     copy = shutil.copytree(bundle, tmp_path / "copy")
     manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
