@@ -49,7 +49,7 @@ def read_by_language(
     for code in wanted or ():
         if code not in rows:
             there = filter(None, read.values())
-            raise DataError(f"{listing(map(str, tables.values()))}: {unknown('language', code, there)}")
+            raise DataError(f"{', '.join(map(str, tables.values()))}: {unknown('language', code, there)}")
     return rows, {code: tuple(names) for code, names in written.items()}
 
 
