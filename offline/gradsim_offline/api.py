@@ -49,7 +49,7 @@ def build(data: str | Path = "demo", out: str | Path | None = None, **choices: U
     """Build a bundle: measure, group, train, export, identify, evaluate; and open it.
 
     Args:
-        data: A data set's name, or a directory of your own files.
+        data: A data set's name, or your own directory or table.
         out: The run directory, where finished stages are found again; ``None``: ``runs/<data set>``.
         **choices: See ``Choices``.
 
@@ -58,9 +58,10 @@ def build(data: str | Path = "demo", out: str | Path | None = None, **choices: U
     """
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.pipeline.build import build as run_stages
+    from gradsim_offline.pipeline.recipes import run_directory
 
     settings = _resolved(data, choices)
-    return Bundle.open(run_stages(settings, _run_directory(out, settings.data), Progress(quiet=_quiet(choices))))
+    return Bundle.open(run_stages(settings, run_directory(settings, out), Progress(quiet=_quiet(choices))))
 
 
 def measure(
@@ -73,7 +74,7 @@ def measure(
     """Measure how much training on one language helps another.
 
     Args:
-        data: A data set's name, or a directory of your own files.
+        data: A data set's name, or your own directory or table.
         measure: As ``gradsim-offline list similarity`` shows them; ``None``: the recipe's, ``gradient``.
         out: The run directory; a build in it resumes from there. ``None``: ``runs/<data set>``.
         **choices: See ``Choices``.
@@ -87,10 +88,11 @@ def measure(
     """
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.pipeline.build import build as run_stages
+    from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 
     settings = _resolved(data, choices, {"measure": measure})
-    run = _run_directory(out, settings.data)
+    run = run_directory(settings, out)
     run_stages(settings, run, Progress(quiet=_quiet(choices)), until="measure")
     return read_measured(run / "measure" / SIMILARITY_FILE)
 
@@ -157,7 +159,7 @@ def compare(
     """Compare ways of grouping: every method with every seed, scored per language, and tested.
 
     Args:
-        data: A data set's name, or a directory of your own files.
+        data: A data set's name, or your own directory or table.
         methods: As ``gradsim-offline list methods`` shows them, or TOML files; ``None``: the paper's.
         seeds: How many, counted from ``seed``.
         test: Whether to test the differences; ``None``: if there are two seeds or more.
@@ -174,12 +176,13 @@ def compare(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import compare as run_methods
     from gradsim_offline.experiments.method import DEFAULT
+    from gradsim_offline.pipeline.recipes import run_directory
 
     settings = _resolved(data, choices)
     return run_methods(
         settings,
         methods or DEFAULT,
-        _run_directory(out, f"compare-{settings.data}"),
+        run_directory(settings, out, "compare-"),
         Progress(quiet=_quiet(choices)),
         seeds=seeds,
         test=test,
@@ -204,10 +207,6 @@ def _resolved(data: str | Path, choices: Choices, given: Mapping[str, Any] | Non
 
 def _quiet(choices: Choices) -> bool:
     return not choices.get("progress", False)
-
-
-def _run_directory(out: str | Path | None, name: str) -> Path:
-    return Path("runs") / name if out is None else Path(out)
 
 
 def _measured(similarity: Any, languages: Sequence[str] | None) -> Measured:  # noqa: ANN401

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradsim_offline.datasets.sources import demo
+from gradsim_offline.datasets.sources import demo, files
 from gradsim_offline.similarity.measured import read_measured
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError
@@ -127,9 +128,9 @@ def test_the_bundle_opens_and_every_language_is_served(built):
     assert {alias for language in manifest.languages for alias in language.aliases} == {"en", "ha", "hi", "tr"}
 
 
-def test_facts_of_the_manifest(built):
+def test_facts_of_the_manifest(built, own_data):
     manifest = manifest_of(built[0])
-    assert (manifest.name, manifest.version, manifest.task) == ("files", "1.0.0", "text_classification")
+    assert (manifest.name, manifest.version, manifest.task) == (own_data.name, "1.0.0", "text_classification")
     assert manifest.labels == ["negative", "neutral", "positive"] and manifest.maximum_length == 64
     assert manifest.grouping.proven and manifest.grouping.score == pytest.approx(manifest.grouping.bound)
     assert manifest.similarity.measure == "gradient" and manifest.similarity.settings["fraction"] == 0.5
@@ -170,6 +171,16 @@ def test_the_similarity_in_the_bundle(built):
     np.testing.assert_allclose(measured.matrix, measured.matrix.T, atol=1e-12)
     assert np.isfinite(measured.matrix).all() and len(measured.split_half) == 4
     assert (run / "bundle" / "similarity.json").read_bytes() == (run / "measure" / "similarity.json").read_bytes()
+
+
+def test_what_is_shown_to_try_it_answers_a_text_of_the_data(built, own_data):
+    (line,) = [line for line in built[1].splitlines() if line.startswith("Try it:")]
+    text, _, *command = shlex.split(line.removeprefix("Try it:").strip().removeprefix("echo"))
+    texts = {example.text for splits in files.load(own_data).examples.values() for example in splits["test"]}
+    assert text in texts and command[0] == "gradsim-serve"
+    words = [sys.executable, "-m", "gradsim_serving", *command[1:]]
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["prediction"]["label"] in manifest_of(built[0]).labels
 
 
 def test_the_report_and_what_is_shown(built):

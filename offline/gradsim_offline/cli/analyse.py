@@ -22,7 +22,7 @@ from gradsim_offline.cli.options import PATH, POSITIVE, words
     help="A matrix of your own: .csv, .tsv or .json, as for the measure given. May be repeated.",
 )
 @click.option("--measures", metavar="NAMES", help="Measure these here, as in typology,family: what needs no training.")
-@click.option("--data", metavar="NAME", help="Data set whose training texts give the keywords.  [default: the run's]")
+@click.option("--data", metavar="NAME|DIR", help="Its training texts give the keywords.  [default: the run's]")
 @click.option("--data-dir", type=PATH, help="Directory of its files.  [default: the run's]")
 @click.option("--encoder", metavar="NAME|DIR", help="Embeds the keywords.  [default: the run's, before fine-tuning]")
 @click.option("--top", type=POSITIVE, default=50, show_default=True, help="Keywords per language.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gradsim_offline.cli.options import PATH
+from gradsim_offline.cli.options import COLUMNS, PATH, all_of
 
 HELP = """Find the group that would serve a new language best; with --add, write a bundle that serves it.
 
@@ -19,7 +19,8 @@ bundle was built from are read again.
 
 @click.command("assign", help=HELP)
 @click.option("--bundle", "directory", required=True, type=PATH, help="The bundle.")
-@click.option("--data", required=True, type=PATH, metavar="DIR", help="Holds <lang>/train.*.")
+@click.option("--data", required=True, type=PATH, metavar="DIR|FILE", help="Holds <lang>/train.*, or is a table.")
+@all_of(COLUMNS.values())
 @click.option("--language", required=True, metavar="CODE", help="The new language; ISO 639.")
 @click.option("--add", is_flag=True, help="Write a bundle that serves it, to --out or --in-place.")
 @click.option("--out", type=PATH, metavar="DIR", help="Where the new bundle goes.")
@@ -48,6 +49,9 @@ def command(quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.assign.assign import assign
 
+    columns = {name: chosen for name in COLUMNS if (chosen := options.pop(name)) is not None}
     written = options["json"].parent if options["json"] and not options["add"] else options["out"]
     with full_disk_said(written or options["directory"]):
-        assign(**options, progress=Progress(quiet=quiet), console=Console(highlight=False, soft_wrap=True))
+        assign(
+            **options, options=columns, progress=Progress(quiet=quiet), console=Console(highlight=False, soft_wrap=True)
+        )

@@ -36,13 +36,16 @@ def run_until(
     plugins.check("similarity", settings.measure)
     plugins.check("solvers", settings.grouping.solver)
     from gradsim_offline.core.progress import Progress
-    from gradsim_offline.pipeline.build import build
+    from gradsim_offline.pipeline.build import build, load_data
+    from gradsim_offline.pipeline.recipes import run_directory
 
-    run = out or Path("runs") / settings.data
-    bundle = build(settings, run, Progress(quiet=quiet), until=until)
+    run = run_directory(settings, out)
+    dataset = load_data(settings)
+    bundle = build(settings, run, Progress(quiet=quiet), until=until, dataset=dataset)
     if until != "bundle":
         click.echo(str(run))
         return
+    from gradsim_offline.datasets.summary import short_text
     from gradsim_offline.report.bundle_tables import print_bundle
 
-    print_bundle(bundle)
+    print_bundle(bundle, text=short_text(dataset))

@@ -61,9 +61,10 @@ def command(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import wants_test
     from gradsim_offline.experiments.sweep import read_numbers, read_over, sweep_groups, sweep_layers, sweep_over
+    from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.report.comparison_tables import print_comparison
 
-    run, progress = out or Path("runs") / f"compare-{settings.data}", Progress(quiet=quiet)
+    run, progress = run_directory(settings, out, "compare-"), Progress(quiet=quiet)
     how = {"seeds": seeds, "keep_models": keep_models, "permutations": permutations if wants_test(test, seeds) else 0}
     names = method.replace(",", " ").split()
     if over is not None:

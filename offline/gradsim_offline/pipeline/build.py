@@ -51,7 +51,9 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     yield "bundle"
 
 
-def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bundle") -> Path:
+def build(
+    settings: Settings, out: Path, progress: Progress, *, until: str = "bundle", dataset: Dataset | None = None
+) -> Path:
     """Run every stage up to and including ``until``.
 
     Args:
@@ -59,6 +61,7 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
         out: The run directory; results of earlier builds in it are used again where they still hold.
         progress: Shows how far it is.
         until: The last stage to run.
+        dataset: As ``load_data`` read it; ``None``: it is read here.
 
     Returns:
         Where the bundle lies after the last stage: ``out / "bundle"``.
@@ -66,7 +69,7 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
     Raises:
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.
     """
-    dataset = load_data(settings)
+    dataset = dataset or load_data(settings)
     run = RunDirectory(out, progress)
     announce(dataset, progress)
     with run.locked():

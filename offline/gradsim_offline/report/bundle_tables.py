@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -13,8 +14,13 @@ from gradsim_shared.manifest import Language, Manifest, Scores
 COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
 
 
-def print_bundle(directory: Path, console: Console | None = None) -> None:
+def print_bundle(directory: Path, console: Console | None = None, text: str | None = None) -> None:
     """Verify a bundle and print it.
+
+    Args:
+        directory: The bundle's.
+        console: Where to print; ``None``: standard output.
+        text: One to try it with; ``None``: no way to try it is shown.
 
     Raises:
         BundleError: It is none, or not whole.
@@ -28,6 +34,9 @@ def print_bundle(directory: Path, console: Console | None = None) -> None:
     size = sum(entry.size for entry in manifest.files.values()) / 1e6
     out.print(f"Bundle {manifest.title} in {directory} ({size:.1f} MB); report: {directory / 'report' / 'index.html'}")
     out.print(f"Serve it: gradsim-serve {directory}", markup=False)
+    if text is not None:
+        shown = f"echo {shlex.quote(text)} | gradsim-serve predict {shlex.quote(str(directory))} --plain"
+        out.print(f"Try it:   {shown}", markup=False)
 
 
 def _groups(manifest: Manifest) -> Table:

@@ -135,8 +135,8 @@ def test_known_and_unknown_languages_are_refused(bundle, write_texts):
     data = write_texts("spa", sentences("hau")[:12])
     refused("already knows hau .Hausa., served by g", *options(bundle, data, "ha"))
     refused("unknown language code 'xx'", *options(bundle, data, "xx"))
-    refused("holds no data of fra", *options(bundle, data, "fra"))
-    refused("--data .* is not a directory", *options(bundle, data / "none"))
+    refused("unknown language 'fra'", *options(bundle, data, "fra"))
+    refused("none: there is no such file or directory", *options(bundle, data / "none"))
 
 
 def test_unread_files_are_named(bundle, write_texts):

@@ -54,7 +54,7 @@ def copy(compared, tmp_path):
 
 def test_compare_json_holds_methods_groups_and_similarities(compared):
     result = result_of(compared[0])
-    assert (result["data"], result["metric"], result["seeds"]) == ("files", "weighted_f1", [0, 1])
+    assert (result["data"], result["metric"], result["seeds"]) == ("data", "weighted_f1", [0, 1])
     assert result["languages"] == list(LANGUAGES) and result["groups_setting"] == [1, 3, 2]
     assert [(m["name"], m["measure"], m["solver"], m["oracle"]) for m in result["methods"]] == [
         (name, "gradient", "exact", False) for name in METHODS

@@ -159,11 +159,11 @@ def test_other_splits_may_be_missing(built, tmp_path, quiet):
 def test_columns_of_the_users_files_are_named(sentiment, tmp_path):
     _, bundle, _ = sentiment
     (tmp_path / "eng").mkdir()
-    (tmp_path / "eng" / "test.tsv").write_text("review\tlabel\nso good\tpositive\nso bad\tnegative\n")
+    (tmp_path / "eng" / "test.tsv").write_text("body\tkind\nso good\tpositive\nso bad\tnegative\n")
     words = ("evaluate", "--bundle", bundle, "--data", tmp_path)
     code, _, said = gradsim(*words)
-    assert code == 1 and "--set data_options.text_column=NAME" in said
-    code, shown, said = gradsim(*words, "--set", "data_options.text_column=review")
+    assert code == 1 and "--text-column NAME" in said
+    code, shown, said = gradsim(*words, "--text-column", "body", "--set", "data_options.label_column=kind")
     assert code == 0 and "eng English" in shown, said
     code, _, said = gradsim(*words, "--set", "training.epochs=1")
     assert code == 1 and "--set training.epochs=1: only settings of the data set go here" in said

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
-from gradsim_offline.datasets.own_folders import EXPECTED
 from gradsim_offline.datasets.source import FILES, built_with, load_dataset, named
 from gradsim_offline.datasets.sources import files
 from gradsim_shared.errors import DataError, GradsimError, SettingsError
@@ -36,26 +37,21 @@ def new_language(manifest: Manifest, language: str) -> str:
     return code
 
 
-def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
-    """Return the examples below ``directory/<lang>``, labelled with the bundle's labels; only train must be there.
+def read_examples(manifest: Manifest, directory: Path, code: str, options: Mapping[str, Any] | None = None) -> Dataset:
+    """Return a language's examples, labelled with the bundle's labels; only train must be there.
+
+    Args:
+        manifest: Of the bundle; the own settings of its data hold here, too.
+        directory: Holds the language's folder, or is a table.
+        code: The language.
+        options: Settings of the data, before those of the bundle's build.
 
     Raises:
         DataError: There are none, or they are for another task than the bundle's; or which file and line is not as it
             should be, and what is allowed.
     """
-    if not directory.is_dir():
-        raise DataError(f"--data {directory} is not a directory")
-    folders = [path for path in sorted(directory.iterdir()) if path.is_dir() and codes.find(path.name) == code]
-    if not folders:
-        raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/{EXPECTED}")
-    if len(folders) > 1:
-        raise DataError(f"{folders[0]} and {folders[1]} are the same language, {code}; keep one of them")
-    labels = tuple(manifest.labels)
-    columns = plugins.options("datasets", FILES, built_with(manifest, FILES))
-    examples = files.read_language(folders[0], labels, manifest.task, columns)
-    notes = files.language_notes(folders[0])
-    name = folders[0].name
-    return Dataset("files", manifest.task, labels, {code: examples}, {code: (name,)} if name != code else {}, notes)
+    columns = plugins.options("datasets", FILES, {**built_with(manifest, FILES), **(options or {})})
+    return files.load_language(directory, code, manifest.labels, manifest.task, columns)
 
 
 def check_enough(examples: Dataset, code: str, *, force: bool) -> None:
