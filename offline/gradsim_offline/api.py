@@ -146,7 +146,7 @@ def group(
 
 def compare(
     data: str | Path = "demo",
-    methods: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
     *,
     seeds: int = 5,
     test: bool | None = None,
@@ -158,7 +158,7 @@ def compare(
 
     Args:
         data: A data set's name, or a directory of your own files.
-        methods: As ``gradsim-offline list methods`` shows them, or TOML files; ``None``: the paper's.
+        methods: One or more, as ``gradsim-offline list methods`` shows them, or TOML files; ``None``: the paper's.
         seeds: How many, counted from ``seed``.
         test: Whether to test the differences; ``None``: if there are two seeds or more.
         keep_models: Leave the trained models there.
@@ -178,7 +178,7 @@ def compare(
     settings = _resolved(data, choices)
     return run_methods(
         settings,
-        methods or DEFAULT,
+        [methods] if isinstance(methods, str) else methods or DEFAULT,
         _run_directory(out, f"compare-{settings.data}"),
         Progress(quiet=_quiet(choices)),
         seeds=seeds,

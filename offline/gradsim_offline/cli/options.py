@@ -231,6 +231,13 @@ def settings_from(
     return settings
 
 
+data_settings = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="The data set's own settings, as in data_options.text_column=review.",
+)
 text_options = all_of(
     [
         click.option("--model", metavar="NAME|DIR", required=True, help="A directory, or a Hugging Face name."),
@@ -245,13 +252,7 @@ text_options = all_of(
         ),
         click.option("--data-dir", type=PATH, help="Directory of its files.  [default: the data set's own rule]"),
         click.option("--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="The data set's own settings, as in data_options.text_column=review.",
-        ),
+        data_settings,
     ]
 )
 

@@ -51,7 +51,7 @@ class Packaging:
                 "model": model.digest,
                 "members": group.members,
                 "served": group.served,
-                "exporting": settings.exporting.model_dump(exclude={"assignable"}),
+                "exporting": settings.exporting.model_dump(exclude={"assignment"}),
                 "maximum_length": settings.maximum_length,
             }
 
@@ -147,7 +147,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignable:
+        if not pipeline.settings.exporting.assignment:
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 
@@ -207,7 +207,7 @@ class Packaging:
             models = {group: result.directory for group, result in exported.items()}
             write_bundle(target, manifest, models, identifier.directory, measured, page, figures, reference)
 
-        pipeline.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
+        pipeline.run.stage("bundle.stage", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target
 
 

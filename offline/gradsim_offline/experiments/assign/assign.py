@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -36,6 +38,7 @@ def assign(
     seed: int = 0,
     device: str = "auto",
     json: Path | None = None,
+    data_options: Mapping[str, Any] | None = None,
     progress: Progress,
     console: Console,
 ) -> None:
@@ -57,6 +60,7 @@ def assign(
         seed: Of the bootstrap.
         device: Where to compute.
         json: Where to write what was found.
+        data_options: How the examples are to be read (``data_options`` of ``files``), beside what the bundle says.
         progress: Shows how far it is.
         console: Where people read what was found.
 
@@ -72,9 +76,10 @@ def assign(
     check_group(manifest, group)
     next_version = new_version(manifest.version, code, version)
     target = check_target(directory, out, in_place=in_place) if add else None
-    new = read_examples(manifest, data, code)
+    new = read_examples(manifest, data, code, data_options)
     check_enough(new, code, force=force)
-    known = known_texts(manifest, data, data=known_data, directory=known_directory, force=force) if add else None
+    how: dict[str, Any] = {"directory": known_directory, "force": force, "added_options": data_options}
+    known = known_texts(manifest, data, data=known_data, **how) if add else None
     task, where = load_task(manifest.task), resolve_device(device)
     progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
     for note in new.notes:
