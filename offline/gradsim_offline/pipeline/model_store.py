@@ -27,10 +27,17 @@ _CUT_FILE = "cut.json"
 
 @dataclass(frozen=True)
 class Encoder:
-    """What every training starts from."""
+    """What every training starts from.
+
+    Attributes:
+        path: Directory or name.
+        digest: Of its content.
+        linear: It is where linear classifiers over n-grams start from.
+    """
 
     path: str
     digest: str
+    linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,8 @@ class ModelStore:
             adapted: Folder of the adapted encoder.
         """
         encoder = self._starting_encoder()
-        self._try(encoder)
+        if self.settings.model != "ngrams":
+            self._try(encoder)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
@@ -89,6 +97,8 @@ class ModelStore:
 
     def _starting_encoder(self) -> Encoder:
         settings = self.settings
+        if settings.model == "ngrams":
+            return self.ngrams()
         if settings.model != "mini":
             found = pretrained.find(settings.model)
             return Encoder(settings.model, found)
@@ -108,6 +118,18 @@ class ModelStore:
         inputs = {**self.common, "pretraining": settings.pretraining.model_dump()}
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
+
+    def ngrams(self) -> Encoder:
+        """Return what a linear classifier over n-grams starts from: its settings."""
+        from gradsim_offline.training import ngrams
+
+        options = self.settings.ngrams
+
+        def make(directory: Path) -> None:
+            ngrams.make(directory, options)
+
+        done = self.run.stage("ngrams/settings", {"ngrams": options.model_dump()}, make, title="n-grams")
+        return Encoder(str(done.directory), done.digest, linear=True)
 
     def _try(self, encoder: Encoder) -> None:
         """Find before anything is trained what the encoder cannot do; say how many texts are cut."""
@@ -146,7 +168,7 @@ class ModelStore:
 
     def _encoder_for(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> Encoder:
         """Return what a model of these members starts from: the encoder, adapted to their texts if that is asked."""
-        if self.settings.adapting.mode != "tapt-group":
+        if self.settings.adapting.mode != "tapt-group" or encoder.linear:
             return encoder
         from gradsim_offline.training.adapt import ADAPTED
 
@@ -186,21 +208,22 @@ class ModelStore:
 
         A measure's joint run is the multilingual model, if it was trained alike.
         """
-        if self.is_multilingual(members, served) and self.settings.training.ensemble == 1:
+        if self.is_multilingual(members, served) and self.settings.training.ensemble == 1 and not encoder.linear:
             joint = self._joint_run(encoder)
             if joint is not None:
                 self.run.progress.note("train multilingual: the measured joint model is that model, not trained again")
                 return joint
-        name = f"train/{self._folder(members, served)}"
+        beside = encoder.linear and self.settings.model != "ngrams"
+        name = f"{'ngrams' if beside else 'train'}/{self._folder(members, served)}"
 
         def train(directory: Path) -> None:
             start = self._encoder_for(encoder, members, directory, name)
-            if self.settings.training.ensemble > 1:
+            if self.settings.training.ensemble > 1 and not encoder.linear:
                 self._train_ensemble(start, members, served, directory, name)
                 return
-            from gradsim_offline.training.fine_tune import fine_tune
+            from gradsim_offline.training.train_model import train_model
 
-            fine_tune(
+            train_model(
                 self.dataset,
                 members,
                 served,
@@ -242,9 +265,10 @@ class ModelStore:
 
     def training_inputs(self, encoder: Encoder, members: Sequence[str], served: Sequence[str]) -> dict[str, Any]:
         """Return what a training depends on."""
+        schedule = {"fraction": self.settings.training.fraction} if encoder.linear else self.schedule
         return {
             **self.common,
-            **self.schedule,
+            **schedule,
             "members": list(members),
             "served": list(served),
             "encoder": encoder.digest,
