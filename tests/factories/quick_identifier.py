@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-SETTINGS = {"NGRAM_LENGTHS": ((1, 4),), "RATES": (0.3,), "SEEN": 4000, "BUCKETS": (2_000, 200_000)}
+SETTINGS = {"NGRAM_LENGTHS": ((1, 4),), "RATES": (0.3,), "SEEN": 8000, "BUCKETS": (4_000, 200_000)}
 QUICKLY = f"from gradsim_offline.identifier import training; vars(training).update({SETTINGS!r})"
 """A statement for a program in a process of its own."""
 

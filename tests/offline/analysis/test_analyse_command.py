@@ -238,7 +238,7 @@ def test_help_loads_no_torch():
 
 
 def test_columns_of_other_data_are_named_as_the_message_says(runs, tmp_path):
-    for code in ("eng", "hau"):
+    for code in LANGUAGES:
         (tmp_path / code).mkdir()
         (tmp_path / code / "train.tsv").write_text("verse\tlabel\na b\tx\nc d\ty\n", encoding="utf-8")
     words = (runs[0], "--data", "files", "--data-dir", tmp_path)

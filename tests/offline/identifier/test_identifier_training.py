@@ -50,15 +50,6 @@ def train(directory, quiet, train_texts, dev_texts, megabytes=1.0):
     return logged
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _briefly():
-    """Half of the time, and a tenth of the buckets."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "SEEN", 15_000)
-        patch.setattr(training, "BUCKETS", (2_000, 200_000))
-        yield
-
-
 @pytest.fixture(scope="module")
 def trained(quiet, tmp_path_factory):
     directory = tmp_path_factory.mktemp("identifier")
