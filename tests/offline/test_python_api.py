@@ -60,8 +60,8 @@ def test_settings_that_cannot_be_are_one_line_and_leave_nothing(function, choice
 
 
 def test_a_single_method_may_be_named_without_a_list(tmp_path):
-    with pytest.raises(GradsimError, match=r"unknown method 'gradiant'\. Did you mean gradient"):
-        compare(methods="gradiant", out=tmp_path / "run")
+    with pytest.raises(GradsimError, match=r"unknown method 'gradientt'\. Did you mean gradient"):
+        compare(methods="gradientt", out=tmp_path / "run")
 
 
 def test_an_unknown_name_is_no_function():
