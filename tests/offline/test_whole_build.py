@@ -190,6 +190,8 @@ def test_the_log_has_every_stage_and_no_checkpoint_is_left(built):
         "measure",
         "group",
         "train",
+        "ngrams",
+        "choose",
         "export",
         "identify",
         "evaluate",
