@@ -148,7 +148,7 @@ def group(
 
 def compare(
     data: str | Path = "demo",
-    methods: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
     *,
     seeds: int = 5,
     test: bool | None = None,
@@ -160,7 +160,7 @@ def compare(
 
     Args:
         data: A data set's name, or your own directory or table.
-        methods: As ``gradsim-offline list methods`` shows them, or TOML files; ``None``: the paper's.
+        methods: One or more, as ``gradsim-offline list methods`` shows them, or TOML files; ``None``: the paper's.
         seeds: How many, counted from ``seed``.
         test: Whether to test the differences; ``None``: if there are two seeds or more.
         keep_models: Leave the trained models there.
@@ -181,7 +181,7 @@ def compare(
     settings = _resolved(data, choices)
     return run_methods(
         settings,
-        methods or DEFAULT,
+        [methods] if isinstance(methods, str) else methods or DEFAULT,
         run_directory(settings, out, "compare-"),
         Progress(quiet=_quiet(choices)),
         seeds=seeds,

@@ -88,7 +88,8 @@ def test_every_command_that_trains_says_it_first(directory, tmp_path, words):
 
 def test_a_build_says_once_what_the_data_hold_and_then_what_trains_where(directory, tmp_path):
     out = tmp_path / "run"
-    words = ["encoder", "--data", str(directory), "--set", "pretraining.epochs=1", "--out", str(out)]
+    tiny = [word for name in ("epochs=1", "ngram_buckets=64") for word in ("--set", f"pretraining.{name}")]
+    words = ["encoder", "--data", str(directory), *tiny, "--out", str(out)]
     answer = CliRunner().invoke(cli, [*words, "--device", "cpu", "--groups", "1"])
     assert answer.exit_code == 0
     notes = answer.output[: answer.output.index("●")].splitlines()

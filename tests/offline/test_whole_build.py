@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_identifier import QUICKLY
 
 from gradsim_offline.datasets.sources import demo, files
 from gradsim_offline.similarity.measured import read_measured
@@ -48,7 +49,7 @@ STAGES = (
     "identify",
     "evaluate",
     "assignment",
-    "assemble",
+    "bundle.stage",
 )
 
 
@@ -200,11 +201,13 @@ def test_the_log_has_every_stage_and_no_checkpoint_is_left(built):
         "measure",
         "group",
         "train",
+        "ngrams",
+        "choose",
         "export",
         "identify",
         "evaluate",
         "assignment",
-        "assemble",
+        "bundle.stage",
     ]
     assert not [path for path in built[0].rglob("*") if path.name == "work" or path.suffix in (".draft", ".pt")]
 
@@ -294,7 +297,7 @@ def test_a_broken_bundle_is_written_again(copy, own_data, how):
 def start(words, *, until, timeout=120):
     """Start the program in a process of its own and kill it when its run directory shows what is waited for."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    script = "from gradsim_offline.cli import main; main()"
+    script = f"{QUICKLY}; from gradsim_offline.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", script, *map(str, words)],
         stdout=subprocess.DEVNULL,
@@ -429,9 +432,8 @@ def test_two_builds_do_not_share_a_run_directory(copy, own_data):
     assert "another build is at work in" in said
 
 
-def test_a_measure_with_nested_settings_gets_into_the_bundle(tmp_path):
-    words = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
-    words += ["--set", "grouping.singleton_score=self", "--measure", "family", "--out", tmp_path]
-    said = gradsim("build", "--languages", "eng,hau", "--epochs", 1, *words)
+def test_a_measure_with_nested_settings_gets_into_the_bundle(own_data, tmp_path):
+    changes = {"grouping.singleton_score": "self", "exporting.assignment": "false"}
+    said = gradsim("build", *options(own_data, tmp_path, languages="eng,hau", measure="family", settings=changes))
     settings = open_bundle(tmp_path / "bundle").manifest.similarity.settings
     assert isinstance(settings["families"], dict), said

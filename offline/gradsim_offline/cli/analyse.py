@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gradsim_offline.cli import options
-from gradsim_offline.cli.options import PATH, POSITIVE, words
+from gradsim_offline.cli.options import PATH, POSITIVE, data_options_from, data_settings, words
 
 
 @click.command("analyse", help="Correlate similarities, see how stable they are, find each language's keywords.")
@@ -24,6 +24,7 @@ from gradsim_offline.cli.options import PATH, POSITIVE, words
 @click.option("--measures", metavar="NAMES", help="Measure these here, as in typology,family: what needs no training.")
 @click.option("--data", metavar="NAME|DIR", help="Its training texts give the keywords.  [default: the run's]")
 @click.option("--data-dir", type=PATH, help="Directory of its files.  [default: the run's]")
+@data_settings
 @click.option("--encoder", metavar="NAME|DIR", help="Embeds the keywords.  [default: the run's, before fine-tuning]")
 @click.option("--top", type=POSITIVE, default=50, show_default=True, help="Keywords per language.")
 @click.option(
@@ -40,7 +41,13 @@ from gradsim_offline.cli.options import PATH, POSITIVE, words
 @options.device
 @options.out("Where to write.  [default: RUN/analysis]")
 @options.quiet("where the results are")
-def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -> None:  # noqa: ANN401 - click's own
+def command(
+    measures: str | None,
+    out: Path | None,
+    quiet: bool,
+    assignments: tuple[str, ...],
+    **asked: Any,  # noqa: ANN401 - click's own
+) -> None:
     from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.analyse.analyse import analyse
@@ -50,7 +57,8 @@ def command(measures: str | None, out: Path | None, quiet: bool, **asked: Any) -
     from gradsim_offline.report.table import print_tables
 
     names = tuple(words(measures or ""))
-    findings = analyse(AnalysisOptions(measures=names, **asked), Progress(quiet=quiet))
+    chosen = AnalysisOptions(measures=names, data_options=data_options_from(assignments, {}), **asked)
+    findings = analyse(chosen, Progress(quiet=quiet))
     shown = tables(findings)
     directory = out or asked["runs"][0] / "analysis"
     with full_disk_said(directory):

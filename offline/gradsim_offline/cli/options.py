@@ -251,6 +251,13 @@ def settings_from(
     return settings
 
 
+data_settings = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="The data set's own settings, as in data_options.text_column=review.",
+)
 text_options = all_of(
     [
         click.option("--model", metavar="NAME|DIR", required=True, help="A directory, or a Hugging Face name."),
@@ -266,13 +273,7 @@ text_options = all_of(
         click.option("--data-dir", type=PATH, help="Directory of its files.  [default: the data set's own rule]"),
         *COLUMNS.values(),
         click.option("--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="The data set's own settings, as in data_options.tag_column=4.",
-        ),
+        data_settings,
     ]
 )
 

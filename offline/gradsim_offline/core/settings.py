@@ -123,7 +123,8 @@ class Pretraining(Section):
     ngram_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="share of n-grams left out in training")
     view_dropout: Annotated[float, Field(ge=0, le=0.5)] = Field(0.25, description="chance that one view is left out")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="in the transformer and the head")
-    epochs: Annotated[int, Field(ge=0)] = Field(2, description="passes of masked-language modelling")
+    epochs: Annotated[int, Field(ge=0)] = Field(2, description="passes of masked-language modelling, at most")
+    tokens: Positive = Field(8_000_000, description="tokens that masked-language modelling reads, at most")
     batch_size: Positive = Field(64, description="texts per step")
     learning_rate: Rate = Field(1e-3, description="peak of a linear schedule")
     masked: Share = Field(0.2, description="share of the pieces that are to be predicted")
@@ -217,7 +218,7 @@ class Exporting(Section):
 
     tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
-    assignable: bool = Field(
+    assignment: bool = Field(
         True, description="keep the joint model in the bundle, so that assign can find a group for a new language"
     )
 

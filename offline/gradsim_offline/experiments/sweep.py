@@ -19,7 +19,7 @@ from gradsim_offline.report.charts import Point, Series
 from gradsim_offline.report.comparison_tables import AVERAGES, TITLES
 from gradsim_offline.report.drawing import Caption, Drawing
 from gradsim_offline.report.figures import write_figures
-from gradsim_offline.report.lines import Plot, plots
+from gradsim_offline.report.lines import plot
 from gradsim_offline.report.numbers import rounded
 from gradsim_shared.errors import SettingsError
 
@@ -224,11 +224,11 @@ def draw(result: Mapping[str, Any]) -> Drawing:
         Series(title, [_point(each[average]) for each in averages], mark, filled)
         for (average, title), mark, filled in zip(AVERAGES.items(), MARKS, (True, False), strict=False)
     ]
-    plot = Plot(series, [numbers] * len(series), "K, the number of groups at most", {n: str(n) for n in numbers})
     caption = Caption(
         "sweep-groups", f"{result['metric']} on {TITLES[split]} for every K", "Bars: ± standard deviation over seeds."
     )
-    return plots([plot], caption, axis=f"{result['metric']} on {split}, %", tick=rounded)
+    axes = ("K, the number of groups at most", f"{result['metric']} on {split}, %")
+    return plot(series, numbers, caption, axes=axes, tick=rounded)
 
 
 def _point(average: Mapping[str, Any]) -> Point:

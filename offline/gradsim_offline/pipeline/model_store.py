@@ -22,6 +22,7 @@ from gradsim_offline.training.task import Task
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
 _READING, _CUT_FILE = "reading", "cut.json"
+_HELD_OUT = 200  # texts of a language, at most, on which mini's perplexity is measured
 
 
 @dataclass(frozen=True)
@@ -102,20 +103,19 @@ class ModelStore:
             found = pretrained.find(settings.model)
             return Encoder(settings.model, found)
         from gradsim_offline.training.encoders import mini
+        from gradsim_offline.training.text_folders import data_texts
 
         def make(directory: Path) -> None:
+            texts = data_texts(self.dataset, _HELD_OUT, settings.seed)
             mini.make(
-                self.texts("train"),
+                {code: [some[i] for i in range(len(some))] for code, some in texts.train.items()},
                 directory,
                 settings=settings.pretraining,
                 context=self._pretraining_context("encoder"),
+                held_out=texts.held_out,
             )
 
-        inputs = {
-            **self.common,
-            "data": self.dataset.fingerprint("train"),
-            "pretraining": settings.pretraining.model_dump(),
-        }
+        inputs = {**self.common, "pretraining": settings.pretraining.model_dump()}
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
 

@@ -58,7 +58,7 @@ class Packaging:
             "form": _EXPORT,
             "model": model.digest,
             "served": group.served,
-            "exporting": settings.exporting.model_dump(exclude={"assignable"}),
+            "exporting": settings.exporting.model_dump(exclude={"assignment"}),
             "maximum_length": settings.maximum_length,
         }
 
@@ -170,7 +170,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignable or pipeline.settings.model == "ngrams":
+        if not pipeline.settings.exporting.assignment or pipeline.settings.model == "ngrams":
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 
@@ -230,7 +230,7 @@ class Packaging:
             sources = entries(groups, exported)[1]
             write_bundle(target, manifest, sources, identifier.directory, measured, page, figures, reference)
 
-        pipeline.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
+        pipeline.run.stage("bundle.stage", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target
 
 

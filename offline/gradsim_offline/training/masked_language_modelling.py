@@ -168,8 +168,10 @@ def train_masked(
     learning_rate: float,
     checkpoints: Path,
     context: PretrainingContext,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    patience: int | None = None,
 ) -> Position:
-    """Train a model to predict hidden pieces; the last epoch's weights stay in it.
+    """Train a model to predict hidden pieces; the weights of the best epoch, as ``evaluate`` says, stay in it.
 
     The n-grams of a mini take no part: they would see the pieces that are hidden.
 
@@ -182,6 +184,8 @@ def train_masked(
         learning_rate: Peak of the schedule: 6 % of the steps up, then down to zero.
         checkpoints: Where to save, and to go on from if something is there.
         context: Its seed is that of dropout; ``log`` gets the figures of each epoch.
+        evaluate: Returns the figures of an epoch; the highest ``score`` is the best. ``None`` keeps the last epoch.
+        patience: Epochs without a better score after which the training stops; ``None``: never.
 
     Returns:
         Where the training ended.
@@ -201,7 +205,8 @@ def train_masked(
             clip=1.0,
             seed=context.seed,
             device=context.device,
-            evaluate=None,
+            evaluate=evaluate,
+            patience=patience,
             checkpoints=checkpoints,
             advance=advance,
             log=context.log,

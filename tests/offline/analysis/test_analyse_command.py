@@ -237,6 +237,17 @@ def test_help_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_columns_of_other_data_are_named_as_the_message_says(runs, tmp_path):
+    for code in LANGUAGES:
+        (tmp_path / code).mkdir()
+        (tmp_path / code / "train.tsv").write_text("verse\tlabel\na b\tx\nc d\ty\n", encoding="utf-8")
+    words = (runs[0], "--data", "files", "--data-dir", tmp_path)
+    with pytest.raises(DataError, match=r"--set data_options\.text_column=NAME"):
+        run(*words)
+    run(*words, "--set", "data_options.text_column=verse", "--out", tmp_path / "found")
+    assert (tmp_path / "found" / "analysis.json").is_file()
+
+
 def test_untrained_measures_are_taken_on_the_spot_or_noted(runs, tmp_path, monkeypatch):
     run(runs[0], "--measures", "family", "--out", tmp_path / "found")
     found = strict(tmp_path / "found" / "analysis.json")

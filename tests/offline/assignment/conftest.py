@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from quick_identifier import quick_identifier
 
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients, joint_model, measure_gradients
 from gradsim_offline.bundle.write import complete_manifest, draft_manifest, write_bundle
@@ -16,7 +17,6 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.assign import ranking
 from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.result import name_groups
-from gradsim_offline.identifier import training
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.packaging import Packaging
 from gradsim_offline.pipeline.stages import Pipeline
@@ -48,11 +48,8 @@ def _pairs(similarity) -> GroupingResult:
 
 @contextmanager
 def briefly():
-    """Try one setting of fastText instead of four, for a short time; draw scores less often."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "NGRAM_LENGTHS", ((1, 4),))
-        patch.setattr(training, "RATES", (0.3,))
-        patch.setattr(training, "SEEN", 8000)
+    """Train a quick identifier, and draw scores less often."""
+    with pytest.MonkeyPatch.context() as patch, quick_identifier():
         patch.setattr(ranking, "SCORE_DRAWS", 20)
         yield
 

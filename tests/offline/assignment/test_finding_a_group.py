@@ -159,6 +159,14 @@ def test_invalid_examples_are_refused(bundle, write_texts):
     refused("no train split", *options(bundle, data))
 
 
+def test_columns_of_the_examples_are_named_as_the_message_says(bundle, write_texts):
+    data = write_texts("spa", sentences("hau")[:12])
+    file = data / "spa" / "train.tsv"
+    file.write_text(file.read_text(encoding="utf-8").replace("label", "verdict", 1), encoding="utf-8")
+    refused("--set data_options.label_column=NAME", *options(bundle, data))
+    assert "12 examples of spa" in assign(*options(bundle, data), "--set", "data_options.label_column=verdict")
+
+
 def test_a_bundle_without_a_joint_model_is_refused(bundle, write_texts, tmp_path):
     from gradsim_offline.bundle.write import write_manifest
 
@@ -169,7 +177,7 @@ def test_a_bundle_without_a_joint_model_is_refused(bundle, write_texts, tmp_path
         (tmp_path / "bundle" / file).hardlink_to(bundle.path(file))
     write_manifest(tmp_path / "bundle", bundle.manifest.model_copy(update={"assignment": None}), files)
     words = options(open_bundle(tmp_path / "bundle"), write_texts("spa", sentences("hau")[:12]))
-    refused("holds no joint model.* exporting.assignable = true", *words)
+    refused("holds no joint model.* exporting.assignment = true", *words)
 
 
 def test_options_of_add_need_add(bundle, write_texts, tmp_path):

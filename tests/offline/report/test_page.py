@@ -27,6 +27,9 @@ CONFUSION = {
 }
 
 
+GAINED = f"[{MINUS}1.23 to +4.56]"  # the interval of every gain
+
+
 @pytest.fixture(scope="module")
 def page(read):
     return read(render(make_manifest(), make_measured(), make_evaluated(confusion=CONFUSION), COUNTS))
@@ -110,40 +113,23 @@ def test_mean_over_some_epochs_only(read, settings, said):
 
 def test_scores(page):
     hausa = page.rows_of("Hausa hau")[0]
-    assert hausa[:-1] == ["Hausa hau", "g1", "400", "75.12", "78.34", "78.01", "+3.22"]
-    assert page.rows_of("Igbo ibo")[0][-2] == f"{MINUS}0.88"
+    assert hausa[:-1] == ["Hausa hau", "g1", "400", "75.12", "78.34", "78.01", f"+3.22 {GAINED}"]
+    assert page.rows_of("Igbo ibo")[0][-2] == f"{MINUS}0.88 {GAINED}"
     assert page.rows_of("Plain mean")[0][3:6] == ["66.11", "68.33", "67.92"]
-    assert page.rows_of("Weighted by texts")[0][2:7] == ["1000", "68.81", "71.01", "70.73", "+2.20"]
+    assert page.rows_of("Weighted by texts")[0][2:7] == ["1000", "68.81", "71.01", "70.73", f"+2.20 {GAINED}"]
     assert page.rows_of("accuracy")[0] == ["accuracy", "76.13", "79.35", "79.02"]
     assert len(page.rows_of("Plain mean")) == 2  # test and, folded, dev
     assert page.rows_of("Hausa hau")[2][2] == "50"  # dev texts
 
 
-def with_intervals(evaluated, low=0.6, high=0.7):
-    own = {column: [low, high] for column in ("multilingual", "group", "service")} | {"gain": [-0.0123, 0.0456]}
-    return {
-        **evaluated,
-        "intervals": {split: dict.fromkeys(found, own) for split, found in evaluated["scores"].items()},
-        "average_intervals": {split: {"plain": own, "weighted": own} for split in evaluated["scores"]},
-        "routing": {"hau": {"g1": 390, "g2": 10}, "amh": {"g2": 200}},
-    }
-
-
 def test_intervals(read):
-    page = read(render(make_manifest(), make_measured(), with_intervals(make_evaluated()), COUNTS))
-    assert page.rows_of("Hausa hau")[0][-2] == f"+3.22 [{MINUS}1.23 to +4.56]"
-    assert page.rows_of("Plain mean")[0][-2] == f"+2.22 [{MINUS}1.23 to +4.56]"
+    page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS))
+    assert page.rows_of("Hausa hau")[0][-2] == f"+3.22 {GAINED}"
+    assert page.rows_of("Plain mean")[0][-2] == f"+2.22 {GAINED}"
     assert "95 % interval 60.00 to 70.00" in page.text
     assert "Hausa, group model: 78.34 (60.00 to 70.00)" in page.text  # of the drawn mark
     assert f"Hausa: +3.22 ({MINUS}1.23 to +4.56)" in page.text
     assert "Hausa answered by g2: 10 of 400 texts, 2.50 %" in page.text
-
-
-def test_without_intervals_as_older_builds_were(page):
-    assert page.rows_of("Hausa hau")[0][-2] == "+3.22"
-    assert "95 %" not in page.text
-    assert "Hausa, group model: 78.34" in page.text
-    assert "answered by g2" not in page.text
 
 
 def test_gains_are_drawn_with_the_largest_first(read):
@@ -209,7 +195,7 @@ def test_stages_of_a_build():
 
 
 def test_figures_of_the_page():
-    evaluated = with_intervals(make_evaluated(confusion=CONFUSION))
+    evaluated = make_evaluated(confusion=CONFUSION)
     arguments = (make_manifest(), make_measured(), evaluated, COUNTS, CURVE)
     found = drawings(*arguments)
     assert [drawing.name for drawing in found] == [

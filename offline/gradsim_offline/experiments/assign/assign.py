@@ -78,7 +78,8 @@ def assign(
     target = check_target(directory, out, in_place=in_place) if add else None
     new = read_examples(manifest, data, code, options)
     check_enough(new, code, force=force)
-    known = known_texts(manifest, data, data=known_data, directory=known_directory, force=force) if add else None
+    how: dict[str, Any] = {"directory": known_directory, "force": force, "added_options": options}
+    known = known_texts(manifest, data, data=known_data, **how) if add else None
     task, where = load_task(manifest.task), resolve_device(device)
     progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
     for note in new.notes:

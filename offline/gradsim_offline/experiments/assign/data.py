@@ -66,7 +66,15 @@ def check_enough(examples: Dataset, code: str, *, force: bool) -> None:
         raise DataError(f"{count} training examples of {code}: fewer than {FEWEST} say little about its gradient.{way}")
 
 
-def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory: Path | None, force: bool) -> Dataset:
+def known_texts(
+    manifest: Manifest,
+    added: Path,
+    *,
+    data: str | None,
+    directory: Path | None,
+    force: bool,
+    added_options: Mapping[str, Any] | None = None,
+) -> Dataset:
     """Return the texts of every language of a bundle, and check that they are the ones it was built from.
 
     Args:
@@ -75,6 +83,7 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
         data: The data set; ``None``: as the manifest says.
         directory: Where its files lie; ``None``: the data set's own rule.
         force: Go on with other texts.
+        added_options: How the texts in ``added`` are to be read, beside what the bundle says.
 
     Raises:
         DataError: They cannot be found, or are others; the message says what to name.
@@ -90,7 +99,7 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
     if dataset.fingerprint() != manifest.provenance.data_fingerprint and not force:
         raise DataError(f"{why}, and the texts found are others (data fingerprint); {_WAY}; --force takes these")
     later = [language for language in manifest.languages if language.assigned is not None]
-    return join(dataset, *(_added_before(manifest, language, added, force=force) for language in later))
+    return join(dataset, *(_added_before(manifest, each, added, added_options, force=force) for each in later))
 
 
 def join(first: Dataset, *others: Dataset) -> Dataset:
@@ -108,14 +117,16 @@ def texts(dataset: Dataset, split: Split) -> dict[str, list[str]]:
     return {code: given for code, given in by_language.items() if given}
 
 
-def _added_before(manifest: Manifest, language: Language, directory: Path, *, force: bool) -> Dataset:
+def _added_before(
+    manifest: Manifest, language: Language, directory: Path, options: Mapping[str, Any] | None, *, force: bool
+) -> Dataset:
     """Return the texts of a language that was itself added to a finished bundle."""
     why = (
         f"{manifest.title} knows {language.code}, which was added to it; "
         "its texts must lie beside those of the new language"
     )
     try:
-        examples = read_examples(manifest, directory, language.code)
+        examples = read_examples(manifest, directory, language.code, options)
     except DataError as error:
         raise DataError(f"{why}: {error}") from error
     same = language.assigned is not None and examples.fingerprint() == language.assigned.data_fingerprint

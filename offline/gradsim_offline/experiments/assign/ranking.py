@@ -194,7 +194,7 @@ def assignment_of(bundle: VerifiedBundle) -> Assignment:
     if entry is None:
         raise BundleError(
             f"bundle {bundle.directory} holds no joint model, so no language can be assigned to it: build it again "
-            "with exporting.assignable = true"
+            "with exporting.assignment = true"
         )
     for group in manifest.groups:
         for member in group.members:
