@@ -29,11 +29,11 @@ def hub_settings(path: str | Path) -> dict[str, bool]:
 
     Without it, the libraries ask for each file again and again, for half a minute, with a message each time.
     """
-    return {} if Path(path).is_dir() or _hub_answers() else {"local_files_only": True}
+    return {} if Path(path).is_dir() or hub_answers() else {"local_files_only": True}
 
 
 @cache
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Ask once whether the Hugging Face Hub can be reached."""
     from huggingface_hub import constants
 

@@ -17,19 +17,12 @@ from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.training.context import PretrainingContext, TrainingContext
 from gradsim_offline.training.encoders import pretrained
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import Task
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
 _CUT_FILE = "cut.json"
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """What every training starts from."""
-
-    path: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -89,8 +82,7 @@ class ModelStore:
     def _starting_encoder(self) -> Encoder:
         settings = self.settings
         if settings.model != "mini":
-            found = pretrained.find(settings.model)
-            return Encoder(settings.model, found)
+            return pretrained.find(settings.model, self.run.progress)
         from gradsim_offline.training.encoders import mini
 
         def make(directory: Path) -> None:

@@ -126,7 +126,7 @@ def open_masked(encoder: str | Path, *, maximum_length: int, seed: int) -> Maske
     """
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-    config = check_there(encoder)
+    config = is_there(encoder)
     if type(config) not in AutoModelForMaskedLM._model_mapping:
         raise ModelError(
             f"{encoder} (model_type {config.model_type}) has no masked-language-modelling head; take an encoder of "
@@ -142,20 +142,6 @@ def open_masked(encoder: str | Path, *, maximum_length: int, seed: int) -> Maske
     masking = Masking(pad_id, int(wrapped.mask_token_id), frozenset(map(int, wrapped.all_special_ids)), vocabulary)
     prefix = f"{model.base_model_prefix}."
     return MaskedModel(model, tokenizer, masking, any(not name.startswith(prefix) for name in missing))
-
-
-def check_there(encoder: str | Path) -> Any:  # noqa: ANN401 - a PretrainedConfig
-    """Return an encoder's configuration; the name ``mini`` alone is no encoder yet.
-
-    Raises:
-        ModelError: It cannot be found.
-    """
-    if str(encoder) == "mini" and not Path("mini").is_dir():
-        raise ModelError(
-            "mini is made by a build: run `gradsim-offline encoder --data NAME`, then take its directory, "
-            "--model runs/NAME/encoder"
-        )
-    return is_there(encoder)
 
 
 def train_masked(
