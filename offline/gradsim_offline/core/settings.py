@@ -215,7 +215,13 @@ class Settings(Section):
         {}, description="the data set's own settings; `settings --data NAME` shows them"
     )
     languages: list[str] | None = Field(None, description="codes; none: all")
-    model: str = Field("mini", description="mini, a Hugging Face name, or a directory")
+    model: str = Field("mini", description="mini, e5-small, a Hugging Face name, or a directory")
+    trim_vocabulary: bool = Field(
+        True, description="of a pre-trained encoder: keep only the pieces that the training texts use"
+    )
+    extra_texts: Path | None = Field(
+        None, description="directory of <lang>.txt or <lang>/*.txt whose pieces are kept, too"
+    )
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
     maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")

@@ -69,6 +69,10 @@ class ModelStore:
         """
         encoder = self._starting_encoder()
         self._try(encoder)
+        if self.settings.model != "mini" and self.settings.trim_vocabulary:
+            from gradsim_offline.pipeline.vocabulary import trimmed_encoder
+
+            encoder = trimmed_encoder(encoder, self.dataset, self.run, self.settings.extra_texts)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}

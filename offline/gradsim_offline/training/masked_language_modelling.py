@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from gradsim_offline.models.loading import hub_settings, is_there, load_tokenizer, load_with_missing
+from gradsim_offline.models.loading import is_there, load_tokenizer, load_with_missing, wrapped_tokenizer
 from gradsim_offline.models.mini import NGrams
 from gradsim_offline.training.batching import IGNORED, pad
 from gradsim_offline.training.checkpoint import Position
@@ -124,7 +124,7 @@ def open_masked(encoder: str | Path, *, maximum_length: int, seed: int) -> Maske
     Raises:
         ModelError: It cannot be found or loaded, its architecture has no such head, or its tokenizer no mask.
     """
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoModelForMaskedLM
 
     config = is_there(encoder)
     if type(config) not in AutoModelForMaskedLM._model_mapping:
@@ -133,7 +133,7 @@ def open_masked(encoder: str | Path, *, maximum_length: int, seed: int) -> Maske
             "the BERT, RoBERTa or XLM-R kind, or the directory of a mini"
         )
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
-    wrapped = AutoTokenizer.from_pretrained(str(encoder), **hub_settings(encoder))
+    wrapped = wrapped_tokenizer(encoder)
     if wrapped.mask_token_id is None:
         raise ModelError(f"the tokenizer of {encoder} has no mask token; set one in its tokenizer_config.json")
     torch.manual_seed(seed)
