@@ -219,6 +219,9 @@ class Settings(Section):
     trim_vocabulary: bool = Field(
         True, description="of a pre-trained encoder: keep only the pieces that the training texts use"
     )
+    common_pieces: Annotated[int, Field(ge=0)] = Field(
+        50_000, description="of these, the most frequent of the encoder's, those in the texts' scripts are kept, too"
+    )
     extra_texts: Path | None = Field(
         None, description="directory of <lang>.txt or <lang>/*.txt whose pieces are kept, too"
     )

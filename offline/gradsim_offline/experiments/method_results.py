@@ -31,14 +31,8 @@ from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_
 from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import Task, load_task
 
-_START = (
-    "model",
-    "trim_vocabulary",
-    "extra_texts",
-    "pretraining",
-    "maximum_length",
-    "device",
-)  # what the encoder depends on, beside its adapting
+_VOCABULARY = ("trim_vocabulary", "common_pieces", "extra_texts")
+_START = ("model", *_VOCABULARY, "pretraining", "maximum_length", "device")  # the encoder's, beside its adapting
 
 
 @dataclass(frozen=True)

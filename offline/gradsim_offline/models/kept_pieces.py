@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -26,6 +27,7 @@ def scripts_of(characters: Iterable[str]) -> set[str]:
     return {script for character in characters if (script := _script(character))}
 
 
+@cache
 def _script(character: str) -> str:
     if unicodedata.category(character)[0] not in "LM":
         return ""
@@ -33,13 +35,15 @@ def _script(character: str) -> str:
     return "" if word in _NO_SCRIPT else word
 
 
-def keep(tokenizer: Tokenizer, needed: Collection[int], scripts: Collection[str]) -> tuple[Tokenizer, list[int]]:
+def keep(tokenizer: Tokenizer, needed: Collection[int], scripts: set[str], common: int) -> tuple[Tokenizer, list[int]]:
     """Return a tokenizer with fewer pieces, and the numbers that they had, in the order of those that they have.
 
     Args:
         tokenizer: Of the kind Unigram, BPE or WordPiece.
         needed: Numbers of the pieces to keep.
         scripts: Their single characters are kept, too, beside all that are no letters.
+        common: So many pieces from the first, the most frequent in all three kinds, are kept if all their letters are
+            of these scripts.
 
     Raises:
         ModelError: The tokenizer is of another kind.
@@ -47,8 +51,9 @@ def keep(tokenizer: Tokenizer, needed: Collection[int], scripts: Collection[str]
     content, vocabulary = json.loads(tokenizer.to_str()), tokenizer.get_vocab()
     model = content["model"]
     special = {token["id"] for token in content["added_tokens"]}
-    single = {number for piece, number in vocabulary.items() if _always(piece, model, scripts)}
-    kept = sorted(_with_what_they_need(special.union(needed, single), model, vocabulary))
+    single = {number for piece, number in vocabulary.items() if _single(piece, model, scripts)}
+    frequent = {number for piece, number in vocabulary.items() if number < common and scripts_of(piece) <= scripts}
+    kept = sorted(_with_what_they_need(special.union(needed, single, frequent), model, vocabulary))
     new = {old: position for position, old in enumerate(kept)}
     _renumber(content, new)
     after = Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
@@ -57,8 +62,8 @@ def keep(tokenizer: Tokenizer, needed: Collection[int], scripts: Collection[str]
     return after, kept
 
 
-def _always(piece: str, model: Mapping[str, Any], scripts: Collection[str]) -> bool:
-    """Return whether a piece is kept in any case: a byte, or a single character of the scripts in use or of none."""
+def _single(piece: str, model: Mapping[str, Any], scripts: Collection[str]) -> bool:
+    """Return whether a piece is a byte, or a single character of these scripts or of none."""
     plain = piece.removeprefix(model.get("continuing_subword_prefix") or "")
     if len(plain) != 1:
         return piece.startswith(_BYTE)

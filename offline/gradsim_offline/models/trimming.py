@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,6 +24,7 @@ Text = str | Sequence[str]
 """A text, or its words."""
 
 _CHUNK = 2048  # texts tokenised at a time
+_ENOUGH = 20  # texts in which a script is in use; of fewer than 20 000 texts one in a thousand
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ class Trimmed:
 
 
 def trim(
-    path: str | Path, texts: Iterable[Text], out: Path, *, judged: Mapping[str, Sequence[Text]] | None = None
+    path: str | Path,
+    texts: Iterable[Text],
+    out: Path,
+    *,
+    common: int = 0,
+    judged: Mapping[str, Sequence[Text]] | None = None,
 ) -> Trimmed:
     """Write an encoder with a smaller vocabulary to a directory; it takes less memory than the model once.
 
@@ -71,8 +78,9 @@ def trim(
 
     Args:
         path: Directory or Hub name of an encoder with a Unigram, BPE or WordPiece tokenizer.
-        texts: Their pieces are kept, and all single characters of their scripts.
+        texts: Their pieces are kept, and all single characters of their scripts (but those of strays).
         out: Exists; gets config.json, model.safetensors and the tokenizer.
+        common: So many pieces from the first, the most frequent, are kept, too, where they are of these scripts.
         judged: Further texts, by any names, to count on.
 
     Raises:
@@ -84,7 +92,7 @@ def trim(
     before.no_truncation()
     used, scripts = _used(before, texts)
     try:
-        after, kept = keep(before, used.union(_named_ids(config).values()), scripts)
+        after, kept = keep(before, used.union(_named_ids(config).values()), scripts, common)
         weights = _trimmed_weights(path, config, kept)
     except ModelError as error:
         raise ModelError(f"the vocabulary of {path} cannot be trimmed: {error}") from error
@@ -146,14 +154,17 @@ def _encode(tokenizer: Tokenizer, texts: Sequence[Text]) -> list[Any]:
 
 
 def _used(tokenizer: Tokenizer, texts: Iterable[Text]) -> tuple[set[int], set[str]]:
-    """Return the pieces that texts use, and their scripts."""
+    """Return the pieces that texts use, and the scripts that are in more than a few stray texts."""
     ids: set[int] = set()
-    characters: set[str] = set()
+    counts: Counter[str] = Counter()
+    number = 0
     for chunk in _chunks(texts):
+        number += len(chunk)
         for text, encoding in zip(chunk, _encode(tokenizer, chunk), strict=True):
             ids.update(encoding.ids)
-            characters.update(_joined(text))
-    return ids, scripts_of(unicodedata.normalize("NFKC", "".join(characters)))
+            counts.update(scripts_of(set(unicodedata.normalize("NFKC", _joined(text)))))
+    enough = min(_ENOUGH, number / 1000)
+    return ids, {script for script, count in counts.items() if count >= enough}
 
 
 def _named_ids(config: Any) -> dict[str, int]:  # noqa: ANN401 - a PretrainedConfig

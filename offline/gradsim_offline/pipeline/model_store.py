@@ -72,7 +72,8 @@ class ModelStore:
         if self.settings.model != "mini" and self.settings.trim_vocabulary:
             from gradsim_offline.pipeline.vocabulary import trimmed_encoder
 
-            encoder = trimmed_encoder(encoder, self.dataset, self.run, self.settings.extra_texts)
+            common, extra = self.settings.common_pieces, self.settings.extra_texts
+            encoder = trimmed_encoder(encoder, self.dataset, self.run, common=common, extra_texts=extra)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}

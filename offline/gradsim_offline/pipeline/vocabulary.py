@@ -25,13 +25,16 @@ RESULT = "trimming.json"  # written last
 _TOLERATED = 0.01  # share of a language's dev texts that may hold characters which are no longer known: strays
 
 
-def trimmed_encoder(encoder: Encoder, dataset: Dataset, run: RunDirectory, extra_texts: Path | None) -> Encoder:
+def trimmed_encoder(
+    encoder: Encoder, dataset: Dataset, run: RunDirectory, *, common: int, extra_texts: Path | None
+) -> Encoder:
     """Return an encoder that knows the pieces of the training texts only: a stage; one that cannot be trimmed as it is.
 
     Args:
         encoder: A pre-trained one; a ``mini``, whose pieces come from training texts, is returned as it is.
         dataset: The examples.
         run: The run directory.
+        common: So many of the most frequent pieces are kept, too, where they are of the texts' scripts.
         extra_texts: Directory of texts whose pieces are kept, too.
 
     Raises:
@@ -44,12 +47,13 @@ def trimmed_encoder(encoder: Encoder, dataset: Dataset, run: RunDirectory, extra
         "data": dataset.fingerprint(),
         "versions": library_versions(),
         "encoder": encoder.digest,
+        "common": common,
         "extra": {code: texts.fingerprint for code, texts in extra.items()},
     }
     done = run.stage(
         "trim",
         inputs,
-        lambda directory: trim_vocabulary(encoder.path, dataset, extra, directory),
+        lambda directory: trim_vocabulary(encoder.path, dataset, extra, common, directory),
         title="trim the vocabulary",
     )
     result = json.loads((done.directory / RESULT).read_text(encoding="utf-8"))
@@ -57,13 +61,14 @@ def trimmed_encoder(encoder: Encoder, dataset: Dataset, run: RunDirectory, extra
     return encoder if "not_trimmed" in result else Encoder(str(done.directory), done.digest)
 
 
-def trim_vocabulary(encoder: str, dataset: Dataset, extra: Mapping[str, Texts], directory: Path) -> None:
+def trim_vocabulary(encoder: str, dataset: Dataset, extra: Mapping[str, Texts], common: int, directory: Path) -> None:
     """Write the trimmed encoder and trimming.json to a stage's directory; or the latter only, which says why not.
 
     Args:
         encoder: Directory or Hub name.
         dataset: The pieces of its train texts are kept; dev and test texts are counted on.
         extra: Further texts whose pieces are kept, by language.
+        common: As for ``trimmed_encoder``.
         directory: Where to write.
 
     Raises:
@@ -78,7 +83,7 @@ def trim_vocabulary(encoder: str, dataset: Dataset, extra: Mapping[str, Texts], 
         if dataset.split(code, split)
     }
     try:
-        trimmed = trim(encoder, chain(kept, further), directory, judged=judged)
+        trimmed = trim(encoder, chain(kept, further), directory, common=common, judged=judged)
     except ModelError as error:
         write_json(directory / RESULT, {"not_trimmed": str(error)})
         return
@@ -101,8 +106,8 @@ def _require_known(code: str, dev: Judged | None) -> None:
     scripts = ", ".join(script.capitalize() for script in dev.lost_scripts) or "no letters"
     raise SettingsError(
         f"{dev.lost} of {dev.texts} dev texts of {code} hold characters ({scripts}) that the training texts do not, "
-        "and that a vocabulary trimmed to them would not know; give texts that hold them (--extra-texts DIR), or keep all "
-        "pieces (--set trim_vocabulary=false)"
+        "and that a vocabulary trimmed to them would not know; give texts that hold them (--extra-texts DIR), or keep "
+        "all pieces (--set trim_vocabulary=false)"
     )
 
 
@@ -120,4 +125,5 @@ def describe(content: Mapping[str, Any]) -> str:
         most = max(share, key=share.__getitem__)
         parts.append(f"{changed / texts:.1%} of the {split} texts (most in {most}: {share[most]:.0%})")
     changes = f"; cut into other pieces than before: {', '.join(parts)}; --extra-texts DIR keeps more" if parts else ""
-    return f"vocabulary: {content['kept']} of {content['of']} pieces kept, those of the training texts{changes}"
+    kept = f"{content['kept']} of {content['of']} pieces kept, those of the training texts and common ones"
+    return f"vocabulary: {kept}{changes}"
