@@ -25,7 +25,7 @@ from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.sessions import SessionSettings
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
-from gradsim_shared.ngrams import TABLE_FILE, NGramTable
+from gradsim_shared.ngrams import TABLE_FILE, is_table
 from gradsim_shared.normalisation import NEWEST
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -64,7 +64,7 @@ def export_group(
     """
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
     tokenizer.no_truncation()
-    tokenizer_file = TABLE_FILE if isinstance(tokenizer, NGramTable) else TOKENIZER_FILE
+    tokenizer_file = TABLE_FILE if is_table(model_directory) else TOKENIZER_FILE
     tokenizer.save(str(directory / tokenizer_file))
     trained = open_trained(
         model_directory, dataset.labels, task=task, maximum_length=maximum_length, device=torch.device("cpu")

@@ -238,6 +238,9 @@ class Settings(Section):
     extra_texts: Path | None = Field(
         None, description="directory of <lang>.txt or <lang>/*.txt whose pieces are kept, too"
     )
+    keep: Literal["best", "groups", "one", "each"] = Field(
+        "best", description="what the bundle holds: what answers dev best, or of that kind the best"
+    )
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
     maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")

@@ -19,10 +19,12 @@ class Encoder:
     Attributes:
         path: Directory, or name on the Hub.
         digest: Its identity: what was trained from another one is trained again.
+        linear: It is where linear classifiers over n-grams start from.
     """
 
     path: str
     digest: str
+    linear: bool = False
 
 
 def find(model: str, progress: Progress) -> Encoder:
