@@ -72,7 +72,7 @@ def trim(
     common: int = 0,
     judged: Mapping[str, Sequence[Text]] | None = None,
 ) -> Trimmed:
-    """Write an encoder with a smaller vocabulary to a directory; it takes less memory than the model once.
+    """Write an encoder with a smaller vocabulary to a directory; weights take no more memory than once.
 
     Texts that use kept pieces only are tokenised as before, and get the same outputs.
 
@@ -87,7 +87,7 @@ def trim(
         ModelError: The encoder cannot be found, or not be trimmed; nothing is written.
     """
     wrapped, config = wrapped_tokenizer(path), is_there(path)
-    before = Tokenizer.from_str(wrapped.backend_tokenizer.to_str())
+    before: Tokenizer = wrapped.backend_tokenizer  # not copied: a large one takes as much memory as a small model
     before.no_padding()
     before.no_truncation()
     used, scripts = _used(before, texts)
