@@ -114,7 +114,9 @@ BUILD: dict[str, Option] = {
         "--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"
     ),
     "model": click.option(
-        "--model", metavar="NAME|DIR", help="mini, e5-small, a Hugging Face name, or a directory.  [default: mini]"
+        "--model",
+        metavar="NAME|DIR",
+        help="ngrams, mini, e5-small, a Hugging Face name, or a directory.  [default: mini]",
     ),
     "extra_texts": click.option(
         "--extra-texts",
@@ -132,6 +134,12 @@ BUILD: dict[str, Option] = {
         "--groups",
         type=GroupNumber(),
         help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's]",
+    ),
+    "keep": click.option(
+        "--keep",
+        type=click.Choice(["best", "groups", "one", "each"]),
+        help="What the bundle holds: what answers dev texts best, or the best in groups, one model, one for each "
+        "language.  [default: best; groups where K is a number]",
     ),
     "solver": click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
     "must_link": click.option(
@@ -189,7 +197,7 @@ def build_options(*without: str) -> Option:
 
 def training_options(*without: str) -> Option:
     """Return the options of ``build`` that experiments have, too: not a method's own, nor those that a bundle has."""
-    return build_options("measure", "solver", "name", "bundle_version", "out", *without)
+    return build_options("measure", "keep", "solver", "name", "bundle_version", "out", *without)
 
 
 comparison_options = all_of(

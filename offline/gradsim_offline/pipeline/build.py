@@ -33,7 +33,9 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     multilingual = pipeline.train_multilingual(encoder)  # what they are compared with
     models = pipeline.train_groups(encoder, groups, multilingual)  # one model per group
     yield "train"
-    handed = Choosing(pipeline, groups, models, multilingual).hand_over()  # what dev says is best, linear models too
+    handed = Choosing(
+        pipeline, encoder, groups, models, multilingual
+    ).hand_over()  # what dev says is best, linear models too
     yield "choose"
     packaging = Packaging(pipeline)
     exported = packaging.export(handed)  # ONNX, compared with torch

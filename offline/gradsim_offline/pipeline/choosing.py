@@ -83,12 +83,14 @@ class Choosing:
 
     Attributes:
         pipeline: Settings, data, run directory, trainings.
+        encoder: What the asked-for kind of model starts from.
         groups: Of the asked-for kind of model.
         models: The model of each group.
         multilingual: The one model of all languages.
     """
 
     pipeline: Pipeline
+    encoder: Encoder
     groups: Groups
     models: Mapping[str, StageResult]
     multilingual: StageResult
@@ -97,8 +99,8 @@ class Choosing:
         """Judge the candidates on dev and return what the bundle holds; without dev texts, the groups."""
         settings, dataset, run = self.pipeline.settings, self.pipeline.dataset, self.pipeline.run
         plain = HandedOver(self.groups, {group.id: Parts(self.models[group.id]) for group in self.groups.groups})
-        if not all(dataset.counts("dev").values()) or settings.keep == "groups":
-            return replace(plain, asked=settings.keep == "groups")
+        if not all(dataset.counts("dev").values()):
+            return plain
         from gradsim_offline.pipeline.candidates import choose, judge
 
         candidates = self._candidates()
@@ -114,7 +116,7 @@ class Choosing:
                 seed=settings.seed,
                 device=self.pipeline.store.device,
             )
-            chosen = choose([each for each in judged if settings.keep in ("best", each.candidate.kept)] or judged)
+            chosen = choose([each for each in judged if settings.kept in ("best", each.candidate.kept)] or judged)
             content = {
                 "chosen": chosen.candidate.name,
                 "blend": asdict(chosen.blend) if chosen.blend else None,
@@ -134,7 +136,7 @@ class Choosing:
         inputs = {
             **self.pipeline.store.common,
             "candidates": {each.name: each.digests for each in candidates},
-            "keep": settings.keep,
+            "keep": settings.kept,
             "form": _CHOOSING,
         }
         done = run.stage("choose", inputs, work, title="what the bundle hands over")
@@ -145,7 +147,7 @@ class Choosing:
         chosen = next(each for each in candidates if each.name == content["chosen"])
         blend = Blend(**content["blend"]) if content["blend"] else None
         groups, parts = self._as_groups(chosen.models, chosen.wide, blend)
-        return HandedOver(groups, parts, content["chosen"], content["candidates"], asked=settings.keep != "best")
+        return HandedOver(groups, parts, content["chosen"], content["candidates"], asked=settings.kept != "best")
 
     def _candidates(self) -> list[Candidate]:
         """Train the linear models, and list what there is to choose from."""
@@ -157,8 +159,12 @@ class Choosing:
         in_groups = EACH if number == len(languages) else f"{number} groups"
         models = [Candidate(ONE, "one", dict.fromkeys(languages, self.multilingual))]
         if number > 1:
-            models.append(Candidate(in_groups, "each" if number == len(languages) else "groups", of_group))
-        if self.pipeline.dataset.tagged or self.pipeline.settings.model == "ngrams":
+            models.append(Candidate(in_groups, "groups", of_group))
+        if self.pipeline.settings.kept == "each" and number < len(languages):
+            alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
+            models.append(Candidate(EACH, "each", alone))
+        settings = self.pipeline.settings
+        if self.pipeline.dataset.tagged or settings.model == "ngrams" or not settings.ngrams.beside:
             return models
         start, store = self.pipeline.store.ngrams(), self.pipeline.store
         one = store.train(start, languages, languages, "n-grams of all languages")
