@@ -33,12 +33,14 @@ class NamedEncoder:
     Attributes:
         hub: Its name on the Hugging Face Hub.
         revision: The pinned commit.
+        megabytes: To download from there.
         make: Makes it elsewise, in a directory: ``make(directory, revision=..., shown=...)``; ``None``: nobody can.
         price: What making it takes and gives, for people.
     """
 
     hub: str
     revision: str
+    megabytes: int
     make: Callable[..., None] | None = None
     price: str = ""
 
@@ -47,6 +49,7 @@ NAMED: Mapping[str, NamedEncoder] = {
     "e5-small": NamedEncoder(
         "intfloat/multilingual-e5-small",
         "fd1525a9fd15316a2d503bf26ab031a61d056e98",
+        490,
         e5_small.make,
         f"{e5_small.MEGABYTES} MB to download, {e5_small.MEGABYTES_MADE} MB on disk, weights rounded to 4 bits",
     ),
@@ -90,7 +93,7 @@ def locate(model: str, say: Callable[[str], None], *, shown: bool = False) -> Lo
     if (digest := _digest(place)) is None:
         problem = "nothing is downloaded (HF_HUB_OFFLINE or --offline)" if _offline() else "the Hub does not answer"
         if hub_answers():
-            say(f"{model}: {named.hub} from the Hugging Face Hub (about {e5_small.MEGABYTES_MADE} MB)")
+            say(f"{model}: {named.hub} from the Hugging Face Hub ({named.megabytes} MB to download)")
             try:
                 return Located(str(_from_hub(named)), published)
             except (OSError, ValueError) as error:
@@ -210,8 +213,7 @@ def _digest(place: Path) -> str | None:
 
 
 def _ways_on(model: str, named: NamedEncoder, problem: str) -> str:
-    price = f" ({named.price})" if named.price else ""
-    made = f" (or `gradsim-offline encoder {model} --out DIRECTORY`{price})" if named.make else ""
+    made = f" or `gradsim-offline encoder {model} --out DIRECTORY` ({named.price})" if named.make else ""
     return (
         f"the encoder {model} is not on this machine and cannot be had from here: {problem}. Ways on: where there is a "
         f"network, `huggingface-cli download {named.hub} --revision {named.revision}`{made}, and bring the Hub cache "
