@@ -27,7 +27,7 @@ class Choices(TypedDict, total=False):
     """What the functions that train have in common; what is left out is as on the command line.
 
     Attributes:
-        model: ``mini``, a Hugging Face name, or a directory.
+        model: ``ngrams``, ``mini``, ``e5-small``, a Hugging Face name, or a directory.
         languages: Only these, by any ISO 639 code.
         data_dir: Directory of the data set's files.
         recipe: Name or TOML file of the settings to start from.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,14 @@ device = click.option("--device", metavar="NAME", default="auto", show_default=T
 maximum_length = click.option(
     "--maximum-length", type=click.IntRange(min=8), default=128, show_default=True, help="Tokens."
 )
+offline = click.option(
+    "--offline",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda _context, _option, given: os.environ.update(HF_HUB_OFFLINE="1") if given else None,
+    help="Download nothing, as with HF_HUB_OFFLINE=1: take models and data sets that are on this machine.",
+)
 keep_models = click.option("--keep-models", is_flag=True, help="Leave all trained models there; they are large.")
 
 
@@ -117,8 +126,18 @@ BUILD: dict[str, Option] = {
         "--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"
     ),
     "model": click.option(
-        "--model", metavar="NAME|DIR", help="ngrams, mini, a Hugging Face name, or a directory.  [default: mini]"
+        "--model",
+        metavar="NAME|DIR",
+        help="ngrams, mini, e5-small, a Hugging Face name, or a directory.  [default: mini]",
     ),
+    "extra_texts": click.option(
+        "--extra-texts",
+        type=PATH,
+        metavar="DIR",
+        help="Keep the pieces of these texts, too, in the vocabulary of a pre-trained encoder: <lang>.txt or "
+        "<lang>/*.txt, one text a line.",
+    ),
+    "offline": offline,
     "recipe": click.option(
         "--recipe", metavar="NAME|FILE", help="Settings to start from (TOML).  [default: by data and model]"
     ),
@@ -260,7 +279,8 @@ data_settings = click.option(
 )
 text_options = all_of(
     [
-        click.option("--model", metavar="NAME|DIR", required=True, help="A directory, or a Hugging Face name."),
+        click.option("--model", metavar="NAME|DIR", required=True, help="A directory, e5-small, or a name on the Hub."),
+        offline,
         click.option(
             "--text", type=PATH, metavar="DIR", help="Directory of <lang>.txt or <lang>/*.txt, one text a line."
         ),

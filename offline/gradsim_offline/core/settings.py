@@ -240,9 +240,18 @@ class Settings(Section):
         {}, description="the data set's own settings; `settings --data NAME` shows them"
     )
     languages: list[str] | None = Field(None, description="codes; none: all")
-    model: str = Field("mini", description="ngrams, mini, a Hugging Face name, or a directory")
+    model: str = Field("mini", description="ngrams, mini, e5-small, a Hugging Face name, or a directory")
     keep: Literal["best", "groups", "one", "each"] | None = Field(
         None, description="what the bundle holds: what answers dev best, or the best of a kind; none: best for auto K"
+    )
+    trim_vocabulary: bool = Field(
+        True, description="of a pre-trained encoder: keep only the pieces that the training texts use"
+    )
+    common_pieces: Annotated[int, Field(ge=0)] = Field(
+        50_000, description="of these, the most frequent of the encoder's, those in the texts' scripts are kept, too"
+    )
+    extra_texts: Path | None = Field(
+        None, description="directory of <lang>.txt or <lang>/*.txt whose pieces are kept, too"
     )
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
     maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens that a model reads at once")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gradsim_offline.bundle.blending import Blend
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.grouping.result import Groups, LanguageGroup
-from gradsim_offline.pipeline.model_store import Encoder
 from gradsim_offline.pipeline.stages import Pipeline
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_shared.manifest import LongTexts
 
 if TYPE_CHECKING:  # torch takes seconds to load

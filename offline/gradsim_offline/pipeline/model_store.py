@@ -17,27 +17,13 @@ from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.training.context import PretrainingContext, TrainingContext
 from gradsim_offline.training.encoders import pretrained
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import Task
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
 _READING, _CUT_FILE = "reading", "cut.json"
 _HELD_OUT = 200  # texts of a language, at most, on which mini's perplexity is measured
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """What every training starts from.
-
-    Attributes:
-        path: Directory or name.
-        digest: Of its content.
-        linear: It is where linear classifiers over n-grams start from.
-    """
-
-    path: str
-    digest: str
-    linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +71,11 @@ class ModelStore:
         encoder = self._starting_encoder()
         if self.settings.model != "ngrams":
             self._try(encoder)
+        if self.settings.model not in ("mini", "ngrams") and self.settings.trim_vocabulary:
+            from gradsim_offline.pipeline.vocabulary import trimmed_encoder
+
+            common, extra = self.settings.common_pieces, self.settings.extra_texts
+            encoder = trimmed_encoder(encoder, self.dataset, self.run, common=common, extra_texts=extra)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
@@ -100,8 +91,7 @@ class ModelStore:
         if settings.model == "ngrams":
             return self.ngrams()
         if settings.model != "mini":
-            found = pretrained.find(settings.model)
-            return Encoder(settings.model, found)
+            return pretrained.find(settings.model, self.run.progress)
         from gradsim_offline.training.encoders import mini
         from gradsim_offline.training.text_folders import data_texts
 

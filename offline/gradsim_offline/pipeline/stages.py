@@ -23,9 +23,10 @@ from gradsim_offline.grouping.problem import Problem, read_constraints
 from gradsim_offline.grouping.result import GROUPS_FILE, Groups, read_groups
 from gradsim_offline.grouping.solve import solve
 from gradsim_offline.grouping.solver import load_solver
-from gradsim_offline.pipeline.model_store import Encoder, ModelStore
+from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.similarity.measure import MeasureContext, load_measure
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.strategy import load_strategy
 from gradsim_offline.training.task import Task
 from gradsim_shared.errors import DataError, SettingsError
