@@ -114,7 +114,8 @@ BUILD: dict[str, Option] = {
     "groups": click.option(
         "--groups",
         type=GroupNumber(),
-        help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's]",
+        help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's, else auto; in a "
+        "comparison 4]",
     ),
     "solver": click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
     "must_link": click.option(

@@ -8,7 +8,6 @@ from itertools import combinations, combinations_with_replacement
 import numpy as np
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.experiments.analyse.correlations import FEWEST_LANGUAGES, correlate
 from gradsim_offline.experiments.analyse.groupings import Regrouped, adjusted_rand, regroup, serving, together
 from gradsim_offline.experiments.analyse.inputs import (
     Analysis,
@@ -31,6 +30,7 @@ from gradsim_offline.experiments.analyse.sources import (
 )
 from gradsim_offline.experiments.analyse.stability import Halves, Interval, bootstrap, over_epochs, over_halves
 from gradsim_offline.grouping.solver import load_solver
+from gradsim_offline.similarity.correlations import FEWEST_LANGUAGES, correlate
 from gradsim_shared.errors import DataError, GradsimError
 
 

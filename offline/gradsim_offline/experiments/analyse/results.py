@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.experiments.analyse.correlations import Correlation
 from gradsim_offline.experiments.analyse.groupings import Regrouped
 from gradsim_offline.experiments.analyse.keywords import Keyword
 from gradsim_offline.experiments.analyse.stability import Halves, Interval
 from gradsim_offline.report.table import Table, markdown
+from gradsim_offline.similarity.correlations import Correlation
 
 Matrix = NDArray[np.float64]
 REFERENCES = ("transfer", "typology", "topic", "labels")  # the columns of the paper's Table 5, and class balance

@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gradsim_offline.core.bootstrap import drawn_means, interval
-from gradsim_offline.experiments.analyse.correlations import Correlation, correlate, pairs
+from gradsim_offline.similarity.correlations import Correlation, correlate, pairs
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.similarity.products import of_half, own_cosines, to_cosines
+from gradsim_offline.similarity.reliability import spearman_brown
 from gradsim_shared.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -118,11 +119,6 @@ def _row_agreement(first: Matrix, second: Matrix, row: int) -> float | None:
     x, y = x - x.mean(), y - y.mean()
     scale = np.linalg.norm(x) * np.linalg.norm(y)
     return float(x @ y / scale) if scale > _ROUNDING else None
-
-
-def spearman_brown(correlation: float | None) -> float | None:
-    """Return the reliability of the whole from the correlation of its halves: 2 r / (1 + r)."""
-    return None if correlation is None or correlation <= -1 else 2 * correlation / (1 + correlation)
 
 
 def bootstrap(matrices: Matrix, *, draws: int, seed: int) -> Interval:

@@ -16,7 +16,8 @@ from gradsim_offline.core.settings import Measuring
 from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured, counted_epochs
-from gradsim_offline.similarity.products import of_wholes, own_cosines, to_cosines
+from gradsim_offline.similarity.products import halves_of, of_wholes, own_cosines, to_cosines
+from gradsim_offline.similarity.reliability import between_halves
 from gradsim_offline.training.batching import Row
 
 GRADIENTS_FILE = "gradients.safetensors"
@@ -94,6 +95,7 @@ def compare(
         layers=layers,
         settings=joint_run(settings),
         seconds=seconds,
+        reliability=between_halves(*halves_of([epoch[first] for epoch in epochs[counted]])),
     )
 
 
