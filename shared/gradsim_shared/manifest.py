@@ -183,6 +183,9 @@ class Manifest(Entry):
     groups: list[Group] = Field(min_length=1)
     similarity: Similarity
     grouping: Grouping
+    verdict: list[str] = Field(
+        default=[], description="the outcome of the build in sentences: what was chosen, what it gains, what to try"
+    )
     identifier: Identifier
     fallback: Fallback
     baseline: Baseline | None = Field(default=None, description="null: drift cannot be measured")

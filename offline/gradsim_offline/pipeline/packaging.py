@@ -21,9 +21,9 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 
 EVALUATION_FILE = "evaluation.json"
-_SCORING = 3  # the form of its content; intervals came with 2, the baseline with 3
+_SCORING = 4  # the form of its content; intervals came with 2, the baseline with 3, the service's gain with 4
 _EXPORT = 1  # the form of an export and its gate: raise it with them
-_REPORT = 1  # the form of the page: raise it with the templates
+_REPORT = 2  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
 
@@ -185,10 +185,12 @@ class Packaging:
         from gradsim_offline.report.conflicts import read_trainings
         from gradsim_offline.report.costs import build_stages, stage_seconds
         from gradsim_offline.report.page import drawings, render
+        from gradsim_offline.report.verdicts.build import verdict_of
 
         pipeline = self.pipeline
         target = pipeline.run.directory / "bundle"
         manifest = complete_manifest(draft, pipeline.settings, pipeline.dataset, measured, evaluated)
+        manifest = manifest.model_copy(update={"verdict": verdict_of(manifest, evaluated, groups.curve)})
         test_counts = pipeline.dataset.counts("test")
         costs = stage_seconds(pipeline.run.directory, build_stages(groups, multilingual.directory))
         trainings = read_trainings(pipeline.run.directory, groups, multilingual.directory)

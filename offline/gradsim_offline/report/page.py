@@ -19,6 +19,7 @@ from gradsim_offline.report.numbers import MISSING, decimal, percent, tiny
 from gradsim_offline.report.pages import environment, metric_name, written
 from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.similarity.reliability import in_words
 from gradsim_shared.manifest import Manifest
 
 
@@ -58,7 +59,9 @@ def render(
         score_tables={each.split: _scores.score_table(each, metric_name(manifest.metric)) for each in scores},
         metric_tables={each.split: _scores.metric_table(each) for each in scores},
         groups=_groups.group_table(manifest),
+        scored_by_s=_groups.scored_by_s(manifest),
         gap=max(0.0, grouping.bound - grouping.score),
+        repeats=in_words(measured.reliability),
         together=_groups.together(measured),
         singleton_rule=_groups.singleton_rule(grouping.singleton_score),
         layers=_groups.layers(measured),

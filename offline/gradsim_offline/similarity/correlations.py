@@ -115,9 +115,7 @@ def mantel_p(first: Matrix, second: Matrix, count: int, seed: int, *, higher: bo
     for start in range(0, len(orders), step := max(1, _CHUNK // off.size)):
         some = orders[start : start + step]
         values = masked[some[:, rows], some[:, columns]] @ x / spread  # [permutations]
-        extreme += int(
-            ((values if higher else np.abs(values)) >= (observed if higher else abs(observed)) - 1e-12).sum()
-        )
+        extreme += int((far(values) >= far(observed) - 1e-12).sum())
     return extreme / len(orders) if exact else (extreme + 1) / (count + 1)
 
 

@@ -98,7 +98,8 @@ def _stabilities(analysis: Analysis) -> list[Stability]:
         measured, gradients = similarity.measured, similarity.gradients
         halves = over_halves(gradients, measured) if gradients else None
         epochs = over_epochs(measured)
-        if not epochs and halves is None:
+        reliability = measured.reliability if halves is None else halves.tested
+        if not epochs and halves is None and reliability is None:
             continue
         analysis.progress.note(f"stability of {similarity.name} in {similarity.origin}")
         interval, regrouped = _interval(analysis, similarity, halves), _regrouped(analysis, similarity, halves)
@@ -110,6 +111,7 @@ def _stabilities(analysis: Analysis) -> list[Stability]:
                 measured.split_half,
                 epochs,
                 halves,
+                reliability,
                 interval,
                 regrouped,
             )

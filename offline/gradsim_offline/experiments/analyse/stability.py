@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from gradsim_offline.core.bootstrap import drawn_means, interval
 from gradsim_offline.similarity.correlations import Correlation, correlate, pairs
 from gradsim_offline.similarity.measured import Measured
-from gradsim_offline.similarity.products import of_half, own_cosines, to_cosines
-from gradsim_offline.similarity.reliability import spearman_brown
+from gradsim_offline.similarity.products import halves_of, of_half, own_cosines, to_cosines
+from gradsim_offline.similarity.reliability import Reliability, between_halves, spearman_brown
 from gradsim_shared.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -31,6 +31,7 @@ class Halves:
     Attributes:
         matrices: ``[2 halves, epochs of S, N, N]``.
         own: Cosine of each language's gradients of the two halves, ``[all epochs, N]``.
+        tested: Whether S repeats between the halves, tested against chance.
         agreement: Of the two halves' S, each the mean over the epochs of S.
         by_epoch: The same of each epoch's S, for all epochs.
         rows: The same of each language's row of S, Pearson's r; ``None`` where it is undefined.
@@ -42,6 +43,7 @@ class Halves:
 
     matrices: Matrix
     own: Matrix
+    tested: Reliability | None
     agreement: Correlation
     by_epoch: tuple[Correlation, ...]
     rows: tuple[float | None, ...]
@@ -105,6 +107,7 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
     return Halves(
         matrices,
         np.array([own_cosines(epoch) for epoch in epochs]),
+        between_halves(*halves_of(epochs[measured.counted])),
         agreement,
         tuple(correlate(*of_epoch) for of_epoch in zip(*every, strict=True)),
         tuple(_row_agreement(first, second, i) for i in range(len(first))),

@@ -14,6 +14,7 @@ from gradsim_offline.report.table import Table, figure, square
 from gradsim_offline.similarity.correlations import Correlation
 
 _SHOWN_KEYWORDS = 12
+DETAILS = ("Two halves", "Grouped anew", "Served together", "Keywords")  # tables that the terminal leaves to the file
 
 
 def tables(results: AnalysisResults) -> list[Table]:
