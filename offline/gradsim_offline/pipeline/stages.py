@@ -68,6 +68,12 @@ class Pipeline:
         given = chosen.groups != "auto" and reads_k(chosen)
         groups = int(chosen.groups) if given else count  # auto tries every language alone, too
         check_constraints(Problem(np.eye(count), groups, np.zeros(count), languages, constraints))
+        without = [code for code in languages if not self.dataset.split(code, "dev")]
+        if solver_to_try(chosen) and without and "groups" in chosen.model_fields_set:  # auto was asked for
+            raise DataError(
+                f"{self.dataset.name}: {', '.join(without)} has no dev split, and auto K chooses by dev texts; add "
+                "one, leave the language out (--languages), or give K as a number"
+            )
         if groups > count:  # no error: K is a largest number, and more than N where few languages meet the default
             self.run.progress.note(f"K = {groups} groups of {count} languages: there will be {count} at most")
 

@@ -39,7 +39,7 @@ class Reliability:
     def repeats(self) -> bool | None:
         """Whether S is more than noise: p at most 0.05 and a reliability of 0.5; ``None``: too few languages to say."""
         if self.p is None:
-            return None if self.correlation is None or self.correlation > 0 else False
+            return None
         return self.p <= SIGNIFICANT and (self.reliability or 0.0) >= LEAST
 
 
