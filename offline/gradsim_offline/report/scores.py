@@ -87,6 +87,11 @@ class SplitScores:
         """Whether any difference of a language has one."""
         return any(row.gain_interval for row in self.rows)
 
+    @property
+    def alone(self) -> bool:
+        """Whether one group serves all, whose model is the multilingual one: there is nothing to compare."""
+        return len({row.language.group for row in self.rows}) == 1
+
 
 def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: Mapping[str, int]) -> list[SplitScores]:
     """Return the tables of the splits that were scored, test before dev."""
@@ -130,7 +135,10 @@ def score_table(scores: SplitScores, metric: str) -> Table:
         title += "; in brackets the 95 % interval of the difference, texts drawn anew 1000 times"
     compared = ("Multilingual", "Group model", "Service", "Group \u2212 multilingual")
     columns = ("Language", "Group", "Texts", *compared, Markup('<span class="unseen">as a bar</span>'))
-    return Table(title, columns, [*rows, *totals], words=2, totals=len(totals))
+    every: list[tuple[str, ...]] = [columns, *rows, *totals]
+    if scores.alone:
+        title, every = f"{metric} on {scores.split}, in percent", [(row[0], *row[2:4], row[5]) for row in every]
+    return Table(title, every[0], every[1:], words=1 if scores.alone else 2, totals=len(totals))
 
 
 def metric_table(scores: SplitScores) -> Table:
@@ -140,7 +148,9 @@ def metric_table(scores: SplitScores) -> Table:
         for row in scores.rows
         for i, (name, values) in enumerate(row.metrics)
     ]
-    columns = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    columns: tuple[str, ...] = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    if scores.alone:
+        columns, rows = (*columns[:3], columns[4]), [(*row[:3], row[4]) for row in rows]
     return Table(f"All metrics on {scores.split}, in percent", columns, rows, words=2)
 
 
@@ -204,6 +214,7 @@ def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
         for (position, column), mark, filled in zip(
             enumerate(COLUMNS), ("square", "circle", "triangle"), (False, True, True), strict=True
         )
+        if not (table.alone and column.key == GROUP)
     ]
     labels = [row_label(row.language) for row in table.rows]
     figures = []
@@ -222,7 +233,8 @@ def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
                 axis=f"{metric} on {table.split}, %",
             )
         )
-    gained = sorted((row for row in table.rows if row.gain is not None), key=lambda row: -(row.gain or 0.0))
+    gained = [] if table.alone else [row for row in table.rows if row.gain is not None]
+    gained.sort(key=lambda row: -(row.gain or 0.0))
     if gained:
         figures.append(
             dots(

@@ -56,7 +56,10 @@ def in_words(reliability: Reliability | None) -> str:
     figures += [] if reliability.p is None else [f"p = {reliability.p:.4f}"]
     said = f" ({', '.join(figures)})" if figures else ""
     if reliability.repeats is None:
-        return f"Too few languages to test whether S repeats between halves of your data{said}."
+        return (
+            f"Whether S repeats between halves of your data cannot be tested{said}: that takes four languages, and "
+            "pairs that differ."
+        )
     if reliability.repeats:
         return f"S repeats between halves of your data{said}."
     return f"S does not repeat between halves of your data{said}: groups made of it are no better than random."

@@ -71,7 +71,7 @@ def test_so_few_languages_cannot_be_tested(languages, tested):
         assert found is None and in_words(found) == "" and not is_noise(found)
         return
     assert (found.p is not None) == tested and (tested or not is_noise(found))
-    assert tested or "Too few languages" in in_words(found)
+    assert tested or "that takes four languages" in in_words(found)
 
 
 def test_the_file_keeps_it_and_files_from_before_have_none(tmp_path):
