@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
 from gradsim_runtime.sessions import SessionSettings, open_session
+from gradsim_shared.decoding import FastTokenizer
 from gradsim_shared.errors import BundleError, SettingsError
 from gradsim_shared.excerpts import one_line
 from gradsim_shared.group_model import Contract, GroupModel
 from gradsim_shared.identification import FastTextModel, LanguageIdentifier, open_identifier
 from gradsim_shared.manifest import Group, Identifier
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from gradsim_shared.ngrams import TABLE_FILE, read_table
 
 
 def load_identifier(entry: Identifier, path: Callable[[str], Path]) -> LanguageIdentifier:
@@ -45,10 +42,12 @@ def load_fasttext(path: Path) -> FastTextModel:
     return model
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """Open a tokenizer.json; what it raises is a bare ``Exception``."""
+def load_tokenizer(path: Path) -> FastTokenizer:
+    """Open a tokenizer.json, or a table of n-grams; what it raises is a bare ``Exception``."""
     from tokenizers import Tokenizer
 
+    if path.name == TABLE_FILE:
+        return read_table(path)
     return Tokenizer.from_file(str(path))
 
 

@@ -84,7 +84,7 @@ class Group(Entry):
 
     id: Name
     members: list[str] = Field(description="ISO 639-3 codes; a member that it does not serve is source-only")
-    tokenizer: Name = Field(description="file: a tokenizer.json")
+    tokenizer: Name = Field(description="file: a tokenizer.json, or the table of n-grams that takes its place")
     precisions: dict[str, Precision] = Field(min_length=1, description="by name: fp32, ...")
     inputs: list[str] = Field(description="names of the model's inputs, in order")
     pad_id: int

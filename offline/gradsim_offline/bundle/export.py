@@ -25,6 +25,7 @@ from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.sessions import SessionSettings
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
+from gradsim_shared.ngrams import TABLE_FILE, NGramTable
 from gradsim_shared.normalisation import NEWEST
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -63,7 +64,8 @@ def export_group(
     """
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
     tokenizer.no_truncation()
-    tokenizer.save(str(directory / TOKENIZER_FILE))
+    tokenizer_file = TABLE_FILE if isinstance(tokenizer, NGramTable) else TOKENIZER_FILE
+    tokenizer.save(str(directory / tokenizer_file))
     trained = open_trained(
         model_directory, dataset.labels, task=task, maximum_length=maximum_length, device=torch.device("cpu")
     )
@@ -73,7 +75,7 @@ def export_group(
     draft = Group(
         id=group.id,
         members=list(group.members),
-        tokenizer=TOKENIZER_FILE,
+        tokenizer=tokenizer_file,
         precisions=_precisions(Parity(texts=0, max_difference=0, label_agreement=0), 0),
         inputs=inputs,
         pad_id=pad_id,
@@ -81,7 +83,7 @@ def export_group(
     )
     contract = Terms(dataset.task, dataset.labels, maximum_length)
     served = load_group_model(
-        directory / MODEL_FILE, directory / TOKENIZER_FILE, draft, contract, SessionSettings(threads=1)
+        directory / MODEL_FILE, directory / tokenizer_file, draft, contract, SessionSettings(threads=1)
     )
     check_shapes(served, trained, texts, name=group.id, maximum_length=maximum_length, tolerance=tolerance)
     parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
@@ -111,7 +113,7 @@ def read_export(directory: Path, group_id: str) -> Group:
     return entry.model_copy(
         update={
             "id": group_id,
-            "tokenizer": f"groups/{group_id}/{TOKENIZER_FILE}",
+            "tokenizer": f"groups/{group_id}/{entry.tokenizer}",
             "precisions": {
                 name: precision.model_copy(update={"file": f"groups/{group_id}/{precision.file}"})
                 for name, precision in entry.precisions.items()

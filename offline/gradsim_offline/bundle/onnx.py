@@ -66,11 +66,14 @@ def export_configuration(model: nn.Module, task: Task) -> object:
     import optimum.exporters.onnx.model_configs  # noqa: F401 - registers the architectures
     from optimum.exporters.tasks import TasksManager
 
-    from gradsim_offline.bundle.mini_onnx import MiniOnnxConfig
+    from gradsim_offline.bundle.own_onnx import MiniOnnxConfig, NGramsOnnxConfig
     from gradsim_offline.models.mini import MiniConfig
+    from gradsim_offline.models.ngrams import NGramsConfig
 
     if isinstance(model.config, MiniConfig):
         return MiniOnnxConfig(model.config, task=task.export_task)
+    if isinstance(model.config, NGramsConfig):
+        return NGramsOnnxConfig(model.config, task=task.export_task)
     try:
         make = TasksManager.get_exporter_config_constructor(
             "onnx", model=model, task=task.export_task, library_name="transformers"

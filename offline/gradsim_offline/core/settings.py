@@ -129,6 +129,19 @@ class Pretraining(Section):
     masked: Share = Field(0.2, description="share of the pieces that are to be predicted")
 
 
+class NGrams(Section):
+    """The linear classifier over n-grams: model ``ngrams``, and the part of it in other models."""
+
+    characters: tuple[Positive, Positive] = Field((2, 5), description="shortest and longest n-gram within a word")
+    words: Annotated[int, Field(ge=0)] = Field(2, description="longest n-gram of words; 0: none")
+    minimum_texts: Positive | None = Field(
+        None, description="training texts that an n-gram must stand in; none: 2, or 1 where there are few texts"
+    )
+    strengths: Annotated[list[Rate], Field(min_length=1)] = Field(
+        [2.0, 8.0, 32.0], description="C of the logistic regression, chosen by cross-validation on train"
+    )
+
+
 class Adapting(Section):
     """Continued masked-language-model pre-training of the encoder on unlabelled texts, before anything else."""
 
@@ -215,7 +228,7 @@ class Settings(Section):
         {}, description="the data set's own settings; `settings --data NAME` shows them"
     )
     languages: list[str] | None = Field(None, description="codes; none: all")
-    model: str = Field("mini", description="mini, a Hugging Face name, or a directory")
+    model: str = Field("mini", description="ngrams, mini, a Hugging Face name, or a directory")
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
     maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")
@@ -224,12 +237,27 @@ class Settings(Section):
     version: BundleName = Field("1.0.0", description="of the bundle")
     similarity: dict[str, Any] = Field({}, description="the measure's own settings; `gradsim-offline list` names them")
     pretraining: Pretraining = Pretraining()
+    ngrams: NGrams = NGrams()
     adapting: Adapting = Adapting()
     measuring: Measuring = Measuring()
     grouping: GroupingSettings = GroupingSettings()
     training: Training = Training()
     identifying: Identifying = Identifying()
     exporting: Exporting = Exporting()
+
+    @model_validator(mode="after")
+    def _what_ngrams_can(self) -> Settings:
+        if self.model != "ngrams":
+            return self
+        asked = {
+            "training.strategy": self.training.strategy != "mixed",
+            "training.ensemble": self.training.ensemble > 1,
+            "adapting.mode": self.adapting.mode != "none",
+            "measuring.balanced": self.measuring.balanced,
+        }
+        if names := [name for name, set_so in asked.items() if set_so]:
+            raise ValueError(f"model ngrams is linear and has no steps: {', '.join(names)} cannot be set for it")
+        return self
 
     @field_validator("languages")
     @classmethod

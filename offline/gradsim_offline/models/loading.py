@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from gradsim_shared.errors import ModelError
+from gradsim_shared.ngrams import PADDING, TABLE_FILE, NGramTable, is_table, read_table
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)  # what transformers raises
 _POSITIONS = {"position_embeddings", "embed_positions"}  # relative and rotary positions have other names, and no limit
@@ -74,7 +75,7 @@ def load_with_missing(
     Raises:
         ModelError: The model is nowhere to be found, or cannot be loaded; the message names the remedies.
     """
-    from gradsim_offline.models import mini, mini_tagging  # noqa: F401 - registers the architectures
+    from gradsim_offline.models import mini, mini_tagging, ngrams  # noqa: F401 - registers the architectures
 
     try:
         with _quietly(bars=not Path(path).is_dir()):  # a new head is what we want, not a warning
@@ -157,10 +158,11 @@ def _renew_head(model: Any, new: frozenset[str]) -> None:  # noqa: ANN401 - a Pr
             model._init_weights(module)
 
 
-def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer, int]:
+def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer | NGramTable, int]:
     """Return the fast tokenizer, set to cut at ``maximum_length`` tokens, and the id of its padding.
 
-    It is the very class that the server uses; what it reads is what tokenizer.json holds.
+    It is the very class that the server uses; what it reads is what tokenizer.json holds. Of a model of n-grams it is
+    their table, which cuts nothing.
 
     Raises:
         ModelError: There is none, it has no fast form, it has pieces that the model does not know, or the model reads
@@ -168,6 +170,8 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer,
     """
     from transformers import AutoTokenizer
 
+    if is_table(path):
+        return read_table(Path(path) / TABLE_FILE), PADDING
     try:
         wrapped = AutoTokenizer.from_pretrained(str(path), **hub_settings(path))
     except _UNREADABLE as error:

@@ -75,7 +75,8 @@ class ModelStore:
             adapted: Folder of the adapted encoder.
         """
         encoder = self._starting_encoder()
-        self._try(encoder)
+        if self.settings.model != "ngrams":
+            self._try(encoder)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
@@ -88,6 +89,8 @@ class ModelStore:
 
     def _starting_encoder(self) -> Encoder:
         settings = self.settings
+        if settings.model == "ngrams":
+            return self.ngrams()
         if settings.model != "mini":
             found = pretrained.find(settings.model)
             return Encoder(settings.model, found)
@@ -107,6 +110,18 @@ class ModelStore:
             "pretraining": settings.pretraining.model_dump(),
         }
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
+        return Encoder(str(done.directory), done.digest)
+
+    def ngrams(self) -> Encoder:
+        """Return what a linear classifier over n-grams starts from: its settings."""
+        from gradsim_offline.training import ngrams
+
+        options = self.settings.ngrams
+
+        def make(directory: Path) -> None:
+            ngrams.make(directory, options)
+
+        done = self.run.stage("ngrams", {"ngrams": options.model_dump()}, make, title="n-grams")
         return Encoder(str(done.directory), done.digest)
 
     def _try(self, encoder: Encoder) -> None:
@@ -198,9 +213,9 @@ class ModelStore:
             if self.settings.training.ensemble > 1:
                 self._train_ensemble(start, members, served, directory, name)
                 return
-            from gradsim_offline.training.fine_tune import fine_tune
+            from gradsim_offline.training.train_model import train_model
 
-            fine_tune(
+            train_model(
                 self.dataset,
                 members,
                 served,

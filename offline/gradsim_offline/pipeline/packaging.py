@@ -147,7 +147,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignable:
+        if not pipeline.settings.exporting.assignable or pipeline.settings.model == "ngrams":
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 

@@ -24,6 +24,8 @@ def recipe_names() -> list[str]:
 
 def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
     """Return the recipe that is used when none is named: by the data set if it has one, else by model and task."""
+    if model == "ngrams":
+        return "ngrams"
     if model != "mini":
         return "pretrained"
     if data.replace("-", "_") in recipe_names():

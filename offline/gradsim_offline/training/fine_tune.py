@@ -66,7 +66,7 @@ def fine_tune(
     drawing = seed if data_seed is None else data_seed
 
     reader = task.decoder.Reader(tokenizer, context.maximum_length)
-    chosen = {code: _sample(dataset.split(code, "train"), settings.fraction, drawing, number[code]) for code in members}
+    chosen = {code: sample(dataset.split(code, "train"), settings.fraction, drawing, number[code]) for code in members}
 
     def encode(code: str, examples: Sequence[AnyExample]) -> list[Row]:
         return task.encode(reader, examples, dataset.labels, language=number[code], seed=drawing)
@@ -172,7 +172,7 @@ def _conflicts(epoch: dict[str, float]) -> str:
     return f", {epoch['conflicts']:.0f} conflicts in {epoch['compared']:.0f} (mean cosine {epoch['cosine']:.2f})"
 
 
-def _sample(examples: Sequence[AnyExample], fraction: float, seed: int, language: int) -> list[AnyExample]:
+def sample(examples: Sequence[AnyExample], fraction: float, seed: int, language: int) -> list[AnyExample]:
     """Draw a share of a language's examples, at least one, in their order."""
     if fraction >= 1:
         return list(examples)

@@ -1,0 +1,78 @@
+"""Gradients of a linear classifier over n-grams, per language, on texts that it was not trained on.
+
+The classifier is convex and has no epochs: at its optimum over all texts the gradients cancel out. So it is trained on
+one half of every language's texts, and each language's gradient is that of the mean loss of its other half; then the
+other way round. The two halves' gradients are what an epoch's are in a joint training run (GradSim, section 3.1).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import softmax
+
+from gradsim_offline.core.settings import NGrams
+from gradsim_offline.similarity.measure import MeasureContext
+from gradsim_offline.training.batching import halves
+from gradsim_offline.training.ngrams import SETTINGS_FILE, fit, training_texts
+from gradsim_offline.training.tfidf import TfIdf
+
+_SLICE = 20_000
+"""Columns of the gradients that are in memory at once."""
+
+
+def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Measure the gradients' inner products.
+
+    Returns:
+        ``[2 halves, languages, 2 halves, languages]``; the share of each language's examples that is in each half,
+        ``[2, languages]``; seconds.
+    """
+    started = time.monotonic()
+    languages, seed = context.dataset.languages, context.training.seed
+    options = NGrams.model_validate_json((Path(context.training.encoder) / SETTINGS_FILE).read_bytes())
+    by_language = [training_texts(context.dataset, [code], context.measuring.fraction, seed) for code in languages]
+    texts = [text for texts, _ in by_language for text in texts]
+    gold = np.concatenate([labels for _, labels in by_language])
+    language = np.repeat(np.arange(len(languages)), [len(labels) for _, labels in by_language])
+    side = np.concatenate([halves(len(labels), language=i, seed=seed) for i, (_, labels) in enumerate(by_language)])
+    vectors = TfIdf.of(texts, options).vectors(texts)
+    residual = np.zeros((len(texts), len(context.dataset.labels)))  # [texts, labels]: probability minus gold
+    for half in (0, 1):
+        linear = fit(vectors[side != half], gold[side != half], residual.shape[1], options.strengths, seed)
+        residual[side == half] = softmax(linear.logits(vectors[side == half]), axis=1)
+        context.training.progress.note(f"  joint classifier without half {half + 1}: C = {linear.strength:g}")
+    residual[np.arange(len(gold)), gold] -= 1
+    counts = np.array([[((language == i) & (side == half)).sum() for i in range(len(languages))] for half in (0, 1)])
+    inner = _products(vectors.tocsc(), residual, side * len(languages) + language, counts.ravel())
+    shape = (2, len(languages), 2, len(languages))
+    return torch.tensor(inner.reshape(shape)), torch.tensor(counts / counts.sum(0)), time.monotonic() - started
+
+
+def _products(
+    vectors: sparse.csc_array, residual: NDArray[np.float64], part: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the inner products of the mean gradients of all parts, ``[parts, parts]``.
+
+    Args:
+        vectors: ``[texts, rows]``.
+        residual: ``[texts, labels]``.
+        part: Which part each text belongs to, ``[texts]``.
+        counts: Texts of each part, ``[parts]``.
+    """
+    texts = np.arange(len(part))
+    mean = sparse.csr_array((1 / np.maximum(counts, 1)[part], (part, texts)), shape=(len(counts), len(part)))
+    inner = np.zeros((len(counts), len(counts)))
+    for label in range(residual.shape[1]):
+        weighted = mean.multiply(residual[:, label]).tocsr()  # [parts, texts]
+        bias = np.asarray(weighted.sum(axis=1)).ravel()
+        inner += np.outer(bias, bias)
+        for first in range(0, vectors.shape[1], _SLICE):
+            gradient = (weighted @ vectors[:, first : first + _SLICE]).toarray()  # [parts, rows of the slice]
+            inner += gradient @ gradient.T
+    return inner

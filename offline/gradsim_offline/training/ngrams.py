@@ -1,0 +1,191 @@
+"""Train a linear classifier over TF-IDF n-grams: scikit-learn's logistic regression, its C by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from threadpoolctl import threadpool_limits
+
+from gradsim_offline.core.dataset import Dataset, Example
+from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.core.settings import NGrams, Schedule
+from gradsim_offline.models.ngrams import NGramsConfig, NGramsForSequenceClassification
+from gradsim_offline.training.context import TrainingContext
+from gradsim_offline.training.fine_tune import RESULT, sample
+from gradsim_offline.training.tfidf import TfIdf
+from gradsim_offline.training.trained import HALVES, DevTexts, open_trained
+from gradsim_shared.ngrams import TABLE_FILE
+from gradsim_shared.normalisation import normalise
+
+SETTINGS_FILE = "ngrams.json"
+_MOST_TO_CHOOSE = 3000
+"""Texts that C is chosen on, at most."""
+_ABSENT = -20.0  # the bias of a label that no training text has
+_FOLDS = 3
+_MOST_ITERATIONS = 300
+
+
+def make(directory: Path, settings: NGrams) -> None:
+    """Write what every training of this kind starts from: its settings."""
+    write_json(directory / SETTINGS_FILE, settings.model_dump())
+
+
+def starts_from_ngrams(encoder: str | Path) -> bool:
+    """Return whether what a training starts from is ``make``'s directory."""
+    return (Path(encoder) / SETTINGS_FILE).is_file()
+
+
+def train_ngrams(
+    dataset: Dataset,
+    members: Sequence[str],
+    served: Sequence[str],
+    directory: Path,
+    *,
+    context: TrainingContext,
+    settings: Schedule,
+) -> None:
+    """Train on all members and judge on the served languages; the counterpart of ``fine_tune``.
+
+    Args:
+        dataset: Where the examples come from.
+        members: Languages to train on.
+        served: Languages whose dev texts judge it.
+        directory: Gets the model in Hugging Face form, its table of n-grams, and training.json.
+        context: Task, ``make``'s directory, seed, progress.
+        settings: Its ``fraction``, the share of each language's training texts to use; there are no epochs.
+    """
+    options = NGrams.model_validate_json((Path(context.encoder) / SETTINGS_FILE).read_bytes())
+    texts, gold = training_texts(dataset, members, settings.fraction, context.seed)
+    features = TfIdf.of(texts, options)
+    linear = fit(features.vectors(texts), gold, len(dataset.labels), options.strengths, context.seed)
+    save(features, linear, dataset.labels, directory)
+    trained = open_trained(
+        directory,
+        dataset.labels,
+        task=context.task,
+        maximum_length=context.maximum_length,
+        device=torch.device("cpu"),
+    )
+    dev = DevTexts.of(dataset, served, reader=trained.reader, task=context.task, seed=context.seed)
+    history = {"epoch": 1.0}
+    if dev.examples:
+        scores = dev.scores(trained).values()
+        names = {"score": context.task.metric(dataset.labels), **{half: half for half in HALVES}}
+        history |= {name: float(np.mean([row[column] for row in scores])) for name, column in names.items()}
+    judged = f", dev {100 * history['score']:.2f}" if dev.examples else ""
+    context.progress.note(f"  {features.table.rows - 1} n-grams, C = {linear.strength:g}{judged}")
+    write_json(
+        directory / RESULT,
+        {
+            "members": list(members),
+            "served": list(served),
+            "judged": list(dev.examples),
+            "texts": len(texts),
+            "rows": len(texts),
+            "epochs": 1,
+            "best_epoch": 1,
+            "strategy": "mixed",
+            "pad_id": 0,
+            "history": [history],
+        },
+    )
+
+
+def training_texts(
+    dataset: Dataset, members: Sequence[str], fraction: float, seed: int
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the normalised training texts of some languages, in order, and the index of each one's label."""
+    number = {language: i for i, language in enumerate(dataset.languages)}
+    label = {name: i for i, name in enumerate(dataset.labels)}
+    chosen = [e for code in members for e in sample(dataset.split(code, "train"), fraction, seed, number[code])]
+    examples = [example for example in chosen if isinstance(example, Example)]
+    return [normalise(e.text) for e in examples], np.array([label[e.label] for e in examples], np.int64)
+
+
+def save(features: TfIdf, linear: Linear, labels: Sequence[str], directory: Path) -> None:
+    """Write a classifier as a model in Hugging Face form, with its table of n-grams."""
+    config = NGramsConfig(
+        rows=features.table.rows,
+        first_word=features.table.first_word,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+    )
+    model = NGramsForSequenceClassification(config)
+    model.weight.data = torch.tensor(linear.weights.T).half()
+    model.inverse_frequency.data = torch.tensor(features.inverse_frequency).half()[:, None]
+    model.bias.data = torch.tensor(linear.bias).float()
+    model.save_pretrained(directory)
+    features.table.save(directory / TABLE_FILE)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A trained classifier.
+
+    Attributes:
+        strength: C: the inverse of the regularisation.
+        weights: ``[labels, rows]``.
+        bias: ``[labels]``; far below 0 for a label that no training text has.
+    """
+
+    strength: float
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    def logits(self, vectors: sparse.csr_array) -> NDArray[np.float64]:
+        """Return ``[texts, labels]``."""
+        return np.asarray(vectors @ self.weights.T) + self.bias
+
+
+def fit(
+    vectors: sparse.csr_array, gold: NDArray[np.int64], labels: int, strengths: Sequence[float], seed: int
+) -> Linear:
+    """Fit logistic regression; C is chosen by the loss of cross-validation, on a sample where there are many texts.
+
+    Args:
+        vectors: Of the training texts, ``[texts, rows]``.
+        gold: Index of each text's label.
+        labels: How many there are.
+        strengths: C to choose from.
+        seed: Draws the sample and the folds.
+    """
+    weights, bias = np.zeros((labels, vectors.shape[1])), np.full(labels, _ABSENT)
+    present = np.unique(gold)
+    if len(present) == 1:
+        bias[present] = 0.0
+        return Linear(strengths[0], weights, bias)
+    with threadpool_limits(1):  # threads that wait for one another take longer than these small products
+        strength = _choose(vectors, gold, strengths, seed)
+        model = _regression(strength).fit(vectors, gold)
+    of_two = len(present) == 2  # one row of weights then: of the second against the first
+    weights[present] = np.vstack([-model.coef_, model.coef_]) / 2 if of_two else model.coef_
+    bias[present] = np.concatenate([-model.intercept_, model.intercept_]) / 2 if of_two else model.intercept_
+    return Linear(strength, weights, bias)
+
+
+def _choose(vectors: sparse.csr_array, gold: NDArray[np.int64], strengths: Sequence[float], seed: int) -> float:
+    """Return the C of the lowest cross-validated loss; the middle one where a label has too few texts for that."""
+    random = np.random.default_rng(seed)
+    drawn = np.sort(random.permutation(len(gold))[:_MOST_TO_CHOOSE])
+    rarest = np.unique(gold[drawn], return_counts=True)[1].min()
+    if len(strengths) == 1 or rarest < _FOLDS:
+        return sorted(strengths)[len(strengths) // 2]
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    loss = [
+        -cross_val_score(_regression(c), vectors[drawn], gold[drawn], cv=folds, scoring="neg_log_loss").mean()
+        for c in strengths
+    ]
+    return strengths[int(np.argmin(loss))]
+
+
+def _regression(strength: float) -> LogisticRegression:
+    return LogisticRegression(C=strength, max_iter=_MOST_ITERATIONS)
