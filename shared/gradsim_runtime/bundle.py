@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Self, TypeVar, get_args, overload
+from typing import Any, Literal, Self, TypeVar, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from gradsim_runtime.text_checks import check_text
 from gradsim_shared.bundle import VerifiedBundle, open_bundle
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
 from gradsim_shared.excerpts import one_line
-from gradsim_shared.group_model import GroupModel, served_precision
+from gradsim_shared.group_model import GroupModel
 from gradsim_shared.identification import Identification, LanguageIdentifier
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.nearest import unknown
@@ -79,6 +79,7 @@ class Bundle:
         self._verified, self._settings = verified, settings
         self._loading = threading.RLock()
         self._models: dict[str, GroupModel] = {}
+        self._parts: dict[str, Any] = {}  # sessions and tokenizers by file, for groups that share them
         self.predictor = Predictor(verified.manifest, self._identify, self._model)
 
     @classmethod
@@ -279,11 +280,8 @@ class Bundle:
         with self._loading:
             if group_id not in self._models:
                 group = next(group for group in self.manifest.groups if group.id == group_id)
-                files = served_precision(group).file, group.tokenizer
-                model, tokenizer = (self._verified.path(file) for file in files)
-                self._models[group_id] = self._opened(
-                    lambda: load_group_model(model, tokenizer, group, self.manifest, self._settings)
-                )
+                parts = self._verified.path, group, self.manifest, self._settings, self._parts
+                self._models[group_id] = self._opened(lambda: load_group_model(*parts))
             return self._models[group_id]
 
     def _opened(self, load: Callable[[], T]) -> T:

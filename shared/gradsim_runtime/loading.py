@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
 from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_shared.decoding import FastTokenizer
 from gradsim_shared.errors import BundleError, SettingsError
 from gradsim_shared.excerpts import one_line
-from gradsim_shared.group_model import Contract, GroupModel
+from gradsim_shared.group_model import Contract, GroupModel, served_precision, wide_group
 from gradsim_shared.identification import FastTextModel, LanguageIdentifier, open_identifier
 from gradsim_shared.manifest import Group, Identifier
 from gradsim_shared.ngrams import TABLE_FILE, read_table
@@ -52,24 +54,40 @@ def load_tokenizer(path: Path) -> FastTokenizer:
 
 
 def load_group_model(
-    model: Path, tokenizer: Path, group: Group, contract: Contract, settings: SessionSettings | None = None
+    path: Callable[[str], Path],
+    group: Group,
+    contract: Contract,
+    settings: SessionSettings | None = None,
+    opened: dict[str, Any] | None = None,
 ) -> GroupModel:
-    """Open the exported model of one group, and its tokenizer.
+    """Open the exported model of one group, its tokenizer, and the linear model over n-grams that belongs to it.
 
     Args:
-        model: The ONNX file.
-        tokenizer: Its tokenizer.json.
+        path: Where a file of the bundle is.
         group: The group's entry in the manifest.
         contract: Of the bundle: its manifest, or what will become one.
         settings: How the model runs; ``None``: on the CPU, with as many threads as there are cores.
+        opened: Sessions and tokenizers of other groups by file, which this one may share; what is opened is added.
 
     Raises:
         BundleError: A file cannot be read, or the model asks for inputs that this version does not know.
         SettingsError: The model cannot run as the settings say.
     """
+    opened = {} if opened is None else opened
+    settings = settings or SessionSettings(threads=0)
+
+    def shared(file: str, load: Callable[[Path], Any]) -> Any:  # noqa: ANN401 - a session or a tokenizer
+        if file not in opened:
+            opened[file] = load(path(file))
+        return opened[file]
+
+    def load(entry: Group, wide: GroupModel | None) -> GroupModel:
+        session = shared(served_precision(entry).file, lambda file: open_session(file, settings))
+        return GroupModel(session, shared(entry.tokenizer, load_tokenizer), entry, contract, wide)
+
     try:
-        session = open_session(model, settings or SessionSettings(threads=0))
-        return GroupModel(session, load_tokenizer(tokenizer), group, contract)
+        wide = wide_group(group)
+        return load(group, load(wide, None) if wide else None)
     except (BundleError, SettingsError):
         raise
     except Exception as error:  # both libraries raise bare Exception and classes of their own

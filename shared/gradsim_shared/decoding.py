@@ -39,11 +39,13 @@ class Reading:
         ids: Token ids of every piece that a model runs on its own: a text, or a window of a long one.
         layout: How the pieces make up the texts, in the task's own form.
         cut: Numbers of the texts that the model does not see all of.
+        wide: What the linear model over n-grams gets that answers with it; ``None``: there is none.
     """
 
     ids: list[list[int]]
     layout: list[Any] = field(default_factory=list)
     cut: list[int] = field(default_factory=list)
+    wide: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

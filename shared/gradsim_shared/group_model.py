@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, decoder_of
 from gradsim_shared.errors import BundleError
 from gradsim_shared.manifest import Group, Precision
+from gradsim_shared.ngrams import PADDING
 
 CHUNK_TOKENS = 4096
 """Texts that run together hold at most so many tokens, padding counted; it bounds memory."""
@@ -61,6 +63,7 @@ class GroupModel:
         tokenizer: Reads tokenizer.json; its padding and truncation are set here.
         group: The group's entry in the manifest.
         contract: Of the bundle: its manifest, or what will become one.
+        wide: The linear model over n-grams that the group's entry names.
 
     Raises:
         BundleError: The model asks for inputs that this version does not know, or so does the task.
@@ -72,6 +75,7 @@ class GroupModel:
         tokenizer: FastTokenizer,
         group: Group,
         contract: Contract,
+        wide: GroupModel | None = None,
     ) -> None:
         if unknown := set(group.inputs) - KNOWN_INPUTS:
             raise BundleError(f"group {group.id} needs inputs that this version does not know: {sorted(unknown)}")
@@ -80,16 +84,20 @@ class GroupModel:
             tokenizer, contract.maximum_length, contract.segmentation, contract.normalisation
         )
         self._session, self._group, self._labels = session, group, list(contract.labels)
+        self._wide = wide
 
     @property
     def in_memory(self) -> bool:
         """Whether the model runs without being loaded first."""
-        return getattr(self._session, "in_memory", True)
+        ready: bool = getattr(self._session, "in_memory", True)
+        return ready and (self._wide is None or self._wide.in_memory)
 
     def mark_used(self) -> None:
         """Note that a request asks for the model: where memory is short, others are unloaded first."""
         if (note := getattr(self._session, "mark_used", None)) is not None:
             note()
+        if self._wide is not None:
+            self._wide.mark_used()
 
     def answers(self, texts: Sequence[Text]) -> list[Decoded]:
         """Return the answer to each text, raw or as words, in their order.
@@ -107,11 +115,23 @@ class GroupModel:
     def logits_of(self, readings: Sequence[Reading]) -> list[Logits]:
         """Return the logits of texts that have been read, ``[units, labels]`` each."""
         outputs = iter(self.run([ids for reading in readings for ids in reading.ids]))
-        return [self.gather(reading, list(islice(outputs, len(reading.ids)))) for reading in readings]
+        gathered = [self.gather(reading, list(islice(outputs, len(reading.ids)))) for reading in readings]
+        return self.with_wide(readings, gathered)
+
+    def with_wide(self, readings: Sequence[Reading], logits: Sequence[Logits]) -> list[Logits]:
+        """Return the logits of texts, ``[units, labels]`` each, with those of the linear model over their n-grams."""
+        if self._wide is None or self._group.wide is None:
+            return list(logits)
+        wide = self._wide.logits_of([reading.wide for reading in readings if reading.wide is not None])
+        weight, model_weight = self._group.wide.weight, self._group.wide.model_weight
+        return [model_weight * one + weight * other for one, other in zip(logits, wide, strict=True)]
 
     def read(self, texts: Sequence[Text]) -> list[Reading]:
-        """Turn each text into token ids of its own."""
-        return self._decoder.apart(self._reader.read(texts))
+        """Turn each text into token ids of its own, and of its n-grams where a linear model reads them."""
+        readings = self._decoder.apart(self._reader.read(texts))
+        if self._wide is None:
+            return readings
+        return [replace(reading, wide=wide) for reading, wide in zip(readings, self._wide.read(texts), strict=True)]
 
     def gather(self, reading: Reading, outputs: Sequence[NDArray[np.float32]]) -> Logits:
         """Return one text's logits, ``[units, labels]``, from the outputs of its pieces."""
@@ -189,6 +209,21 @@ class GroupModel:
         if "token_type_ids" in self._group.inputs:
             arrays["token_type_ids"] = np.zeros(shape, np.int64)
         return {name: arrays[name] for name in self._group.inputs}
+
+
+def wide_group(group: Group) -> Group | None:
+    """Return a group's linear model over n-grams as an entry of its own, to be opened as any; ``None``: it has none."""
+    if group.wide is None:
+        return None
+    form = Precision(file=group.wide.file, parity=group.wide.parity, latency_milliseconds=0)
+    return Group(
+        id=group.id,
+        members=group.members,
+        tokenizer=group.wide.tokenizer,
+        precisions={"fp32": form},
+        inputs=["input_ids"],
+        pad_id=PADDING,
+    )
 
 
 def served_precision(group: Group) -> Precision:

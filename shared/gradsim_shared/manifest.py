@@ -79,6 +79,16 @@ class Precision(Entry):
     latency_milliseconds: float = Field(description="median of single texts of median length, one thread")
 
 
+class Wide(Entry):
+    """A linear model over n-grams whose logits are added to those of the group's model."""
+
+    file: Name
+    tokenizer: Name = Field(description="file: the table of its n-grams")
+    weight: float = Field(description="what its logits are multiplied with")
+    model_weight: float = Field(description="what those of the group's model are multiplied with")
+    parity: Parity
+
+
 class Group(Entry):
     """One group: languages trained together, and the model that came of it."""
 
@@ -92,6 +102,13 @@ class Group(Entry):
     ensemble: Annotated[int, Field(gt=0)] = Field(
         default=1, description="models of other seeds inside the file, whose answers are averaged; 1: a single model"
     )
+    wide: Wide | None = Field(default=None, description="null: the model answers by itself")
+
+    @property
+    def model_files(self) -> list[str]:
+        """Every file of its models, by path inside the bundle; groups may share some."""
+        wide = [self.wide.file, self.wide.tokenizer] if self.wide else []
+        return [self.tokenizer, *(precision.file for precision in self.precisions.values()), *wide]
 
 
 class Reliability(Entry):
@@ -224,7 +241,7 @@ class Manifest(Entry):
         """Check that every file that a part uses is listed under files."""
         used = [self.similarity.file, self.identifier.file]
         for group in self.groups:
-            used += [group.tokenizer, *(precision.file for precision in group.precisions.values())]
+            used += group.model_files
         if self.identifier.profiles is not None:
             used.append(self.identifier.profiles.file)
         if self.assignment is not None:

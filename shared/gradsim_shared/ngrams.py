@@ -221,9 +221,7 @@ def read_table(path: Path) -> NGramTable:
         raise BundleError(f"{path} is no table of n-grams: {error}") from error
     if version != _VERSION:
         raise BundleError(f"{path} is a table of n-grams of version {version}; this version reads {_VERSION}")
-    if any(
-        array.dtype != np.uint32 or array.ndim != 1 or (np.diff(array.astype(np.int64)) <= 0).any() for array in hashes
-    ):
+    if not all(array.dtype == np.uint32 and array.ndim == 1 and (array[1:] > array[:-1]).all() for array in hashes):
         raise BundleError(f"{path} is no table of n-grams: its hashes are not ascending 32-bit numbers")
     return NGramTable(shortest, longest, words, *hashes)
 

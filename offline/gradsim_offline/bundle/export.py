@@ -25,7 +25,7 @@ from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.sessions import SessionSettings
 from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Group, Parity, Precision
-from gradsim_shared.ngrams import TABLE_FILE, NGramTable
+from gradsim_shared.ngrams import TABLE_FILE, is_table
 from gradsim_shared.normalisation import NEWEST
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -64,7 +64,7 @@ def export_group(
     """
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
     tokenizer.no_truncation()
-    tokenizer_file = TABLE_FILE if isinstance(tokenizer, NGramTable) else TOKENIZER_FILE
+    tokenizer_file = TABLE_FILE if is_table(model_directory) else TOKENIZER_FILE
     tokenizer.save(str(directory / tokenizer_file))
     trained = open_trained(
         model_directory, dataset.labels, task=task, maximum_length=maximum_length, device=torch.device("cpu")
@@ -82,9 +82,7 @@ def export_group(
         ensemble=len(trained.model.members) if isinstance(trained.model, Ensemble) else 1,
     )
     contract = Terms(dataset.task, dataset.labels, maximum_length)
-    served = load_group_model(
-        directory / MODEL_FILE, directory / tokenizer_file, draft, contract, SessionSettings(threads=1)
-    )
+    served = load_group_model(directory.joinpath, draft, contract, SessionSettings(threads=1))
     check_shapes(served, trained, texts, name=group.id, maximum_length=maximum_length, tolerance=tolerance)
     parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
     latency = single_text_latency(served, texts)

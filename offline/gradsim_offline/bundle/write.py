@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.bundle.export import read_export
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.run_directory import StageResult, write_json
+from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import Groups
@@ -25,13 +24,13 @@ from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.predictor import Predictor
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import SettingsError
-from gradsim_shared.group_model import served_precision
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import (
     MANIFEST_FILE,
     Baseline,
     Fallback,
     FileEntry,
+    Group,
     Grouping,
     Language,
     Manifest,
@@ -52,20 +51,19 @@ def draft_manifest(
     settings: Settings,
     dataset: Dataset,
     groups: Groups,
-    exported: Mapping[str, StageResult],
+    entries: Sequence[Group],
     identifier: Path,
     metric: str,
     segmentation: str = "none",
 ) -> Manifest:
     """Return a manifest that can route: languages, groups, identifier, fallback; scores and hashes come later."""
-    entries = [read_export(exported[group.id].directory, group.id) for group in groups.groups]
     identified = identifier_entry(
         identifier, threshold=settings.identifying.threshold, policy=settings.identifying.policy
     )
     counts = {split: dataset.counts(split) for split in ("train", "dev", "test")}
     files = [*identifier_files(identified), SIMILARITY_FILE, REPORT_FILE]
     for entry in entries:
-        files += [entry.tokenizer, *(precision.file for precision in entry.precisions.values())]
+        files += entry.model_files
     server = {code: group for group in groups.groups for code in group.served}
     return Manifest(
         name=settings.name or dataset.name,
@@ -84,13 +82,15 @@ def draft_manifest(
                 scripts=list(main_scripts(identifier_text(example.text) for example in dataset.split(code, "train"))),
                 group=server[code].id,
                 collective_similarity={
-                    group.id: group.collective_similarity[code] for group in groups.groups if code in group.members
+                    group.id: group.collective_similarity[code]
+                    for group in groups.groups
+                    if code in group.collective_similarity
                 },
                 counts={split: counts[split][code] for split in counts},
             )
             for code in dataset.languages
         ],
-        groups=entries,
+        groups=list(entries),
         similarity=Similarity(measure=settings.measure),
         grouping=Grouping(
             solver=groups.solver,
@@ -150,20 +150,19 @@ def complete_manifest(
     )
 
 
-def open_predictor(manifest: Manifest, exported: Mapping[str, Path], identifier: Path) -> Predictor:
+def open_predictor(manifest: Manifest, sources: Mapping[str, Path], identifier: Path) -> Predictor:
     """Return what answers as the bundle will: identifier and models are opened where the stages left them."""
-    models = {}
-    for group in manifest.groups:
-        model, tokenizer = (Path(name).name for name in (served_precision(group).file, group.tokenizer))
-        directory = exported[group.id]
-        models[group.id] = load_group_model(directory / model, directory / tokenizer, group, manifest)
+    opened: dict[str, Any] = {}
+    models = {
+        group.id: load_group_model(sources.__getitem__, group, manifest, opened=opened) for group in manifest.groups
+    }
     return Predictor(manifest, load_identifier(identifier).identify, models.__getitem__)
 
 
 def write_bundle(
     target: Path,
     manifest: Manifest,
-    exported: Mapping[str, Path],
+    sources: Mapping[str, Path],
     identifier: Path,
     measured: Measured,
     page: str,
@@ -175,7 +174,7 @@ def write_bundle(
     Args:
         target: Its place.
         manifest: Everything but the files' hashes.
-        exported: Directory of each group's export.
+        sources: Where each file of the models lies.
         identifier: Directory of the identifier.
         measured: The similarity matrix.
         page: The report.
@@ -187,10 +186,9 @@ def write_bundle(
     """
     with drafted(target) as draft:
         for group in manifest.groups:
-            folder = draft / "groups" / group.id
-            folder.mkdir(parents=True)
-            for file in (group.tokenizer, *(precision.file for precision in group.precisions.values())):
-                shutil.copyfile(exported[group.id] / Path(file).name, draft / file)
+            for file in group.model_files:
+                (draft / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(sources[file], draft / file)
         for file in identifier_files(manifest.identifier):
             shutil.copyfile(identifier / file, draft / file)
         measured.save(draft / SIMILARITY_FILE)

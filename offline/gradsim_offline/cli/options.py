@@ -105,7 +105,7 @@ BUILD: dict[str, Option] = {
         "--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"
     ),
     "model": click.option(
-        "--model", metavar="NAME|DIR", help="mini, a Hugging Face name, or a directory.  [default: mini]"
+        "--model", metavar="NAME|DIR", help="ngrams, mini, a Hugging Face name, or a directory.  [default: mini]"
     ),
     "recipe": click.option(
         "--recipe", metavar="NAME|FILE", help="Settings to start from (TOML).  [default: by data and model]"
@@ -116,6 +116,12 @@ BUILD: dict[str, Option] = {
         type=GroupNumber(),
         help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's, else auto; in a "
         "comparison 4]",
+    ),
+    "keep": click.option(
+        "--keep",
+        type=click.Choice(["best", "groups", "one", "each"]),
+        help="What the bundle holds: what answers dev texts best, or the best in groups, one model, one for each "
+        "language.  [default: best; groups where K is a number]",
     ),
     "solver": click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
     "must_link": click.option(
@@ -173,7 +179,7 @@ def build_options(*without: str) -> Option:
 
 def training_options(*without: str) -> Option:
     """Return the options of ``build`` that experiments have, too: not a method's own, nor those that a bundle has."""
-    return build_options("measure", "solver", "name", "bundle_version", "out", *without)
+    return build_options("measure", "keep", "solver", "name", "bundle_version", "out", *without)
 
 
 comparison_options = all_of(

@@ -137,6 +137,9 @@ class NGrams(Section):
     minimum_texts: Positive | None = Field(
         None, description="training texts that an n-gram must stand in; none: 2, or 1 where there are few texts"
     )
+    beside: bool = Field(
+        True, description="try them alone, and beside the models of the asked-for kind; what answers dev best is kept"
+    )
     strengths: Annotated[list[Rate], Field(min_length=1)] = Field(
         [2.0, 8.0, 32.0], description="C of the logistic regression, chosen by cross-validation on train"
     )
@@ -229,6 +232,9 @@ class Settings(Section):
     )
     languages: list[str] | None = Field(None, description="codes; none: all")
     model: str = Field("mini", description="ngrams, mini, a Hugging Face name, or a directory")
+    keep: Literal["best", "groups", "one", "each"] | None = Field(
+        None, description="what the bundle holds: what answers dev best, or the best of a kind; none: best for auto K"
+    )
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
     maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")
@@ -258,6 +264,11 @@ class Settings(Section):
         if names := [name for name, set_so in asked.items() if set_so]:
             raise ValueError(f"model ngrams is linear and has no steps: {', '.join(names)} cannot be set for it")
         return self
+
+    @property
+    def kept(self) -> str:
+        """What the bundle holds: as set, else the groups where K was given as a number."""
+        return self.keep or ("best" if self.grouping.groups == "auto" else "groups")
 
     @field_validator("languages")
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from gradsim_shared.errors import ModelError
-from gradsim_shared.ngrams import PADDING, TABLE_FILE, NGramTable, is_table, read_table
+from gradsim_shared.ngrams import PADDING, TABLE_FILE, is_table, read_table
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)  # what transformers raises
 _POSITIONS = {"position_embeddings", "embed_positions"}  # relative and rotary positions have other names, and no limit
@@ -158,7 +158,7 @@ def _renew_head(model: Any, new: frozenset[str]) -> None:  # noqa: ANN401 - a Pr
             model._init_weights(module)
 
 
-def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer | NGramTable, int]:
+def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer, int]:
     """Return the fast tokenizer, set to cut at ``maximum_length`` tokens, and the id of its padding.
 
     It is the very class that the server uses; what it reads is what tokenizer.json holds. Of a model of n-grams it is
@@ -171,7 +171,7 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer 
     from transformers import AutoTokenizer
 
     if is_table(path):
-        return read_table(Path(path) / TABLE_FILE), PADDING
+        return cast("Tokenizer", read_table(Path(path) / TABLE_FILE)), PADDING  # what is used of one, it has
     try:
         wrapped = AutoTokenizer.from_pretrained(str(path), **hub_settings(path))
     except _UNREADABLE as error:

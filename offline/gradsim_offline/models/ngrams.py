@@ -55,7 +55,7 @@ class NGramsForSequenceClassification(PreTrainedModel):
         values = (1 + counts.log()) * self.inverse_frequency[rows].float()[..., 0]  # [batch, n-grams]; padding: 0
         words = (rows >= self.config.first_word).float()
         weights = self.weight[rows].float()  # [batch, n-grams, labels]
-        logits = self.bias
+        logits: Tensor = self.bias
         for block in (values * (1 - words), values * words):
             length = block.square().sum(1, keepdim=True).clamp(min=1e-12).sqrt()
             logits = logits + torch.bmm((block / length)[:, None], weights)[:, 0]

@@ -15,6 +15,7 @@ from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.datasets.summary import announce
+from gradsim_offline.pipeline.choosing import Choosing
 from gradsim_offline.pipeline.packaging import Packaging
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.task import load_task
@@ -32,16 +33,20 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     multilingual = pipeline.train_multilingual(encoder)  # what they are compared with
     models = pipeline.train_groups(encoder, groups, multilingual)  # one model per group
     yield "train"
+    handed = Choosing(
+        pipeline, encoder, groups, models, multilingual
+    ).hand_over()  # what dev says is best, linear models too
+    yield "choose"
     packaging = Packaging(pipeline)
-    exported = packaging.export(groups, models)  # ONNX, compared with torch
+    exported = packaging.export(handed)  # ONNX, compared with torch
     yield "export"
     identifier = packaging.identify()  # fastText
     yield "identify"
-    draft = packaging.draft(groups, exported, identifier)  # the manifest: it can route
-    evaluated = packaging.evaluate(draft, multilingual, exported, identifier)  # three columns per language
+    draft = packaging.draft(handed, exported, identifier)  # the manifest: it can route
+    evaluated = packaging.evaluate(draft, multilingual, handed, exported, identifier)  # three columns per language
     yield "evaluate"
     reference = packaging.reference_gradients(multilingual)  # for a language that comes later
-    packaging.bundle(draft, measured, groups, exported, identifier, evaluated, multilingual, reference)
+    packaging.bundle(draft, measured, handed, exported, identifier, evaluated, multilingual, reference)
     yield "bundle"
 
 

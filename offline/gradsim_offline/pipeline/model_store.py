@@ -26,10 +26,17 @@ _CUT_FILE = "cut.json"
 
 @dataclass(frozen=True)
 class Encoder:
-    """What every training starts from."""
+    """What every training starts from.
+
+    Attributes:
+        path: Directory or name.
+        digest: Of its content.
+        linear: It is where linear classifiers over n-grams start from.
+    """
 
     path: str
     digest: str
+    linear: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,8 @@ class ModelStore:
         def make(directory: Path) -> None:
             ngrams.make(directory, options)
 
-        done = self.run.stage("ngrams", {"ngrams": options.model_dump()}, make, title="n-grams")
-        return Encoder(str(done.directory), done.digest)
+        done = self.run.stage("ngrams/settings", {"ngrams": options.model_dump()}, make, title="n-grams")
+        return Encoder(str(done.directory), done.digest, linear=True)
 
     def _try(self, encoder: Encoder) -> None:
         """Find before anything is trained what the encoder cannot do; say how many texts are cut."""
@@ -161,7 +168,7 @@ class ModelStore:
 
     def _encoder_for(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> Encoder:
         """Return what a model of these members starts from: the encoder, adapted to their texts if that is asked."""
-        if self.settings.adapting.mode != "tapt-group":
+        if self.settings.adapting.mode != "tapt-group" or encoder.linear:
             return encoder
         from gradsim_offline.training.adapt import ADAPTED
 
@@ -201,16 +208,17 @@ class ModelStore:
 
         A measure's joint run is the multilingual model, if it was trained alike.
         """
-        if self.is_multilingual(members, served) and self.settings.training.ensemble == 1:
+        if self.is_multilingual(members, served) and self.settings.training.ensemble == 1 and not encoder.linear:
             joint = self._joint_run(encoder)
             if joint is not None:
                 self.run.progress.note("train multilingual: the measured joint model is that model, not trained again")
                 return joint
-        name = f"train/{self._folder(members, served)}"
+        beside = encoder.linear and self.settings.model != "ngrams"
+        name = f"{'ngrams' if beside else 'train'}/{self._folder(members, served)}"
 
         def train(directory: Path) -> None:
             start = self._encoder_for(encoder, members, directory, name)
-            if self.settings.training.ensemble > 1:
+            if self.settings.training.ensemble > 1 and not encoder.linear:
                 self._train_ensemble(start, members, served, directory, name)
                 return
             from gradsim_offline.training.train_model import train_model
@@ -257,9 +265,10 @@ class ModelStore:
 
     def training_inputs(self, encoder: Encoder, members: Sequence[str], served: Sequence[str]) -> dict[str, Any]:
         """Return what a training depends on."""
+        schedule = {"fraction": self.settings.training.fraction} if encoder.linear else self.schedule
         return {
             **self.common,
-            **self.schedule,
+            **schedule,
             "members": list(members),
             "served": list(served),
             "encoder": encoder.digest,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradsim_offline.bundle.parts import ExportedParts, entries
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.versions import library_versions
-from gradsim_offline.grouping.result import Groups, LanguageGroup
+from gradsim_offline.grouping.result import LanguageGroup
+from gradsim_offline.pipeline.choosing import HandedOver
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
@@ -37,40 +39,43 @@ class Packaging:
 
     pipeline: Pipeline
 
-    def export(self, groups: Groups, models: Mapping[str, StageResult]) -> dict[str, StageResult]:
-        """Export each group's model to ONNX and compare it with the trained one."""
+    def export(self, handed: HandedOver) -> dict[str, ExportedParts]:
+        """Export each group's models to ONNX and compare them with the trained ones; what groups share only once."""
+        models = {model.directory: model for part in handed.parts.values() for model in part.models}
+        done = {path: self._export(handed.answered_by(model), model) for path, model in models.items()}
+        return {
+            group: ExportedParts(done[part.model.directory], part.wide and done[part.wide.directory], part.blend)
+            for group, part in handed.parts.items()
+        }
+
+    def _export(self, group: LanguageGroup, model: StageResult) -> StageResult:
         from gradsim_offline.bundle.export import export_group
 
         settings = self.pipeline.settings
-        exported = {}
-        for group in groups.groups:
-            model = models[group.id]
-            inputs = {
-                "versions": library_versions(),
-                "form": _EXPORT,
-                "model": model.digest,
-                "members": group.members,
-                "served": group.served,
-                "exporting": settings.exporting.model_dump(exclude={"assignable"}),
-                "maximum_length": settings.maximum_length,
-            }
+        inputs = {
+            "versions": library_versions(),
+            "form": _EXPORT,
+            "model": model.digest,
+            "served": group.served,
+            "exporting": settings.exporting.model_dump(exclude={"assignable"}),
+            "maximum_length": settings.maximum_length,
+        }
 
-            def export(directory: Path, group: LanguageGroup = group, model: StageResult = model) -> None:
-                export_group(
-                    self.pipeline.dataset,
-                    group,
-                    model.directory,
-                    directory,
-                    task=self.pipeline.task,
-                    maximum_length=settings.maximum_length,
-                    tolerance=settings.exporting.tolerance,
-                    most_texts=settings.exporting.parity_texts,
-                    progress=self.pipeline.run.progress,
-                )
+        def export(directory: Path) -> None:
+            export_group(
+                self.pipeline.dataset,
+                group,
+                model.directory,
+                directory,
+                task=self.pipeline.task,
+                maximum_length=settings.maximum_length,
+                tolerance=settings.exporting.tolerance,
+                most_texts=settings.exporting.parity_texts,
+                progress=self.pipeline.run.progress,
+            )
 
-            stage = f"export/{group.folder}"
-            exported[group.id] = self.pipeline.run.stage(stage, inputs, export, title=f"export {group.id}")
-        return exported
+        name = model.directory.relative_to(self.pipeline.run.directory)
+        return self.pipeline.run.stage(f"export/{'-'.join(name.parts)}", inputs, export, title=f"export {name}")
 
     def identify(self) -> StageResult:
         """Train the language identifier."""
@@ -98,19 +103,25 @@ class Packaging:
 
         return self.pipeline.run.stage("identify", inputs, identify, title="language identifier")
 
-    def draft(self, groups: Groups, exported: Mapping[str, StageResult], identifier: StageResult) -> Manifest:
+    def draft(self, handed: HandedOver, exported: Mapping[str, ExportedParts], identifier: StageResult) -> Manifest:
         """Make the manifest without scores and hashes: it can route."""
         from gradsim_offline.bundle.write import draft_manifest
 
         pipeline = self.pipeline
         metric = pipeline.task.metric(pipeline.dataset.labels)
         segmentation = pipeline.segmentation()
+        named, _ = entries(handed.groups, exported)
         return draft_manifest(
-            pipeline.settings, pipeline.dataset, groups, exported, identifier.directory, metric, segmentation
+            pipeline.settings, pipeline.dataset, handed.groups, named, identifier.directory, metric, segmentation
         )
 
     def evaluate(
-        self, draft: Manifest, multilingual: StageResult, exported: Mapping[str, StageResult], identifier: StageResult
+        self,
+        draft: Manifest,
+        multilingual: StageResult,
+        handed: HandedOver,
+        exported: Mapping[str, ExportedParts],
+        identifier: StageResult,
     ) -> dict[str, Any]:
         """Score the multilingual model, the group models and the whole service path."""
         from gradsim_offline.bundle.scoring import score
@@ -121,18 +132,18 @@ class Packaging:
             **pipeline.store.common,
             "data": pipeline.dataset.fingerprint(),
             "multilingual": multilingual.digest,
-            "exported": {group: result.digest for group, result in exported.items()},
+            "exported": handed.digests,
             "identifier": identifier.digest,
             "scoring": _SCORING,
             "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier"}),
         }
 
         def evaluate(directory: Path) -> None:
-            models = {group: result.directory for group, result in exported.items()}
+            _, sources = entries(handed.groups, exported)
             scores = score(
                 pipeline.dataset,
                 multilingual.directory,
-                open_predictor(draft, models, identifier.directory),
+                open_predictor(draft, sources, identifier.directory),
                 task=pipeline.task,
                 maximum_length=pipeline.settings.maximum_length,
                 device=pipeline.store.device,
@@ -173,8 +184,8 @@ class Packaging:
         self,
         draft: Manifest,
         measured: Measured,
-        groups: Groups,
-        exported: Mapping[str, StageResult],
+        handed: HandedOver,
+        exported: Mapping[str, ExportedParts],
         identifier: StageResult,
         evaluated: Mapping[str, Any],
         multilingual: StageResult,
@@ -187,17 +198,20 @@ class Packaging:
         from gradsim_offline.report.page import drawings, render
         from gradsim_offline.report.verdicts.build import verdict_of
 
-        pipeline = self.pipeline
+        pipeline, groups = self.pipeline, handed.groups
         target = pipeline.run.directory / "bundle"
         manifest = complete_manifest(draft, pipeline.settings, pipeline.dataset, measured, evaluated)
-        manifest = manifest.model_copy(update={"verdict": verdict_of(manifest, evaluated, groups.curve)})
+        said = verdict_of(
+            manifest, evaluated, groups.curve, chosen=handed.chosen, judged=handed.candidates, asked=handed.asked
+        )
+        manifest = manifest.model_copy(update={"verdict": said})
         test_counts = pipeline.dataset.counts("test")
         costs = stage_seconds(pipeline.run.directory, build_stages(groups, multilingual.directory))
         trainings = read_trainings(pipeline.run.directory, groups, multilingual.directory)
         inputs = {
             "manifest": manifest.model_dump(mode="json", exclude={"provenance": {"created"}}),
             "similarity": file_entry(pipeline.run.directory / "measure" / SIMILARITY_FILE).sha256,
-            "models": {group: result.digest for group, result in exported.items()},
+            "models": handed.digests,
             "identifier": identifier.digest,
             "assignment": reference.digest if reference else None,
             "report": [_REPORT, evaluated, groups.curve, test_counts, costs, trainings],
@@ -206,8 +220,8 @@ class Packaging:
         def write(_: Path) -> None:
             figures = drawings(manifest, measured, evaluated, test_counts, groups.curve, trainings)
             page = render(manifest, measured, evaluated, test_counts, groups.curve, costs, trainings, figures)
-            models = {group: result.directory for group, result in exported.items()}
-            write_bundle(target, manifest, models, identifier.directory, measured, page, figures, reference)
+            sources = entries(groups, exported)[1]
+            write_bundle(target, manifest, sources, identifier.directory, measured, page, figures, reference)
 
         pipeline.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target

@@ -63,7 +63,7 @@ def _scores(manifest: Manifest, split: str) -> Table:
     rows.append(("plain mean", "", *_means(scored, [1.0] * len(scored), split, manifest.metric)))
     rows.append(("weighted by texts", f"{sum(counts):.0f}", *_means(scored, counts, split, manifest.metric)))
     columns = ("language", "texts", *COLUMNS, "group - multilingual")
-    if len(manifest.groups) == 1:  # its one group is the multilingual model
+    if len(manifest.groups) == 1 and all(row[3] == row[2] for row in rows):  # it is the multilingual model
         columns, rows = (*columns[:3], columns[4]), [(*row[:3], row[4]) for row in rows]
     return Table(f"{manifest.metric} on {split}, in percent", columns, rows, totals=2)
 

@@ -89,8 +89,8 @@ class SplitScores:
 
     @property
     def alone(self) -> bool:
-        """Whether one group serves all, whose model is the multilingual one: there is nothing to compare."""
-        return len({row.language.group for row in self.rows}) == 1
+        """Whether one group serves all and answers as the multilingual model does: there is nothing to compare."""
+        return len({row.language.group for row in self.rows}) == 1 and not any(row.gain for row in self.rows)
 
 
 def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: Mapping[str, int]) -> list[SplitScores]:

@@ -69,8 +69,8 @@ def _products(
     mean = sparse.csr_array((1 / np.maximum(counts, 1)[part], (part, texts)), shape=(len(counts), len(part)))
     inner = np.zeros((len(counts), len(counts)))
     for label in range(residual.shape[1]):
-        weighted = mean.multiply(residual[:, label]).tocsr()  # [parts, texts]
-        bias = np.asarray(weighted.sum(axis=1)).ravel()
+        weighted = mean @ sparse.diags_array(residual[:, label])  # [parts, texts]
+        bias: NDArray[np.float64] = np.asarray(weighted.sum(axis=1)).ravel()
         inner += np.outer(bias, bias)
         for first in range(0, vectors.shape[1], _SLICE):
             gradient = (weighted @ vectors[:, first : first + _SLICE]).toarray()  # [parts, rows of the slice]

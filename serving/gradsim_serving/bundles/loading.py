@@ -14,7 +14,7 @@ from gradsim_serving.bundles.served import Served
 from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import BundleError, SettingsError
-from gradsim_shared.group_model import GroupModel, served_precision
+from gradsim_shared.group_model import GroupModel, served_precision, wide_group
 from gradsim_shared.identification import LanguageIdentifier, open_identifier
 from gradsim_shared.manifest import Group
 from gradsim_shared.routing import Router
@@ -119,19 +119,21 @@ def load_group_model(
             run its longest texts.
         SettingsError: The model cannot run as the settings say.
     """
-    loaded = Loaded() if loaded is None else loaded
+    loaded, cache = loaded or Loaded(), cache or ModelCache()
+    wide = wide_group(group)
+    beside = load_group_model(bundle, wide, settings, loaded, cache) if wide else None
     manifest = bundle.manifest
     reads = ("tokenizer", manifest.files[group.tokenizer].sha256, manifest.task, manifest.maximum_length)
     file = served_precision(group).file
     is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
     try:
         tokenizer = loaded.get(reads, lambda: load_tokenizer(bundle.path(group.tokenizer)))
-        session = _model(bundle, file, settings, loaded, cache or ModelCache())
+        session = _model(bundle, file, settings, loaded, cache)
     except SettingsError:
         raise
     except Exception as error:  # both libraries raise bare Exception and classes of their own
         raise BundleError(f"bundle {bundle.directory}: group {group.id} cannot be loaded: {error}") from error
-    model = GroupModel(session, tokenizer, group, manifest)
+    model = GroupModel(session, tokenizer, group, manifest, beside)
     if is_new and settings.warm_tokens:
         try:
             warm_up(model, manifest.maximum_length, settings.warm_tokens)

@@ -102,7 +102,7 @@ class BatchRunner:
             last = first + len(text.reading.ids)
             logits.append(model.gather(text.reading, outputs[first:last]))
             first = last
-        return logits
+        return model.with_wide([text.reading for text in texts], logits)
 
     def _mixed(
         self, texts: Sequence[QueuedText], logits: Sequence[Logits], labels: Sequence[str]

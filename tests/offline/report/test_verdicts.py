@@ -50,6 +50,15 @@ def test_a_better_baseline_is_said():
     assert "2.10 points less than the baseline (n-grams per language)" in said[1] and "--model" in said[-1]
 
 
+def test_of_many_candidates_the_one_model_the_best_baseline_and_the_best_other_are_named():
+    linear = [Candidate("n-grams of all", 0.70, baseline=True), Candidate("n-grams of each", 0.72, baseline=True)]
+    mixed = [Candidate("both", 0.75), Candidate("both, in groups", 0.752), Candidate(ONE, 0.71)]
+    said = built("both", [*linear, *mixed, Candidate(EACH, 0.60)])
+    assert said[0].startswith("The bundle holds both, the smallest of the best: ")
+    assert ["both, in groups" in said[1], ONE in said[3], "n-grams of each" in said[2]] == [True] * 3
+    assert len(said) == 4  # 0.2 points are no reason to build again
+
+
 def test_without_dev_scores():
     assert built("4 groups", []) == ["The bundle holds 4 groups; nothing was judged on dev."]
 

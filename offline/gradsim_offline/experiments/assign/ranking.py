@@ -26,7 +26,7 @@ from gradsim_offline.training.task import Task
 from gradsim_runtime.loading import load_group_model
 from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.errors import BundleError
-from gradsim_shared.group_model import GroupModel, served_precision
+from gradsim_shared.group_model import GroupModel
 from gradsim_shared.manifest import Assignment, Manifest
 
 DRAWS = 1000
@@ -205,15 +205,9 @@ def assignment_of(bundle: VerifiedBundle) -> Assignment:
 
 def open_models(bundle: VerifiedBundle) -> dict[str, GroupModel]:
     """Open every group's model as the service does."""
-    return {
-        group.id: load_group_model(
-            bundle.path(served_precision(group).file),
-            bundle.path(group.tokenizer),
-            group,
-            bundle.manifest,
-        )
-        for group in bundle.manifest.groups
-    }
+    opened: dict[str, Any] = {}
+    groups = bundle.manifest.groups
+    return {group.id: load_group_model(bundle.path, group, bundle.manifest, opened=opened) for group in groups}
 
 
 def _gradients(

@@ -1,0 +1,53 @@
+"""The exported models of each group as manifest entries, and where each of the bundle's model files comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradsim_offline.bundle.blending import Blend
+from gradsim_offline.bundle.export import read_export
+from gradsim_offline.core.run_directory import StageResult
+from gradsim_offline.grouping.result import Groups
+from gradsim_shared.group_model import served_precision
+from gradsim_shared.manifest import Group, Wide
+
+
+@dataclass(frozen=True)
+class ExportedParts:
+    """What was exported for a group.
+
+    Attributes:
+        model: Its model.
+        wide: The linear model over n-grams beside it; ``None``: there is none.
+        blend: How their logits are weighed; ``None`` without ``wide``.
+    """
+
+    model: StageResult
+    wide: StageResult | None = None
+    blend: Blend | None = None
+
+
+def entries(groups: Groups, exported: Mapping[str, ExportedParts]) -> tuple[list[Group], dict[str, Path]]:
+    """Return each group's entry in the manifest, and each model file of the bundle with where it lies now.
+
+    A model that several groups share lies in the folder of the first of them.
+    """
+    owners: dict[Path, str] = {}
+    named: list[Group] = []
+    sources: dict[str, Path] = {}
+    for group in groups.groups:
+        parts = exported[group.id]
+        entry = read_export(parts.model.directory, owners.setdefault(parts.model.directory, group.id))
+        files = {file: parts.model.directory / Path(file).name for file in entry.model_files}
+        wide = None
+        if parts.wide is not None and parts.blend is not None:
+            linear = read_export(parts.wide.directory, owners.setdefault(parts.wide.directory, f"{group.id}/wide"))
+            files |= {file: parts.wide.directory / Path(file).name for file in linear.model_files}
+            form = served_precision(linear)
+            weights = {"weight": parts.blend.wide, "model_weight": parts.blend.model}
+            wide = Wide(file=form.file, tokenizer=linear.tokenizer, parity=form.parity, **weights)
+        named.append(entry.model_copy(update={"id": group.id, "members": list(group.members), "wide": wide}))
+        sources |= files
+    return named, sources

@@ -1,0 +1,186 @@
+"""The candidates of a build, judged on dev, and the choice between them: what the bundle hands over.
+
+Candidates are the models of the asked-for kind (one model of all languages, the groups), linear models over n-grams
+(one of all languages, one for each language), and each of the former with one of the latter beside it, whose logits are
+added. Of those that score within 0.3 points of the best the smallest is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.bundle.blending import Blend, cross_fitted, fit_blend
+from gradsim_offline.core.bootstrap import interval, times_drawn
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.run_directory import StageResult
+from gradsim_offline.training.batching import halves
+from gradsim_offline.training.task import Task
+from gradsim_offline.training.trained import TrainedModel, open_trained
+from gradsim_shared.decoding import Logits, Reading
+
+WORTH = 0.003  # of dev score: so much a larger candidate must bring
+_DRAWS = 1000
+Models = Mapping[str, StageResult]
+"""Language -> the model that answers it."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to answer every language.
+
+    Attributes:
+        name: In words.
+        kept: Which ``--keep`` it belongs to: ``one``, ``groups`` or ``each``.
+        models: The model of each language.
+        wide: The linear model over n-grams beside it; empty: none.
+    """
+
+    name: str
+    kept: str
+    models: Models
+    wide: Models = field(default_factory=dict)
+
+    @property
+    def digests(self) -> list[dict[str, str]]:
+        """What its models are."""
+        return [{code: model.digest for code, model in each.items()} for each in (self.models, self.wide)]
+
+    @property
+    def directories(self) -> set[Path]:
+        """Where its models lie."""
+        return {result.directory for result in (*self.models.values(), *self.wide.values())}
+
+    @property
+    def size(self) -> int:
+        """Bytes of its models, as they were trained."""
+        return sum(file.stat().st_size for path in self.directories for file in path.glob("model*.safetensors"))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate with its dev score.
+
+    Attributes:
+        candidate: Itself.
+        score: Plain mean over languages of the task's metric on dev, 0 to 1; blends are cross-fitted.
+        draws: The same of every bootstrap draw of the texts, ``[draws]``.
+        blend: Fitted to all dev texts; ``None``: there is nothing to blend.
+    """
+
+    candidate: Candidate
+    score: float
+    draws: NDArray[np.float64]
+    blend: Blend | None
+
+    def gain_over(self, other: Judged) -> tuple[float, float]:
+        """Return the 95 % interval of its gain."""
+        low, high = interval(self.draws - other.draws)
+        return float(low), float(high)
+
+
+def with_wide(models: Sequence[Candidate], linear: Sequence[Candidate]) -> list[Candidate]:
+    """Return each model with each linear one beside it."""
+    return [
+        Candidate(f"{one.name} with {other.name} beside", one.kept, one.models, other.models)
+        for one, other in product(models, linear)
+    ]
+
+
+def judge(
+    candidates: Sequence[Candidate],
+    dataset: Dataset,
+    *,
+    task: Task,
+    maximum_length: int,
+    seed: int,
+    device: Any,  # noqa: ANN401 - a torch.device
+) -> list[Judged]:
+    """Score every candidate on the dev texts.
+
+    Args:
+        candidates: At least one.
+        dataset: Every language has dev texts.
+        task: Its metric counts.
+        maximum_length: Tokens that a model reads at once.
+        seed: Of the halves and the draws.
+        device: Where to compute.
+    """
+    answers = _Answers(dataset, task, maximum_length, seed, device)
+    return [answers.judge(candidate) for candidate in candidates]
+
+
+def choose(judged: Sequence[Judged]) -> Judged:
+    """Return the smallest candidate that scores within ``WORTH`` of the best."""
+    best = max(each.score for each in judged)
+    good = [each for each in judged if each.score >= best - WORTH]
+    return min(good, key=lambda each: (each.candidate.size, -each.score))
+
+
+class _Answers:
+    """The logits of models on dev texts, each computed once."""
+
+    def __init__(self, dataset: Dataset, task: Task, maximum_length: int, seed: int, device: Any) -> None:  # noqa: ANN401
+        self._dataset, self._task = dataset, task
+        self._reads = {"task": task, "maximum_length": maximum_length, "device": device}
+        self._languages = dataset.languages
+        self._gold = {code: [example.gold for example in dataset.split(code, "dev")] for code in self._languages}
+        self._inputs = {code: [example.input for example in dataset.split(code, "dev")] for code in self._languages}
+        self._sides = {
+            code: halves(len(gold), language=number, seed=seed)
+            for number, (code, gold) in enumerate(self._gold.items())
+        }
+        self._times = {
+            code: times_drawn(len(gold), _DRAWS, np.random.default_rng([seed, number]))
+            for number, (code, gold) in enumerate(self._gold.items())
+        }
+        self._open: dict[Path, TrainedModel] = {}
+        self._known: dict[tuple[Path, str], tuple[list[Logits], Reading]] = {}
+
+    def judge(self, candidate: Candidate) -> Judged:
+        known = {code: self._run(candidate.models[code], code) for code in self._languages}
+        logits, blend = {code: of_texts for code, (of_texts, _) in known.items()}, None
+        if candidate.wide:
+            logits, blend = self._blended(logits, {code: self._run(candidate.wide[code], code)[0] for code in logits})
+        scores, draws = [], []
+        for code, of_texts in logits.items():
+            counts = self._statistics(code, of_texts, known[code][1])
+            scores.append(self._task.metric_from(counts.sum(axis=0), self._dataset.labels))
+            draws.append(self._task.metric_from(self._times[code] @ counts, self._dataset.labels))
+        return Judged(candidate, float(np.mean(scores)), np.mean(draws, axis=0), blend)
+
+    def _blended(
+        self, models: Mapping[str, list[Logits]], wide: Mapping[str, list[Logits]]
+    ) -> tuple[dict[str, list[Logits]], Blend]:
+        """Return the cross-fitted sums, and the weights of all dev texts; texts of all languages weigh alike."""
+        label = {name: i for i, name in enumerate(self._dataset.labels)}
+        gold = np.array([label[str(name)] for code in models for name in self._gold[code]])
+        sides = np.concatenate([self._sides[code] for code in models])
+        model, linear = (
+            np.concatenate([row for code in each for row in each[code]]).astype(float) for each in (models, wide)
+        )
+        rows = iter(cross_fitted(model, linear, gold, sides)[:, None])
+        return {code: [next(rows) for _ in self._gold[code]] for code in models}, fit_blend(model, linear, gold)
+
+    def _statistics(self, code: str, logits: Sequence[Logits], reading: Reading) -> NDArray[np.float64]:
+        """Return what each dev text adds to the metric, ``[texts, S]``."""
+        decoded = self._task.decoder.decode(logits, self._inputs[code], reading, self._dataset.labels)
+        answers = [each.answer for each in decoded]
+        return self._task.statistics(self._gold[code], answers, self._dataset.labels).astype(float)
+
+    def _run(self, model: StageResult, code: str) -> tuple[list[Logits], Reading]:
+        """Return the logits of a language's dev texts, and the texts as the model read them."""
+        path = model.directory
+        if (path, code) not in self._known:
+            if path not in self._open:
+                self._open[path] = open_trained(path, self._dataset.labels, **self._reads)
+            reading = self._open[path].read(self._inputs[code])
+            logits = self._task.decoder.gather(reading, self._open[path].run(reading.ids))
+            self._known[path, code] = logits, reading
+        return self._known[path, code]

@@ -1,0 +1,197 @@
+"""The stage that chooses what a build hands over: which model, or models together, answer each language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradsim_offline.bundle.blending import Blend
+from gradsim_offline.core.run_directory import StageResult, write_json
+from gradsim_offline.grouping.result import Groups, LanguageGroup
+from gradsim_offline.pipeline.model_store import Encoder
+from gradsim_offline.pipeline.stages import Pipeline
+
+if TYPE_CHECKING:  # torch takes seconds to load
+    from gradsim_offline.pipeline.candidates import Candidate
+
+_CHOICE_FILE = "choice.json"
+_CHOOSING = 1  # the form of its content, and how it is chosen: raise it with them
+ONE, EACH = "one model of all languages", "one model for each language"
+LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What answers for a group.
+
+    Attributes:
+        model: Its model.
+        wide: The linear model over n-grams beside it; ``None``: there is none.
+        blend: How their logits are weighed; ``None`` without ``wide``.
+    """
+
+    model: StageResult
+    wide: StageResult | None = None
+    blend: Blend | None = None
+
+    @property
+    def models(self) -> tuple[StageResult, ...]:
+        """All of them."""
+        return (self.model,) if self.wide is None else (self.model, self.wide)
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """What goes into the bundle.
+
+    Attributes:
+        groups: As they are served: languages that the same models answer.
+        parts: By the id of the group.
+        chosen: Name of the candidate that was chosen.
+        candidates: Name, dev score (0 to 1; ``None``: not judged), size in bytes and the interval of the chosen one's
+            gain over it, of all that were judged.
+        asked: The settings chose, not the scores.
+    """
+
+    groups: Groups
+    parts: Mapping[str, Parts]
+    chosen: str = ""
+    candidates: Sequence[Mapping[str, Any]] = ()
+    asked: bool = False
+
+    def answered_by(self, model: StageResult) -> LanguageGroup:
+        """Return what a model answers, alone or with others, as one group."""
+        groups = [group for group in self.groups.groups if model in self.parts[group.id].models]
+        served = sorted(code for group in groups for code in group.served)
+        return replace(groups[0], served=tuple(served))
+
+    @property
+    def digests(self) -> dict[str, Any]:
+        """What its parts are, for the inputs of later stages."""
+        return {
+            group: [*(model.digest for model in part.models), part.blend and asdict(part.blend)]
+            for group, part in self.parts.items()
+        }
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """The stage, with what it chooses from.
+
+    Attributes:
+        pipeline: Settings, data, run directory, trainings.
+        encoder: What the asked-for kind of model starts from.
+        groups: Of the asked-for kind of model.
+        models: The model of each group.
+        multilingual: The one model of all languages.
+    """
+
+    pipeline: Pipeline
+    encoder: Encoder
+    groups: Groups
+    models: Mapping[str, StageResult]
+    multilingual: StageResult
+
+    def hand_over(self) -> HandedOver:
+        """Judge the candidates on dev and return what the bundle holds; without dev texts, the groups."""
+        settings, dataset, run = self.pipeline.settings, self.pipeline.dataset, self.pipeline.run
+        plain = HandedOver(self.groups, {group.id: Parts(self.models[group.id]) for group in self.groups.groups})
+        if not all(dataset.counts("dev").values()):
+            return plain
+        from gradsim_offline.pipeline.candidates import choose, judge
+
+        candidates = self._candidates()
+        if len(candidates) == 1:
+            return plain
+
+        def work(directory: Path) -> None:
+            judged = judge(
+                candidates,
+                dataset,
+                task=self.pipeline.task,
+                maximum_length=settings.maximum_length,
+                seed=settings.seed,
+                device=self.pipeline.store.device,
+            )
+            chosen = choose([each for each in judged if settings.kept in ("best", each.candidate.kept)] or judged)
+            content = {
+                "chosen": chosen.candidate.name,
+                "blend": asdict(chosen.blend) if chosen.blend else None,
+                "candidates": [
+                    {
+                        "name": each.candidate.name,
+                        "score": each.score,
+                        "size": each.candidate.size,
+                        "interval": chosen.gain_over(each),
+                        "linear": each.candidate.name in (LINEAR_ONE, LINEAR_EACH),
+                    }
+                    for each in judged
+                ],
+            }
+            write_json(directory / _CHOICE_FILE, content)
+
+        inputs = {
+            **self.pipeline.store.common,
+            "candidates": {each.name: each.digests for each in candidates},
+            "keep": settings.kept,
+            "form": _CHOOSING,
+        }
+        done = run.stage("choose", inputs, work, title="what the bundle hands over")
+        content = json.loads((done.directory / _CHOICE_FILE).read_text(encoding="utf-8"))
+        for each in content["candidates"]:
+            mark = "  <- chosen" if each["name"] == content["chosen"] else ""
+            run.progress.note(f"  dev {100 * each['score']:.2f}, {each['size'] / 1e6:.1f} MB: {each['name']}{mark}")
+        chosen = next(each for each in candidates if each.name == content["chosen"])
+        blend = Blend(**content["blend"]) if content["blend"] else None
+        groups, parts = self._as_groups(chosen.models, chosen.wide, blend)
+        return HandedOver(groups, parts, content["chosen"], content["candidates"], asked=settings.kept != "best")
+
+    def _candidates(self) -> list[Candidate]:
+        """Train the linear models, and list what there is to choose from."""
+        from gradsim_offline.pipeline.candidates import Candidate, with_wide
+
+        languages = self.pipeline.dataset.languages
+        of_group = {code: self.models[group.id] for group in self.groups.groups for code in group.served}
+        number = len(self.groups.groups)
+        in_groups = EACH if number == len(languages) else f"{number} groups"
+        models = [Candidate(ONE, "one", dict.fromkeys(languages, self.multilingual))]
+        if number > 1:
+            models.append(Candidate(in_groups, "groups", of_group))
+        if self.pipeline.settings.kept == "each" and number < len(languages):
+            alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
+            models.append(Candidate(EACH, "each", alone))
+        settings = self.pipeline.settings
+        if self.pipeline.dataset.tagged or settings.model == "ngrams" or not settings.ngrams.beside:
+            return models
+        start, store = self.pipeline.store.ngrams(), self.pipeline.store
+        one = store.train(start, languages, languages, "n-grams of all languages")
+        if len(languages) == 1:
+            linear = [Candidate(LINEAR_ONE, "one", {languages[0]: one})]
+            return [*models, *linear, *with_wide(models, linear)]
+        each = {code: self._alone(start, code) for code in languages}
+        linear = [Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one)), Candidate(LINEAR_EACH, "each", each)]
+        return [*models, *linear, *with_wide(models, linear)]
+
+    def _alone(self, start: Encoder, code: str) -> StageResult:
+        return self.pipeline.store.train(start, (code,), (code,), f"n-grams of {code}")
+
+    def _as_groups(
+        self, models: Mapping[str, StageResult], wide: Mapping[str, StageResult], blend: Blend | None
+    ) -> tuple[Groups, dict[str, Parts]]:
+        """Return the languages that the same models answer as groups, with their parts."""
+        members = {self.multilingual.directory: self.pipeline.dataset.languages}
+        members |= {self.models[group.id].directory: group.members for group in self.groups.groups}
+        similarity = {group.members: group.collective_similarity for group in self.groups.groups}
+        served: dict[tuple[StageResult, StageResult | None], list[str]] = {}
+        for code in self.pipeline.dataset.languages:
+            served.setdefault((models[code], wide.get(code)), []).append(code)
+        named, parts = [], {}
+        for number, ((model, beside), codes) in enumerate(served.items(), start=1):
+            trained = members.get(model.directory, tuple(codes))
+            group = LanguageGroup(f"g{number}", tuple(trained), tuple(codes), dict(similarity.get(trained, {})))
+            named.append(group)
+            parts[group.id] = Parts(model, beside, blend)
+        return replace(self.groups, groups=tuple(named)), parts
