@@ -11,7 +11,7 @@ import pytest
 
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.report.costs import build_stages, stage_seconds
-from gradsim_offline.report.drawing import Caption
+from gradsim_offline.report.drawing import Caption, Text
 from gradsim_offline.report.heatmap import TOOLTIP_CELLS, heatmap
 from gradsim_offline.report.numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
 from gradsim_offline.report.page import drawings, render
@@ -73,6 +73,15 @@ def test_score_of_one_group_of_all(read):
             scores.multilingual.update(scores.group)
     single = read(render(alone, measured, make_evaluated(codes=codes), COUNTS)).text
     assert "Grouping score" not in single and "Group model" not in single and "What grouping gained" not in single
+
+
+@pytest.mark.parametrize(("lowest", "sides"), [(0.2, 1), (-0.2, 2)])
+def test_the_scale_of_a_heat_map_has_a_negative_side_only_where_values_have(lowest, sides):
+    matrix = np.full((3, 3), 0.5)
+    matrix[0, 1] = lowest
+    drawn = heatmap(matrix, ["a", "b", "c"], ["a", "b", "c"], Caption("map", "Map", ""), tip=lambda i, j: "")
+    ends = [shape.written for shape in drawn.shapes if isinstance(shape, Text)][-1 - sides :]
+    assert ends == (["0.00", "0.50"] if sides == 1 else [f"{MINUS}0.50", "0.50", "0.00"])
 
 
 def test_groups_of_noise_are_not_called_proven_and_the_verdict_comes_first(read):
