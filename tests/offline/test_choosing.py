@@ -1,0 +1,142 @@
+"""What a build hands over: candidates judged on dev, models shared by groups, n-grams beside them, and what is kept."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from gradsim_offline.bundle.blending import cross_fitted, fit_blend
+from gradsim_runtime import Bundle
+from gradsim_runtime.loading import load_group_model
+from gradsim_shared.bundle import open_bundle
+from gradsim_shared.group_model import wide_group
+
+from .program import TINY, arguments, gradsim
+
+LANGUAGES = ("eng", "hau", "tur")
+
+
+def logits(seed, texts=200, labels=3):
+    """Return the logits of two models that are right now and then, and the gold."""
+    random = np.random.default_rng(seed)
+    gold = random.integers(0, labels, texts)
+    true = np.eye(labels)[gold]
+    return true + random.normal(size=true.shape), 2 * true + random.normal(size=true.shape) * 3, gold
+
+
+def loss(weights, model, wide, gold):
+    return -log_softmax(weights[0] * model + weights[1] * wide, axis=1)[np.arange(len(gold)), gold].mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_weights_of_a_grid_have_a_smaller_loss(seed):
+    model, wide, gold = logits(seed)
+    blend = fit_blend(model, wide, gold)
+    grid = [loss((a, b), model, wide, gold) for a in np.linspace(0, 2, 21) for b in np.linspace(0, 1, 21)]
+    assert loss((blend.model, blend.wide), model, wide, gold) <= min(grid) + 1e-6
+
+
+def test_a_model_of_noise_weighs_next_to_nothing():
+    model, _, gold = logits(0, texts=2000)
+    blend = fit_blend(model, np.random.default_rng(9).normal(size=model.shape), gold)
+    assert blend.wide < 0.1 * blend.model
+
+
+def test_each_half_is_weighed_by_the_other():
+    model, wide, gold = logits(1)
+    sides = np.arange(len(gold)) % 2
+    summed = cross_fitted(model, wide, gold, sides)
+    of_odd = fit_blend(model[1::2], wide[1::2], gold[1::2])
+    assert np.allclose(summed[::2], of_odd.of(model[::2], wide[::2]))
+    changed = gold.copy()
+    changed[::2] = 0  # what is judged has no say in its own weights
+    assert np.allclose(cross_fitted(model, wide, changed, sides)[::2], summed[::2])
+
+
+def build(out, **options):
+    given = {"data": "demo", "languages": ",".join(LANGUAGES), "epochs": 1, "out": out, **options}
+    settings = {**TINY, "training.minimum_steps": 0, "measuring.minimum_steps": 0}
+    code, shown, error = gradsim("build", *arguments(given, settings))
+    assert code == 0, error
+    return shown
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A build whose tiny model is worse than n-grams, which hence are chosen, alone or beside it."""
+    out = tmp_path_factory.mktemp("runs") / "best"
+    build(out, groups=2, keep="best")
+    return out
+
+
+@pytest.fixture(scope="module")
+def choice(run):
+    return json.loads((run / "choose" / "choice.json").read_text())
+
+
+def test_the_best_is_chosen_or_a_smaller_one_that_is_nearly_as_good(choice):
+    best = max(each["score"] for each in choice["candidates"])
+    chosen = next(each for each in choice["candidates"] if each["name"] == choice["chosen"])
+    good = [each for each in choice["candidates"] if each["score"] >= best - 0.003]
+    assert chosen in good
+    assert chosen["size"] == min(each["size"] for each in good)
+    assert "n-gram" in choice["chosen"]
+    assert len(choice["candidates"]) == 8  # one, groups, two linear ones, and the four pairs
+
+
+def test_the_gain_over_itself_is_none(choice):
+    chosen = next(each for each in choice["candidates"] if each["name"] == choice["chosen"])
+    assert chosen["interval"] == [0, 0]
+
+
+def test_the_bundle_scores_on_dev_as_it_was_judged(run, choice):
+    """The service's own path, language known; a blend's final weights differ from the cross-fitted ones."""
+    manifest = open_bundle(run / "bundle").manifest
+    score = np.mean([language.scores["dev"].group[manifest.metric] for language in manifest.languages])
+    chosen = next(each for each in choice["candidates"] if each["name"] == choice["chosen"])
+    assert abs(score - chosen["score"]) < 0.02
+
+
+@pytest.fixture(scope="module")
+def beside(run):
+    """The same run directory, with groups kept: models are used again."""
+    build(run, groups=2)
+    content = json.loads((run / "choose" / "choice.json").read_text())
+    return content, Bundle.open(run / "bundle")
+
+
+def test_groups_are_kept_where_their_number_was_asked_for(beside):
+    content, bundle = beside
+    assert content["chosen"].startswith("2 groups")
+    assert content["chosen"] != "2 groups"  # tiny models gain by n-grams beside them
+    assert all(group.wide is not None for group in bundle.manifest.groups)
+
+
+def test_groups_share_the_files_of_one_model(beside):
+    _, bundle = beside
+    groups = bundle.manifest.groups
+    files = [next(iter(group.precisions.values())).file for group in groups]
+    assert len(set(files)) == 2
+    assert {language.code for language in bundle.manifest.languages} == set(LANGUAGES)
+    assert all(file in bundle.manifest.files for group in groups for file in group.model_files)
+
+
+def test_logits_of_both_are_summed(beside, run):
+    """The bundle's probabilities are those of the weighed sum of what each model says by itself."""
+    _, bundle = beside
+    manifest = bundle.manifest
+    text, code = "Wannan littafi yana da kyau sosai", "hau"
+    group = next(
+        each for each in manifest.groups if each.id == next(x.group for x in manifest.languages if x.code == code)
+    )
+
+    path = run.joinpath("bundle").joinpath
+    alone = load_group_model(path, group.model_copy(update={"wide": None}), manifest).logits([text])[0]
+    linear = load_group_model(path, wide_group(group), manifest).logits([text])[0]
+    summed = group.wide.model_weight * alone + group.wide.weight * linear
+    expected = np.exp(log_softmax(summed, axis=1))[0]
+    (answer,) = bundle.predict([text], language=code)
+    assert np.allclose([answer.scores[label] for label in manifest.labels], expected, atol=1e-6)
