@@ -154,7 +154,7 @@ def test_a_build_ends_with_its_verdict_and_says_whether_s_repeats(built):
     assert any("than one model of all languages on dev (95 % interval" in sentence for sentence in manifest.verdict)
     page = (out / "bundle" / "report" / "index.html").read_text(encoding="utf-8")
     assert f'<p class="verdict">{manifest.verdict[0]}</p>' in page
-    asked = f"{in_words(measured.reliability)} They were asked for."
+    asked = f"{in_words(measured.reliability)} The groups were asked for."
     assert manifest.grouping.reason == (asked if is_noise(measured.reliability) else "")
 
 

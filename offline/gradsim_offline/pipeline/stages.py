@@ -189,7 +189,7 @@ class Pipeline:
             if chosen.groups != "auto":
                 groups = solve(measured, chosen, chosen.groups, sizes, seed)
                 if is_noise(measured.reliability) and load_solver(groups.solver).reads_s and len(groups.groups) > 1:
-                    groups = replace(groups, reason=f"{in_words(measured.reliability)} They were asked for.")
+                    groups = replace(groups, reason=f"{in_words(measured.reliability)} The groups were asked for.")
             else:
 
                 def train(members: Sequence[str], served: Sequence[str]) -> Path:

@@ -11,6 +11,7 @@ from gradsim_offline.report.pages import metric_name
 from gradsim_shared.manifest import Manifest
 
 ONE, EACH = "one model of all languages", "one model for each language"
+_SAME = 0.00005  # differences that are written as 0.00 points
 _CLEAR = 0.005  # of dev score: so much another candidate must be ahead before it is recommended
 
 
@@ -92,7 +93,7 @@ def _holds(holds: Candidate, judged: Sequence[Candidate], metric: str, *, asked:
 def _beside(holds: Candidate, other: Candidate) -> str:
     gain = (holds.score or 0.0) - (other.score or 0.0)
     what = f"the baseline ({other.name})" if other.baseline else other.name
-    if other.interval is None:
+    if other.interval is None or abs(gain) < _SAME:
         return f"That is {_difference(gain)} {what} on dev."
     chance = _by_chance(other.interval)
     return f"That is {_difference(gain)} {what} on dev (95 % interval {between(other.interval, signed=True)}{chance})."
@@ -123,7 +124,7 @@ def _next(holds: Candidate, judged: Sequence[Candidate], *, asked: bool, against
 
 
 def _difference(gain: float) -> str:
-    if abs(gain) < 0.00005:
+    if abs(gain) < _SAME:
         return "no more and no less than"
     return f"{points(abs(gain)).removeprefix('+')} points {'more' if gain > 0 else 'less'} than"
 
