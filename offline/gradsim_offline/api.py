@@ -81,7 +81,7 @@ def measure(
 
     Returns:
         ``matrix``, S, ``[N, N]``, with ``languages`` as the names of rows and columns; ``S[i, j]``: how much training
-        on j is expected to help i.
+        on j is expected to help i. ``reliability.repeats``: whether S is more than noise (docs/measures.md).
 
     Raises:
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.

@@ -115,12 +115,21 @@ class Group(Entry):
         return [self.tokenizer, *(precision.file for precision in self.precisions.values()), *wide]
 
 
+class Reliability(Entry):
+    """How the similarity matrix agrees with itself between two halves of every language's texts."""
+
+    correlation: float | None = Field(description="of the halves' matrices; null: undefined")
+    reliability: float | None = Field(description="of the matrix of all texts, by Spearman and Brown, 0 to 1")
+    p: float | None = Field(description="share of relabellings of one half's languages with so high a correlation")
+
+
 class Similarity(Entry):
     """How the similarity matrix was measured; the matrix itself is in the file."""
 
     measure: Name
     file: Name = "similarity.json"
     settings: dict[str, object] = Field(default={}, description="the measure's own; JSON")
+    reliability: Reliability | None = Field(default=None, description="null: the measure has no halves")
 
 
 class Grouping(Entry):
@@ -131,6 +140,7 @@ class Grouping(Entry):
     score: float = Field(description="the grouping score that was reached")
     bound: float = Field(description="no grouping that the solver may choose scores higher")
     proven: bool
+    reason: str = Field(default="", description="what there is to say against these groups, in words; empty: nothing")
 
 
 class Baseline(Entry):
@@ -197,6 +207,9 @@ class Manifest(Entry):
     groups: list[Group] = Field(min_length=1)
     similarity: Similarity
     grouping: Grouping
+    verdict: list[str] = Field(
+        default=[], description="the outcome of the build in sentences: what was chosen, what it gains, what to try"
+    )
     identifier: Identifier
     fallback: Fallback
     baseline: Baseline | None = Field(default=None, description="null: drift cannot be measured")

@@ -19,6 +19,7 @@ from quick_identifier import QUICKLY
 
 from gradsim_offline.datasets.sources import demo, files
 from gradsim_offline.similarity.measured import read_measured
+from gradsim_offline.similarity.reliability import in_words, is_noise
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.normalisation import NEWEST
@@ -143,6 +144,34 @@ def test_facts_of_the_manifest(built, own_data):
     for group in manifest.groups:
         parity = group.precisions["fp32"].parity
         assert parity.max_difference < 1e-4 and parity.label_agreement == 1 and parity.texts >= 15
+
+
+def test_a_build_ends_with_its_verdict_and_says_whether_s_repeats(built):
+    out, shown, said = built
+    manifest, measured = manifest_of(out), read_measured(out / "measure" / "similarity.json")
+    assert vars(measured.reliability) == manifest.similarity.reliability.model_dump()
+    assert in_words(measured.reliability) in said
+    assert shown.rstrip().splitlines()[-len(manifest.verdict) :] == manifest.verdict
+    assert manifest.verdict[0].startswith("The bundle holds 2 groups")
+    assert any("than one model of all languages on dev (95 % interval" in sentence for sentence in manifest.verdict)
+    page = (out / "bundle" / "report" / "index.html").read_text(encoding="utf-8")
+    assert f'<p class="verdict">{manifest.verdict[0]}</p>' in page
+    asked = f"{in_words(measured.reliability)} The groups were asked for."
+    assert manifest.grouping.reason == (asked if is_noise(measured.reliability) else "")
+
+
+def test_without_a_number_of_groups_dev_texts_choose_it(copy, own_data):
+    words = options(own_data, copy)
+    del words[words.index("--groups") : words.index("--groups") + 2]
+    code, shown, said = gradsim("build", *words)
+    assert code == 0, said
+    curve = json.loads((copy / "group" / "groups.json").read_text(encoding="utf-8"))["curve"]
+    noise = is_noise(read_measured(copy / "measure" / "similarity.json").reliability)
+    assert [each["groups"] for each in curve] == ([1, 4] if noise else [1, 2, 4])
+    assert sum(each["chosen"] for each in curve) == 1
+    chosen = json.loads((copy / "choose" / "choice.json").read_text(encoding="utf-8"))["chosen"]
+    assert manifest_of(copy).verdict[0].startswith(f"The bundle holds {chosen}, the ")  # the best, or smallest of them
+    assert ("does not repeat" in shown) == noise
 
 
 def test_three_columns_of_scores(built):

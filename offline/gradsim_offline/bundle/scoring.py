@@ -24,7 +24,7 @@ from gradsim_shared.manifest import Scores as Columns
 
 COLUMNS = tuple(Columns.model_fields)  # multilingual, group, service
 SCORED: tuple[Split, ...] = ("dev", "test")
-GAIN = "gain"  # group minus multilingual
+GAIN, SERVICE_GAIN = "gain", "service_gain"  # group and service, each minus multilingual
 DRAWS = 1000  # of each bootstrap
 Draws = dict[str, NDArray[np.float64]]  # column, or gain, to the metric of every draw, [draws]
 Scores = dict[str, dict[str, dict[str, dict[str, float]]]]  # split -> language -> column -> metric
@@ -171,7 +171,8 @@ def bootstrap(
     for column, answers in predicted.items():
         sums = times.astype(float) @ task.statistics(gold, answers, labels).astype(float)  # [draws, S], whole numbers
         found[column] = task.metric_from(sums, labels)
-    return {**found, GAIN: found["group"] - found["multilingual"]}
+    gains = {GAIN: found["group"], SERVICE_GAIN: found["service"]}
+    return {**found, **{name: draws - found["multilingual"] for name, draws in gains.items()}}
 
 
 def average_intervals(drawn: Mapping[str, Draws], counts: Mapping[str, int]) -> dict[str, dict[str, list[float]]]:
@@ -181,7 +182,7 @@ def average_intervals(drawn: Mapping[str, Draws], counts: Mapping[str, int]) -> 
         name: _intervals(
             {
                 column: np.average([draws[column] for draws in drawn.values()], axis=0, weights=share)
-                for column in (*COLUMNS, GAIN)
+                for column in (*COLUMNS, GAIN, SERVICE_GAIN)
             }
         )
         for name, share in weights.items()

@@ -36,6 +36,7 @@ from gradsim_shared.manifest import (
     LongTexts,
     Manifest,
     Provenance,
+    Reliability,
     Scores,
     Similarity,
 )
@@ -105,6 +106,7 @@ def draft_manifest(
             score=groups.score,
             bound=groups.bound,
             proven=groups.proven,
+            reason=groups.reason,
         ),
         identifier=identified,
         fallback=Fallback(group=_fallback(groups, counts["train"])),
@@ -144,7 +146,11 @@ def complete_manifest(
     return draft.model_copy(
         update={
             "languages": languages,
-            "similarity": Similarity(measure=measured.measure, settings=dict(measured.settings)),
+            "similarity": Similarity(
+                measure=measured.measure,
+                settings=dict(measured.settings),
+                reliability=measured.reliability and Reliability(**vars(measured.reliability)),
+            ),
             "identifier": draft.identifier.model_copy(update={"accuracy": accuracy}),
             "baseline": Baseline.model_validate(evaluated["baseline"]) if evaluated.get("baseline") else None,
             "provenance": draft.provenance.model_copy(update={"settings": _settings(settings)}),

@@ -52,19 +52,24 @@ def command(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.analyse.analyse import analyse
     from gradsim_offline.experiments.analyse.inputs import AnalysisOptions
-    from gradsim_offline.experiments.analyse.results import write
-    from gradsim_offline.experiments.analyse.tables import tables
+    from gradsim_offline.experiments.analyse.results import plain, write
+    from gradsim_offline.experiments.analyse.tables import DETAILS, tables
     from gradsim_offline.report.table import print_tables
+    from gradsim_offline.report.verdicts import print_verdict
+    from gradsim_offline.report.verdicts.analysis import verdict
 
     names = tuple(words(measures or ""))
     chosen = AnalysisOptions(measures=names, data_options=data_options_from(assignments, {}), **asked)
     findings = analyse(chosen, Progress(quiet=quiet))
-    shown = tables(findings)
+    content: Any = plain(findings)
+    shown, said = tables(findings), verdict(content)
     directory = out or asked["runs"][0] / "analysis"
     with full_disk_said(directory):
-        write(findings, shown, directory)
+        write(findings, shown, said, directory)
     if not quiet:
-        print_tables(shown)
+        print_tables([table for table in shown if not table.title.startswith(DETAILS)])
         for note in findings.notes:
             click.echo(f"Note: {note}")
+        click.echo(f"All tables are in {directory / 'analysis.md'}")
+        print_verdict(said)
     click.echo(str(directory))

@@ -145,7 +145,8 @@ BUILD: dict[str, Option] = {
     "groups": click.option(
         "--groups",
         type=GroupNumber(),
-        help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's]",
+        help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's, else auto; in a "
+        "comparison 4]",
     ),
     "keep": click.option(
         "--keep",

@@ -171,10 +171,10 @@ class GroupingSettings(Section):
 
     solver: str = Field("exact", description="see `gradsim-offline list solvers`")
     groups: Positive | Literal["auto"] = Field(
-        4, description="K, the number of groups, at most; auto: the K whose models answer dev texts best"
+        "auto", description="K, the number of groups, at most; auto: the K whose models answer dev texts best"
     )
     candidates: list[Positive] | None = Field(
-        None, description="K that auto tries, beside 1 and N; none: 2, 3, 4, 6 and 8"
+        None, description="K that auto tries, beside 1 and N; none: 2, 4 and 8, and only while more bring something"
     )
     must_link: list[str] = Field([], description="languages that one group serves, as in hau+yor")
     cannot_link: list[str] = Field([], description="languages that are never in one group, as in arq+pcm")

@@ -198,7 +198,7 @@ class SeedMethods:
         measured = read_measured(done.directory / SIMILARITY_FILE)
         if method.layer is None:
             return measured
-        return replace(measured, matrix=measured.layers[method.layer], split_half=None)
+        return replace(measured, matrix=measured.layers[method.layer], split_half=None, reliability=None)
 
     def _group(self, method: Method, measured: Measured) -> Groups:
         """Choose the groups; a measure without split-half values scores a group of one by the diagonal instead."""

@@ -12,7 +12,7 @@ from typing import Any
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.compare import run_methods
-from gradsim_offline.experiments.method import Method, overlay, read_methods
+from gradsim_offline.experiments.method import Method, overlay, read_methods, with_groups
 from gradsim_offline.pipeline.recipes import changed
 from gradsim_offline.report.axes import MARKS
 from gradsim_offline.report.charts import Point, Series
@@ -95,7 +95,7 @@ def sweep_layers(
 
     Layers but the first have no split-half values: with that rule, a group of one is scored by the diagonal, for all.
     """
-    tracked = overlay(settings, {"measuring": {"layers": list(layers)}}, "gradient")
+    tracked = overlay(with_groups(settings), {"measuring": {"layers": list(layers)}}, "gradient")
     (read,) = read_methods(["gradient"], tracked)
     methods = [
         replace(read, name=f"gradient-{layer}", description=f"Groups from the gradients of {layer}", layer=layer)
@@ -120,6 +120,7 @@ def sweep_over(
     Raises:
         GradsimError: As for a comparison.
     """
+    settings = with_groups(settings)
     methods = _variants(read_methods(names, settings), over)
     points = {"over": over.setting, "values": over.names}
     return run_methods(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 
 EVALUATION_FILE = "evaluation.json"
-_SCORING = 4  # the form of its content; intervals came with 2, the baseline with 3, counts of labels with 4
+_SCORING = 5  # the form of its content: raise it with it
 _EXPORT = 1  # the form of an export and its gate: raise it with them
 _REPORT = 2  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
@@ -208,10 +208,15 @@ class Packaging:
         from gradsim_offline.report.conflicts import read_trainings
         from gradsim_offline.report.costs import build_stages, stage_seconds
         from gradsim_offline.report.page import drawings, render
+        from gradsim_offline.report.verdicts.build import verdict_of
 
         pipeline, groups = self.pipeline, handed.groups
         target = pipeline.run.directory / "bundle"
         manifest = complete_manifest(draft, pipeline.settings, pipeline.dataset, measured, evaluated)
+        said = verdict_of(
+            manifest, evaluated, groups.curve, chosen=handed.chosen, judged=handed.candidates, asked=handed.asked
+        )
+        manifest = manifest.model_copy(update={"verdict": said})
         test_counts = pipeline.dataset.counts("test")
         costs = stage_seconds(pipeline.run.directory, build_stages(groups, multilingual.directory))
         trainings = read_trainings(pipeline.run.directory, groups, multilingual.directory)

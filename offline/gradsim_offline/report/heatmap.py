@@ -126,6 +126,8 @@ def heatmap(
     """
     muted = np.zeros(values.shape, dtype=bool) if muted is None else muted
     shown = np.abs(values[np.isfinite(values) & ~muted])
+    if colour == "signed" and shown.size and values[np.isfinite(values) & ~muted].min() >= 0:
+        colour = "positive"  # else half of the scale would be of no use
     small, tips = len(rows) > WRITTEN_CELLS, len(rows) <= TOOLTIP_CELLS
     colours = _Colours(float(shown.max()) if shown.size else 0.0, colour, hatched=colour == "signed" and small)
     write = write or (lambda value: decimal(value, 2 if colours.extent >= 0.1 else 3))

@@ -21,6 +21,7 @@ from gradsim_offline.report.numbers import MISSING, decimal, percent, tiny
 from gradsim_offline.report.pages import environment, metric_name, written
 from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.similarity.reliability import in_words
 from gradsim_shared.manifest import Language, Manifest
 
 
@@ -66,7 +67,9 @@ def render(
         confusions=_labels.confusion_tables(matrices, counted),
         errors=list(_labels.error_tables(manifest, evaluated)),
         groups=_groups.group_table(manifest),
+        scored_by_s=_groups.scored_by_s(manifest),
         gap=max(0.0, grouping.bound - grouping.score),
+        repeats=in_words(measured.reliability),
         together=_groups.together(measured),
         singleton_rule=_groups.singleton_rule(grouping.singleton_score),
         layers=_groups.layers(measured),

@@ -82,6 +82,11 @@ class SplitScores:
     averages: tuple[Average, ...]
     texts: int
 
+    @property
+    def alone(self) -> bool:
+        """Whether one group serves all and answers as the multilingual model does: there is nothing to compare."""
+        return len({row.language.group for row in self.rows}) == 1 and not any(row.gain for row in self.rows)
+
 
 def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: Mapping[str, int]) -> list[SplitScores]:
     """Return the tables of the splits that were scored, test before dev."""
@@ -120,7 +125,10 @@ def score_table(scores: SplitScores, metric: str) -> Table:
     title = f"{metric} on {scores.split}, in percent; {what}"
     compared = ("Multilingual", "Group model", "Service", "Group \u2212 multilingual")
     columns = ("Language", "Group", "Texts", *compared, Markup('<span class="unseen">as a bar</span>'))
-    return Table(title, columns, [*rows, *totals], words=2, totals=len(totals))
+    every: list[tuple[str, ...]] = [columns, *rows, *totals]
+    if scores.alone:
+        title, every = f"{metric} on {scores.split}, in percent", [(row[0], *row[2:4], row[5]) for row in every]
+    return Table(title, every[0], every[1:], words=1 if scores.alone else 2, totals=len(totals))
 
 
 def metric_table(scores: SplitScores) -> Table:
@@ -130,7 +138,9 @@ def metric_table(scores: SplitScores) -> Table:
         for row in scores.rows
         for i, (name, values) in enumerate(row.metrics)
     ]
-    columns = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    columns: tuple[str, ...] = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    if scores.alone:
+        columns, rows = (*columns[:3], columns[4]), [(*row[:3], row[4]) for row in rows]
     return Table(f"All metrics on {scores.split}, in percent", columns, rows, words=2)
 
 
@@ -192,6 +202,7 @@ def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
         for (position, column), mark, filled in zip(
             enumerate(COLUMNS), ("square", "circle", "triangle"), (False, True, True), strict=True
         )
+        if not (table.alone and column.key == GROUP)
     ]
     labels = [row_label(row.language) for row in table.rows]
     figures = []
@@ -210,7 +221,8 @@ def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
                 axis=f"{metric} on {table.split}, %",
             )
         )
-    gained = sorted((row for row in table.rows if row.gain is not None), key=lambda row: -(row.gain or 0.0))
+    gained = [] if table.alone else [row for row in table.rows if row.gain is not None]
+    gained.sort(key=lambda row: -(row.gain or 0.0))
     if gained:
         figures.append(
             dots(

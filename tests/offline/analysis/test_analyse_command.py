@@ -84,8 +84,13 @@ def analysed(runs, tmp_path_factory):
 def test_all_output_files_are_written_and_tables_printed(analysed, runs):
     out, shown, _ = analysed
     assert {path.name for path in out.iterdir()} == WRITTEN
-    for title in ("Correlation", "Stability of S", "Grouped anew", "S over runs", "Agreement", "Keywords"):
-        assert title in shown and title in (out / "analysis.md").read_text(encoding="utf-8")
+    written = (out / "analysis.md").read_text(encoding="utf-8")
+    for title in ("Correlation", "Stability of S", "S over runs", "Agreement"):
+        assert title in shown and title in written
+    for title in ("Two halves", "Grouped anew", "Keywords"):  # long: in the file only
+        assert title not in shown and title in written
+    verdict = written.split("\n\n")[1]
+    assert "between halves of your data" in verdict and shown.rstrip().splitlines()[-2] in verdict
     assert "left out: zzz" in shown
     assert "shared script and spelling" in shown
     assert shown.splitlines()[-1] == str(out)
