@@ -22,6 +22,7 @@ _CHOICE_FILE = "choice.json"
 _CHOOSING = 1  # the form of its content, and how it is chosen: raise it with them
 ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
+LINEAR_GROUPS = "an n-gram model for each group"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Choosing:
             return plain
         from gradsim_offline.pipeline.candidates import choose, judge
 
+        kept = "one" if settings.kept == "groups" and len(self.groups.groups) == 1 else settings.kept
         candidates = self._candidates()
         if len(candidates) == 1:
             return plain
@@ -120,7 +122,7 @@ class Choosing:
                 seed=settings.seed,
                 device=self.pipeline.store.device,
             )
-            chosen = choose([each for each in judged if settings.kept in ("best", each.candidate.kept)] or judged)
+            chosen = choose([each for each in judged if kept in ("best", each.candidate.kept)] or judged)
             content = {
                 "chosen": chosen.candidate.name,
                 "blend": asdict(chosen.blend) if chosen.blend else None,
@@ -130,7 +132,7 @@ class Choosing:
                         "score": each.score,
                         "size": each.candidate.size,
                         "interval": chosen.gain_over(each),
-                        "linear": each.candidate.name in (LINEAR_ONE, LINEAR_EACH),
+                        "linear": each.candidate.name in (LINEAR_ONE, LINEAR_GROUPS, LINEAR_EACH),
                     }
                     for each in judged
                 ],
@@ -140,7 +142,7 @@ class Choosing:
         inputs = {
             **self.pipeline.store.common,
             "candidates": {each.name: each.digests for each in candidates},
-            "keep": settings.kept,
+            "keep": kept,
             "long_texts": self.long_texts,
             "form": _CHOOSING,
         }
@@ -178,6 +180,10 @@ class Choosing:
             return [*models, *linear, *with_wide(models, linear)]
         each = {code: self._alone(start, code) for code in languages}
         linear = [Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one)), Candidate(LINEAR_EACH, "each", each)]
+        if 1 < number < len(languages):
+            trained = {group.id: store.train(start, group.members, group.served) for group in self.groups.groups}
+            grouped = {code: trained[group.id] for group in self.groups.groups for code in group.served}
+            linear.append(Candidate(LINEAR_GROUPS, "groups", grouped))
         return [*models, *linear, *with_wide(models, linear)]
 
     def _alone(self, start: Encoder, code: str) -> StageResult:
