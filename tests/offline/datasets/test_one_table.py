@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from gradsim_offline.cli import cli
 from gradsim_offline.core.dataset import Example
+from gradsim_offline.datasets.columns import Columns
 from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.datasets.sources import files
 from gradsim_shared.errors import DataError, SettingsError
@@ -185,3 +186,12 @@ def test_the_command_line_names_columns_and_the_run(tmp_path, monkeypatch):
     assert "my-reviews: 3 languages, 18/0/0 texts (train/dev/test): hau 6/0/0, pcm 6/0/0, swa 6/0/0" in answer.output
     refused = CliRunner().invoke(cli, ["encoder", "--data", "demo", "--text-column", "body"])
     assert "the data set demo has no settings, not text_column" in str(refused.exception)
+
+
+def test_one_language_of_a_table_is_read_whole_for_a_bundle_with_other_columns(tmp_path):
+    rows = [{"body": f"text {place}", "label": "good", "lang": "Hausa"} for place in range(30)]
+    path = write(tmp_path, "csv", [*rows, {"body": "x", "label": "other", "lang": "sw"}])
+    found = files.load_language(path, "hau", ("bad", "good"), files.TASK, Columns(text_column="body"))
+    assert found.counts("train") == {"hau": 30} and found.counts("dev") == {"hau": 0}
+    with pytest.raises(DataError, match=r":32: unknown label 'other'; allowed: bad, good"):
+        files.load_language(path, "swa", ("bad", "good"), files.TASK, Columns(text_column="body"))
