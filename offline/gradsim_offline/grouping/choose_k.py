@@ -7,7 +7,8 @@ must earn its place. The paper sweeps K on test (Figure 3).
 
 Every K costs about one training on all texts, so few are tried: 1, 2, 4, 8 and every language alone, in this order,
 until two in a row bring nothing. Where S does not repeat between halves of the data, its groups are no better than
-random ones: one model of all, and every language alone, are all that is tried.
+random ones: one model of all, and every language alone, are all that is tried. Where n-gram models stand for every
+language alone (``pipeline/choosing.py``), N trainings of another kind are not spent on it.
 """
 
 from __future__ import annotations
@@ -54,18 +55,19 @@ class CandidateK:
     score: float
 
 
-def candidates(languages: int, wanted: Sequence[int] | None, *, noise: bool = False) -> list[int]:
+def candidates(languages: int, wanted: Sequence[int] | None, *, noise: bool = False, alone: bool = True) -> list[int]:
     """Return the values of K to try, ascending, one model of all first.
 
     Args:
         languages: N; K = N is among them if it was asked for or N is at most 16.
         wanted: By the user: all of them are tried, with 1 and N. ``None``: the usual.
         noise: S is known not to repeat: only one model of all, and every language alone.
+        alone: Whether K = N is tried unasked.
     """
     if wanted:
         return sorted({1, languages, *(k for k in wanted if k <= languages)})
     usual = {k for k in _USUAL if k <= languages and not (noise and k > 1)}
-    return sorted(usual | ({languages} if languages <= _MOST_ALONE else set()))
+    return sorted(usual | ({languages} if alone and languages <= _MOST_ALONE else set()))
 
 
 def choose(curve: Sequence[CandidateK]) -> int:
@@ -112,6 +114,8 @@ def choose_k_by_dev_scores(
     seed: int,
     train: Train | None,
     say: Callable[[str], None],
+    *,
+    alone: bool = True,
 ) -> Groups:
     """Solve for several K, train the groups of each, and return those of the best K with the curve and the reason.
 
@@ -126,6 +130,7 @@ def choose_k_by_dev_scores(
         seed: For solvers that draw.
         train: Trains a group; ``None``: there are no dev texts to judge it by.
         say: Tells the user what was tried.
+        alone: Whether every language alone is tried unasked.
 
     Raises:
         SettingsError: No K is possible.
@@ -140,7 +145,7 @@ def choose_k_by_dev_scores(
     def solved(k: int) -> Groups:
         return solve(measured, chosen, k, sizes, seed, "each" if k == count > 1 and free else solver)
 
-    order = candidates(count, chosen.candidates, noise=noise)
+    order = candidates(count, chosen.candidates, noise=noise, alone=alone)
     if train is None:
         order = [1 if noise else min(_UNJUDGED, count)]
         reason = f"{reason} There are no dev texts to choose the number of groups by.".strip()

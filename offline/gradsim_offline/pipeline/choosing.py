@@ -170,8 +170,7 @@ class Choosing:
         if self.pipeline.settings.kept == "each" and number < len(languages):
             alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
             models.append(Candidate(EACH, "each", alone))
-        settings = self.pipeline.settings
-        if self.pipeline.dataset.tagged or settings.model == "ngrams" or not settings.ngrams.beside:
+        if not self.pipeline.store.tries_ngrams:
             return models
         start, store = self.pipeline.store.ngrams(), self.pipeline.store
         one = store.train(start, languages, languages, "n-grams of all languages")

@@ -109,6 +109,11 @@ class ModelStore:
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
 
+    @property
+    def tries_ngrams(self) -> bool:
+        """Whether linear models over n-grams are tried beside the asked-for kind."""
+        return not self.dataset.tagged and self.settings.model != "ngrams" and self.settings.ngrams.beside
+
     def ngrams(self) -> Encoder:
         """Return what a linear classifier over n-grams starts from: its settings."""
         from gradsim_offline.training import ngrams

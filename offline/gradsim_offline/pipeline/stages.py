@@ -203,11 +203,19 @@ class Pipeline:
 
                 judged = all(self.dataset.split(code, "dev") for code in self.dataset.languages)
                 groups = choose_k_by_dev_scores(
-                    measured, chosen, sizes, seed, train if judged else None, self.run.progress.note
+                    measured,
+                    chosen,
+                    sizes,
+                    seed,
+                    train if judged else None,
+                    self.run.progress.note,
+                    alone=not self.store.tries_ngrams,
                 )
             groups.save(directory / GROUPS_FILE)
 
         evidence = self.store.training_inputs(encoder, (), ()) if tried and encoder else {}
+        if tried and self.store.tries_ngrams:
+            evidence["alone"] = False
         inputs = {
             **evidence,
             **({"tried": tried} if tried not in ("", chosen.solver) else {}),
