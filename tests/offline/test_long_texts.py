@@ -16,7 +16,7 @@ SETTINGS = TINY | {
     "maximum_length": 64,
     "pretraining.epochs": 0,
     "training.learning_rate": 0.003,
-    "exporting.assignable": "false",
+    "exporting.assignment": "false",
     "ngrams.beside": "false",
 }
 

@@ -129,7 +129,7 @@ def test_a_bundle_says_whether_long_texts_are_cut_or_read_in_windows(tiny, tmp_p
         found = open_bundle(bundle)
         shared = load_group_model(found, found.manifest.groups[0], SessionSettings(), loaded)  # one tokenizer.json
         with engine_of(bundle) as engine:
-            answers = engine.answer_here("/sentiment", texts, "hau")
+            answers = answers_of(engine, "/sentiment", texts, "hau")
         here = Bundle.open(bundle).predict(texts, language="hau")
         for answer, decoded, other in zip(answers, shared.answers(texts), here, strict=True):
             assert numbers(answer.prediction)[1:] == pytest.approx(numbers(decoded.prediction)[1:], abs=1e-6)

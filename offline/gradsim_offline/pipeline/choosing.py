@@ -180,8 +180,11 @@ class Choosing:
         each = {code: self._alone(start, code) for code in languages}
         linear = [Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one)), Candidate(LINEAR_EACH, "each", each)]
         if 1 < number < len(languages):
-            trained = {group.id: store.train(start, group.members, group.served) for group in self.groups.groups}
-            grouped = {code: trained[group.id] for group in self.groups.groups for code in group.served}
+            grouped = {}
+            for group in self.groups.groups:
+                alone = len(group.members) == 1
+                model = each[group.members[0]] if alone else store.train(start, group.members, group.served)
+                grouped |= dict.fromkeys(group.served, model)
             linear.append(Candidate(LINEAR_GROUPS, "groups", grouped))
         return [*models, *linear, *with_wide(models, linear)]
 

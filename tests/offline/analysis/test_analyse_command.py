@@ -247,7 +247,7 @@ def test_columns_of_other_data_are_named_as_the_message_says(runs, tmp_path):
         (tmp_path / code).mkdir()
         (tmp_path / code / "train.tsv").write_text("verse\tlabel\na b\tx\nc d\ty\n", encoding="utf-8")
     words = (runs[0], "--data", "files", "--data-dir", tmp_path)
-    with pytest.raises(DataError, match=r"--set data_options\.text_column=NAME"):
+    with pytest.raises(DataError, match="--text-column NAME"):
         run(*words)
     run(*words, "--set", "data_options.text_column=verse", "--out", tmp_path / "found")
     assert (tmp_path / "found" / "analysis.json").is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -96,7 +97,7 @@ def test_a_group_as_it_is_served(trained, small, quiet, tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
 
     contract = Terms(small.task, small.labels, 64)
-    served = load_group_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, contract)
+    served = load_group_model(lambda file: tmp_path / Path(file).name, entry, contract)
     model = open_trained(
         trained, small.labels, task=text_classification.PLUGIN, maximum_length=64, device=torch.device("cpu")
     )
