@@ -107,6 +107,7 @@ class Group(Entry):
         default=1, description="models of other seeds inside the file, whose answers are averaged; 1: a single model"
     )
     wide: Wide | None = Field(default=None, description="null: the model answers by itself")
+    refused: dict[str, str] = Field(default={}, description="smaller forms that were not taken, and what they lose")
 
     @property
     def model_files(self) -> list[str]:

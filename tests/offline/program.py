@@ -20,6 +20,7 @@ TINY = {
     "pretraining.epochs": 1,
     "training.batch_size": 8,
     "maximum_length": 32,
+    "exporting.precision": "fp32",
 }
 
 

@@ -40,6 +40,7 @@ TINY = {
     "training.batch_size": 8,
     "measuring.batch_size": 8,
     "maximum_length": 64,
+    "exporting.precision": "fp32",
 }
 STAGES = (
     "encoder",

@@ -218,6 +218,9 @@ class Exporting(Section):
 
     tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
+    precision: Literal["auto", "fp32", "int8"] = Field(
+        "auto", description="auto: weights in 8 bits where that loses next to nothing on dev; fp32 for GPUs"
+    )
     assignment: bool = Field(
         True, description="keep the joint model in the bundle, so that assign can find a group for a new language"
     )

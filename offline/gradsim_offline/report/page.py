@@ -135,7 +135,7 @@ def _models(manifest: Manifest) -> Table:
         (
             group.id,
             ", ".join(language.name for language in manifest.languages if language.group == group.id),
-            precision,
+            "; ".join([precision, *(f"not {form}: {reason}" for form, reason in group.refused.items())]),
             Markup("<code>{}</code>").format(model.file),
             str(model.parity.texts),
             tiny(model.parity.max_difference),
