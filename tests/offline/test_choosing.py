@@ -84,7 +84,7 @@ def test_the_best_is_chosen_or_a_smaller_one_that_is_nearly_as_good(choice):
     assert chosen in good
     assert chosen["size"] == min(each["size"] for each in good)
     assert "n-gram" in choice["chosen"]
-    assert len(choice["candidates"]) == 11  # one, groups, three linear ones, and the six pairs
+    assert len(choice["candidates"]) == 13  # one, groups, three linear ones, six pairs of both, two of linear ones
 
 
 def test_the_gain_over_itself_is_none(choice):

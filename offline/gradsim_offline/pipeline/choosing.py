@@ -180,13 +180,13 @@ class Choosing:
         each = {code: self._alone(start, code) for code in languages}
         linear = [Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one)), Candidate(LINEAR_EACH, "each", each)]
         if 1 < number < len(languages):
-            grouped = {}
+            grouped: dict[str, StageResult] = {}
             for group in self.groups.groups:
-                alone = len(group.members) == 1
-                model = each[group.members[0]] if alone else store.train(start, group.members, group.served)
+                one_member = len(group.members) == 1
+                model = each[group.members[0]] if one_member else store.train(start, group.members, group.served)
                 grouped |= dict.fromkeys(group.served, model)
             linear.append(Candidate(LINEAR_GROUPS, "groups", grouped))
-        return [*models, *linear, *with_wide(models, linear)]
+        return [*models, *linear, *with_wide(models, linear), *with_wide(linear[1:], linear[:1])]
 
     def _alone(self, start: Encoder, code: str) -> StageResult:
         return self.pipeline.store.train(start, (code,), (code,), f"n-grams of {code}")

@@ -163,7 +163,7 @@ def test_columns_of_the_examples_are_named_as_the_message_says(bundle, write_tex
     data = write_texts("spa", sentences("hau")[:12])
     file = data / "spa" / "train.tsv"
     file.write_text(file.read_text(encoding="utf-8").replace("label", "verdict", 1), encoding="utf-8")
-    refused("--set data_options.label_column=NAME", *options(bundle, data))
+    refused("--label-column NAME", *options(bundle, data))
     assert "12 examples of spa" in assign(*options(bundle, data), "--set", "data_options.label_column=verdict")
 
 

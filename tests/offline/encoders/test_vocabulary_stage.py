@@ -65,7 +65,9 @@ def test_pieces_of_other_scripts_go_and_one_line_says_so(run, tmp_path, encoder)
     vocabulary = json.loads((tmp_path / "run" / "trim" / "tokenizer.json").read_text(encoding="utf-8"))["model"][
         "vocab"
     ]
-    assert not any("\u0400" < character < "\u0500" for piece, _ in vocabulary for character in piece)
+    lowest = min(score for _, score in vocabulary)  # the piece of the lowest score stays, whatever its script
+    cyrillic = [score for piece, score in vocabulary if any("\u0400" < character < "\u0500" for character in piece)]
+    assert set(cyrillic) <= {lowest} and len(cyrillic) <= 1
     _, _, again = run()
     assert "trim the vocabulary: up to date, skipped" in again and again.count(line) == 1
 
