@@ -39,6 +39,7 @@ SETTINGS = {
     "measuring.fraction": 1.0,
     "measuring.layers": '["head.out", "encoder.0"]',
     "maximum_length": 48,
+    "exporting.precision": "fp32",
 }
 
 

@@ -115,6 +115,9 @@ def measure_gradients(
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
     reader = task.decoder.Reader(tokenizer, maximum_length)
     model = task.load_model(model_directory, dataset.labels)
+    for weight in model.state_dict().values():
+        if weight.is_floating_point():
+            weight.copy_(weight.half())  # as the bundle keeps them
     split: Split = "dev" if min(dataset.counts("dev").values()) >= FEWEST_DEV_TEXTS else "train"
     rows: list[Row] = []
     for number, language in enumerate(dataset.languages):

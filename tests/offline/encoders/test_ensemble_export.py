@@ -153,6 +153,7 @@ def test_a_build_makes_a_bundle_that_answers(data, encoder, tmp_path, quiet, req
         training={**schedule, "ensemble": 2},
         grouping={"groups": 2},
         ngrams={"beside": False},
+        exporting={"precision": "fp32"},
     )
     with quick_identifier():
         bundle = open_bundle(building.build(chosen, tmp_path / "run", quiet))
