@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from gradsim_offline.core import plugins
 
+NGRAMS = "ngrams"
+"""The model that is no encoder: linear classifiers over n-grams."""
 SINGLETON_RULES = ("self", "split-half", "zero", "forbid")
 
 Positive = Annotated[int, Field(gt=0)]
@@ -280,7 +282,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _what_ngrams_can(self) -> Settings:
-        if self.model != "ngrams":
+        if self.model != NGRAMS:
             return self
         asked = {
             "training.strategy": self.training.strategy != "mixed",

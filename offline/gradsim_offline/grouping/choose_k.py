@@ -35,7 +35,8 @@ _USUAL = (1, 2, 4, 8)  # neighbours, and larger numbers, differ by less than the
 _UNJUDGED = 4  # groups, at most, where there are no dev texts to choose K by
 _MOST_ALONE = 16  # languages, up to which every language alone is tried unasked
 _PATIENCE = 2  # numbers of groups in a row that may bring nothing
-_WORTH = 0.005  # what more groups must bring on dev: they cost memory, and so small a difference is noise
+WORTH = 0.005
+"""What more groups, or larger models, must bring on dev: they cost memory, and so small a difference is noise."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def candidates(languages: int, wanted: Sequence[int] | None, *, noise: bool = Fa
 def choose(curve: Sequence[CandidateK]) -> int:
     """Return the smallest K whose dev score is within half a point of the best."""
     best = max(candidate.score for candidate in curve)
-    return next(candidate.groups for candidate in curve if candidate.score >= best - _WORTH - 1e-9)
+    return next(candidate.groups for candidate in curve if candidate.score >= best - WORTH - 1e-9)
 
 
 def dev_score(groups: Groups, train: Train) -> float:

@@ -2,7 +2,7 @@
 
 Candidates are the models of the asked-for kind (one model of all languages, the groups), linear models over n-grams
 (one of all languages, one for each language), and each of the former with one of the latter beside it, whose logits are
-added. Of those that score within 0.3 points of the best the smallest is chosen.
+added. Of those that score within 0.5 points of the best the smallest is chosen.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from gradsim_offline.bundle.blending import Blend, cross_fitted, fit_blend
 from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import StageResult
+from gradsim_offline.grouping.choose_k import WORTH
 from gradsim_offline.training.batching import halves
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import TrainedModel, open_trained
 from gradsim_shared.decoding import Logits, Reading
 
-WORTH = 0.003  # of dev score: so much a larger candidate must bring
 _DRAWS = 1000
 Models = Mapping[str, StageResult]
 """Language -> the model that answers it."""

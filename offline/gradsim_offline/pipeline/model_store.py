@@ -12,7 +12,7 @@ from typing import Any
 
 from gradsim_offline.core.dataset import Dataset, Split
 from gradsim_offline.core.run_directory import RECORD, WORK, RunDirectory, StageResult, write_json
-from gradsim_offline.core.settings import Schedule, Settings
+from gradsim_offline.core.settings import NGRAMS, Schedule, Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.training.context import PretrainingContext, TrainingContext
@@ -69,9 +69,9 @@ class ModelStore:
             adapted: Folder of the adapted encoder.
         """
         encoder = self._starting_encoder()
-        if self.settings.model != "ngrams":
+        if self.settings.model != NGRAMS:
             self._try(encoder)
-        if self.settings.model not in ("mini", "ngrams") and self.settings.trim_vocabulary:
+        if self.settings.model not in ("mini", NGRAMS) and self.settings.trim_vocabulary:
             from gradsim_offline.pipeline.vocabulary import trimmed_encoder
 
             common, extra = self.settings.common_pieces, self.settings.extra_texts
@@ -88,7 +88,7 @@ class ModelStore:
 
     def _starting_encoder(self) -> Encoder:
         settings = self.settings
-        if settings.model == "ngrams":
+        if settings.model == NGRAMS:
             return self.ngrams()
         if settings.model != "mini":
             return pretrained.find(settings.model, self.run.progress)
@@ -112,7 +112,7 @@ class ModelStore:
     @property
     def tries_ngrams(self) -> bool:
         """Whether linear models over n-grams are tried beside the asked-for kind."""
-        return not self.dataset.tagged and self.settings.model != "ngrams" and self.settings.ngrams.beside
+        return not self.dataset.tagged and self.settings.model != NGRAMS and self.settings.ngrams.beside
 
     def ngrams(self) -> Encoder:
         """Return what a linear classifier over n-grams starts from: its settings."""
@@ -154,7 +154,7 @@ class ModelStore:
         Tagged sentences are none: they are read in windows; n-grams are read of whole texts. It is known when the
         encoder is there.
         """
-        if self.dataset.tagged or self.settings.model == "ngrams":
+        if self.dataset.tagged or self.settings.model == NGRAMS:
             return {}
         found = json.loads((self.run.directory / _READING / _CUT_FILE).read_text(encoding="utf-8"))
         return dict(found["cut"])
@@ -220,7 +220,7 @@ class ModelStore:
             if joint is not None:
                 self.run.progress.note("train multilingual: the measured joint model is that model, not trained again")
                 return joint
-        beside = encoder.linear and self.settings.model != "ngrams"
+        beside = encoder.linear and self.settings.model != NGRAMS
         name = f"{'ngrams' if beside else 'train'}/{self._folder(members, served)}"
 
         def train(directory: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradsim_offline.bundle.parts import ExportedParts, entries
 from gradsim_offline.core.run_directory import StageResult, write_json
+from gradsim_offline.core.settings import NGRAMS
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.pipeline.choosing import HandedOver
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
 
 EVALUATION_FILE = "evaluation.json"
 _SCORING = 5  # the form of its content: raise it with it
-_EXPORT = 2  # the form of an export and its gate: raise it with them
+_EXPORT = 3  # the form of an export and its gate: raise it with them
 _REPORT = 2  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
@@ -171,7 +172,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignment or pipeline.settings.model == "ngrams":
+        if not pipeline.settings.exporting.assignment or pipeline.settings.model == NGRAMS:
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 

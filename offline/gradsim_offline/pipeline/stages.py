@@ -15,7 +15,7 @@ import numpy as np
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import RunDirectory, StageResult, write_json
-from gradsim_offline.core.settings import Settings
+from gradsim_offline.core.settings import NGRAMS, Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.choose_k import choose_k_by_dev_scores, reads_k, solver_to_try
 from gradsim_offline.grouping.constraints import check_constraints
@@ -109,7 +109,13 @@ class Pipeline:
             if not self.dataset.split(language, "train"):
                 raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
         load_solver(self.settings.grouping.solver).check(len(self.dataset.languages))
-        load_measure(self.settings.measure).check(self.dataset, self._measure_options)
+        measure = load_measure(self.settings.measure)
+        measure.check(self.dataset, self._measure_options)
+        if self.settings.model == NGRAMS:
+            if self.dataset.tagged:
+                raise SettingsError(f"model {NGRAMS} is for texts with one label; --model mini tags words")
+            if measure.reads_encoder:
+                raise SettingsError(f"measure {self.settings.measure} reads an encoder, which model {NGRAMS} is not")
         self._check_grouping()
         self.check_strategy()
 

@@ -90,6 +90,7 @@ class SimilarityMeasure(plugins.Plugin):
         check: Raises ``DataError`` or ``SettingsError`` before anything is trained if the measure is not possible.
         joint_run: From the section ``measuring`` to what of it the measure depends on; ``None``: it has no joint run.
         trains: Whether, with these options, it needs fine-tuned models.
+        reads_encoder: Whether it takes an encoder's layers, which a linear model over n-grams has not.
         fingerprint: From the options to what else S depends on, such as the version of a database or the digest of a
             file; ``None``: nothing.
     """
@@ -98,6 +99,7 @@ class SimilarityMeasure(plugins.Plugin):
     check: Callable[[Dataset, Any], None] = _nothing_to_check
     joint_run: Callable[[Measuring], Mapping[str, Any]] | None = None
     trains: Callable[[Any], bool] = _trains_nothing
+    reads_encoder: bool = False
     fingerprint: Callable[[Any], str] | None = None
 
     @property

@@ -122,4 +122,4 @@ def _warn_of_nothing(centroids: Tensor, languages: Sequence[str]) -> None:
         warnings.warn(f"the embedding of {', '.join(zero)} is zero: similarity 0", stacklevel=3)
 
 
-PLUGIN = SimilarityMeasure(measure, trains=trains, options=Options)
+PLUGIN = SimilarityMeasure(measure, trains=trains, reads_encoder=True, options=Options)

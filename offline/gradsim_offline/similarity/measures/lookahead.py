@@ -215,4 +215,4 @@ def _by_language(indices: Sequence[int], spoken: Sequence[int]) -> dict[int, lis
     return dict(sorted(rows.items()))
 
 
-PLUGIN = SimilarityMeasure(measure, joint_run=joint_run, options=Options)
+PLUGIN = SimilarityMeasure(measure, joint_run=joint_run, reads_encoder=True, options=Options)

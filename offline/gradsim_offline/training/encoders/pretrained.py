@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.settings import NGRAMS
 from gradsim_offline.models.loading import is_there
 from gradsim_offline.models.named_encoders import locate
 from gradsim_shared.errors import ModelError
@@ -35,6 +36,8 @@ def find(model: str, progress: Progress) -> Encoder:
     Raises:
         ModelError: It cannot be found; the message names the remedies.
     """
+    if model == NGRAMS and not Path(model).is_dir():
+        raise ModelError(f"{NGRAMS} is no encoder that can be trained on; name one, such as e5-small, or a directory")
     if model == "mini" and not Path(model).is_dir():
         raise ModelError(
             "mini is made by a build: run `gradsim-offline encoder --data NAME`, then take its directory, "
