@@ -218,7 +218,7 @@ class Exporting(Section):
     tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
     assignable: bool = Field(
-        True, description="keep the joint model in the bundle, so that assign can find a group for a new language"
+        True, description="keep the joint model in the bundle, so that assign can also compare gradients"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, print_tables
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.manifest import Language, Manifest, Scores
@@ -64,12 +65,13 @@ def _scores(manifest: Manifest, split: str) -> Table:
 
 def _means(languages: list[Language], weights: list[float], split: str, metric: str) -> list[str]:
     """Return the weighted mean of each column, and how much the groups gain."""
+    columns = [[getattr(language.scores[split], column).get(metric) for language in languages] for column in COLUMNS]
     means = [
-        sum(
-            weight * getattr(language.scores[split], column)[metric]
-            for weight, language in zip(weights, languages, strict=True)
-        )
-        / sum(weights)
-        for column in COLUMNS
+        None if None in scores else sum(w * s for w, s in zip(weights, scores, strict=True)) / sum(weights)
+        for scores in columns
     ]
-    return [*(f"{100 * mean:.2f}" for mean in means), f"{100 * (means[1] - means[0]):+.2f}"]
+    gain = None if None in means[:2] else means[1] - means[0]
+    return [
+        *(MISSING if mean is None else f"{100 * mean:.2f}" for mean in means),
+        MISSING if gain is None else f"{100 * gain:+.2f}",
+    ]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from gradsim_offline.bundle.parts import entries
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients, joint_model, measure_gradients
 from gradsim_offline.bundle.write import complete_manifest, draft_manifest, write_bundle
 from gradsim_offline.core.run_directory import RunDirectory
@@ -18,6 +19,7 @@ from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.result import name_groups
 from gradsim_offline.identifier import training
 from gradsim_offline.pipeline.build import load_data
+from gradsim_offline.pipeline.choosing import HandedOver, Parts
 from gradsim_offline.pipeline.packaging import Packaging
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.task import load_task
@@ -75,7 +77,8 @@ def bundle(tmp_path_factory, quiet) -> VerifiedBundle:
     groups = name_groups(_pairs(measured.matrix), KNOWN, measured.matrix, solver="pairs", **SINGLETONS)
     multilingual = pipeline.train_multilingual(encoder)
     pack = Packaging(pipeline)
-    exported = pack.export(groups, pipeline.train_groups(encoder, groups, multilingual))
+    models = pipeline.train_groups(encoder, groups, multilingual)
+    exported = pack.export(HandedOver(groups, {group: Parts(model) for group, model in models.items()}))
     with briefly():
         identifier = pack.identify()
     kept = pipeline.run.directory / "assignment"
@@ -84,10 +87,10 @@ def bundle(tmp_path_factory, quiet) -> VerifiedBundle:
     measure_gradients(
         dataset, joint, kept, task=task, maximum_length=settings.maximum_length, seed=0, device=torch.device("cpu")
     )
-    draft = draft_manifest(settings, dataset, groups, exported, identifier.directory, task.metric(dataset.labels))
+    named, sources = entries(groups, exported)
+    draft = draft_manifest(settings, dataset, groups, named, identifier.directory, task.metric(dataset.labels))
     manifest = complete_manifest(draft, settings, dataset, measured, {"scores": {}, "identifier": {}})
     target = pipeline.run.directory / "bundle"
-    sources = {group: done.directory for group, done in exported.items()}
     write_bundle(
         target, manifest, sources, identifier.directory, measured, "", reference=ReferenceGradients(joint, kept)
     )
