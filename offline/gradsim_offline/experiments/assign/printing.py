@@ -48,7 +48,7 @@ def print_ways(ways: Ways, code: str, metric: str, console: Console) -> None:
     if ways.parallel:
         console.print(
             f"Note: the examples are translations of texts that {ways.group} was trained on ({ways.parallel:.0%} stand "
-            "out): its scores on them say little. An n-gram model of its languages without these texts stands for it here"
+            "out): its scores on them say little. An n-gram model of its languages without these stands for it here"
         )
     chosen = ways.chosen
     low, high = (100 * end for end in chosen.interval)
@@ -94,7 +94,7 @@ def print_added(added: Added, code: str, metric: str, console: Console) -> None:
         console.print(f"  most changed: {worst} {identified.before[worst]:.2%} -> {after[worst]:.2%}")
     language = next(each for each in added.manifest.languages if each.code == code)
     for split, scores in language.scores.items():
-        columns = ", ".join(f"{name} {100 * value[metric]:.2f}" for name, value in scores)
+        columns = ", ".join(f"{name} {100 * value[metric]:.2f}" for name, value in scores if value)
         console.print(f"{metric} of {code} on {split}, in percent: {columns}")
     console.print(f"Bundle {added.manifest.title} in {added.directory}: {code} is served by {language.group}")
     console.print(f"Serve it: gradsim-serve {added.directory}", markup=False)

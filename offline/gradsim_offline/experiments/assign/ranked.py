@@ -90,7 +90,8 @@ class GroupRanking:
 
     def content(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
-        named = {f"by_{by}": self.best_by(by).id for by in ("score", "gradient")}
+        by_gradient = self.best_by("gradient").id if self.similarities else None
+        named = {"by_score": self.best_by("score").id, "by_gradient": by_gradient}
         return {"group": self.best.id, **named, "decided": self.decided, **asdict(self)}
 
 
