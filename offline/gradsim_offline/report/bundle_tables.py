@@ -65,13 +65,11 @@ def _scores(manifest: Manifest, split: str) -> Table:
 
 def _means(languages: list[Language], weights: list[float], split: str, metric: str) -> list[str]:
     """Return the weighted mean of each column, and how much the groups gain."""
-    columns = [[getattr(language.scores[split], column).get(metric) for language in languages] for column in COLUMNS]
-    means = [
-        None if None in scores else sum(w * s for w, s in zip(weights, scores, strict=True)) / sum(weights)
-        for scores in columns
-    ]
-    gain = None if None in means[:2] else means[1] - means[0]
-    return [
-        *(MISSING if mean is None else f"{100 * mean:.2f}" for mean in means),
-        MISSING if gain is None else f"{100 * gain:+.2f}",
-    ]
+    means: list[float | None] = []
+    for column in COLUMNS:
+        scores = [getattr(language.scores[split], column).get(metric) for language in languages]
+        total = None if None in scores else sum(w * s for w, s in zip(weights, scores, strict=True))
+        means.append(None if total is None else total / sum(weights))
+    multilingual, group = means[:2]
+    gain = MISSING if multilingual is None or group is None else f"{100 * (group - multilingual):+.2f}"
+    return [*(MISSING if mean is None else f"{100 * mean:.2f}" for mean in means), gain]

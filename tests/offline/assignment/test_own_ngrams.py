@@ -145,13 +145,13 @@ def test_translations_are_seen_and_what_they_score_is_not_believed(linear, tmp_p
     examples = [replace(example, text=" ".join(example.text.split()[1:]) or "ee") for example in hausa]
     shown, found = add(linear, write(tmp_path / "data", "spa", train=examples), tmp_path)
     assert "the examples are translations of texts that" in shown
-    assert found["ways"]["parallel"] > 0.3
+    assert found["ways"]["parallel"] and found["ways"]["stand_out"] > 0.3
     plain = next(each for each in found["ways"]["judged"] if each["way"] == "group")
     assert plain["score"] < found["groups"][0]["score"]
 
 
 def test_other_texts_are_no_translations(added):
-    assert "translations" not in added[2] and added[3]["ways"]["parallel"] == 0
+    assert "translations" not in added[2] and not added[3]["ways"]["parallel"]
 
 
 def test_few_examples_teach_nothing(linear, spanish, tmp_path):
@@ -184,7 +184,7 @@ def test_folds_are_even_and_so_is_every_label(gold, folds, seed):
 def ways(group, alone, beside, half=0.4, examples=100):
     judged = {"group": group, "alone": alone, "beside": beside}
     scored = tuple(JudgedWay(way, score, (0, 1)) for way, score in judged.items())
-    return Ways("g1", scored, half, examples, 0.0, Blend(1, 1), None, None)
+    return Ways("g1", scored, half, examples, 0.1, False, Blend(1, 1), None, None)
 
 
 def test_the_least_that_is_nearly_the_best_is_chosen():

@@ -47,8 +47,8 @@ def print_ways(ways: Ways, code: str, metric: str, console: Console) -> None:
     print_tables([table], console)
     if ways.parallel:
         console.print(
-            f"Note: the examples are translations of texts that {ways.group} was trained on ({ways.parallel:.0%} stand "
-            "out): its scores on them say little. An n-gram model of its languages without these stands for it here"
+            f"Note: the examples are translations of texts that {ways.group} was trained on ({ways.stand_out:.0%} "
+            "stand out): its scores on them say little. An n-gram model of its languages without them stands for it"
         )
     chosen = ways.chosen
     low, high = (100 * end for end in chosen.interval)
@@ -116,7 +116,8 @@ def _table(ranking: GroupRanking) -> Table:
         f"{ranking.examples} examples of {ranking.language} against {ranking.bundle}",
         ("group", "trained on", *gradient, f"{ranking.metric} %", "wins"),
         rows,
-        "± one standard error; wins: share of bootstrap draws of the examples, by the column before it",
+        "± one standard error; wins: share of bootstrap draws of the examples, by the column before it; scores are too "
+        "high where the examples are translations of training texts (--add looks for them)",
         words=2,
     )
 

@@ -22,7 +22,7 @@ from gradsim_offline.training.ngrams import Linear, fit, training_texts
 from gradsim_offline.training.tfidf import TfIdf
 
 _STANDS_OUT = 0.67  # the second nearest text has at most so much of the nearest one's cosine
-_SHARE = 0.3  # of the examples must stand out: it was 0.32 to 0.96 in parallel data, 0.00 to 0.14 in other
+_SHARE = 0.3  # of the examples must stand out (docs/new-language.md has figures)
 _MOST_TEXTS = 6000  # of all members together
 
 Array = NDArray[np.float64]

@@ -57,7 +57,8 @@ class Ways:
         judged: ``group`` as it is, ``alone`` (the language's n-grams), ``beside`` (both, their logits weighed).
         half: Score of the n-grams trained on half of the examples.
         examples: How many there are.
-        parallel: Share of the examples that are translations of texts of the group; 0: not parallel.
+        stand_out: Share of the examples that one text of the group is far more like than any other.
+        parallel: It is so large that they are translations, and a stand-in was judged for the group's model.
         blend: The weights of ``beside``.
         features: The language's n-grams.
         linear: The classifier over them, trained on all examples.
@@ -67,7 +68,8 @@ class Ways:
     judged: tuple[JudgedWay, ...]
     half: float
     examples: int
-    parallel: float
+    stand_out: float
+    parallel: bool
     blend: Blend
     features: TfIdf
     linear: Linear
@@ -85,6 +87,7 @@ class Ways:
             "chosen": self.chosen.way,
             "judged": [asdict(each) for each in self.judged],
             "parallel": self.parallel,
+            "stand_out": self.stand_out,
             "rebuild_from": self.rebuild_from(),
         }
 
@@ -151,7 +154,8 @@ def judge_ways(
         (judge("group", whole), judge("alone", own), judge("beside", cross_fitted(main, own, gold, folds % 2))),
         judge("alone", half).score,
         len(texts),
-        originals.share if originals.parallel else 0.0,
+        originals.share,
+        originals.parallel,
         Blend(scale * blend.model, blend.wide),
         features,
         fit(features.vectors(texts), gold, len(label), settings.strengths, seed),
@@ -176,10 +180,11 @@ def _held_out(texts: Sequence[str], gold: Indices, folds: Indices, labels: int, 
     """Return the logits of each fold by n-grams of the others, ``[texts, labels]``."""
     logits = np.zeros((len(texts), labels))
     for fold in np.unique(folds):
-        here, there = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        features = TfIdf.of([texts[i] for i in there], settings)
-        linear = fit(features.vectors([texts[i] for i in there]), gold[there], labels, settings.strengths, seed)
-        logits[here] = linear.logits(features.vectors([texts[i] for i in here]))
+        here = [text for text, of in zip(texts, folds, strict=True) if of == fold]
+        others = [text for text, of in zip(texts, folds, strict=True) if of != fold]
+        features = TfIdf.of(others, settings)
+        linear = fit(features.vectors(others), gold[folds != fold], labels, settings.strengths, seed)
+        logits[folds == fold] = linear.logits(features.vectors(here))
     return logits
 
 
@@ -204,7 +209,7 @@ def _scale(
 
 def _models(bundle: VerifiedBundle, group: Group) -> tuple[GroupModel, GroupModel]:
     """Open a group's model, as it answers and without the n-grams beside it."""
-    manifest, opened = bundle.manifest, {}
+    manifest, opened = bundle.manifest, dict[str, Any]()
     alone = group.model_copy(update={"wide": None})
     whole, main = (load_group_model(bundle.path, each, manifest, opened=opened) for each in (group, alone))
     return whole, main
