@@ -33,7 +33,9 @@ Example: gradsim-offline assign --bundle runs/mine/bundle --data few-texts --lan
     default="score",
     help="What chooses: the groups' models on the examples, or their gradients.  [default: score]",
 )
-@click.option("--group", metavar="ID", help="Serve it from this group.  [default: let --by choose]")
+@click.option(
+    "--group", metavar="ID", help="Its group; n-grams of its own may still answer.  [default: let --by choose]"
+)
 @click.option(
     "--bundle-version", "version", metavar="VERSION", help="Of the new bundle.  [default: the old one's+CODE]"
 )

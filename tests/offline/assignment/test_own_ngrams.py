@@ -15,6 +15,7 @@ from gradsim_offline.bundle.blending import Blend
 from gradsim_offline.core.settings import NGrams
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.experiments.assign import ways as module
+from gradsim_offline.experiments.assign.translations import temperature
 from gradsim_offline.experiments.assign.ways import JudgedWay, Ways, stratified
 from gradsim_runtime import Bundle
 from gradsim_runtime.loading import load_group_model
@@ -150,8 +151,15 @@ def test_translations_are_seen_and_what_they_score_is_not_believed(linear, tmp_p
     assert plain["score"] < found["groups"][0]["score"]
 
 
+def test_logits_that_are_three_times_as_large_weigh_a_third():
+    random = np.random.default_rng(0)
+    gold = random.integers(0, 3, 200)
+    logits = np.eye(3)[gold] + random.normal(size=(200, 3))
+    assert temperature(3 * logits, gold) == pytest.approx(temperature(logits, gold) / 3, rel=1e-3)
+
+
 def test_other_texts_are_no_translations(added):
-    assert "translations" not in added[2] and not added[3]["ways"]["parallel"]
+    assert "the examples are translations" not in added[2] and not added[3]["ways"]["parallel"]
 
 
 def test_few_examples_teach_nothing(linear, spanish, tmp_path):
