@@ -53,8 +53,8 @@ def print_ways(ways: Ways, code: str, metric: str, console: Console) -> None:
     chosen = ways.chosen
     low, high = (100 * end for end in chosen.interval)
     console.print(
-        f"{code} is answered by {named[chosen.way]}; expect {metric} of {100 * chosen.score:.1f} % on other texts "
-        f"(95 %: {low:.1f} to {high:.1f})"
+        f"{code} is answered by {named[chosen.way]}; expect {metric} of {100 * chosen.score:.1f} % on other texts, "
+        f"the language named (95 %: {low:.1f} to {high:.1f})"
     )
     console.print(_on_rebuilding(ways, code))
 
