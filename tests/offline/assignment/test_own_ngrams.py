@@ -159,12 +159,17 @@ def test_logits_that_are_three_times_as_large_weigh_a_third():
 
 
 def test_other_texts_are_no_translations(added):
-    assert "the examples are translations" not in added[2] and not added[3]["ways"]["parallel"]
+    assert "Note: the examples are translations" not in added[2] and not added[3]["ways"]["parallel"]
 
 
-def test_few_examples_teach_nothing(linear, spanish, tmp_path):
-    shown, found = add(linear, write(tmp_path / "data", "spa", train=spanish["train"][:19]), tmp_path)
-    assert "of fewer than 20 texts no n-grams are learnt" in shown and "ways" not in found
+@pytest.mark.parametrize("reason", ["fewer than 20 texts", "texts of which fewer than 2 are neutral"])
+def test_few_examples_teach_nothing(linear, spanish, tmp_path, reason):
+    """Of a label that no example has, n-grams would never be sure, and nothing could tell."""
+    examples = [example for example in spanish["train"] if "20" in reason or example.label != "neutral"]
+    shown, found = add(
+        linear, write(tmp_path / "data", "spa", train=examples[: 19 if "20" in reason else 40]), tmp_path
+    )
+    assert f"n-grams are not learnt of {reason}: {found['group']} answers spa as it is" in shown and "ways" not in found
     manifest, language = served(tmp_path)
     assert len(manifest.groups) == 3 and language.assigned.estimate == []
 

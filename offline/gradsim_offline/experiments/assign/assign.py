@@ -15,7 +15,7 @@ from gradsim_offline.experiments.assign.data import check_enough, known_texts, n
 from gradsim_offline.experiments.assign.printing import print_added, print_ranking, print_ways
 from gradsim_offline.experiments.assign.ranked import By
 from gradsim_offline.experiments.assign.ranking import check_gradients, rank_groups
-from gradsim_offline.experiments.assign.ways import FEWEST, judge_ways
+from gradsim_offline.experiments.assign.ways import judge_ways, nothing_learnt
 from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
@@ -87,9 +87,8 @@ def assign(
     if target is not None and known is not None:
         chosen = group or ranking.best.id
         ways = None
-        if len(new.split(code, "train")) < FEWEST or new.tagged:
-            few = "of tagged words" if new.tagged else f"of fewer than {FEWEST} texts"
-            console.print(f"Note: {few} no n-grams are learnt: {chosen} answers {code} as it is", markup=False)
+        if reason := nothing_learnt(new, code):
+            console.print(f"Note: {reason}: {chosen} answers {code} as it is", markup=False)
         else:
             progress.note(f"learning n-grams of {code}, to answer it alone or beside {chosen}", heading=True)
             ways = judge_ways(bundle, chosen, new, code, known, task=task, seed=seed)

@@ -28,6 +28,7 @@ from gradsim_shared.manifest import Group, Manifest
 from gradsim_shared.normalisation import normalise
 
 FEWEST = 20  # examples that n-grams are trained on
+_FEWEST_OF_A_LABEL = 2  # one to learn from while the other judges
 _FOLDS = 5
 _WORTH = 0.005  # of the score: so much a way with more to it must bring
 _DRAWS = 1000
@@ -103,6 +104,19 @@ class Ways:
         slope = (alone - self.half) / np.log(trained_on / (self.examples / 2))
         doublings = (plain - alone) / slope / np.log(2) if slope > 0 else np.inf
         return int(trained_on * 2**doublings) if doublings < _MOST_DOUBLINGS else None
+
+
+def nothing_learnt(new: Dataset, code: str) -> str | None:
+    """Return why the examples teach no n-grams; ``None``: they do."""
+    golds = [example.gold for example in new.split(code, "train")]
+    if new.tagged:
+        return "n-grams are not learnt of tagged words"
+    if len(golds) < FEWEST:
+        return f"n-grams are not learnt of fewer than {FEWEST} texts"
+    rare = [label for label in new.labels if golds.count(label) < _FEWEST_OF_A_LABEL]
+    if rare:
+        return f"n-grams are not learnt of texts of which fewer than {_FEWEST_OF_A_LABEL} are {' or '.join(rare)}"
+    return None
 
 
 def judge_ways(
