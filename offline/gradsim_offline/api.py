@@ -27,7 +27,7 @@ class Choices(TypedDict, total=False):
     """What the functions that train have in common; what is left out is as on the command line.
 
     Attributes:
-        model: ``mini``, a Hugging Face name, or a directory.
+        model: ``ngrams``, ``mini``, ``e5-small``, a Hugging Face name, or a directory.
         languages: Only these, by any ISO 639 code.
         data_dir: Directory of the data set's files.
         recipe: Name or TOML file of the settings to start from.
@@ -49,7 +49,7 @@ def build(data: str | Path = "demo", out: str | Path | None = None, **choices: U
     """Build a bundle: measure, group, train, export, identify, evaluate; and open it.
 
     Args:
-        data: A data set's name, or a directory of your own files.
+        data: A data set's name, or your own directory or table.
         out: The run directory, where finished stages are found again; ``None``: ``runs/<data set>``.
         **choices: See ``Choices``.
 
@@ -58,9 +58,10 @@ def build(data: str | Path = "demo", out: str | Path | None = None, **choices: U
     """
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.pipeline.build import build as run_stages
+    from gradsim_offline.pipeline.recipes import run_directory
 
     settings = _resolved(data, choices)
-    return Bundle.open(run_stages(settings, _run_directory(out, settings.data), Progress(quiet=_quiet(choices))))
+    return Bundle.open(run_stages(settings, run_directory(settings, out), Progress(quiet=_quiet(choices))))
 
 
 def measure(
@@ -73,24 +74,25 @@ def measure(
     """Measure how much training on one language helps another.
 
     Args:
-        data: A data set's name, or a directory of your own files.
+        data: A data set's name, or your own directory or table.
         measure: As ``gradsim-offline list similarity`` shows them; ``None``: the recipe's, ``gradient``.
         out: The run directory; a build in it resumes from there. ``None``: ``runs/<data set>``.
         **choices: See ``Choices``.
 
     Returns:
         ``matrix``, S, ``[N, N]``, with ``languages`` as the names of rows and columns; ``S[i, j]``: how much training
-        on j is expected to help i.
+        on j is expected to help i. ``reliability.repeats``: whether S is more than noise (docs/measures.md).
 
     Raises:
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.
     """
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.pipeline.build import build as run_stages
+    from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 
     settings = _resolved(data, choices, {"measure": measure})
-    run = _run_directory(out, settings.data)
+    run = run_directory(settings, out)
     run_stages(settings, run, Progress(quiet=_quiet(choices)), until="measure")
     return read_measured(run / "measure" / SIMILARITY_FILE)
 
@@ -146,7 +148,7 @@ def group(
 
 def compare(
     data: str | Path = "demo",
-    methods: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
     *,
     seeds: int = 5,
     test: bool | None = None,
@@ -157,8 +159,8 @@ def compare(
     """Compare ways of grouping: every method with every seed, scored per language, and tested.
 
     Args:
-        data: A data set's name, or a directory of your own files.
-        methods: As ``gradsim-offline list methods`` shows them, or TOML files; ``None``: the paper's.
+        data: A data set's name, or your own directory or table.
+        methods: One or more, as ``gradsim-offline list methods`` shows them, or TOML files; ``None``: the paper's.
         seeds: How many, counted from ``seed``.
         test: Whether to test the differences; ``None``: if there are two seeds or more.
         keep_models: Leave the trained models there.
@@ -174,12 +176,13 @@ def compare(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import compare as run_methods
     from gradsim_offline.experiments.method import DEFAULT
+    from gradsim_offline.pipeline.recipes import run_directory
 
     settings = _resolved(data, choices)
     return run_methods(
         settings,
-        methods or DEFAULT,
-        _run_directory(out, f"compare-{settings.data}"),
+        [methods] if isinstance(methods, str) else methods or DEFAULT,
+        run_directory(settings, out, "compare-"),
         Progress(quiet=_quiet(choices)),
         seeds=seeds,
         test=test,
@@ -204,10 +207,6 @@ def _resolved(data: str | Path, choices: Choices, given: Mapping[str, Any] | Non
 
 def _quiet(choices: Choices) -> bool:
     return not choices.get("progress", False)
-
-
-def _run_directory(out: str | Path | None, name: str) -> Path:
-    return Path("runs") / name if out is None else Path(out)
 
 
 def _measured(similarity: Any, languages: Sequence[str] | None) -> Measured:  # noqa: ANN401

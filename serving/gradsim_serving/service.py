@@ -13,8 +13,8 @@ import bentoml
 
 from gradsim_serving.app import create_app
 from gradsim_serving.bento_app import OFF, BentoApp, tracing
-from gradsim_serving.cli._serve_options import options_of_environment
 from gradsim_serving.cli.serve import command
+from gradsim_serving.cli.serve_options import options_of_environment
 from gradsim_shared.errors import BundleError, GradsimError
 
 with suppress(ImportError, AttributeError):  # private: a test says when it has moved

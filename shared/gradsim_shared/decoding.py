@@ -121,7 +121,12 @@ class MakeReader(Protocol):
     """Makes a reader."""
 
     def __call__(
-        self, tokenizer: FastTokenizer, maximum_length: int, segmentation: str = ..., normalisation: int = ...
+        self,
+        tokenizer: FastTokenizer,
+        maximum_length: int,
+        segmentation: str = ...,
+        normalisation: int = ...,
+        long_texts: str = ...,
     ) -> Reader:
         """Return a reader; the tokenizer's padding and truncation are set here.
 
@@ -130,6 +135,7 @@ class MakeReader(Protocol):
             maximum_length: Tokens that a model can read at once.
             segmentation: The rule that splits raw text into words.
             normalisation: The version that the model was, or is to be, trained with.
+            long_texts: ``cut`` or ``windows``: how texts of more tokens are read, where a text has one label.
         """
 
 

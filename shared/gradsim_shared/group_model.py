@@ -51,6 +51,10 @@ class Contract(Protocol):
     def normalisation(self) -> int:
         """The version of the text normalisation that the model was trained with."""
 
+    @property
+    def long_texts(self) -> str:
+        """How texts of more tokens are read, where a text has one label: ``cut`` or ``windows``."""
+
 
 class GroupModel:
     """The model that answers for one group. It may be used from several threads.
@@ -81,7 +85,7 @@ class GroupModel:
             raise BundleError(f"group {group.id} needs inputs that this version does not know: {sorted(unknown)}")
         self._decoder = decoder_of(contract.task)
         self._reader = self._decoder.Reader(
-            tokenizer, contract.maximum_length, contract.segmentation, contract.normalisation
+            tokenizer, contract.maximum_length, contract.segmentation, contract.normalisation, contract.long_texts
         )
         self._session, self._group, self._labels = session, group, list(contract.labels)
         self._wide = wide

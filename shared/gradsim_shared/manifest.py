@@ -14,6 +14,7 @@ from gradsim_shared.segmentation import RULES
 FORMAT = 1
 MANIFEST_FILE = "manifest.json"
 
+LongTexts = Literal["cut", "windows"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -70,6 +71,9 @@ class Language(Entry):
         description="per group that it is a member of; of an assigned language, per group"
     )
     counts: dict[str, int] = Field(description="examples per split")
+    longer: dict[str, int] = Field(
+        default={}, description="examples per split that are longer than a model reads at once; 0 is left out"
+    )
     scores: dict[str, Scores] = Field(default={}, description="per split: dev, test")
     assigned: Assigned | None = Field(
         default=None, description="it was added to a finished bundle: no member of its group; null: trained"
@@ -116,6 +120,7 @@ class Group(Entry):
         default=1, description="models of other seeds inside the file, whose answers are averaged; 1: a single model"
     )
     wide: Wide | None = Field(default=None, description="null: the model answers by itself")
+    refused: dict[str, str] = Field(default={}, description="smaller forms that were not taken, and what they lose")
 
     @property
     def model_files(self) -> list[str]:
@@ -124,12 +129,21 @@ class Group(Entry):
         return [self.tokenizer, *(precision.file for precision in self.precisions.values()), *wide]
 
 
+class Reliability(Entry):
+    """How the similarity matrix agrees with itself between two halves of every language's texts."""
+
+    correlation: float | None = Field(description="of the halves' matrices; null: undefined")
+    reliability: float | None = Field(description="of the matrix of all texts, by Spearman and Brown, 0 to 1")
+    p: float | None = Field(description="share of relabellings of one half's languages with so high a correlation")
+
+
 class Similarity(Entry):
     """How the similarity matrix was measured; the matrix itself is in the file."""
 
     measure: Name
     file: Name = "similarity.json"
     settings: dict[str, object] = Field(default={}, description="the measure's own; JSON")
+    reliability: Reliability | None = Field(default=None, description="null: the measure has no halves")
 
 
 class Grouping(Entry):
@@ -140,6 +154,7 @@ class Grouping(Entry):
     score: float = Field(description="the grouping score that was reached")
     bound: float = Field(description="no grouping that the solver may choose scores higher")
     proven: bool
+    reason: str = Field(default="", description="what there is to say against these groups, in words; empty: nothing")
 
 
 class Baseline(Entry):
@@ -197,12 +212,18 @@ class Manifest(Entry):
         default=0, description="version of the text normalisation that the models were trained with; 0: none"
     )
     maximum_length: Annotated[int, Field(gt=0)] = Field(
-        description="tokens that a model reads at once; longer texts are cut, longer sentences read in windows"
+        description="tokens that a model reads at once; longer sentences of tagged words are read in windows"
+    )
+    long_texts: LongTexts = Field(
+        default="cut", description="how longer texts that get one label are read; windows: their logits are averaged"
     )
     languages: list[Language] = Field(min_length=1)
     groups: list[Group] = Field(min_length=1)
     similarity: Similarity
     grouping: Grouping
+    verdict: list[str] = Field(
+        default=[], description="the outcome of the build in sentences: what was chosen, what it gains, what to try"
+    )
     identifier: Identifier
     fallback: Fallback
     baseline: Baseline | None = Field(default=None, description="null: drift cannot be measured")

@@ -12,6 +12,7 @@ from gradsim_offline.datasets import own_folders
 from gradsim_offline.datasets import tables as _tables
 from gradsim_offline.datasets import token_files as _token_files
 from gradsim_offline.datasets.sources import files
+from gradsim_shared.columns import LABEL_COLUMNS, LANGUAGE_COLUMNS, TEXT_COLUMNS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 TEXTS, WORDS = (
@@ -50,6 +51,23 @@ def test_every_example_is_read(found):
     assert found.split("swa", "train")[0] == Example("Filamu nzuri, nimeipenda", "positive")
     assert len(found.split("twi", "dev")) == 2
     assert len(found.notes) == 1 and "ibo/train.tsv" in found.notes[0]
+
+
+def test_the_table_of_all_languages_is_read(tmp_path):
+    (name, content), *others = re.findall(r"^`(\w+\.\w+)`[^\n]*:\n\n```\w+\n(.*?)```$", TEXTS, re.MULTILINE | re.DOTALL)
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    table = files.load(tmp_path / name)
+    assert not others and table.name == "reviews" and table.languages == ("hau", "pcm")
+    assert [list(table.counts(split).values()) for split in ("train", "dev", "test")] == [[1, 1], [1, 0], [0, 1]]
+
+
+def test_the_names_of_columns_and_their_options():
+    rows = re.findall(
+        r"^\| (text|label|language)\b.*? \| (.+?) \| `--(\w+)-column NAME` \|$", TEXTS, flags=re.MULTILINE
+    )
+    usual = {"text": TEXT_COLUMNS, "label": LABEL_COLUMNS, "language": LANGUAGE_COLUMNS}
+    assert {what: tuple(_named(names)) for what, names, _ in rows} == usual
+    assert [(what, option) for what, _, option in rows] == [(what, what) for what in usual]
 
 
 def test_the_names_of_splits():

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_identifier import quick_identifier
 
 from gradsim_offline import build, group, measure
-from gradsim_offline.identifier import training
 from gradsim_offline.pipeline import recipes
 
 LANGUAGES = ("eng", "hau", "tur")
@@ -41,11 +41,8 @@ def demo(tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
     (root / "recipes").mkdir()
     (root / "recipes" / "demo.toml").write_text(SMALL_DEMO, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, quick_identifier():
         patch.setattr(recipes, "RECIPES", root / "recipes")
-        patch.setattr(training, "NGRAM_LENGTHS", ((1, 4),))
-        patch.setattr(training, "RATES", (0.3,))
-        patch.setattr(training, "SEEN", 8000)
         patch.chdir(root)
         build("demo", out="runs/demo")
         yield root

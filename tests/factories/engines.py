@@ -17,8 +17,10 @@ import pytest
 from gradsim_serving.app import create_engine
 from gradsim_serving.bundles.lifecycle import Lifecycle
 from gradsim_serving.engine.engine import Engine
+from gradsim_serving.engine.job import JobResult
 from gradsim_serving.observing.observer import Observer
 from gradsim_serving.options import Options
+from gradsim_shared.routing import Policy
 
 
 @contextmanager
@@ -39,6 +41,11 @@ def engine_of(*bundles: Path, observer: Observer | None = None, **options: objec
     """Load bundles into an engine, and stop it in the end."""
     with living(*bundles, observer=observer, **options) as (_, engine):
         yield engine
+
+
+def answers_of(engine: Engine, *request: object, policy: Policy | None = None) -> JobResult:
+    """Let an engine answer in an event loop of this thread; ``request``: endpoint, texts, and language or languages."""
+    return asyncio.run(engine.answer(*request, policy=policy))
 
 
 def unsure(bundle: Path, directory: Path) -> Path:

@@ -32,6 +32,7 @@ def make_manifest(
     segmentation: str = "none",
     normalisation: int = 0,
     maximum_length: int = 32,
+    long_texts: str = "cut",
     members: Mapping[str, Sequence[str]] | None = None,
     names: Mapping[str, str] | None = None,
     aliases: Mapping[str, Sequence[str]] | None = None,
@@ -63,6 +64,7 @@ def make_manifest(
         segmentation=segmentation,
         normalisation=normalisation,
         maximum_length=maximum_length,
+        long_texts=long_texts,
         languages=[
             Language(
                 code=code,

@@ -1,4 +1,4 @@
-"""The program as the shell would call it, in this process; and the settings of a tiny build."""
+"""The program as the shell would call it, in this process, with a quick identifier; and settings of a tiny build."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import sys
 
 import pytest
+from quick_identifier import quick_identifier
 
 from gradsim_offline import cli
 
@@ -19,13 +20,14 @@ TINY = {
     "pretraining.epochs": 1,
     "training.batch_size": 8,
     "maximum_length": 32,
+    "exporting.precision": "fp32",
 }
 
 
 def gradsim(*words):
     """Return the exit code, standard output and standard error of ``gradsim-offline``."""
     error = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error), quick_identifier():
         patch.setattr(sys, "argv", ["gradsim-offline", *map(str, words)])
         with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
             cli.main()

@@ -84,7 +84,7 @@ def test_the_best_is_chosen_or_a_smaller_one_that_is_nearly_as_good(choice):
     assert chosen in good
     assert chosen["size"] == min(each["size"] for each in good)
     assert "n-gram" in choice["chosen"]
-    assert len(choice["candidates"]) == 8  # one, groups, two linear ones, and the four pairs
+    assert len(choice["candidates"]) == 13  # one, groups, three linear ones, six pairs of both, two of linear ones
 
 
 def test_the_gain_over_itself_is_none(choice):
@@ -110,7 +110,7 @@ def beside(run):
 
 def test_groups_are_kept_where_their_number_was_asked_for(beside):
     content, bundle = beside
-    assert content["chosen"].startswith("2 groups")
+    assert "group" in content["chosen"]
     assert content["chosen"] != "2 groups"  # tiny models gain by n-grams beside them
     assert all(group.wide is not None for group in bundle.manifest.groups)
 

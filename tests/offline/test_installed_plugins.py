@@ -100,8 +100,8 @@ def test_list_shows_plugins_of_an_installed_package_without_importing_them(insta
 
 
 def test_measure_uses_the_data_set_and_the_measure_of_an_installed_package(installed, run, tmp_path):
-    tiny = ("pretraining.epochs=0", "pretraining.layers=0", "pretraining.vocabulary=300")
-    settings = [word for setting in tiny for word in ("--set", setting)]
+    tiny = ("epochs=0", "layers=0", "vocabulary=300", "ngram_buckets=64")
+    settings = [word for setting in tiny for word in ("--set", f"pretraining.{setting}")]
     run("measure", "--data", "reviews", "--measure", "letters", *settings, "--out", tmp_path / "run", "--quiet")
     measured = read_measured(tmp_path / "run" / "measure" / SIMILARITY_FILE)
     assert (measured.measure, measured.languages) == ("letters", ("deu", "eng", "rus"))

@@ -59,6 +59,11 @@ def test_settings_that_cannot_be_are_one_line_and_leave_nothing(function, choice
     assert not list(tmp_path.iterdir())
 
 
+def test_a_single_method_may_be_named_without_a_list(tmp_path):
+    with pytest.raises(GradsimError, match=r"unknown method 'gradientt'\. Did you mean gradient"):
+        compare(methods="gradientt", out=tmp_path / "run")
+
+
 def test_an_unknown_name_is_no_function():
     with pytest.raises(AttributeError, match="no attribute 'measurement'"):
         _ = gradsim_offline.measurement

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_identifier import QUICKLY
 
-from gradsim_offline.datasets.sources import demo
+from gradsim_offline.datasets.sources import demo, files
 from gradsim_offline.similarity.measured import read_measured
+from gradsim_offline.similarity.reliability import in_words, is_noise
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import BundleError
 from gradsim_shared.normalisation import NEWEST
@@ -37,6 +40,7 @@ TINY = {
     "training.batch_size": 8,
     "measuring.batch_size": 8,
     "maximum_length": 64,
+    "exporting.precision": "fp32",
 }
 STAGES = (
     "encoder",
@@ -47,7 +51,7 @@ STAGES = (
     "identify",
     "evaluate",
     "assignment",
-    "assemble",
+    "bundle.stage",
 )
 
 
@@ -127,9 +131,9 @@ def test_the_bundle_opens_and_every_language_is_served(built):
     assert {alias for language in manifest.languages for alias in language.aliases} == {"en", "ha", "hi", "tr"}
 
 
-def test_facts_of_the_manifest(built):
+def test_facts_of_the_manifest(built, own_data):
     manifest = manifest_of(built[0])
-    assert (manifest.name, manifest.version, manifest.task) == ("files", "1.0.0", "text_classification")
+    assert (manifest.name, manifest.version, manifest.task) == (own_data.name, "1.0.0", "text_classification")
     assert manifest.labels == ["negative", "neutral", "positive"] and manifest.maximum_length == 64
     assert manifest.grouping.proven and manifest.grouping.score == pytest.approx(manifest.grouping.bound)
     assert manifest.similarity.measure == "gradient" and manifest.similarity.settings["fraction"] == 0.5
@@ -141,6 +145,35 @@ def test_facts_of_the_manifest(built):
     for group in manifest.groups:
         parity = group.precisions["fp32"].parity
         assert parity.max_difference < 1e-4 and parity.label_agreement == 1 and parity.texts >= 15
+
+
+def test_a_build_ends_with_its_verdict_and_says_whether_s_repeats(built):
+    out, shown, said = built
+    manifest, measured = manifest_of(out), read_measured(out / "measure" / "similarity.json")
+    assert vars(measured.reliability) == manifest.similarity.reliability.model_dump()
+    assert in_words(measured.reliability) in said
+    assert shown.rstrip().splitlines()[-len(manifest.verdict) :] == manifest.verdict
+    chosen = json.loads((out / "choose" / "choice.json").read_text(encoding="utf-8"))["chosen"]
+    assert manifest.verdict[0].startswith(f"The bundle holds {chosen}") and "group" in chosen
+    assert any("than one model of all languages on dev (95 % interval" in sentence for sentence in manifest.verdict)
+    page = (out / "bundle" / "report" / "index.html").read_text(encoding="utf-8")
+    assert f'<p class="verdict">{manifest.verdict[0]}</p>' in page
+    asked = f"{in_words(measured.reliability)} The groups were asked for."
+    assert manifest.grouping.reason == (asked if is_noise(measured.reliability) else "")
+
+
+def test_without_a_number_of_groups_dev_texts_choose_it(copy, own_data):
+    words = options(own_data, copy)
+    del words[words.index("--groups") : words.index("--groups") + 2]
+    code, shown, said = gradsim("build", *words)
+    assert code == 0, said
+    curve = json.loads((copy / "group" / "groups.json").read_text(encoding="utf-8"))["curve"]
+    noise = is_noise(read_measured(copy / "measure" / "similarity.json").reliability)
+    assert [each["groups"] for each in curve] == ([] if noise else [1, 2, 4])
+    assert sum(each["chosen"] for each in curve) == bool(curve)
+    chosen = json.loads((copy / "choose" / "choice.json").read_text(encoding="utf-8"))["chosen"]
+    assert manifest_of(copy).verdict[0].startswith(f"The bundle holds {chosen}, the ")  # the best, or smallest of them
+    assert ("does not repeat" in shown) == noise
 
 
 def test_three_columns_of_scores(built):
@@ -172,6 +205,16 @@ def test_the_similarity_in_the_bundle(built):
     assert (run / "bundle" / "similarity.json").read_bytes() == (run / "measure" / "similarity.json").read_bytes()
 
 
+def test_what_is_shown_to_try_it_answers_a_text_of_the_data(built, own_data):
+    (line,) = [line for line in built[1].splitlines() if line.startswith("Try it:")]
+    text, _, *command = shlex.split(line.removeprefix("Try it:").strip().removeprefix("echo"))
+    texts = {example.text for splits in files.load(own_data).examples.values() for example in splits["test"]}
+    assert text in texts and command[0] == "gradsim-serve"
+    words = [sys.executable, "-m", "gradsim_serving", *command[1:]]
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["prediction"]["label"] in manifest_of(built[0]).labels
+
+
 def test_the_report_and_what_is_shown(built):
     run, shown, said = built
     page = (run / "bundle" / "report" / "index.html").read_text(encoding="utf-8")
@@ -189,11 +232,13 @@ def test_the_log_has_every_stage_and_no_checkpoint_is_left(built):
         "measure",
         "group",
         "train",
+        "ngrams",
+        "choose",
         "export",
         "identify",
         "evaluate",
         "assignment",
-        "assemble",
+        "bundle.stage",
     ]
     assert not [path for path in built[0].rglob("*") if path.name == "work" or path.suffix in (".draft", ".pt")]
 
@@ -213,7 +258,7 @@ def test_a_stage_alone_prints_the_run_directory(built, own_data):
 
 def test_another_number_of_groups_measures_nothing_anew(copy, own_data):
     before = fingerprints(copy)
-    code, _, said = gradsim("build", *options(own_data, copy, groups=1))
+    code, _, said = gradsim("build", *options(own_data, copy, groups=1, settings={"ngrams.beside": "false"}))
     assert code == 0, said
     after = fingerprints(copy)
     for stage in ("encoder/", "measure/", "train/multilingual/", "identify/"):
@@ -283,7 +328,7 @@ def test_a_broken_bundle_is_written_again(copy, own_data, how):
 def start(words, *, until, timeout=120):
     """Start the program in a process of its own and kill it when its run directory shows what is waited for."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    script = "from gradsim_offline.cli import main; main()"
+    script = f"{QUICKLY}; from gradsim_offline.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", script, *map(str, words)],
         stdout=subprocess.DEVNULL,
@@ -418,9 +463,8 @@ def test_two_builds_do_not_share_a_run_directory(copy, own_data):
     assert "another build is at work in" in said
 
 
-def test_a_measure_with_nested_settings_gets_into_the_bundle(tmp_path):
-    words = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
-    words += ["--set", "grouping.singleton_score=self", "--measure", "family", "--out", tmp_path]
-    said = gradsim("build", "--languages", "eng,hau", "--epochs", 1, *words)
+def test_a_measure_with_nested_settings_gets_into_the_bundle(own_data, tmp_path):
+    changes = {"grouping.singleton_score": "self", "exporting.assignment": "false"}
+    said = gradsim("build", *options(own_data, tmp_path, languages="eng,hau", measure="family", settings=changes))
     settings = open_bundle(tmp_path / "bundle").manifest.similarity.settings
     assert isinstance(settings["families"], dict), said

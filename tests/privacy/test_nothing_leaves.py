@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from quick_identifier import QUICKLY
 from real_server import ROOT, free_port, running
 from watching import Seen, home_of_its_own, require_strace, seen, watched
 
 from gradsim_shared.privacy import SWITCHES
 
 SOURCES = os.pathsep.join(str(ROOT / folder) for folder in ("offline", "serving", "shared"))
-TOOLKIT = [sys.executable, "-c", "from gradsim_offline.cli import main; main()"]
+TOOLKIT = [sys.executable, "-c", f"{QUICKLY}; from gradsim_offline.cli import main; main()"]
 SERVICE = [sys.executable, "-m", "gradsim_serving"]
 TINY = {
     "pretraining.vocabulary": 300,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from dataclasses import replace
 
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 import tiny_bundle
 import tiny_tags
-from engines import engine_of, unsure
+from engines import answers_of, engine_of, unsure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradsim_runtime import Bundle
+from gradsim_runtime.sessions import SessionSettings
+from gradsim_serving.bundles.loading import Loaded, load_group_model
+from gradsim_shared.bundle import open_bundle
 from gradsim_shared.decoding import decoder_of, probabilities
 from gradsim_shared.errors import RequestError
 
@@ -85,7 +90,7 @@ def test_concurrent_requests_are_answered_in_order_and_as_each_text_alone(engine
 
 def test_soft_mixes_the_groups_probabilities_by_their_weights(engine):
     text = "sweet fim nzuri"
-    (answer,) = engine.answer_here("/sentiment", [text], None, policy="soft")
+    (answer,) = answers_of(engine, "/sentiment", [text], None, policy="soft")
     assert answer.route.reason == "soft"
     assert sum(weight for _, weight in answer.route.mixture) == pytest.approx(1)
     models, labels = engine.served["/sentiment"].models, tiny_bundle.LABELS
@@ -99,7 +104,7 @@ def test_soft_mixes_the_groups_probabilities_by_their_weights(engine):
 
 def test_soft_mixes_tags_word_by_word(engine):
     text = f"{tiny_tags.written(tiny_tags.NER['yor'][0])} Musa zaune"
-    (answer,) = engine.answer_here("/ner", [text], None, policy="soft")
+    (answer,) = answers_of(engine, "/ner", [text], None, policy="soft")
     assert len(answer.route.mixture) == 2
     _, expected = alone(engine, text, None, "soft", "/ner")
     assert numbers(answer.prediction) == pytest.approx(numbers(expected), abs=1e-6)
@@ -107,11 +112,31 @@ def test_soft_mixes_tags_word_by_word(engine):
 
 def test_long_sentences_are_tagged_in_windows_beside_others(engine):
     texts = [tiny_tags.written(sentence) * times for times in (1, 9) for sentence in tiny_tags.NER["hau"]]
-    for text, answer in zip(texts, engine.answer_here("/ner", texts, "hau"), strict=True):
+    for text, answer in zip(texts, answers_of(engine, "/ner", texts, "hau"), strict=True):
         assert numbers(answer.prediction) == pytest.approx(numbers(alone(engine, text, "hau", None, "/ner")[1]))
         assert not answer.truncated
-    cut, whole = engine.answer_here("/ner", ["Musa yana " + "a" * 500, texts[-1]], "hau")
+    cut, whole = answers_of(engine, "/ner", ["Musa yana " + "a" * 500, texts[-1]], "hau")
     assert (cut.truncated, whole.truncated) == (True, False)
+
+
+def test_a_bundle_says_whether_long_texts_are_cut_or_read_in_windows(tiny, tmp_path):
+    windowed = shutil.copytree(tiny, tmp_path / "windows")
+    tiny_bundle.write_manifest(windowed, long_texts="windows")
+    begins_badly = "ba shi da kyau " * 12 + "ya burge ni " * 100  # the model reads 64 words
+    texts = [begins_badly, "ya burge ni", "a " * 2000]
+    loaded, answered = Loaded(), {}
+    for bundle in (tiny, windowed):
+        found = open_bundle(bundle)
+        shared = load_group_model(found, found.manifest.groups[0], SessionSettings(), loaded)  # one tokenizer.json
+        with engine_of(bundle) as engine:
+            answers = answers_of(engine, "/sentiment", texts, "hau")
+        here = Bundle.open(bundle).predict(texts, language="hau")
+        for answer, decoded, other in zip(answers, shared.answers(texts), here, strict=True):
+            assert numbers(answer.prediction)[1:] == pytest.approx(numbers(decoded.prediction)[1:], abs=1e-6)
+            assert (other.label, other.truncated) == (answer.prediction.label, answer.truncated)
+        answered[bundle.name] = [(answer.prediction.label, answer.truncated) for answer in answers]
+    assert answered["tiny"] == [("negative", True), ("positive", False), ("neutral", True)]
+    assert answered["windows"] == [("positive", False), ("positive", False), ("neutral", True)]
 
 
 @pytest.mark.parametrize("group", ["g0", "g1"])
@@ -120,7 +145,7 @@ def test_an_answer_of_two_groups_is_truncated_if_either_has_cut_the_text(tiny, t
         model = engine.served["/sentiment"].models[group]
         read = model.read
         monkeypatch.setattr(model, "read", lambda texts: [replace(reading, cut=[0]) for reading in read(texts)])
-        (answer,) = engine.answer_here("/sentiment", [SENTENCES[0]], None, policy="soft")
+        (answer,) = answers_of(engine, "/sentiment", [SENTENCES[0]], None, policy="soft")
     assert len(answer.route.mixture) == 2
     assert answer.truncated
 
@@ -135,10 +160,9 @@ def test_the_time_of_each_stage_is_told(engine):
 
 
 def test_a_text_that_reject_refuses_fails_its_request_with_its_index(engine):
-    for ask in (engine.answer_here, lambda *a, **k: asyncio.run(engine.answer(*a, **k))):
-        with pytest.raises(RequestError) as failure:
-            ask("/sentiment", ["Wannan fim yana da kyau sosai", "Привет"], ["hau", None], policy="reject")
-        assert (failure.value.code, failure.value.index) == ("unsupported_language", 1)
+    with pytest.raises(RequestError) as failure:
+        answers_of(engine, "/sentiment", ["Wannan fim yana da kyau sosai", "Привет"], ["hau", None], policy="reject")
+    assert (failure.value.code, failure.value.index) == ("unsupported_language", 1)
 
 
 def test_languages_that_cannot_be_are_refused_at_once(engine):

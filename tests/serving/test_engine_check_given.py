@@ -6,7 +6,7 @@ import concurrent.futures
 from collections import Counter
 
 import pytest
-from engines import engine_of
+from engines import answers_of, engine_of
 
 from gradsim_serving.engine.completion import fail
 from gradsim_serving.engine.job import Job, JobSlice
@@ -29,7 +29,7 @@ def test_the_checked_share_is_exact_and_covers_every_position_of_a_request(tiny,
         monkeypatch.setattr(identifier, "identify", identifies)
         places = [f"fim {place}" for place in range(10)]
         for _ in range(100):
-            engine.answer_here("/sentiment", places, "hau")
+            answers_of(engine, "/sentiment", places, "hau")
     assert asked.total() == pytest.approx(share * 1000, abs=3)
     for place in places:
         assert asked[place] == pytest.approx(share * 100, abs=5)

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import tiny_bundle
-from engines import Gate, engine_of, watch
+from engines import Gate, answers_of, engine_of, watch
 
 from gradsim_serving.observing.observer import Observer
 from gradsim_shared.errors import RequestError
@@ -49,7 +49,7 @@ def test_a_bad_text_fails_its_own_request_only(tiny, monkeypatch, caplog, fault)
     requests[7] = [GOOD, BAD, GOOD]
     with engine_of(tiny) as engine, caplog.at_level(logging.DEBUG):
         found = asyncio.run(outcomes(engine, requests))
-        again = engine.answer_here("/sentiment", [GOOD], "hau")
+        again = answers_of(engine, "/sentiment", [GOOD], "hau")
     error = found.pop(7)
     assert isinstance(error, RequestError)
     assert (error.code, error.index) == ("internal_error", 1)
@@ -117,7 +117,7 @@ def test_requests_past_the_bound_are_refused_at_once(tiny, monkeypatch):
         assert [error.code for error in refused] == ["overloaded"] * 2
         assert all(1 <= error.retry_after <= 30 for error in refused)
         assert sorted(len(answers) for answers in found if isinstance(answers, list)) == [2] * 3
-        assert len(engine.answer_here("/sentiment", [GOOD] * 50, "hau")) == 50
+        assert len(answers_of(engine, "/sentiment", [GOOD] * 50, "hau")) == 50
         assert len(asyncio.run(outcomes(engine, [[GOOD] * 50]))[0]) == 50  # nothing waits: it may come in
 
 
@@ -252,7 +252,7 @@ def test_the_observer_hears_of_everything(tiny):
     with engine_of(tiny, observer=Hears(), check_given=1.0) as engine:
         heard.clear()  # canaries
         texts = [text for text, _ in tiny_bundle.sentences("amh")][:3]
-        engine.answer_here("/sentiment", [*texts, GOOD], [None, "amh", "hau", None])
+        answers_of(engine, "/sentiment", [*texts, GOOD], [None, "amh", "hau", None])
     kinds = {kind for kind, *_ in heard}
     assert kinds == {"stage", "batch", "queued", "routed", "predicted", "given_checked"}
     assert sorted(arguments[2:] for arguments in heard if arguments[0] == "given_checked") == [

@@ -7,7 +7,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from engines import Gate, engine_of, watch
+from engines import Gate, answers_of, engine_of, watch
 
 from gradsim_serving.engine.admission import ThroughputEstimate
 from gradsim_shared.errors import RequestError
@@ -54,7 +54,7 @@ def test_retry_after_follows_the_throughput_without_canaries(tiny, monkeypatch):
     with engine_of(tiny, queue_texts=600) as engine:
         seconds[0] = 4.0
         for _ in range(2):
-            engine.answer_here("/sentiment", [GOOD] * 100, "hau")
+            answers_of(engine, "/sentiment", [GOOD] * 100, "hau")
         gate.close()
 
         async def ask():

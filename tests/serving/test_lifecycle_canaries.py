@@ -7,7 +7,7 @@ import threading
 
 import pytest
 import tiny_bundle
-from engines import living, watch
+from engines import answers_of, living, watch
 
 from gradsim_serving.app import create_engine
 from gradsim_serving.options import HttpOptions, Options
@@ -46,7 +46,7 @@ def test_a_reload_after_a_failed_first_load_makes_the_service_ready_and_canaries
         ill.clear()
         lifecycle.reload_now()
         lifecycle.require_ready()
-        assert engine.answer_here("/sentiment", [GOOD], "hau")
+        assert answers_of(engine, "/sentiment", [GOOD], "hau")
         watched, watch_again = threading.Event(), lifecycle._watch
         lifecycle._watch = lambda: (watch_again(), watched.set())
         assert watched.wait(20)

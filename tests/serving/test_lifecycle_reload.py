@@ -12,7 +12,7 @@ import onnx
 import pytest
 import tiny_bundle
 import tiny_tags
-from engines import Gate, living, watch
+from engines import Gate, answers_of, living, watch
 
 from gradsim_serving.bundles import loading
 from gradsim_shared.errors import BundleError, RequestError
@@ -108,7 +108,7 @@ def test_a_broken_bundle_is_refused_and_the_old_one_stays(copy, monkeypatch, fau
         ill.clear()
         lifecycle.require_ready()
         assert lifecycle.manifests is manifests
-        assert engine.answer_here("/sentiment", [GOOD], "hau")[0].bundle == "tiny@1.0.0"
+        assert answers_of(engine, "/sentiment", [GOOD], "hau")[0].bundle == "tiny@1.0.0"
 
 
 def test_a_signal_reloads_in_the_background_and_says_how_it_went(copy, caplog):
@@ -123,10 +123,10 @@ def test_a_signal_reloads_in_the_background_and_says_how_it_went(copy, caplog):
     with living(copy) as (lifecycle, engine):
         put(copy, "new")
         reload()
-        assert engine.answer_here("/sentiment", [GOOD], "hau")[0].bundle == "new@1.0.0"
+        assert answers_of(engine, "/sentiment", [GOOD], "hau")[0].bundle == "new@1.0.0"
         (copy / "manifest.json").unlink()
         reload()
-        assert engine.answer_here("/sentiment", [GOOD], "hau")[0].bundle == "new@1.0.0"
+        assert answers_of(engine, "/sentiment", [GOOD], "hau")[0].bundle == "new@1.0.0"
     assert "reloaded: new@1.0.0" in caplog.text
     assert "not reloaded, what was served stays" in caplog.text
 
@@ -151,7 +151,7 @@ def test_the_models_of_an_old_version_leave_the_memory(copy, monkeypatch):
             onnx.save(model, copy / "groups/g0/model.onnx")
             put(copy, f"version{number}")
             lifecycle.reload_now()
-            engine.answer_here("/sentiment", [GOOD], "hau")
+            answers_of(engine, "/sentiment", [GOOD], "hau")
         gc.collect()
         assert len(opened) == 2 + 3  # g1 is the same file all the time
         assert len([session for session in opened if session() is not None]) == 2
@@ -165,11 +165,11 @@ def test_the_least_recently_used_group_is_unloaded_and_loaded_again(tiny, monkey
     monkeypatch.setattr("gradsim_serving.bundles.model_cache.MEGABYTE", (tiny / "groups/g1/model.onnx").stat().st_size)
     with living(tiny, memory_mb=1) as (_, engine):
         assert in_memory(engine) == ["g1"]  # the last one that was loaded
-        first = engine.answer_here("/sentiment", [GOOD], "hau")
+        first = answers_of(engine, "/sentiment", [GOOD], "hau")
         assert in_memory(engine) == ["g0"]
-        engine.answer_here("/sentiment", ["sweet well well"], "pcm")
+        answers_of(engine, "/sentiment", ["sweet well well"], "pcm")
         assert in_memory(engine) == ["g1"]
-        mixed = engine.answer_here("/sentiment", [GOOD, "sweet well well"], ["hau", "pcm"])
+        mixed = answers_of(engine, "/sentiment", [GOOD, "sweet well well"], ["hau", "pcm"])
         assert mixed[0].prediction == first[0].prediction
     with living(tiny, memory_mb=2) as (_, engine):
         assert in_memory(engine) == ["g0", "g1"]
@@ -181,9 +181,9 @@ def test_a_file_that_changed_while_its_group_was_out_of_memory_is_not_served(cop
         content = (copy / "groups/g0/model.onnx").read_bytes()
         (copy / "groups/g0/model.onnx").write_bytes(content[:-1] + b"x")
         with pytest.raises(RequestError, match="failed to answer text 0"):
-            engine.answer_here("/sentiment", [GOOD], "hau")
-        assert engine.answer_here("/sentiment", ["sweet well well"], "pcm")[0].prediction.label == "positive"
+            answers_of(engine, "/sentiment", [GOOD], "hau")
+        assert answers_of(engine, "/sentiment", ["sweet well well"], "pcm")[0].prediction.label == "positive"
         (copy / "groups/g0/model.onnx").write_bytes(content)
-        assert engine.answer_here("/sentiment", [GOOD], "hau")[0].prediction.label == "positive"
+        assert answers_of(engine, "/sentiment", [GOOD], "hau")[0].prediction.label == "positive"
         lifecycle._watch()
         lifecycle.require_ready()

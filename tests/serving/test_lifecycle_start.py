@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import tiny_bundle
-from engines import Gate, engine_of, living, ready, session, unsure, watch
+from engines import Gate, answers_of, engine_of, living, ready, session, unsure, watch
 
 from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_serving.app import create_app, create_engine
@@ -160,7 +160,7 @@ def test_files_that_are_whole_but_no_model_are_refused(tmp_path, file):
 
 def test_below_the_threshold_the_fallback_answers(tmp_path):
     with engine_of(tiny_bundle.build(tmp_path / "sure", threshold=1.0)) as engine:
-        (answer,) = engine.answer_here("/sentiment", ["sweet fim"], None, policy="fallback")
+        (answer,) = answers_of(engine, "/sentiment", ["sweet fim"], None, policy="fallback")
     assert (answer.route.reason, answer.route.group) == ("fallback", "g0")
 
 
@@ -191,7 +191,7 @@ def test_a_provider_that_does_not_start_is_refused_if_named_and_said_if_not(tiny
 @pytest.mark.parametrize("settings", [{"arena": False}, {"optimisation": "none"}, {"threads": 2}, {"runners": 2}])
 def test_settings_of_the_runtime_change_no_answer(tiny, settings):
     with engine_of(tiny) as one, engine_of(tiny, **settings) as other:
-        found = [engine.answer_here("/sentiment", [GOOD], None)[0].prediction.scores for engine in (one, other)]
+        found = [answers_of(engine, "/sentiment", [GOOD], None)[0].prediction.scores for engine in (one, other)]
     assert found[0] == pytest.approx(found[1], abs=1e-6)
 
 

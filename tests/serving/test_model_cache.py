@@ -8,7 +8,7 @@ import time
 
 import pytest
 import tiny_bundle
-from engines import Gate, living, watch
+from engines import Gate, answers_of, living, watch
 
 from gradsim_serving.bundles import model_cache as module
 from gradsim_serving.bundles.model_cache import ModelCache
@@ -99,7 +99,7 @@ def test_canaries_do_not_say_which_group_is_needed(tiny):
         before = kept.used
         lifecycle._watch()
         assert kept.used == before
-        engine.answer_here("/sentiment", [GOOD], "hau")
+        answers_of(engine, "/sentiment", [GOOD], "hau")
         assert kept.used > before
 
 
@@ -117,9 +117,9 @@ def test_a_canary_does_not_load_a_group_that_was_unloaded_while_it_waited(tiny, 
                 time.sleep(0.001)
             return thread
 
-        threads = [begin(0, engine.answer_here, "/sentiment", [SWEET], "pcm")]
+        threads = [begin(0, answers_of, engine, "/sentiment", [SWEET], "pcm")]
         assert gate.reached.wait(20)
-        threads += [begin(1, engine.answer_here, "/sentiment", [GOOD], "hau"), begin(2, lifecycle._watch)]
+        threads += [begin(1, answers_of, engine, "/sentiment", [GOOD], "hau"), begin(2, lifecycle._watch)]
         gate.opened.set()
         for thread in threads:
             thread.join(20)
@@ -140,7 +140,7 @@ def version(tiny, directory, *, broken=False):
 def titles(engine):
     """Ask both groups, of which one is out of memory each time, and return which bundle answered."""
     asked = [(GOOD, "hau"), (SWEET, "pcm"), (GOOD, "hau")]
-    return {engine.answer_here("/sentiment", [text], code)[0].bundle for text, code in asked}
+    return {answers_of(engine, "/sentiment", [text], code)[0].bundle for text, code in asked}
 
 
 def test_a_group_is_loaded_again_from_the_served_version_whatever_the_link_names(tiny, one_fits, tmp_path):

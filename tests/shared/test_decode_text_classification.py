@@ -17,7 +17,7 @@ finite = st.floats(-1e4, 1e4, width=32)
 
 def decode(outputs, labels) -> list[Prediction]:
     """Decode a model's outputs, ``[texts, labels]``: one piece for each text."""
-    reading = Reading([[0]] * len(outputs))
+    reading = Reading([[0]] * len(outputs), [1] * len(outputs))
     logits = text_classification.gather(reading, outputs)
     found = text_classification.decode(logits, [""] * len(outputs), reading, labels)
     assert [one.answer for one in found] == [one.prediction.label for one in found]

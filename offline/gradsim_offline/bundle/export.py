@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
 from gradsim_offline.bundle.full_length import check_shapes
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
-from gradsim_offline.bundle.parity import compare, single_text_latency
+from gradsim_offline.bundle.parity import compare, parity_of, single_text_latency
+from gradsim_offline.bundle.precisions import INT8, INT8_FILE, lost, quantise
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
@@ -23,7 +25,8 @@ from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.sessions import SessionSettings
-from gradsim_shared.decoding import Text
+from gradsim_shared.decoding import Logits, Text
+from gradsim_shared.group_model import GroupModel
 from gradsim_shared.manifest import Group, Parity, Precision
 from gradsim_shared.ngrams import TABLE_FILE, is_table
 from gradsim_shared.normalisation import NEWEST
@@ -41,6 +44,7 @@ class Terms:
     maximum_length: int
     segmentation: str = "none"
     normalisation: int = NEWEST
+    long_texts: str = "cut"
 
 
 def export_group(
@@ -53,11 +57,13 @@ def export_group(
     maximum_length: int,
     tolerance: float,
     most_texts: int,
+    precision: Literal["auto", "fp32", "int8"] = "fp32",
     progress: Progress,
 ) -> None:
     """Export a group's model and compare its logits with torch's on the dev texts of the served languages.
 
-    It also runs in every shape that the service may give it: what is exported can be served.
+    It also runs in every shape that the service may give it: what is exported can be served. A smaller form takes its
+    place where it is asked for, or where it loses next to nothing on dev (``precisions.py``).
 
     Raises:
         ModelError: The architecture cannot be exported, the model cannot run, or the outputs differ.
@@ -91,7 +97,52 @@ def export_group(
         f"label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text"
     )
     entry = draft.model_copy(update={"precisions": _precisions(parity, round(latency, 3))})
+    if precision != "fp32" and tokenizer_file != TABLE_FILE:  # the weights of n-grams are small already
+        dev = {code: dataset.split(code, "dev") for code in group.served}
+
+        def judge(smaller: GroupModel) -> str:
+            return lost(served, smaller, dev, task, dataset.labels) if precision == "auto" else ""
+
+        entry = _in_8_bits(directory, entry, contract, judge, texts, trained.logits(texts), progress)
     write_json(directory / RESULT, entry.model_dump(mode="json"))
+
+
+def _in_8_bits(
+    directory: Path,
+    entry: Group,
+    contract: Terms,
+    judge: Callable[[GroupModel], str],
+    texts: Sequence[Text],
+    trained: Sequence[Logits],
+    progress: Progress,
+) -> Group:
+    """Quantise an exported model; return its entry with the form that is kept, and remove the file of the other.
+
+    Args:
+        directory: Holds the export.
+        entry: Of the whole form.
+        contract: Of the bundle that is to be.
+        judge: From the smaller form to what it loses too much, in words; empty: it is kept.
+        texts: That it is compared with the trained model on.
+        trained: That model's logits of them.
+        progress: Says what was kept.
+    """
+    quantise(directory / MODEL_FILE, directory / INT8_FILE)
+    form = entry.precisions["fp32"].model_copy(update={"file": INT8_FILE})
+    kept = entry.model_copy(update={"precisions": {INT8: form}})
+    smaller = load_group_model(directory.joinpath, kept, contract, SessionSettings(threads=1))
+    sizes = [(directory / file).stat().st_size / 1e6 for file in (INT8_FILE, MODEL_FILE)]
+    said = "  8 bits take {:.1f} MB instead of {:.1f}: ".format(*sizes)
+    if reason := judge(smaller):
+        progress.note(f"{said}not taken, {reason}")
+        (directory / INT8_FILE).unlink()
+        return entry.model_copy(update={"refused": {INT8: reason}})
+    parity, _ = parity_of(smaller.logits(texts), trained)
+    latency = round(single_text_latency(smaller, texts), 3)
+    progress.note(f"{said}label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text")
+    (directory / MODEL_FILE).unlink()
+    form = Precision(file=INT8_FILE, parity=parity, latency_milliseconds=latency)
+    return entry.model_copy(update={"precisions": {INT8: form}})
 
 
 def dev_texts(dataset: Dataset, group: LanguageGroup, most: int) -> list[Text]:

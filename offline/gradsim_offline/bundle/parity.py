@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradsim_shared.decoding import Logits, Text
 from gradsim_shared.errors import ModelError
@@ -22,20 +23,27 @@ def compare(
     Raises:
         ModelError: They differ by more than ``tolerance``, or a label differs although they do not.
     """
-    exported, trained = np.concatenate(exported_texts), np.concatenate(trained_texts)
+    trained = np.concatenate(trained_texts)
     if not np.isfinite(trained).all():
         raise ModelError(f"group {name}: the trained model's outputs are not numbers; lower training.learning_rate")
-    difference = float(np.abs(exported - trained).max())
-    same = exported.argmax(axis=1) == trained.argmax(axis=1)
+    parity, same = parity_of(exported_texts, trained_texts)
     runner_up = np.sort(trained, axis=1)
     decided = runner_up[:, -1] - runner_up[:, -2] > 2 * tolerance  # a tie may fall either way
-    if not difference <= tolerance or not same[decided].all():
+    if not parity.max_difference <= tolerance or not same[decided].all():
         raise ModelError(
-            f"group {name}: the exported model is not the trained one: logits differ by up to {difference:.2g} "
-            f"(allowed: {tolerance:g}), labels agree on {same.mean():.2%} of {len(same)}. "
+            f"group {name}: the exported model is not the trained one: logits differ by up to "
+            f"{parity.max_difference:.2g} (allowed: {tolerance:g}), labels agree on {same.mean():.2%} of {len(same)}. "
             "The build stops; report this architecture, or raise exporting.tolerance if you know why"
         )
-    return Parity(texts=len(trained_texts), max_difference=difference, label_agreement=float(same.mean()))
+    return parity
+
+
+def parity_of(exported_texts: Sequence[Logits], trained_texts: Sequence[Logits]) -> tuple[Parity, NDArray[np.bool_]]:
+    """Return how far logits differ, as for ``compare``, and of which units the label is the same, ``[units]``."""
+    exported, trained = np.concatenate(exported_texts), np.concatenate(trained_texts)
+    difference = float(np.abs(exported - trained).max())
+    same = exported.argmax(axis=1) == trained.argmax(axis=1)
+    return Parity(texts=len(trained_texts), max_difference=difference, label_agreement=float(same.mean())), same
 
 
 def single_text_latency(model: GroupModel, texts: Sequence[Text], repeats: int = 50) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -58,8 +59,19 @@ class ReferenceGradients:
         folder.mkdir(parents=True)
         files = [*model_files(self.model), self.directory / GRADIENTS_FILE]
         for file in files:
-            shutil.copyfile(file, folder / file.name)
+            if file.suffix == ".safetensors" and file.name != GRADIENTS_FILE:
+                _in_16_bits(file, folder / file.name)
+            else:
+                shutil.copyfile(file, folder / file.name)
         return entry, [f"{FOLDER}/{file.name}" for file in files]
+
+
+def _in_16_bits(source: Path, target: Path) -> None:
+    """Copy weights, in 16 bits where they are floating point: assigning compares gradients, serving reads none."""
+    with safe_open(source, "pt") as content:
+        metadata = content.metadata()
+    weights = {name: w.half() if w.is_floating_point() else w for name, w in load_file(source).items()}
+    save_file(weights, target, metadata)
 
 
 def joint_model(measure: Path, multilingual: Path) -> Path:
@@ -103,6 +115,9 @@ def measure_gradients(
     tokenizer, pad_id = load_tokenizer(model_directory, maximum_length=maximum_length)
     reader = task.decoder.Reader(tokenizer, maximum_length)
     model = task.load_model(model_directory, dataset.labels)
+    for weight in model.state_dict().values():
+        if weight.is_floating_point():
+            weight.copy_(weight.half())  # as the bundle keeps them
     split: Split = "dev" if min(dataset.counts("dev").values()) >= FEWEST_DEV_TEXTS else "train"
     rows: list[Row] = []
     for number, language in enumerate(dataset.languages):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gradsim_offline.bundle.answer_counts import Counts, errors, label_counts
 from gradsim_offline.bundle.baseline import baseline
 from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset, Gold, Split
@@ -23,7 +24,7 @@ from gradsim_shared.manifest import Scores as Columns
 
 COLUMNS = tuple(Columns.model_fields)  # multilingual, group, service
 SCORED: tuple[Split, ...] = ("dev", "test")
-GAIN = "gain"  # group minus multilingual
+GAIN, SERVICE_GAIN = "gain", "service_gain"  # group and service, each minus multilingual
 DRAWS = 1000  # of each bootstrap
 Draws = dict[str, NDArray[np.float64]]  # column, or gain, to the metric of every draw, [draws]
 Scores = dict[str, dict[str, dict[str, dict[str, float]]]]  # split -> language -> column -> metric
@@ -38,8 +39,9 @@ def score(
     maximum_length: int,
     device: torch.device,
     progress: Progress,
+    most_errors: int = 0,
 ) -> dict[str, Any]:
-    """Score every language on dev and test.
+    """Score every language on dev and test; of ``most_errors`` errors per language texts and answers are kept.
 
     Returns:
         ``scores``: split, language, column, metric; ``averages``: split, column, the task's metric as plain mean
@@ -47,12 +49,18 @@ def score(
         ``intervals``: split, language, column or ``gain``, the 95 % bootstrap interval of the task's metric; ``gain``
         is group minus multilingual, on the same texts; ``average_intervals``: split, plain or weighted, the same;
         ``confusion``: of the identifier on test (dev where there is no test), language to taken-for to texts;
-        ``routing``: the same, to the group that answered; ``baseline``: what the service's answers look like on dev,
-        ``None`` where there is no dev split.
+        ``routing``: the same, to the group that answered; ``labels``: on the same split, language to the counts of
+        the service's answers (``answer_counts``); ``errors``: examples, likewise; ``baseline``: what the service's
+        answers look like on dev, ``None`` where there is no dev split.
     """
     metric = task.metric(dataset.labels)
     multilingual_model = open_trained(
-        multilingual, dataset.labels, task=task, maximum_length=maximum_length, device=device
+        multilingual,
+        dataset.labels,
+        task=task,
+        maximum_length=maximum_length,
+        device=device,
+        long_texts=predictor.manifest.long_texts,
     )
     policy = scoring_policy(predictor.manifest)
     scores: Scores = {}
@@ -60,6 +68,8 @@ def score(
     accuracy: dict[str, dict[str, float]] = {}
     confusion: dict[str, dict[str, dict[str, int]]] = {}
     routing: dict[str, dict[str, dict[str, int]]] = {}
+    counts: dict[str, dict[str, Counts]] = {}
+    wrong: dict[str, dict[str, list[dict[str, Any]]]] = {}
     watched: list[Answer] = []  # on dev
     with progress.bar("evaluating", len(SCORED) * len(dataset.languages)) as advance:
         for split in SCORED:
@@ -85,6 +95,8 @@ def score(
                 taken = [route.language or "unknown" for route in routes]
                 accuracy.setdefault(split, {})[language] = taken.count(language) / len(taken)
                 confusion.setdefault(split, {})[language] = dict(sorted(Counter(taken).items()))
+                counts.setdefault(split, {})[language] = label_counts(task, gold, predicted["service"], dataset.labels)
+                wrong.setdefault(split, {})[language] = errors(examples, served, most_errors)
                 answered = Counter(route.group for route in routes)
                 routing.setdefault(split, {})[language] = dict(sorted(answered.items()))
     return {
@@ -102,6 +114,8 @@ def score(
         "identifier": accuracy,
         "confusion": confusion.get("test") or confusion.get("dev", {}),
         "routing": routing.get("test") or routing.get("dev", {}),
+        "labels": counts.get("test") or counts.get("dev", {}),
+        "errors": wrong.get("test") or wrong.get("dev", {}),
         "baseline": baseline(watched),
     }
 
@@ -157,7 +171,8 @@ def bootstrap(
     for column, answers in predicted.items():
         sums = times.astype(float) @ task.statistics(gold, answers, labels).astype(float)  # [draws, S], whole numbers
         found[column] = task.metric_from(sums, labels)
-    return {**found, GAIN: found["group"] - found["multilingual"]}
+    gains = {GAIN: found["group"], SERVICE_GAIN: found["service"]}
+    return {**found, **{name: draws - found["multilingual"] for name, draws in gains.items()}}
 
 
 def average_intervals(drawn: Mapping[str, Draws], counts: Mapping[str, int]) -> dict[str, dict[str, list[float]]]:
@@ -167,7 +182,7 @@ def average_intervals(drawn: Mapping[str, Draws], counts: Mapping[str, int]) -> 
         name: _intervals(
             {
                 column: np.average([draws[column] for draws in drawn.values()], axis=0, weights=share)
-                for column in (*COLUMNS, GAIN)
+                for column in (*COLUMNS, GAIN, SERVICE_GAIN)
             }
         )
         for name, share in weights.items()

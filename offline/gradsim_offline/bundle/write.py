@@ -33,8 +33,10 @@ from gradsim_shared.manifest import (
     Group,
     Grouping,
     Language,
+    LongTexts,
     Manifest,
     Provenance,
+    Reliability,
     Scores,
     Similarity,
 )
@@ -54,8 +56,13 @@ def draft_manifest(
     identifier: Path,
     metric: str,
     segmentation: str = "none",
+    long_texts: LongTexts = "cut",
+    longer: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Manifest:
-    """Return a manifest that can route: languages, groups, identifier, fallback; scores and hashes come later."""
+    """Return a manifest that can route: languages, groups, identifier, fallback; scores and hashes come later.
+
+    ``long_texts`` says how texts that are too long are read, ``longer`` how many are, by split and language.
+    """
     identified = identifier_entry(
         identifier, threshold=settings.identifying.threshold, policy=settings.identifying.policy
     )
@@ -73,6 +80,7 @@ def draft_manifest(
         segmentation=segmentation,
         normalisation=NEWEST,
         maximum_length=settings.maximum_length,
+        long_texts=long_texts,
         languages=[
             Language(
                 code=code,
@@ -86,6 +94,7 @@ def draft_manifest(
                     if code in group.collective_similarity
                 },
                 counts={split: counts[split][code] for split in counts},
+                longer={split: found[code] for split, found in (longer or {}).items() if code in found},
             )
             for code in dataset.languages
         ],
@@ -97,6 +106,7 @@ def draft_manifest(
             score=groups.score,
             bound=groups.bound,
             proven=groups.proven,
+            reason=groups.reason,
         ),
         identifier=identified,
         fallback=Fallback(group=_fallback(groups, counts["train"])),
@@ -136,7 +146,11 @@ def complete_manifest(
     return draft.model_copy(
         update={
             "languages": languages,
-            "similarity": Similarity(measure=measured.measure, settings=dict(measured.settings)),
+            "similarity": Similarity(
+                measure=measured.measure,
+                settings=dict(measured.settings),
+                reliability=measured.reliability and Reliability(**vars(measured.reliability)),
+            ),
             "identifier": draft.identifier.model_copy(update={"accuracy": accuracy}),
             "baseline": Baseline.model_validate(evaluated["baseline"]) if evaluated.get("baseline") else None,
             "provenance": draft.provenance.model_copy(update={"settings": _settings(settings)}),

@@ -15,7 +15,7 @@ from gradsim_shared.nearest import nearest
 
 _COMMANDS = {
     "build": "Run the whole method and write a bundle.",
-    "encoder": "Make the mini encoder, or check that a named one can be found.",
+    "encoder": "Make the mini encoder, or fetch a named one.",
     "measure": "Measure how the languages' gradients agree.",
     "group": "Choose the groups.",
     "train": "Train the multilingual model and one model per group.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gradsim_offline.cli.options import PATH
+from gradsim_offline.cli.options import COLUMNS, PATH, all_of, data_options_from, data_settings
 
 HELP = """Find the group that would serve a new language best; with --add, write a bundle that serves it.
 
@@ -22,7 +22,9 @@ Example: gradsim-offline assign --bundle runs/mine/bundle --data few-texts --lan
 
 @click.command("assign", help=HELP)
 @click.option("--bundle", "directory", required=True, type=PATH, help="The bundle.")
-@click.option("--data", required=True, type=PATH, metavar="DIR", help="Holds <lang>/train.*.")
+@click.option("--data", required=True, type=PATH, metavar="DIR|FILE", help="Holds <lang>/train.*, or is a table.")
+@all_of(COLUMNS.values())
+@data_settings
 @click.option("--language", required=True, metavar="CODE", help="The new language; ISO 639.")
 @click.option("--add", is_flag=True, help="Write a bundle that serves it, to --out or --in-place.")
 @click.option("--out", type=PATH, metavar="DIR", help="Where the new bundle goes.")
@@ -46,13 +48,15 @@ Example: gradsim-offline assign --bundle runs/mine/bundle --data few-texts --lan
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option("--json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what was found.")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and the result.")
-def command(quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
+def command(assignments: tuple[str, ...], quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
     from rich.console import Console
 
     from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.assign.assign import assign
 
+    chosen = data_options_from(assignments, {name: options.pop(name) for name in COLUMNS})
+    console = Console(highlight=False, soft_wrap=True)
     written = options["json"].parent if options["json"] and not options["add"] else options["out"]
     with full_disk_said(written or options["directory"]):
-        assign(**options, progress=Progress(quiet=quiet), console=Console(highlight=False, soft_wrap=True))
+        assign(**options, options=chosen, progress=Progress(quiet=quiet), console=console)

@@ -14,12 +14,31 @@ from gradsim_offline.core import plugins
 def command_until(name: str, description: str) -> click.Command:
     """Return the command that runs the stages up to ``name``; ``build`` runs them all."""
 
-    def run(**options: Any) -> None:  # noqa: ANN401 - click's own
-        run_until("bundle" if name == "build" else name, **options)
+    def run(named: str | None = None, **options: Any) -> None:  # noqa: ANN401 - click's own
+        if named is None:
+            run_until("bundle" if name == "build" else name, **options)
+        else:
+            save_encoder(named, **options)
 
     before = "" if name == "build" else "\n\nRuns the stages before it, too, where they are not up to date."
+    if name == "encoder":
+        before += "\n\nWith a NAME, as in `encoder e5-small --out DIR`: write that encoder to DIR, and run no build."
+        run = click.argument("named", metavar="[NAME]", required=False)(run)
     command: click.Command = click.command(name, help=description + before)(build_options()(run))
     return command
+
+
+def save_encoder(named: str, *, out: Path | None, quiet: bool, **options: Any) -> None:  # noqa: ANN401 - click's own
+    """Write an encoder that has a name of ours to a directory, and say where it is."""
+    if others := [option for option, value in options.items() if value not in (None, ())]:
+        raise click.UsageError(f"encoder {named} takes --out, --offline and --quiet, and no --{others[0]}")
+    from gradsim_offline.core.progress import Progress
+    from gradsim_offline.models.named_encoders import save
+
+    directory = out or Path(named)
+    progress = Progress(quiet=quiet)
+    save(named, directory, progress.note, shown=progress.console.is_terminal)
+    click.echo(str(directory))
 
 
 def run_until(
@@ -36,13 +55,16 @@ def run_until(
     plugins.check("similarity", settings.measure)
     plugins.check("solvers", settings.grouping.solver)
     from gradsim_offline.core.progress import Progress
-    from gradsim_offline.pipeline.build import build
+    from gradsim_offline.pipeline.build import build, load_data
+    from gradsim_offline.pipeline.recipes import run_directory
 
-    run = out or Path("runs") / settings.data
-    bundle = build(settings, run, Progress(quiet=quiet), until=until)
+    run = run_directory(settings, out)
+    dataset = load_data(settings)
+    bundle = build(settings, run, Progress(quiet=quiet), until=until, dataset=dataset)
     if until != "bundle":
         click.echo(str(run))
         return
+    from gradsim_offline.datasets.summary import short_text
     from gradsim_offline.report.bundle_tables import print_bundle
 
-    print_bundle(bundle)
+    print_bundle(bundle, text=short_text(dataset))

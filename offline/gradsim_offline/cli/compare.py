@@ -40,9 +40,14 @@ def command(
     names = methods.replace(",", " ").split()
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import compare
+    from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.report.comparison_tables import print_comparison
+    from gradsim_offline.report.verdicts import print_verdict
+    from gradsim_offline.report.verdicts.comparison import verdict
 
-    run = out or Path("runs") / f"compare-{settings.data}"
+    run = run_directory(settings, out, "compare-")
     how: dict[str, Any] = {"seeds": seeds, "test": test, "permutations": permutations, "keep_models": keep_models}
-    print_comparison(compare(settings, names, run, Progress(quiet=quiet), **how))
+    result = compare(settings, names, run, Progress(quiet=quiet), **how)
+    print_comparison(result)
     click.echo(f"Also as {run / 'compare.json'}, .md, .tex and .html")
+    print_verdict(verdict(result))

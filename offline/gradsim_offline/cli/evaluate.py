@@ -9,15 +9,15 @@ import click
 from click.core import ParameterSource
 
 from gradsim_offline.cli.build import run_until
-from gradsim_offline.cli.options import PATH, POSITIVE, build_options, data_options_from, words
+from gradsim_offline.cli.options import COLUMNS, PATH, POSITIVE, build_options, data_options_from, words
 
 HELP = """Score a bundle, or a running service, on any data of its task, per language.
 
-With --bundle or --url: only --data, --data-dir, --languages, --set data_options.NAME=VALUE and --quiet go with them,
-beside --split, --batch and --json. Without: run the stages of a build up to its own scores, where they are not up to
-date, with the other options.
+With --bundle or --url: only --data, --data-dir, the columns, --languages, --set data_options.NAME=VALUE and --quiet go
+with them, beside --split, --batch and --json. Without: run the stages of a build up to its own scores, where they are
+not up to date, with the other options.
 """
-_WITH_BOTH = ("data", "data_dir", "languages", "assignments", "quiet")
+_WITH_BOTH = ("data", "data_dir", *COLUMNS, "languages", "assignments", "quiet")
 _SCORING = ("bundle", "url", "split", "batch", "json_file")
 
 
@@ -48,7 +48,7 @@ _SCORING = ("bundle", "url", "split", "batch", "json_file")
 @click.option(
     "--data",
     metavar="NAME|DIR",
-    help="Data set, or a directory of your own files; with --bundle or --url it must be named.  [default: demo]",
+    help="Data set, or your own directory or table; with --bundle or --url it must be named.  [default: demo]",
 )
 @build_options("data")
 def command(**values: Any) -> None:  # noqa: ANN401 - click's own
@@ -59,7 +59,7 @@ def command(**values: Any) -> None:  # noqa: ANN401 - click's own
         return
     _refuse([name for name in values if name not in _WITH_BOTH and _given(name)], "not with --bundle or --url")
     if values["data"] is None:
-        raise click.UsageError("Name what to score on: --data NAME, or a directory of your own files.")
+        raise click.UsageError("Name what to score on: --data NAME, or your own directory or table.")
     _score(**scoring, **{name: values[name] for name in _WITH_BOTH})
 
 
@@ -71,7 +71,7 @@ def _score(
     assignments: tuple[str, ...],
     quiet: bool,
     json_file: Path | None,
-    **scoring: Any,  # noqa: ANN401
+    **others: Any,  # noqa: ANN401
 ) -> None:
     from gradsim_offline.core.disk import full_disk_said
     from gradsim_offline.core.progress import Progress
@@ -82,8 +82,9 @@ def _score(
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
     codes = None if languages is None else words(languages)
-    how: dict[str, Any] = {"data_dir": data_dir, "languages": codes, "options": data_options_from(assignments)}
-    scores = evaluate(data=data, progress=Progress(quiet=quiet), **how, **scoring)
+    options = data_options_from(assignments, {name: others.pop(name) for name in COLUMNS})
+    how: dict[str, Any] = {"data_dir": data_dir, "languages": codes, "options": options, **others}
+    scores = evaluate(data=data, progress=Progress(quiet=quiet), **how)
     print_scores(scores)
     if json_file is not None:
         with full_disk_said(json_file.parent):

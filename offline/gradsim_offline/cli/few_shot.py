@@ -79,10 +79,13 @@ def command(
     from gradsim_offline.experiments.few_shot.plan import SecondStep
     from gradsim_offline.experiments.few_shot.run import NAME, few_shot
     from gradsim_offline.experiments.few_shot.tables import tables
+    from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.report.table import print_tables
+    from gradsim_offline.report.verdicts import print_verdict
+    from gradsim_offline.report.verdicts.few_shot import verdict
 
     given: dict[str, Any] = {"epochs": shot_epochs, "learning_rate": shot_learning_rate, "batch_size": shot_batch_size}
-    run = out or Path("runs") / f"few-shot-{settings.data}-{source}"
+    run = run_directory(settings, out, "few-shot-", f"-{source}")
     content = few_shot(
         settings,
         run,
@@ -100,6 +103,7 @@ def command(
     )
     print_tables(tables(content))
     click.echo(f"Also as {run / NAME}.json, .md, .tex and .html; figures in {run / NAME}-figures")
+    print_verdict(verdict(content))
 
 
 def _numbers(text: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,14 @@ device = click.option("--device", metavar="NAME", default="auto", show_default=T
 maximum_length = click.option(
     "--maximum-length", type=click.IntRange(min=8), default=128, show_default=True, help="Tokens."
 )
+offline = click.option(
+    "--offline",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda _context, _option, given: os.environ.update(HF_HUB_OFFLINE="1") if given else None,
+    help="Download nothing, as with HF_HUB_OFFLINE=1: take models and data sets that are on this machine.",
+)
 keep_models = click.option("--keep-models", is_flag=True, help="Leave all trained models there; they are large.")
 
 
@@ -90,23 +99,45 @@ class GroupNumber(click.ParamType):  # type: ignore[type-arg]
         return int(value)
 
 
+COLUMNS = {
+    f"{what}_column": click.option(
+        f"--{what}-column", metavar="NAME", help=f"Of your own files: the column of the {what}.  [default: {usual}]"
+    )
+    for what, usual in (
+        ("text", "text, review, ..."),
+        ("label", "label, category, ..."),
+        ("language", "language, lang"),
+    )
+}
+
 BUILD: dict[str, Option] = {
     "data": click.option(
         "--data",
         metavar="NAME|DIR",
-        help="Data set, as `gradsim-offline list` shows them, or a directory of your own files.  [default: demo]",
+        help="Data set, as `gradsim-offline list` shows them, or your own directory or table.  [default: demo]",
     ),
     "data_dir": click.option(
         "--data-dir",
         type=click.Path(path_type=Path),
         help="Directory of the data set's files, <lang>/{train,dev,test}.*  [default: the data set's own rule]",
     ),
+    **COLUMNS,
     "languages": click.option(
         "--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"
     ),
     "model": click.option(
-        "--model", metavar="NAME|DIR", help="ngrams, mini, a Hugging Face name, or a directory.  [default: mini]"
+        "--model",
+        metavar="NAME|DIR",
+        help="ngrams, mini, e5-small, a Hugging Face name, or a directory.  [default: mini]",
     ),
+    "extra_texts": click.option(
+        "--extra-texts",
+        type=PATH,
+        metavar="DIR",
+        help="Keep the pieces of these texts, too, in the vocabulary of a pre-trained encoder: <lang>.txt or "
+        "<lang>/*.txt, one text a line.",
+    ),
+    "offline": offline,
     "recipe": click.option(
         "--recipe", metavar="NAME|FILE", help="Settings to start from (TOML).  [default: by data and model]"
     ),
@@ -114,7 +145,8 @@ BUILD: dict[str, Option] = {
     "groups": click.option(
         "--groups",
         type=GroupNumber(),
-        help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's]",
+        help="Number of groups K, at most, or auto: chosen by dev scores.  [default: the recipe's, else auto; in a "
+        "comparison 4]",
     ),
     "keep": click.option(
         "--keep",
@@ -155,7 +187,7 @@ BUILD: dict[str, Option] = {
     ),
     "seed": click.option("--seed", type=int, help="All randomness comes from it.  [default: 0]"),
     "device": click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]"),
-    "name": click.option("--name", metavar="NAME", help="Name of the bundle.  [default: the data set's]"),
+    "name": click.option("--name", metavar="NAME", help="Of the bundle.  [default: the data set's or directory's]"),
     "bundle_version": click.option(
         "--bundle-version", metavar="VERSION", help="Version of the bundle.  [default: 1.0.0]"
     ),
@@ -165,7 +197,7 @@ BUILD: dict[str, Option] = {
     "out": click.option(
         "--out",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Run directory.  [default: runs/<data set>]",
+        help="Run directory.  [default: runs/<data set, or name of your directory>]",
     ),
     "quiet": quiet("the result"),
 }
@@ -217,8 +249,10 @@ def settings_from(
     from gradsim_offline.pipeline.recipes import resolve
 
     no_minimum = None if epochs is None else 0
+    columns = {f"data_options.{name}": options.pop(name, None) for name in COLUMNS}
     given = {
         **options,
+        **columns,
         "languages": None if languages is None else words(languages),
         "grouping.groups": groups,
         "grouping.singleton_score": singleton_score,
@@ -237,33 +271,36 @@ def settings_from(
     return settings
 
 
+data_settings = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="The data set's own settings, as in data_options.text_column=review.",
+)
 text_options = all_of(
     [
-        click.option("--model", metavar="NAME|DIR", required=True, help="A directory, or a Hugging Face name."),
+        click.option("--model", metavar="NAME|DIR", required=True, help="A directory, e5-small, or a name on the Hub."),
+        offline,
         click.option(
             "--text", type=PATH, metavar="DIR", help="Directory of <lang>.txt or <lang>/*.txt, one text a line."
         ),
         click.option(
             "--data",
             metavar="NAME|DIR",
-            help="Instead of --text: the train texts of a data set, or of a directory of labelled files; "
-            "no label is read.",
+            help="Instead of --text: the train texts of a data set, or of your own labelled directory or table; "
+            "no label is used.",
         ),
         click.option("--data-dir", type=PATH, help="Directory of its files.  [default: the data set's own rule]"),
+        *COLUMNS.values(),
         click.option("--languages", metavar="CODES", help="Only these languages, as in hau,ibo,yor.  [default: all]"),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="The data set's own settings, as in data_options.text_column=review.",
-        ),
+        data_settings,
     ]
 )
 
 
-def data_options_from(assignments: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the data set's own settings of ``--set``, for commands that know no others.
+def data_options_from(assignments: tuple[str, ...], columns: Mapping[str, str | None]) -> Mapping[str, Any]:
+    """Return the data set's own settings of ``--set`` and of ``COLUMNS``, for commands that know no others.
 
     Raises:
         SettingsError: There is another setting.
@@ -273,7 +310,7 @@ def data_options_from(assignments: tuple[str, ...]) -> Mapping[str, Any]:
     for text in assignments:
         if not text.startswith("data_options."):
             raise SettingsError(f"--set {text}: only settings of the data set go here, as data_options.NAME=VALUE")
-    return resolve("mini", {}, assignments).data_options
+    return resolve("mini", {f"data_options.{name}": of for name, of in columns.items()}, assignments).data_options
 
 
 def source_from(options: dict[str, Any]) -> TextSource:
@@ -282,5 +319,5 @@ def source_from(options: dict[str, Any]) -> TextSource:
 
     codes = options.pop("languages")
     languages = None if codes is None else words(codes)
-    chosen = data_options_from(options.pop("assignments"))
+    chosen = data_options_from(options.pop("assignments"), {name: options.pop(name) for name in COLUMNS})
     return TextSource(options.pop("text"), options.pop("data"), options.pop("data_dir"), languages, chosen)

@@ -53,9 +53,10 @@ def command(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.sprachbund.results import tables
     from gradsim_offline.experiments.sprachbund.train import RESULT, train_clusters
+    from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.report.table import print_tables
 
-    run = out or Path("runs") / f"sprachbund-{settings.data}"
+    run = run_directory(settings, out, "sprachbund-")
     how: dict[str, Any] = {"on": words(on), "seeds": seeds, "permutations": permutations, "keep_models": keep_models}
     content = train_clusters(settings, sprachbunds, adapted, run, Progress(quiet=quiet), **how)
     if not quiet:

@@ -61,19 +61,23 @@ def command(
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import wants_test
     from gradsim_offline.experiments.sweep import read_numbers, read_over, sweep_groups, sweep_layers, sweep_over
+    from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.report.comparison_tables import print_comparison
+    from gradsim_offline.report.verdicts import print_verdict
+    from gradsim_offline.report.verdicts.comparison import verdict
 
-    run, progress = out or Path("runs") / f"compare-{settings.data}", Progress(quiet=quiet)
+    run, progress = run_directory(settings, out, "compare-"), Progress(quiet=quiet)
     how = {"seeds": seeds, "keep_models": keep_models, "permutations": permutations if wants_test(test, seeds) else 0}
     names = method.replace(",", " ").split()
     if over is not None:
         read = read_over(over)
-        print_comparison(sweep_over(settings, read, names, run, progress, **how))
-        name = read.file
+        result, name = sweep_over(settings, read, names, run, progress, **how), read.file
     elif groups is not None:
-        print_comparison(sweep_groups(settings, read_numbers(groups), run, progress, method=method, **how))
+        result = sweep_groups(settings, read_numbers(groups), run, progress, method=method, **how)
         name = "sweep-groups"
     else:
-        print_comparison(sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how))
+        result = sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how)
         name = "sweep-layers"
+    print_comparison(result)
     click.echo(f"Also as {run / name}.json, .md, .tex and .html")
+    print_verdict(verdict(result))

@@ -93,7 +93,8 @@ class RunDirectory:
         reason = ": resumes where it stopped" if resumes else _changes(record, wanted)
         self.progress.note(f"{title or name}{reason}", heading=True)
         started = time.monotonic()
-        work(directory)
+        with self.progress.reporting(title or name):
+            work(directory)
         seconds = time.monotonic() - started
         shutil.rmtree(directory / WORK, ignore_errors=True)
         digest = _digest(directory)

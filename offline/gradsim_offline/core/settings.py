@@ -123,7 +123,8 @@ class Pretraining(Section):
     ngram_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="share of n-grams left out in training")
     view_dropout: Annotated[float, Field(ge=0, le=0.5)] = Field(0.25, description="chance that one view is left out")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="in the transformer and the head")
-    epochs: Annotated[int, Field(ge=0)] = Field(2, description="passes of masked-language modelling")
+    epochs: Annotated[int, Field(ge=0)] = Field(2, description="passes of masked-language modelling, at most")
+    tokens: Positive = Field(8_000_000, description="tokens that masked-language modelling reads, at most")
     batch_size: Positive = Field(64, description="texts per step")
     learning_rate: Rate = Field(1e-3, description="peak of a linear schedule")
     masked: Share = Field(0.2, description="share of the pieces that are to be predicted")
@@ -170,10 +171,10 @@ class GroupingSettings(Section):
 
     solver: str = Field("exact", description="see `gradsim-offline list solvers`")
     groups: Positive | Literal["auto"] = Field(
-        4, description="K, the number of groups, at most; auto: the K whose models answer dev texts best"
+        "auto", description="K, the number of groups, at most; auto: the K whose models answer dev texts best"
     )
     candidates: list[Positive] | None = Field(
-        None, description="K that auto tries, beside 1 and N; none: 2, 3, 4, 6 and 8"
+        None, description="K that auto tries, beside 1 and N; none: 2, 4 and 8, and only while more bring something"
     )
     must_link: list[str] = Field([], description="languages that one group serves, as in hau+yor")
     cannot_link: list[str] = Field([], description="languages that are never in one group, as in arq+pcm")
@@ -217,8 +218,19 @@ class Exporting(Section):
 
     tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
-    assignable: bool = Field(
+    precision: Literal["auto", "fp32", "int8"] = Field(
+        "auto", description="auto: weights in 8 bits where that loses next to nothing on dev; fp32 for GPUs"
+    )
+    assignment: bool = Field(
         True, description="keep the joint model in the bundle, so that assign can also compare gradients"
+    )
+
+
+class Reporting(Section):
+    """What the build's report shows."""
+
+    examples: Annotated[int, Field(ge=0)] = Field(
+        0, description="errors per language that are shown with their texts, which are then in the bundle; 0: none"
     )
 
 
@@ -231,12 +243,26 @@ class Settings(Section):
         {}, description="the data set's own settings; `settings --data NAME` shows them"
     )
     languages: list[str] | None = Field(None, description="codes; none: all")
-    model: str = Field("mini", description="ngrams, mini, a Hugging Face name, or a directory")
+    model: str = Field("mini", description="ngrams, mini, e5-small, a Hugging Face name, or a directory")
     keep: Literal["best", "groups", "one", "each"] | None = Field(
         None, description="what the bundle holds: what answers dev best, or the best of a kind; none: best for auto K"
     )
+    trim_vocabulary: bool = Field(
+        True, description="of a pre-trained encoder: keep only the pieces that the training texts use"
+    )
+    common_pieces: Annotated[int, Field(ge=0)] = Field(
+        50_000, description="of these, the most frequent of the encoder's, those in the texts' scripts are kept, too"
+    )
+    extra_texts: Path | None = Field(
+        None, description="directory of <lang>.txt or <lang>/*.txt whose pieces are kept, too"
+    )
     measure: str = Field("gradient", description="see `gradsim-offline list similarity`")
-    maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens; longer texts are cut")
+    maximum_length: Annotated[int, Field(ge=8)] = Field(128, description="tokens that a model reads at once")
+    long_texts: Literal["auto", "cut", "windows"] = Field(
+        "auto",
+        description="how longer texts with one label are answered: cut, or as the mean over windows; auto: windows "
+        "where dev says that they help. Training reads the beginning",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")
     device: str = Field("auto", description="auto, cpu, cuda, mps")
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
@@ -250,6 +276,7 @@ class Settings(Section):
     training: Training = Training()
     identifying: Identifying = Identifying()
     exporting: Exporting = Exporting()
+    report: Reporting = Reporting()
 
     @model_validator(mode="after")
     def _what_ngrams_can(self) -> Settings:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from gradsim_offline.core.settings import Section
+from gradsim_shared.columns import LABEL_COLUMNS, LANGUAGE_COLUMNS, TEXT_COLUMNS, column
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import cut, listing, quoted
 from gradsim_shared.nearest import nearest
 
-TEXT_COLUMNS = ("text", "tweet", "sentence")
-LABEL_COLUMN = "label"
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: JSON's escapes can write one; no tokenizer can read it."""
 
 
-class Columns(Section):
-    """The columns as the user names them; ``None``: the usual ones."""
+def _any(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
-    text_column: str | None = Field(None, description="of labelled texts: the text's; none: text, tweet or sentence")
-    label_column: str | None = Field(None, description="of labelled texts: the label's; none: label")
+
+class Columns(Section):
+    """The columns as the user names them, ``None``: the usual ones; and what is held out."""
+
+    text_column: str | None = Field(None, description=f"of labelled texts: the text's; none: {_any(TEXT_COLUMNS)}")
+    label_column: str | None = Field(None, description=f"of labelled texts: the label's; none: {_any(LABEL_COLUMNS)}")
+    language_column: str | None = Field(
+        None, description=f"of one table for all languages: the language's; none: {_any(LANGUAGE_COLUMNS)}"
+    )
     word_column: int | None = Field(
         None, description="of CoNLL-like files: the word's number, from 1, or from the end: -1; none: there are two"
     )
     tag_column: int | None = Field(None, description="of CoNLL-like files: the tag's number, as 4 in CoNLL-2003")
+
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="share of a language's train texts that are its dev split where it has none; 0: none"
+    )
 
     @field_validator("word_column", "tag_column")
     @classmethod
@@ -40,45 +51,15 @@ USUAL = Columns()
 
 
 def text_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple[str, str]:
-    """Return the names of the two columns, as the header writes them; capitals and outer spaces make no difference.
-
-    Args:
-        where: File and line, for messages.
-        header: The names of all columns.
-        columns: What the user says.
+    """Return the names of the two columns, as the header writes them.
 
     Raises:
-        DataError: One is missing, or several may be it; the message names those that are there and the setting.
+        DataError: One is missing, or several may be it; the message names those that are there and the option.
     """
-    text, label = columns.text_column, columns.label_column
     return (
-        _column(where, header, text, TEXT_COLUMNS, "no column for the text", "text_column"),
-        _column(where, header, label, (LABEL_COLUMN,), f"no column {quoted(label or LABEL_COLUMN)}", "label_column"),
+        column(where, header, columns.text_column, TEXT_COLUMNS, "text"),
+        column(where, header, columns.label_column, LABEL_COLUMNS, "label"),
     )
-
-
-def _column(
-    where: str, header: Sequence[str], chosen: str | None, usual: Sequence[str], missing: str, setting: str
-) -> str:
-    if chosen in header and chosen is not None:
-        return chosen
-    names = usual if chosen is None else (chosen,)
-    candidates = [each for each in header if _plain(each) in map(_plain, names)]
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
-        raise DataError(
-            f"{where}: each of {listing(map(quoted, candidates))} may be the column; keep one, or say which it is: "
-            f"--set data_options.{setting}=NAME"
-        )
-    raise DataError(
-        f"{where}: {missing}: found {listing(map(quoted, header))}; name it {' or '.join(names)}, or say which it is: "
-        f"--set data_options.{setting}=NAME"
-    )
-
-
-def _plain(name: str) -> str:
-    return name.strip().casefold()
 
 
 def word_and_tag(where: str, fields: Sequence[str], columns: Columns) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Read files of objects with named fields: JSON lines, JSON and Parquet; a field that stands twice is an error."""
+"""Read files of objects with named fields: JSON lines, JSON and Arrow; a field that stands twice is an error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from json import JSONDecoder
 from pathlib import Path
 
+from gradsim_offline.datasets.arrow import open_arrow
 from gradsim_offline.datasets.text import ending, read_lines, read_text
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import listing, quoted
@@ -16,7 +17,15 @@ OBJECT_ENDINGS = (".jsonl", ".json", ".parquet")
 NumberedRow = tuple[str, Mapping[str, object]]
 """Where it stands, as messages name it, and its fields."""
 
+Part = Path | Sequence[NumberedRow]
+"""Where the examples of one language's split are: a file, or rows of a table for all languages."""
+
 _GAP = re.compile(r"[ \t\r\n]*")
+
+
+def place_of(part: Part) -> str:
+    """Return where examples are, as messages name it."""
+    return str(part) if isinstance(part, Path) else part[0][0]
 
 
 class _NamedTwiceError(ValueError):
@@ -24,7 +33,7 @@ class _NamedTwiceError(ValueError):
 
 
 def read_objects(path: Path) -> Iterator[NumberedRow]:
-    """Read a file of ``OBJECT_ENDINGS``.
+    """Read a file of ``OBJECT_ENDINGS``, or a folder that `Dataset.save_to_disk` wrote.
 
     ``.json`` is a list of objects, an object of columns (lists of one length, or as pandas writes it, objects with the
     same keys), or JSON lines under another name.
@@ -33,8 +42,8 @@ def read_objects(path: Path) -> Iterator[NumberedRow]:
         DataError: It is not of this form, or a field stands twice; the message names the line, or the row where rows
             are no lines.
     """
-    readers = {".jsonl": _json_lines, ".json": _json, ".parquet": _parquet}
-    return readers[ending(path)](path)
+    readers = {".jsonl": _json_lines, ".json": _json, ".parquet": _arrow}
+    return (_arrow if path.is_dir() else readers[ending(path)])(path)
 
 
 def check_named_once(where: str, names: Sequence[str], what: str) -> None:
@@ -134,18 +143,9 @@ def _columns(path: Path, table: object) -> Iterator[NumberedRow]:
         yield f"{path}, row {number}", dict(zip(table, row, strict=True))
 
 
-def _parquet(path: Path) -> Iterator[NumberedRow]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f"{path}: Parquet is read with pyarrow; run: pip install pyarrow") from error
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            check_named_once(str(path), file.schema_arrow.names, "columns")
-            rows = file.read().to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not valid Parquet: {error}") from error
+def _arrow(path: Path) -> Iterator[NumberedRow]:
+    names, rows = open_arrow(path)
+    check_named_once(str(path), names, "columns")
     yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, start=1))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Split
 from gradsim_offline.datasets import tables, token_files
+from gradsim_offline.datasets.arrow import SAVED_DICT, is_saved
 from gradsim_offline.datasets.folders import by_language, unread_note, visible
 from gradsim_offline.datasets.text import COMPRESSED
 from gradsim_shared.errors import DataError
@@ -23,10 +24,10 @@ NAMES: Mapping[Split, tuple[str, ...]] = {
 }
 EXPECTED = "train.tsv, train.csv or train.jsonl, or train.conll (docs/data.md shows every form)"
 
+SPLIT_OF: Mapping[str, Split] = {name: split for split, names in NAMES.items() for name in names}
 _SPLIT_OF = {
     f"{name}{ending}{compressed}": split
-    for split, names in NAMES.items()
-    for name in names
+    for name, split in SPLIT_OF.items()
     for ending in ENDINGS
     for compressed in ("", COMPRESSED)
 }
@@ -63,19 +64,31 @@ class Folder:
 def look_into(path: Path) -> Folder:
     """Find the files of a language's folder; capitals in their names, as in ``train.TSV``, make no difference.
 
+    A folder that `Dataset.save_to_disk` wrote is a file, too: named as a split below this one, or this one itself.
+
     Raises:
         DataError: One split stands in two files.
     """
-    content = visible(path)
-    named = [file for file in content if file.name.lower() in _SPLIT_OF and file.is_file()]
+    if is_saved(path):
+        return Folder(path, {"train": path}, [])
+    content = [file for file in visible(path) if file.name != SAVED_DICT]
+    splits = {file: split for file in content if (split := split_of(file)) is not None}
+    order = [*_SPLIT_OF, *SPLIT_OF]
     files: dict[Split, Path] = {}
-    for file in sorted(named, key=lambda file: list(_SPLIT_OF).index(file.name.lower())):
-        split = _SPLIT_OF[file.name.lower()]
+    for file in sorted(splits, key=lambda file: order.index(file.name.lower())):
+        split = splits[file]
         if split in files:
             both = f"{files[split].name} and {file.name}"
             raise DataError(f"{path}: {both}: keep one of them, as each is the {split} split")
         files[split] = file
-    return Folder(path, files, [file for file in content if file not in named])
+    return Folder(path, files, [file for file in content if file not in splits])
+
+
+def split_of(path: Path) -> Split | None:
+    """Return the split that a path is, by its name; ``None``: it is none."""
+    if path.is_dir():
+        return SPLIT_OF.get(path.name.lower()) if is_saved(path) else None
+    return _SPLIT_OF.get(path.name.lower())
 
 
 def language_folders(data_dir: Path, languages: Sequence[str] | None) -> tuple[dict[str, Folder], tuple[str, ...]]:
@@ -110,7 +123,8 @@ def language_folders(data_dir: Path, languages: Sequence[str] | None) -> tuple[d
         if not folder.files:
             folder.with_train()
     unread += [path for folder in folders.values() for path in folder.unread]
-    return folders, (*_naming_note(paths), *unread_note("files", data_dir, unread))
+    read_as = naming_note({code: path.name for code, path in paths.items()}, "the names of the folders")
+    return folders, (*read_as, *unread_note("files", data_dir, unread))
 
 
 def _code(path: Path) -> str:
@@ -121,8 +135,8 @@ def _code(path: Path) -> str:
         raise DataError(f"{path}: {error} {way}") from error
 
 
-def _naming_note(paths: Mapping[str, Path]) -> tuple[str, ...]:
-    """Say which folders were taken for a language though their name is no code that ISO 639 lists."""
-    others = {code: path.name for code, path in paths.items() if codes.listed(path.name) is None}
-    read = [f"{folder} is {code} ({codes.name(code)})" for code, folder in others.items()]
-    return (f"files: by the names of the folders, {listing(read)}",) if others else ()
+def naming_note(written: Mapping[str, str], where: str) -> tuple[str, ...]:
+    """Say which names were taken for a language, by its code, though they are no code that ISO 639 lists."""
+    others = {code: name for code, name in written.items() if codes.listed(name) is None}
+    read = [f"{name} is {code} ({codes.name(code)})" for code, name in others.items()]
+    return (f"files: by {where}, {listing(read)}",) if others else ()

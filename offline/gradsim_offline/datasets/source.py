@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
-from gradsim_shared.errors import SettingsError
+from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.manifest import Manifest
 
 FILES = "files"
@@ -42,16 +43,39 @@ def load_source(name: str) -> DatasetSource:
 
 
 def named(data: str, data_dir: Path | None) -> tuple[str, Path | None]:
-    """Return name and directory of a data set; a directory as its name is short for ``files`` with that directory.
+    """Return name and directory of a data set; a directory or a file in its place is short for ``files`` with that.
 
     Raises:
+        DataError: A path is named, and nothing is there.
         SettingsError: Two directories are named.
     """
-    if data.replace("-", "_") in plugins.names("datasets") or not Path(data).is_dir():
+    path = Path(data)
+    if data.replace("-", "_") in plugins.names("datasets"):
+        return data, data_dir
+    if not path.exists():
+        if path.suffix or len(path.parts) > 1:
+            raise DataError(f"--data {data}: there is no such file or directory, and no data set of that name")
         return data, data_dir
     if data_dir is not None:
-        raise SettingsError(f"--data {data} is a directory; leave out --data-dir, or name a data set with --data")
-    return FILES, Path(data)
+        raise SettingsError(
+            f"--data {data} is a {'directory' if path.is_dir() else 'file'}; leave out --data-dir, or name a data set "
+            "with --data"
+        )
+    return FILES, path
+
+
+def data_name(data: str, data_dir: Path | None) -> str:
+    """Return what bundle and run directory are called: as the data set, or as the user's own directory or file.
+
+    Args:
+        data: Name of the data set.
+        data_dir: Where its files lie; ``None``: its own rule.
+    """
+    if data != FILES or data_dir is None:
+        return data
+    path = data_dir.resolve()
+    written = path.name if path.is_dir() else path.name.split(".")[0]
+    return re.sub(r"[^\w.-]+", "-", written).strip("-.") or FILES
 
 
 def built_with(manifest: Manifest, data: str) -> Mapping[str, Any]:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from gradsim_offline.core.dataset import SPLITS, AnyExample, Dataset, Example
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.datasets.hold_out import FEWEST
 from gradsim_shared.excerpts import cut, listing
 from gradsim_shared.iob import is_iob
 
 _LINE = 2000  # characters of languages or labels, at most
 _LONGEST = 40  # of a label
+_SHORT = 100  # characters of a text to try a model with, at most
 _SIGN = re.compile(r"\W(?=\d)")  # tells -1 from 1 and 1.5 from 15
 
 Counts = Mapping[str, Counter[str]]
@@ -45,7 +47,23 @@ def lines(dataset: Dataset) -> Iterator[str]:
     single = [f"{_shown(label)} ({code}, {counts[code][label]})" for label, code in _of_one_language(counts)]
     if single:
         yield f"warning: {kind}s of one language only: {listing(single, _LINE)}"
+    few = [f"{code} ({count})" for code, count in sizes["train"].items() if count < FEWEST]
+    if few:
+        yield (
+            f"fewer than {FEWEST} training texts: {listing(few, _LINE)}: too few to tell which languages help, and a "
+            "score may be off by tens of points; add texts, or leave the language out and `assign` it later"
+        )
     yield from dataset.notes
+
+
+def short_text(dataset: Dataset) -> str | None:
+    """Return the first short text of one line, of test, dev or train, to try a model with; ``None``: there is none."""
+    for split in reversed(SPLITS):
+        for code in dataset.languages:
+            for example in dataset.split(code, split):
+                if len(example.text) <= _SHORT and example.text.isprintable():
+                    return example.text
+    return None
 
 
 def _counts(dataset: Dataset) -> Counts:

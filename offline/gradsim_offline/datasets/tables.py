@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from gradsim_offline.core.dataset import Example
 from gradsim_offline.datasets.columns import SURROGATE, USUAL, Columns, check_allowed, text_and_label
-from gradsim_offline.datasets.objects import OBJECT_ENDINGS, NumberedRow, check_named_once, read_objects
+from gradsim_offline.datasets.objects import OBJECT_ENDINGS, NumberedRow, Part, check_named_once, read_objects
 from gradsim_offline.datasets.text import ending, is_blank, is_quoted, read_lines, read_text
 from gradsim_shared.errors import DataError
 
 ENDINGS = (".tsv", ".csv", *OBJECT_ENDINGS)
 
+Key = TypeVar("Key")
+
 
 def read_table(
-    path: Path, labels: Sequence[str] | None, columns: Columns = USUAL, *, literal: bool = False
+    part: Part, labels: Sequence[str] | None, columns: Columns = USUAL, *, literal: bool = False
 ) -> list[Example]:
-    r"""Read one file of labelled texts, by its ending, one of ``ENDINGS``; ``.gz`` may follow it.
+    r"""Read one file of labelled texts, by its ending, one of ``ENDINGS``; ``.gz`` may follow it. Or rows of one.
 
     Tab-separated files are split on tabs and line ends only, and quotation marks are text, unless the file is quoted
     throughout (``is_quoted``). Empty lines are skipped.
 
     Args:
-        path: The file; a header line names the columns: text (or tweet, sentence) and label.
+        part: The file, whose header line names the columns, or its rows.
         labels: The allowed labels; ``None`` allows all.
         columns: Other names of the two columns.
         literal: In tab-separated files, quotation marks are text whatever they look like.
@@ -34,16 +37,44 @@ def read_table(
     Raises:
         DataError: File, line number, what is wrong, and what is allowed.
     """
-    return [_example(where, row, labels, columns) for where, row in _rows(path, columns, literal=literal)]
+    rows = read_rows(part, columns, literal=literal) if isinstance(part, Path) else part
+    header: Set[str] = set()
+    examples = []
+    for where, row in rows:
+        if row.keys() != header:  # of objects each may have other fields
+            header, names = row.keys(), text_and_label(where, list(row), columns)
+        examples.append(_example(where, row, labels, *names))
+    return examples
+
+
+def read_labelled(
+    parts: Mapping[Key, Part], columns: Columns, labels: Sequence[str] | None = None
+) -> tuple[dict[Key, list[Example]], tuple[str, ...]]:
+    """Return the examples of some files that stand alone, and their labels.
+
+    Args:
+        parts: The files.
+        columns: Other names of their columns.
+        labels: The allowed labels; ``None``: those of the files themselves.
+
+    Raises:
+        DataError: As for ``read_table``.
+    """
+    examples = {key: read_table(part, labels, columns) for key, part in parts.items()}
+    found = {example.label for table in examples.values() for example in table}
+    return examples, tuple(sorted(found) if labels is None else labels)
 
 
 def has_quoted_fields(path: Path) -> bool:
     """Return whether ``read_table`` takes a file's quotation marks off, which a file without quoting would miss."""
-    return ending(path) == ".tsv" and is_quoted(read_text(path))
+    return ending(path) == ".tsv" and path.is_file() and is_quoted(read_text(path))
 
 
-def _rows(path: Path, columns: Columns, *, literal: bool) -> Iterator[NumberedRow]:
-    if ending(path) == ".csv":
+def read_rows(path: Path, columns: Columns = USUAL, *, literal: bool = False) -> Iterator[NumberedRow]:
+    """Read the rows of a file of ``ENDINGS``, or of a data set that `Dataset.save_to_disk` wrote; as ``read_table``."""
+    if path.is_dir():
+        yield from read_objects(path)
+    elif ending(path) == ".csv":
         yield from _separated(path, columns, ",", "comma")
     elif ending(path) != ".tsv":
         yield from read_objects(path)
@@ -97,8 +128,9 @@ def _check_header(where: str, header: Sequence[str], columns: Columns) -> None:
     text_and_label(where, header, columns)
 
 
-def _example(where: str, row: Mapping[str, object], labels: Sequence[str] | None, columns: Columns) -> Example:
-    text_column, label_column = text_and_label(where, list(row), columns)
+def _example(
+    where: str, row: Mapping[str, object], labels: Sequence[str] | None, text_column: str, label_column: str
+) -> Example:
     text, label = row[text_column], row[label_column]
     if (text, label) == (text_column, label_column):
         raise DataError(f"{where}: the header again; remove this line")
@@ -106,6 +138,8 @@ def _example(where: str, row: Mapping[str, object], labels: Sequence[str] | None
         raise DataError(f"{where}: the text is {'empty' if isinstance(text, str) else 'not a string'}")
     if label is None or (isinstance(label, str) and is_blank(label)):
         raise DataError(f"{where}: the label is empty")
+    if isinstance(label, int) and not isinstance(label, bool):  # 1 in JSON or Parquet is what CSV calls 1
+        label = str(label)
     if not isinstance(label, str):
         raise DataError(f"{where}: the label is not a string")
     label = label.strip()

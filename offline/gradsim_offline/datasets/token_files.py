@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from gradsim_offline.core.dataset import Dataset, Split, TaggedSentence
 from gradsim_offline.datasets.bio import bio, bio_labels, is_prefixed, types, usual_spelling
-from gradsim_offline.datasets.columns import LABEL_COLUMN, USUAL, Columns
+from gradsim_offline.datasets.columns import USUAL, Columns
 from gradsim_offline.datasets.conll import read_conll, read_conllu
-from gradsim_offline.datasets.objects import OBJECT_ENDINGS, read_objects
+from gradsim_offline.datasets.objects import OBJECT_ENDINGS, Part, place_of, read_objects
 from gradsim_offline.datasets.tagged import Sentence, count_note, examples, tagged_dataset
 from gradsim_offline.datasets.text import are_quoted, ending, is_blank, unquoted
 from gradsim_shared.errors import DataError
@@ -27,84 +27,79 @@ TAG_FIELDS = ("tags", "ner_tags", "labels")
 Key = TypeVar("Key")
 
 
-def holds_words(path: Path) -> bool | None:
+def holds_words(part: Part) -> bool | None:
     """Return whether a file holds tagged words: by its ending; files of objects by the first, if there is one."""
-    if ending(path) not in OBJECT_ENDINGS:
-        return ending(path) in ENDINGS
+    if isinstance(part, Path) and not part.is_dir() and ending(part) not in OBJECT_ENDINGS:
+        return ending(part) in ENDINGS
     try:
-        _, first = next(read_objects(path), (None, None))
+        _, first = next(read_objects(part) if isinstance(part, Path) else iter(part), (None, None))
     except DataError:
         return False  # whoever reads it says what is wrong
     if first is None:
         return None
-    return LABEL_COLUMN not in first and not set(WORD_FIELDS).isdisjoint(first)
+    return "label" not in first and not set(WORD_FIELDS).isdisjoint(first)
 
 
-def load(
-    data_dir: Path,
-    files: Mapping[str, Mapping[Split, Path]],
-    aliases: Mapping[str, tuple[str, ...]],
-    columns: Columns,
-    notes: Sequence[str],
-) -> Dataset:
+def load(name: str, parts: Mapping[str, Mapping[Split, Part]], columns: Columns) -> Dataset:
     """Read the files of each language and split; the labels are those of the train splits.
 
     Args:
-        data_dir: For messages.
-        files: By language and split.
-        aliases: Other codes of the languages.
+        name: Of the data set, for messages.
+        parts: By language and split; every language has a train split.
         columns: Which column of CoNLL-like files holds what.
-        notes: What the user should know, beside what is found here.
 
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
     """
-    paths = {(code, split): path for code, splits in files.items() for split, path in splits.items()}
-    sentences, quotes, spelling = _read_all(paths, columns, lambda place: place[1] == "train")
-    for code in files:
+    flat = {(code, split): part for code, splits in parts.items() for split, part in splits.items()}
+    sentences, quotes, spelling = _read_all(flat, columns, lambda place: place[1] == "train")
+    for code, splits in parts.items():
         if not sentences[code, "train"]:
-            raise DataError(f"{files[code]['train']}: no sentences; a language needs a train split that is not empty")
-    labels = labels_of(chain.from_iterable(sentences[code, "train"] for code in files))
+            raise DataError(
+                f"{place_of(splits['train'])}: no sentences; a language needs a train split that is not empty"
+            )
+    labels = labels_of(chain.from_iterable(sentences[code, "train"] for code in parts))
     if len(labels) < 2:
-        raise DataError(f"{data_dir}: the train splits hold {len(labels)} tag; a tagger needs two")
+        raise DataError(f"{name}: the train splits hold {len(labels)} tag; a tagger needs two")
     as_bio = {place: _as_bio(part, labels) for place, part in sentences.items()}
     notes = (
-        *notes,
         *count_note("files", "words were read without the quotation marks that an export put around them", quotes),
         *spelling,
         *count_note("files", "tags of BIOES or the like were read as BIO", {key: n for key, (_, n) in as_bio.items()}),
     )
-    parts = {code: {split: as_bio[code, split][0] for split in splits} for code, splits in files.items()}
-    return tagged_dataset("files", labels, parts, list, aliases=aliases, notes=notes)
+    read_parts = {code: {split: as_bio[code, split][0] for split in splits} for code, splits in parts.items()}
+    return tagged_dataset("files", labels, read_parts, list, aliases={}, notes=notes)
 
 
-def read(path: Path, columns: Columns = USUAL) -> list[Sentence]:
-    """Read one file, by its ending."""
-    if ending(path) in OBJECT_ENDINGS:
-        return [_sentence(*row) for row in read_objects(path)]
-    return read_conllu(path) if ending(path) == ".conllu" else read_conll(path, columns)
+def read(part: Part, columns: Columns = USUAL) -> list[Sentence]:
+    """Read one file, by its ending; or rows of a table of languages."""
+    if not isinstance(part, Path):
+        return [_sentence(*row) for row in part]
+    if part.is_dir() or ending(part) in OBJECT_ENDINGS:
+        return [_sentence(*row) for row in read_objects(part)]
+    return read_conllu(part) if ending(part) == ".conllu" else read_conll(part, columns)
 
 
 def read_labelled(
-    paths: Mapping[Key, Path], columns: Columns, labels: Sequence[str] | None = None
+    parts: Mapping[Key, Part], columns: Columns, labels: Sequence[str] | None = None
 ) -> tuple[dict[Key, list[TaggedSentence]], tuple[str, ...]]:
     """Return the sentences of some files that stand alone, and their labels.
 
     Args:
-        paths: Of the files.
+        parts: The files.
         columns: Which of their columns hold what.
         labels: The allowed tags; ``None``: those of the files themselves.
 
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
     """
-    sentences, *_ = _read_all(paths, columns, lambda _: True)
+    sentences, *_ = _read_all(parts, columns, lambda _: True)
     labels = labels_of(chain.from_iterable(sentences.values())) if labels is None else labels
     return {key: examples(_as_bio(part, labels)[0], labels)[0] for key, part in sentences.items()}, tuple(labels)
 
 
 def _read_all(
-    paths: Mapping[Key, Path], columns: Columns, is_training: Callable[[Key], bool]
+    parts: Mapping[Key, Part], columns: Columns, is_training: Callable[[Key], bool]
 ) -> tuple[dict[Key, list[Sentence]], dict[Key, int], tuple[str, ...]]:
     """Read files: without an export's quotation marks, and with entities' tags in the usual spelling.
 
@@ -112,7 +107,7 @@ def _read_all(
         The sentences of each file, how many of its words were quoted, and a note on the spelling of the tags, which is
         that of the training files.
     """
-    read_files = {key: _without_quotes(read(path, columns)) for key, path in paths.items()}
+    read_files = {key: _without_quotes(read(part, columns)) for key, part in parts.items()}
     training = chain.from_iterable(part for key, (part, _) in read_files.items() if is_training(key))
     usual, notes = usual_spelling(tag for sentence in training for tag in sentence.tags)
     sentences = {key: _retagged(part, usual) if usual else part for key, (part, _) in read_files.items()}

@@ -19,7 +19,6 @@ from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.adapt import Perplexity, adapt, mean, read_perplexities
 from gradsim_offline.training.context import PretrainingContext
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_language_modelling import check_there
 from gradsim_offline.training.text_folders import Unlabelled
 from gradsim_shared.errors import DataError, SettingsError
 
@@ -75,8 +74,7 @@ def adapt_encoders(
         GradsimError: Something is wrong with texts, groups or model; what was computed before is kept.
     """
     where = resolve_device(device)
-    check_there(model)
-    model_digest = pretrained.find(model)
+    start = pretrained.find(model, progress)
     members = {} if groups is None else read_members(groups)
     if Path(model).resolve() in [(out / name).resolve() for name in members or [ALL]]:
         raise SettingsError(f"--out {out} would overwrite the encoder that it starts from, {model}; choose another")
@@ -95,10 +93,10 @@ def adapt_encoders(
                     progress=progress,
                     log=lambda **figures: run.log(stage=name, **figures),
                 )
-                adapt(chosen, model, directory, settings=settings, context=context)
+                adapt(chosen, start.path, directory, settings=settings, context=context)
 
             inputs = {
-                "model": model_digest,
+                "model": start.digest,
                 "train": {code: each.fingerprint for code, each in chosen.train.items()},
                 "held_out": {code: each.fingerprint for code, each in chosen.held_out.items()},
                 "adapting": settings.model_dump(exclude={"mode"}),

@@ -14,7 +14,7 @@ from gradsim_offline.core.significance import PERMUTATIONS
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.datasets.summary import announce
 from gradsim_offline.experiments.comparison import summarise
-from gradsim_offline.experiments.method import Method, check, read_methods
+from gradsim_offline.experiments.method import Method, check, read_methods, with_groups
 from gradsim_offline.experiments.method_results import method_results
 from gradsim_offline.grouping.choose_k import reads_k
 from gradsim_offline.pipeline.build import load_data
@@ -54,6 +54,7 @@ def compare(
     Raises:
         GradsimError: Something is wrong with data, settings or a method; what was computed before is kept.
     """
+    settings = with_groups(settings)
     return run_methods(
         settings,
         read_methods(names, settings),

@@ -52,7 +52,8 @@ def subsets(dataset: Dataset) -> list[Subset]:
         if split == "test":
             known = {code: _texts(dataset, code, "train") | _texts(dataset, code, "dev") for code in texts}
             unseen = {code: np.array([text not in known[code] for text in given]) for code, given in texts.items()}
-            chosen.append(_subset("test_unseen", split, unseen))
+            if not all(kept.all() for kept in unseen.values()):  # else it would be test again
+                chosen.append(_subset("test_unseen", split, unseen))
     return [subset for subset in chosen if subset.kept]
 
 
@@ -220,4 +221,9 @@ def _grouping(result: MethodResult) -> dict[str, Any]:
 
 
 def _similarity(result: MethodResult) -> dict[str, Any]:
-    return {"languages": list(result.measured.languages), "matrix": result.measured.matrix.tolist()}
+    measured = result.measured
+    return {
+        "languages": list(measured.languages),
+        "matrix": measured.matrix.tolist(),
+        "reliability": measured.reliability and vars(measured.reliability),
+    }

@@ -26,6 +26,7 @@ DEFAULT = (
     "transfer",
     "random",
 )
+_GROUPS = 4  # K of all methods where none is given: each choosing its own costs several times as much
 _SECTIONS = ("similarity", "measuring", "grouping")
 _ALLOWED = ("measure", "oracle", "baseline", *_SECTIONS)
 _FREE: dict[str, Any] = {
@@ -56,6 +57,14 @@ class Method:
     oracle: bool = False
     layer: str | None = None
     variant: str = ""
+
+
+def with_groups(settings: Settings) -> Settings:
+    """Return settings with a number of groups, the same for all methods, where none was given."""
+    if "groups" in settings.grouping.model_fields_set:
+        return settings
+    grouping = settings.grouping.model_copy(update={"groups": _GROUPS})
+    return settings.model_copy(update={"grouping": grouping})
 
 
 def read_methods(names: Sequence[str], settings: Settings) -> list[Method]:

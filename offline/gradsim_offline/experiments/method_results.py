@@ -26,12 +26,13 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.method import Method
 from gradsim_offline.experiments.runner import Answers, Predictions, SeedRun, TrainingJob, seed_runs
 from gradsim_offline.grouping.result import Groups, LanguageGroup
-from gradsim_offline.pipeline.model_store import Encoder
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import Task, load_task
 
-_START = ("model", "pretraining", "maximum_length", "device")  # what the encoder depends on, beside its adapting
+_VOCABULARY = ("trim_vocabulary", "common_pieces", "extra_texts")
+_START = ("model", *_VOCABULARY, "pretraining", "maximum_length", "device")  # the encoder's, beside its adapting
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ class SeedMethods:
         measured = read_measured(done.directory / SIMILARITY_FILE)
         if method.layer is None:
             return measured
-        return replace(measured, matrix=measured.layers[method.layer], split_half=None)
+        return replace(measured, matrix=measured.layers[method.layer], split_half=None, reliability=None)
 
     def _group(self, method: Method, measured: Measured) -> Groups:
         """Choose the groups; a measure without split-half values scores a group of one by the diagonal instead."""

@@ -12,14 +12,14 @@ from typing import Any
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.compare import run_methods
-from gradsim_offline.experiments.method import Method, overlay, read_methods
+from gradsim_offline.experiments.method import Method, overlay, read_methods, with_groups
 from gradsim_offline.pipeline.recipes import changed
 from gradsim_offline.report.axes import MARKS
 from gradsim_offline.report.charts import Point, Series
 from gradsim_offline.report.comparison_tables import AVERAGES, TITLES
 from gradsim_offline.report.drawing import Caption, Drawing
 from gradsim_offline.report.figures import write_figures
-from gradsim_offline.report.lines import Plot, plots
+from gradsim_offline.report.lines import plot
 from gradsim_offline.report.numbers import rounded
 from gradsim_shared.errors import SettingsError
 
@@ -95,7 +95,7 @@ def sweep_layers(
 
     Layers but the first have no split-half values: with that rule, a group of one is scored by the diagonal, for all.
     """
-    tracked = overlay(settings, {"measuring": {"layers": list(layers)}}, "gradient")
+    tracked = overlay(with_groups(settings), {"measuring": {"layers": list(layers)}}, "gradient")
     (read,) = read_methods(["gradient"], tracked)
     methods = [
         replace(read, name=f"gradient-{layer}", description=f"Groups from the gradients of {layer}", layer=layer)
@@ -120,6 +120,7 @@ def sweep_over(
     Raises:
         GradsimError: As for a comparison.
     """
+    settings = with_groups(settings)
     methods = _variants(read_methods(names, settings), over)
     points = {"over": over.setting, "values": over.names}
     return run_methods(
@@ -224,11 +225,11 @@ def draw(result: Mapping[str, Any]) -> Drawing:
         Series(title, [_point(each[average]) for each in averages], mark, filled)
         for (average, title), mark, filled in zip(AVERAGES.items(), MARKS, (True, False), strict=False)
     ]
-    plot = Plot(series, [numbers] * len(series), "K, the number of groups at most", {n: str(n) for n in numbers})
     caption = Caption(
         "sweep-groups", f"{result['metric']} on {TITLES[split]} for every K", "Bars: ± standard deviation over seeds."
     )
-    return plots([plot], caption, axis=f"{result['metric']} on {split}, %", tick=rounded)
+    axes = ("K, the number of groups at most", f"{result['metric']} on {split}, %")
+    return plot(series, numbers, caption, axes=axes, tick=rounded)
 
 
 def _point(average: Mapping[str, Any]) -> Point:

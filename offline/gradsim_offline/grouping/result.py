@@ -60,7 +60,9 @@ class Groups:
             none may break the constraints.
         proven: The score is the bound.
         groups: Each of them.
-        curve: What each K that was tried came to, if K was chosen on evidence (``choose_k.Candidate``).
+        curve: What each K that was tried came to, and whether it was ``chosen``, if K was chosen on evidence
+            (``choose_k.CandidateK``).
+        reason: What there is to say against these groups, in a sentence; empty: nothing.
     """
 
     solver: str
@@ -70,6 +72,7 @@ class Groups:
     proven: bool
     groups: tuple[LanguageGroup, ...]
     curve: tuple[dict[str, float], ...] = ()
+    reason: str = ""
 
     @property
     def gap(self) -> float:

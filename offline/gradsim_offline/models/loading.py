@@ -30,11 +30,11 @@ def hub_settings(path: str | Path) -> dict[str, bool]:
 
     Without it, the libraries ask for each file again and again, for half a minute, with a message each time.
     """
-    return {} if Path(path).is_dir() or _hub_answers() else {"local_files_only": True}
+    return {} if Path(path).is_dir() or hub_answers() else {"local_files_only": True}
 
 
 @cache
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Ask once whether the Hugging Face Hub can be reached."""
     from huggingface_hub import constants
 
@@ -168,17 +168,10 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer,
         ModelError: There is none, it has no fast form, it has pieces that the model does not know, or the model reads
             fewer tokens.
     """
-    from transformers import AutoTokenizer
-
     if is_table(path):
         return cast("Tokenizer", read_table(Path(path) / TABLE_FILE)), PADDING  # what is used of one, it has
-    try:
-        wrapped = AutoTokenizer.from_pretrained(str(path), **hub_settings(path))
-    except _UNREADABLE as error:
-        raise ModelError(_no_tokenizer(path, error)) from error
-    backend = getattr(wrapped, "backend_tokenizer", None)
-    if not isinstance(backend, Tokenizer):
-        raise ModelError(f"the tokenizer of {path} has no fast form (tokenizer.json), which serving needs")
+    wrapped = wrapped_tokenizer(path)
+    backend: Tokenizer = wrapped.backend_tokenizer
     if wrapped.pad_token_id is None:
         raise ModelError(f"the tokenizer of {path} has no padding token; set one in its tokenizer_config.json")
     vocabulary, positions = _capacity(path)
@@ -195,6 +188,24 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer,
     backend.no_padding()
     backend.enable_truncation(maximum_length)
     return backend, int(wrapped.pad_token_id)
+
+
+def wrapped_tokenizer(path: str | Path) -> Any:  # noqa: ANN401 - a PreTrainedTokenizerFast
+    """Return the fast tokenizer with what transformers knows about it: special tokens, the model's length.
+
+    Raises:
+        ModelError: There is none, or it has no fast form.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with _quietly(bars=not Path(path).is_dir()):
+            wrapped = AutoTokenizer.from_pretrained(str(path), **hub_settings(path))
+    except _UNREADABLE as error:
+        raise ModelError(_no_tokenizer(path, error)) from error
+    if not isinstance(getattr(wrapped, "backend_tokenizer", None), Tokenizer):
+        raise ModelError(f"the tokenizer of {path} has no fast form (tokenizer.json), which serving needs")
+    return wrapped
 
 
 def _capacity(path: str | Path) -> tuple[float, float]:
@@ -224,9 +235,7 @@ def _capacity(path: str | Path) -> tuple[float, float]:
 
 def copy_tokenizer(path: str | Path, directory: Path) -> None:
     """Save an encoder's tokenizer beside a model that was trained from it."""
-    from transformers import AutoTokenizer
-
-    AutoTokenizer.from_pretrained(str(path), **hub_settings(path)).save_pretrained(directory)
+    wrapped_tokenizer(path).save_pretrained(directory)
 
 
 def is_there(path: str | Path) -> Any:  # noqa: ANN401 - a PretrainedConfig

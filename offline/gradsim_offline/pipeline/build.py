@@ -33,8 +33,9 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     multilingual = pipeline.train_multilingual(encoder)  # what they are compared with
     models = pipeline.train_groups(encoder, groups, multilingual)  # one model per group
     yield "train"
+    long_texts = pipeline.long_texts(multilingual)  # whether texts that are too long are cut
     handed = Choosing(
-        pipeline, encoder, groups, models, multilingual
+        pipeline, encoder, groups, models, multilingual, long_texts
     ).hand_over()  # what dev says is best, linear models too
     yield "choose"
     packaging = Packaging(pipeline)
@@ -42,7 +43,7 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     yield "export"
     identifier = packaging.identify()  # fastText
     yield "identify"
-    draft = packaging.draft(handed, exported, identifier)  # the manifest: it can route
+    draft = packaging.draft(handed, exported, identifier, long_texts)  # the manifest: it can route
     evaluated = packaging.evaluate(draft, multilingual, handed, exported, identifier)  # three columns per language
     yield "evaluate"
     reference = packaging.reference_gradients(multilingual)  # for a language that comes later
@@ -50,7 +51,9 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     yield "bundle"
 
 
-def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bundle") -> Path:
+def build(
+    settings: Settings, out: Path, progress: Progress, *, until: str = "bundle", dataset: Dataset | None = None
+) -> Path:
     """Run every stage up to and including ``until``.
 
     Args:
@@ -58,6 +61,7 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
         out: The run directory; results of earlier builds in it are used again where they still hold.
         progress: Shows how far it is.
         until: The last stage to run.
+        dataset: As ``load_data`` read it; ``None``: it is read here.
 
     Returns:
         Where the bundle lies after the last stage: ``out / "bundle"``.
@@ -65,7 +69,7 @@ def build(settings: Settings, out: Path, progress: Progress, *, until: str = "bu
     Raises:
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.
     """
-    dataset = load_data(settings)
+    dataset = dataset or load_data(settings)
     run = RunDirectory(out, progress)
     announce(dataset, progress)
     with run.locked():

@@ -99,6 +99,7 @@ def judge(
     *,
     task: Task,
     maximum_length: int,
+    long_texts: str = "cut",
     seed: int,
     device: Any,  # noqa: ANN401 - a torch.device
 ) -> list[Judged]:
@@ -109,10 +110,11 @@ def judge(
         dataset: Every language has dev texts.
         task: Its metric counts.
         maximum_length: Tokens that a model reads at once.
+        long_texts: How longer texts are read, as in a manifest.
         seed: Of the halves and the draws.
         device: Where to compute.
     """
-    answers = _Answers(dataset, task, maximum_length, seed, device)
+    answers = _Answers(dataset, task, maximum_length, long_texts, seed, device)
     return [answers.judge(candidate) for candidate in candidates]
 
 
@@ -126,9 +128,17 @@ def choose(judged: Sequence[Judged]) -> Judged:
 class _Answers:
     """The logits of models on dev texts, each computed once."""
 
-    def __init__(self, dataset: Dataset, task: Task, maximum_length: int, seed: int, device: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        dataset: Dataset,
+        task: Task,
+        maximum_length: int,
+        long_texts: str,
+        seed: int,
+        device: Any,  # noqa: ANN401
+    ) -> None:
         self._dataset, self._task = dataset, task
-        self._reads = {"task": task, "maximum_length": maximum_length, "device": device}
+        self._reads = {"task": task, "maximum_length": maximum_length, "long_texts": long_texts, "device": device}
         self._languages = dataset.languages
         self._gold = {code: [example.gold for example in dataset.split(code, "dev")] for code in self._languages}
         self._inputs = {code: [example.input for example in dataset.split(code, "dev")] for code in self._languages}

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from gradsim_offline.bundle.blending import Blend
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.grouping.result import Groups, LanguageGroup
-from gradsim_offline.pipeline.model_store import Encoder
 from gradsim_offline.pipeline.stages import Pipeline
+from gradsim_offline.training.encoders.pretrained import Encoder
+from gradsim_shared.manifest import LongTexts
 
 if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.pipeline.candidates import Candidate
@@ -21,6 +22,7 @@ _CHOICE_FILE = "choice.json"
 _CHOOSING = 1  # the form of its content, and how it is chosen: raise it with them
 ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
+LINEAR_GROUPS = "an n-gram model for each group"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Choosing:
         groups: Of the asked-for kind of model.
         models: The model of each group.
         multilingual: The one model of all languages.
+        long_texts: How texts that are too long for a model are read.
     """
 
     pipeline: Pipeline
@@ -94,6 +97,7 @@ class Choosing:
     groups: Groups
     models: Mapping[str, StageResult]
     multilingual: StageResult
+    long_texts: LongTexts = "cut"
 
     def hand_over(self) -> HandedOver:
         """Judge the candidates on dev and return what the bundle holds; without dev texts, the groups."""
@@ -103,6 +107,7 @@ class Choosing:
             return plain
         from gradsim_offline.pipeline.candidates import choose, judge
 
+        kept = "one" if settings.kept == "groups" and len(self.groups.groups) == 1 else settings.kept
         candidates = self._candidates()
         if len(candidates) == 1:
             return plain
@@ -113,10 +118,11 @@ class Choosing:
                 dataset,
                 task=self.pipeline.task,
                 maximum_length=settings.maximum_length,
+                long_texts=self.long_texts,
                 seed=settings.seed,
                 device=self.pipeline.store.device,
             )
-            chosen = choose([each for each in judged if settings.kept in ("best", each.candidate.kept)] or judged)
+            chosen = choose([each for each in judged if kept in ("best", each.candidate.kept)] or judged)
             content = {
                 "chosen": chosen.candidate.name,
                 "blend": asdict(chosen.blend) if chosen.blend else None,
@@ -126,7 +132,7 @@ class Choosing:
                         "score": each.score,
                         "size": each.candidate.size,
                         "interval": chosen.gain_over(each),
-                        "linear": each.candidate.name in (LINEAR_ONE, LINEAR_EACH),
+                        "linear": each.candidate.name in (LINEAR_ONE, LINEAR_GROUPS, LINEAR_EACH),
                     }
                     for each in judged
                 ],
@@ -136,7 +142,8 @@ class Choosing:
         inputs = {
             **self.pipeline.store.common,
             "candidates": {each.name: each.digests for each in candidates},
-            "keep": settings.kept,
+            "keep": kept,
+            "long_texts": self.long_texts,
             "form": _CHOOSING,
         }
         done = run.stage("choose", inputs, work, title="what the bundle hands over")
@@ -163,8 +170,7 @@ class Choosing:
         if self.pipeline.settings.kept == "each" and number < len(languages):
             alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
             models.append(Candidate(EACH, "each", alone))
-        settings = self.pipeline.settings
-        if self.pipeline.dataset.tagged or settings.model == "ngrams" or not settings.ngrams.beside:
+        if not self.pipeline.store.tries_ngrams:
             return models
         start, store = self.pipeline.store.ngrams(), self.pipeline.store
         one = store.train(start, languages, languages, "n-grams of all languages")
@@ -173,7 +179,14 @@ class Choosing:
             return [*models, *linear, *with_wide(models, linear)]
         each = {code: self._alone(start, code) for code in languages}
         linear = [Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one)), Candidate(LINEAR_EACH, "each", each)]
-        return [*models, *linear, *with_wide(models, linear)]
+        if 1 < number < len(languages):
+            grouped: dict[str, StageResult] = {}
+            for group in self.groups.groups:
+                one_member = len(group.members) == 1
+                model = each[group.members[0]] if one_member else store.train(start, group.members, group.served)
+                grouped |= dict.fromkeys(group.served, model)
+            linear.append(Candidate(LINEAR_GROUPS, "groups", grouped))
+        return [*models, *linear, *with_wide(models, linear), *with_wide(linear[1:], linear[:1])]
 
     def _alone(self, start: Encoder, code: str) -> StageResult:
         return self.pipeline.store.train(start, (code,), (code,), f"n-grams of {code}")

@@ -17,26 +17,13 @@ from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.training.context import PretrainingContext, TrainingContext
 from gradsim_offline.training.encoders import pretrained
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import Task
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
-_CUT_FILE = "cut.json"
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """What every training starts from.
-
-    Attributes:
-        path: Directory or name.
-        digest: Of its content.
-        linear: It is where linear classifiers over n-grams start from.
-    """
-
-    path: str
-    digest: str
-    linear: bool = False
+_READING, _CUT_FILE = "reading", "cut.json"
+_HELD_OUT = 200  # texts of a language, at most, on which mini's perplexity is measured
 
 
 @dataclass(frozen=True)
@@ -84,6 +71,11 @@ class ModelStore:
         encoder = self._starting_encoder()
         if self.settings.model != "ngrams":
             self._try(encoder)
+        if self.settings.model not in ("mini", "ngrams") and self.settings.trim_vocabulary:
+            from gradsim_offline.pipeline.vocabulary import trimmed_encoder
+
+            common, extra = self.settings.common_pieces, self.settings.extra_texts
+            encoder = trimmed_encoder(encoder, self.dataset, self.run, common=common, extra_texts=extra)
         if self.settings.adapting.mode != "tapt":
             return encoder
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
@@ -99,25 +91,28 @@ class ModelStore:
         if settings.model == "ngrams":
             return self.ngrams()
         if settings.model != "mini":
-            found = pretrained.find(settings.model)
-            return Encoder(settings.model, found)
+            return pretrained.find(settings.model, self.run.progress)
         from gradsim_offline.training.encoders import mini
+        from gradsim_offline.training.text_folders import data_texts
 
         def make(directory: Path) -> None:
+            texts = data_texts(self.dataset, _HELD_OUT, settings.seed)
             mini.make(
-                self.texts("train"),
+                {code: [some[i] for i in range(len(some))] for code, some in texts.train.items()},
                 directory,
                 settings=settings.pretraining,
                 context=self._pretraining_context("encoder"),
+                held_out=texts.held_out,
             )
 
-        inputs = {
-            **self.common,
-            "data": self.dataset.fingerprint("train"),
-            "pretraining": settings.pretraining.model_dump(),
-        }
+        inputs = {**self.common, "pretraining": settings.pretraining.model_dump()}
         done = self.run.stage("encoder", inputs, make, title="mini encoder")
         return Encoder(str(done.directory), done.digest)
+
+    @property
+    def tries_ngrams(self) -> bool:
+        """Whether linear models over n-grams are tried beside the asked-for kind."""
+        return not self.dataset.tagged and self.settings.model != "ngrams" and self.settings.ngrams.beside
 
     def ngrams(self) -> Encoder:
         """Return what a linear classifier over n-grams starts from: its settings."""
@@ -142,15 +137,27 @@ class ModelStore:
             how: dict[str, Any] = {"task": self.task, "maximum_length": settings.maximum_length}
             if settings.model != "mini":
                 try_encoder(encoder.path, self.dataset.labels, **how)
-            write_json(directory / _CUT_FILE, count_cut(self.dataset, encoder.path, **how))
+            cut, covering = count_cut(self.dataset, encoder.path, **how)
+            write_json(directory / _CUT_FILE, {"cut": cut, "covering": covering})
 
-        inputs = {**self.common, "data": self.dataset.fingerprint(), "encoder": encoder.digest}
-        done = self.run.stage("reading", inputs, read, title="what the encoder reads")
+        inputs = {**self.common, "data": self.dataset.fingerprint(), "encoder": encoder.digest, "form": 2}
+        done = self.run.stage(_READING, inputs, read, title="what the encoder reads")
         from gradsim_offline.training.cut_texts import describe_cut
 
-        cut = json.loads((done.directory / _CUT_FILE).read_text(encoding="utf-8"))
-        if note := describe_cut(cut, self.dataset, settings.maximum_length):
+        found = json.loads((done.directory / _CUT_FILE).read_text(encoding="utf-8"))
+        if note := describe_cut(found["cut"], self.dataset, settings.maximum_length, found["covering"]):
             self.run.progress.note(f"  {note}")
+
+    def longer(self) -> dict[str, dict[str, int]]:
+        """Return how many texts are longer than a model reads at once, by split and language, without zeros.
+
+        Tagged sentences are none: they are read in windows; n-grams are read of whole texts. It is known when the
+        encoder is there.
+        """
+        if self.dataset.tagged or self.settings.model == "ngrams":
+            return {}
+        found = json.loads((self.run.directory / _READING / _CUT_FILE).read_text(encoding="utf-8"))
+        return dict(found["cut"])
 
     def _adapt(self, encoder: Encoder, members: Sequence[str], directory: Path, stage: str) -> None:
         """Train the encoder on, on the members' training texts without their labels."""

@@ -17,15 +17,16 @@ from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
 from gradsim_shared.errors import BundleError
-from gradsim_shared.manifest import Manifest
+from gradsim_shared.manifest import LongTexts, Manifest
+from gradsim_shared.ngrams import TABLE_FILE
 
 if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 
 EVALUATION_FILE = "evaluation.json"
-_SCORING = 3  # the form of its content; intervals came with 2, the baseline with 3
-_EXPORT = 1  # the form of an export and its gate: raise it with them
-_REPORT = 1  # the form of the page: raise it with the templates
+_SCORING = 5  # the form of its content: raise it with it
+_EXPORT = 2  # the form of an export and its gate: raise it with them
+_REPORT = 2  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
 
@@ -57,7 +58,7 @@ class Packaging:
             "form": _EXPORT,
             "model": model.digest,
             "served": group.served,
-            "exporting": settings.exporting.model_dump(exclude={"assignable"}),
+            "exporting": settings.exporting.model_dump(exclude={"assignment"}),
             "maximum_length": settings.maximum_length,
         }
 
@@ -71,6 +72,7 @@ class Packaging:
                 maximum_length=settings.maximum_length,
                 tolerance=settings.exporting.tolerance,
                 most_texts=settings.exporting.parity_texts,
+                precision=settings.exporting.precision,
                 progress=self.pipeline.run.progress,
             )
 
@@ -103,16 +105,26 @@ class Packaging:
 
         return self.pipeline.run.stage("identify", inputs, identify, title="language identifier")
 
-    def draft(self, handed: HandedOver, exported: Mapping[str, ExportedParts], identifier: StageResult) -> Manifest:
+    def draft(
+        self, handed: HandedOver, exported: Mapping[str, ExportedParts], identifier: StageResult, long_texts: LongTexts
+    ) -> Manifest:
         """Make the manifest without scores and hashes: it can route."""
         from gradsim_offline.bundle.write import draft_manifest
 
         pipeline = self.pipeline
         metric = pipeline.task.metric(pipeline.dataset.labels)
-        segmentation = pipeline.segmentation()
         named, _ = entries(handed.groups, exported)
+        cutting = any(Path(entry.tokenizer).name != TABLE_FILE for entry in named)  # models of n-grams read whole texts
         return draft_manifest(
-            pipeline.settings, pipeline.dataset, handed.groups, named, identifier.directory, metric, segmentation
+            pipeline.settings,
+            pipeline.dataset,
+            handed.groups,
+            named,
+            identifier.directory,
+            metric,
+            pipeline.segmentation(),
+            long_texts,
+            pipeline.store.longer() if cutting else {},
         )
 
     def evaluate(
@@ -134,8 +146,8 @@ class Packaging:
             "multilingual": multilingual.digest,
             "exported": handed.digests,
             "identifier": identifier.digest,
-            "scoring": _SCORING,
-            "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier"}),
+            "scoring": [_SCORING, pipeline.settings.report.examples],
+            "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier", "long_texts"}),
         }
 
         def evaluate(directory: Path) -> None:
@@ -148,6 +160,7 @@ class Packaging:
                 maximum_length=pipeline.settings.maximum_length,
                 device=pipeline.store.device,
                 progress=pipeline.run.progress,
+                most_errors=pipeline.settings.report.examples,
             )
             write_json(directory / EVALUATION_FILE, scores)
 
@@ -158,7 +171,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignable or pipeline.settings.model == "ngrams":
+        if not pipeline.settings.exporting.assignment or pipeline.settings.model == "ngrams":
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 
@@ -196,10 +209,15 @@ class Packaging:
         from gradsim_offline.report.conflicts import read_trainings
         from gradsim_offline.report.costs import build_stages, stage_seconds
         from gradsim_offline.report.page import drawings, render
+        from gradsim_offline.report.verdicts.build import verdict_of
 
         pipeline, groups = self.pipeline, handed.groups
         target = pipeline.run.directory / "bundle"
         manifest = complete_manifest(draft, pipeline.settings, pipeline.dataset, measured, evaluated)
+        said = verdict_of(
+            manifest, evaluated, groups.curve, chosen=handed.chosen, judged=handed.candidates, asked=handed.asked
+        )
+        manifest = manifest.model_copy(update={"verdict": said})
         test_counts = pipeline.dataset.counts("test")
         costs = stage_seconds(pipeline.run.directory, build_stages(groups, multilingual.directory))
         trainings = read_trainings(pipeline.run.directory, groups, multilingual.directory)
@@ -218,7 +236,7 @@ class Packaging:
             sources = entries(groups, exported)[1]
             write_bundle(target, manifest, sources, identifier.directory, measured, page, figures, reference)
 
-        pipeline.run.stage("assemble", inputs, write, title="bundle", whole=lambda: _is_whole(target))
+        pipeline.run.stage("bundle.stage", inputs, write, title="bundle", whole=lambda: _is_whole(target))
         return target
 
 

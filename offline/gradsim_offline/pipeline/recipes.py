@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gradsim_offline.core.settings import Settings
-from gradsim_offline.datasets.source import load_source, named
+from gradsim_offline.datasets.source import data_name, load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
@@ -117,6 +117,11 @@ def _recipe(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         else:
             values[key] = value
     return values
+
+
+def run_directory(settings: Settings, out: str | Path | None, before: str = "", after: str = "") -> Path:
+    """Return where a run's stages lie: ``out``, else below ``runs``, by the name of the data."""
+    return Path(out or f"runs/{before}{data_name(settings.data, settings.data_dir)}{after}")
 
 
 def _named(values: Mapping[str, Any]) -> tuple[str, Path | None]:

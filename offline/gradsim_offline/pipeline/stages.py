@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -23,15 +23,19 @@ from gradsim_offline.grouping.problem import Problem, read_constraints
 from gradsim_offline.grouping.result import GROUPS_FILE, Groups, read_groups
 from gradsim_offline.grouping.solve import solve
 from gradsim_offline.grouping.solver import load_solver
-from gradsim_offline.pipeline.model_store import Encoder, ModelStore
+from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.similarity.measure import MeasureContext, load_measure
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.similarity.reliability import in_words, is_noise
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.strategy import load_strategy
 from gradsim_offline.training.task import Task
 from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.manifest import LongTexts
 from gradsim_shared.segmentation import RULES
 
-_SEGMENTATION_FILE = "segmentation.json"
+_SEGMENTATION_FILE, _LONG_TEXTS_FILE = "segmentation.json", "long-texts.json"
+_GROUPING = 1  # how K is chosen, and what groups.json holds: raise it with them
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Pipeline:
         groups = int(chosen.groups) if given else count  # auto tries every language alone, too
         check_constraints(Problem(np.eye(count), groups, np.zeros(count), languages, constraints))
         without = [code for code in languages if not self.dataset.split(code, "dev")]
-        if solver_to_try(chosen) and without:
+        if solver_to_try(chosen) and without and "groups" in chosen.model_fields_set:  # auto was asked for
             raise DataError(
                 f"{self.dataset.name}: {', '.join(without)} has no dev split, and auto K chooses by dev texts; add "
                 "one, leave the language out (--languages), or give K as a number"
@@ -173,7 +177,10 @@ class Pipeline:
 
         title = f"measure: {self.settings.measure} similarity"
         done = self.run.stage(name, self.measuring_inputs(encoder), measure, title=title)
-        return read_measured(done.directory / SIMILARITY_FILE)
+        measured = read_measured(done.directory / SIMILARITY_FILE)
+        if measured.reliability is not None:
+            self.run.progress.note(f"  {in_words(measured.reliability)}")
+        return measured
 
     def group(self, measured: Measured, encoder: Encoder | None = None, name: str = "group") -> Groups:
         """Choose the groups; ``name`` is the stage's folder; only auto K, which trains, needs the encoder."""
@@ -183,6 +190,8 @@ class Pipeline:
         def choose(directory: Path) -> None:
             if chosen.groups != "auto":
                 groups = solve(measured, chosen, chosen.groups, sizes, seed)
+                if is_noise(measured.reliability) and load_solver(groups.solver).reads_s and len(groups.groups) > 1:
+                    groups = replace(groups, reason=f"{in_words(measured.reliability)} The groups were asked for.")
             else:
 
                 def train(members: Sequence[str], served: Sequence[str]) -> Path:
@@ -192,10 +201,21 @@ class Pipeline:
                         )
                     return self.train(encoder, members, served).directory
 
-                groups = choose_k_by_dev_scores(measured, chosen, sizes, seed, train, self.run.progress.note)
+                judged = all(self.dataset.split(code, "dev") for code in self.dataset.languages)
+                groups = choose_k_by_dev_scores(
+                    measured,
+                    chosen,
+                    sizes,
+                    seed,
+                    train if judged else None,
+                    self.run.progress.note,
+                    alone=not self.store.tries_ngrams,
+                )
             groups.save(directory / GROUPS_FILE)
 
         evidence = self.store.training_inputs(encoder, (), ()) if tried and encoder else {}
+        if tried and self.store.tries_ngrams:
+            evidence["alone"] = False
         inputs = {
             **evidence,
             **({"tried": tried} if tried not in ("", chosen.solver) else {}),
@@ -206,6 +226,8 @@ class Pipeline:
             "languages": measured.languages,
             "similarity": measured.matrix.tolist(),
             "split_half": None if measured.split_half is None else measured.split_half.tolist(),
+            "reliability": measured.reliability and vars(measured.reliability),
+            "form": _GROUPING,
         }
         done = self.run.stage(name, inputs, choose)
         groups = read_groups(done.directory / GROUPS_FILE)
@@ -213,6 +235,8 @@ class Pipeline:
             helpers = [code for code in group.members if code not in group.served]
             source = f" (source-only: {' '.join(helpers)})" if helpers else ""
             self.run.progress.note(f"  {group.id}: {' '.join(group.served)}{source}")
+        if groups.reason:
+            self.run.progress.note(f"  {groups.reason}")
         return groups
 
     def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:
@@ -223,6 +247,31 @@ class Pipeline:
         """Train one model on all languages."""
         everything = self.dataset.languages
         return self.train(encoder, everything, everything, "train multilingual")
+
+    def long_texts(self, multilingual: StageResult) -> LongTexts:
+        """Return how texts that are too long for a model are read in service: as set, or as dev says."""
+        asked = self.settings.long_texts
+        if self.dataset.tagged:
+            return "windows"
+        if asked != "auto" or not self.store.longer().get("dev"):
+            return "windows" if asked == "windows" else "cut"
+        from gradsim_offline.bundle.long_texts import Choice, choose_long_texts
+
+        def choose(directory: Path) -> None:
+            choice = choose_long_texts(
+                self.dataset,
+                multilingual.directory,
+                task=self.task,
+                maximum_length=self.settings.maximum_length,
+                device=self.store.device,
+            )
+            write_json(directory / _LONG_TEXTS_FILE, asdict(choice))
+
+        inputs = {**self.store.common, "model": multilingual.digest}
+        done = self.run.stage("long-texts", inputs, choose, title="how long texts are read")
+        choice = Choice(**json.loads((done.directory / _LONG_TEXTS_FILE).read_text(encoding="utf-8")))
+        self.run.progress.note(choice.describe(self.task.metric(self.dataset.labels)))
+        return choice.long_texts
 
     def train_groups(self, encoder: Encoder, groups: Groups, multilingual: StageResult) -> dict[str, StageResult]:
         """Train one model per group; a group of all languages is the multilingual model."""

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
 
+from gradsim_offline.report.groups import scored_by_s
 from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, print_tables
+from gradsim_offline.report.verdicts import print_verdict
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.manifest import Language, Manifest, Scores
 
 COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
 
 
-def print_bundle(directory: Path, console: Console | None = None) -> None:
+def print_bundle(directory: Path, console: Console | None = None, text: str | None = None) -> None:
     """Verify a bundle and print it.
+
+    Args:
+        directory: The bundle's.
+        console: Where to print; ``None``: standard output.
+        text: One to try it with; ``None``: no way to try it is shown.
 
     Raises:
         BundleError: It is none, or not whole.
@@ -29,10 +37,16 @@ def print_bundle(directory: Path, console: Console | None = None) -> None:
     size = sum(entry.size for entry in manifest.files.values()) / 1e6
     out.print(f"Bundle {manifest.title} in {directory} ({size:.1f} MB); report: {directory / 'report' / 'index.html'}")
     out.print(f"Serve it: gradsim-serve {directory}", markup=False)
+    if text is not None:
+        shown = f"echo {shlex.quote(text)} | gradsim-serve predict {shlex.quote(str(directory))} --plain"
+        out.print(f"Try it:   {shown}", markup=False)
+    print_verdict(manifest.verdict, out)
 
 
 def _groups(manifest: Manifest) -> Table:
-    proven = "proven" if manifest.grouping.proven else f"at most {manifest.grouping.bound:.3f} possible"
+    grouping = manifest.grouping
+    proven = "proven" if grouping.proven else f"at most {grouping.bound:.3f} possible"
+    score = f": score {grouping.score:.3f}, {proven}" if scored_by_s(manifest) else ""
     rows = []
     for group in manifest.groups:
         served = [language.code for language in manifest.languages if language.group == group.id]
@@ -46,8 +60,7 @@ def _groups(manifest: Manifest) -> Table:
                 f"{precision.latency_milliseconds:.1f}",
             )
         )
-    title = f"Groups: score {manifest.grouping.score:.3f}, {proven}"
-    return Table(title, ("group", "serves", "source-only", "parity", "ms per text"), rows, words=3)
+    return Table(f"Groups{score}", ("group", "serves", "source-only", "parity", "ms per text"), rows, words=3)
 
 
 def _scores(manifest: Manifest, split: str) -> Table:
@@ -60,6 +73,8 @@ def _scores(manifest: Manifest, split: str) -> Table:
     rows.append(("plain mean", "", *_means(scored, [1.0] * len(scored), split, manifest.metric)))
     rows.append(("weighted by texts", f"{sum(counts):.0f}", *_means(scored, counts, split, manifest.metric)))
     columns = ("language", "texts", *COLUMNS, "group - multilingual")
+    if len(manifest.groups) == 1 and all(row[3] == row[2] for row in rows):  # it is the multilingual model
+        columns, rows = (*columns[:3], columns[4]), [(*row[:3], row[4]) for row in rows]
     return Table(f"{manifest.metric} on {split}, in percent", columns, rows, totals=2)
 
 

@@ -13,6 +13,7 @@ from gradsim_offline.core.significance import SIGNIFICANT
 from gradsim_offline.report import comparison_drawings as draw
 from gradsim_offline.report.comparison_tables import (
     AVERAGES,
+    GIVEN_GROUPS,
     TITLES,
     cost_table,
     group_members,
@@ -21,10 +22,10 @@ from gradsim_offline.report.comparison_tables import (
     splits,
 )
 from gradsim_offline.report.drawing import Drawing
-from gradsim_offline.report.numbers import decimal, points
+from gradsim_offline.report.numbers import MISSING, decimal, points
 from gradsim_offline.report.pages import environment, metric_name, upper_first, written
 from gradsim_offline.report.table import Table
-from gradsim_offline.report.verdict import main_split, verdict
+from gradsim_offline.report.verdicts.comparison import main_split, verdict
 
 Result = Mapping[str, Any]
 
@@ -109,6 +110,7 @@ def _sure(p: float) -> str:
 def _group_table(content: Result) -> Table:
     """Lay out the groups of each method, seeds that led to the same ones together."""
     rows = []
+    searched = {method["name"] for method in content["methods"] if method["solver"] not in GIVEN_GROUPS}
     for method, by_seed in content["groups"].items():
         alike: dict[frozenset[tuple[str, ...]], tuple[list[tuple[str, ...]], list[str]]] = {}
         for seed, groups in by_seed.items():
@@ -117,6 +119,11 @@ def _group_table(content: Result) -> Table:
         for sets, seeds in alike.values():
             reached = [content["grouping"][method][seed] for seed in seeds]
             proven = sum(bool(each["proven"]) for each in reached)
+            figures = (
+                decimal(fmean(each["score"] for each in reached)),
+                decimal(max(max(0.0, each["bound"] - each["score"]) for each in reached)),
+                "yes" if proven == len(seeds) else f"{proven} of {len(seeds)}",
+            )
             rows.append(
                 (
                     method,
@@ -124,9 +131,7 @@ def _group_table(content: Result) -> Table:
                     Markup('<ul class="sets">{}</ul>').format(
                         Markup("").join(Markup("<li>{}</li>").format(" ".join(names)) for names in sets)
                     ),
-                    decimal(fmean(each["score"] for each in reached)),
-                    decimal(max(max(0.0, each["bound"] - each["score"]) for each in reached)),
-                    "yes" if proven == len(seeds) else f"{proven} of {len(seeds)}",
+                    *(figures if method in searched else (MISSING,) * 3),
                 )
             )
     title = "Groups of every method; in parentheses languages that only help and are served elsewhere"

@@ -18,6 +18,7 @@ _STAGES = {
     "train": "Train the models",
     "export": "Export to ONNX and compare",
     "identify": "Train the language identifier",
+    "long-texts": "Try long texts in windows",
     "evaluate": "Score everything",
     "assignment": "Keep gradients to assign later languages by",
 }
@@ -33,7 +34,8 @@ def build_stages(groups: Groups, multilingual: Path) -> list[str]:
     folders = [group.folder for group in groups.groups]
     trained = [f"train/{folder}" for folder in (multilingual.name, *folders)]
     exported = [f"export/{folder}" for folder in folders]
-    return ["encoder", "adapt", "measure", "group", *trained, *exported, "identify", "evaluate", "assignment"]
+    last = ["identify", "long-texts", "evaluate", "assignment"]
+    return ["encoder", "adapt", "measure", "group", *trained, *exported, *last]
 
 
 def stage_seconds(directory: Path, names: Iterable[str]) -> dict[str, float]:

@@ -127,7 +127,10 @@ def similarity_tree(
 
 
 def chosen(candidates: Candidates) -> Mapping[str, float] | None:
-    """Return the K of the best score; ties go to the smaller one, as where it was chosen."""
+    """Return the K that was chosen; of means over several choices the best, and of equals the smaller."""
+    marked = [candidate for candidate in candidates if candidate.get("chosen")]
+    if marked:
+        return marked[0]
     best = max((candidate["score"] for candidate in candidates), default=0.0)
     return next((candidate for candidate in candidates if candidate["score"] >= best - 1e-9), None)
 

@@ -67,6 +67,11 @@ def group_table(manifest: Manifest) -> Table:
     return Table("The groups, with each member's collective similarity", columns, rows, words=3)
 
 
+def scored_by_s(manifest: Manifest) -> bool:
+    """Return whether a grouping score says something: there are several groups, made of an S that is not noise."""
+    return len(manifest.groups) > 1 and manifest.grouping.solver != "each" and not manifest.grouping.reason
+
+
 def _list(members: Sequence[Language], group: str) -> Markup:
     if not members:
         return Markup('<span class="quiet-text">none</span>')

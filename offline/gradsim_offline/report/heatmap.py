@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.report.drawing import Box, Caption, Drawing, Line, Shape, Text, cut, width_of
-from gradsim_offline.report.numbers import decimal
+from gradsim_offline.report.numbers import decimal, percent
 
 WRITTEN_CELLS = 20  # up to so many rows the values are written into the cells
 TOOLTIP_CELLS = 60  # beyond so many rows even tooltips would make the page heavy
 _STRONG = 0.7  # from this opacity on, white text reads better than the page's own
 _HATCHED = 0.05  # from this opacity on, a cell without text shows that it is negative
+_CELL_WIDTH = 46, 72  # pixels of a cell with its value: a head widens it up to the second, or else is turned
 _MATRIX_WIDTH = 700  # pixels that a matrix without written values gets, if its cells do not become too small
+_FINE = 0.0995  # shares below are written with one decimal of a percent
 _GUTTER, _GAP = 34, 12  # left of the labels for the blocks' names; before the column that stands aside
 
 
@@ -124,21 +126,26 @@ def heatmap(
     """
     muted = np.zeros(values.shape, dtype=bool) if muted is None else muted
     shown = np.abs(values[np.isfinite(values) & ~muted])
+    if colour == "signed" and shown.size and values[np.isfinite(values) & ~muted].min() >= 0:
+        colour = "positive"  # else half of the scale would be of no use
     small, tips = len(rows) > WRITTEN_CELLS, len(rows) <= TOOLTIP_CELLS
     colours = _Colours(float(shown.max()) if shown.size else 0.0, colour, hatched=colour == "signed" and small)
     write = write or (lambda value: decimal(value, 2 if colours.extent >= 0.1 else 3))
-    width, height = (max(9, min(18, _MATRIX_WIDTH // len(rows))),) * 2 if small else (46, 28)
     labels, heads = [cut(label) for label in rows], [cut(label) for label in columns]
+    least, most = _CELL_WIDTH
+    turned = small or width_of(heads) > most
+    wide = least if turned else max(least, width_of(heads) + 8)
+    width, height = (max(9, min(18, _MATRIX_WIDTH // len(rows))),) * 2 if small else (wide, 28)
     left = (_GUTTER if blocks else 0) + 18 + width_of(labels)
     places = [left + j * width for j in range(len(columns))]
     if aside is not None:
         values = np.column_stack([values, aside.values])  # [rows, columns + 1]
         muted = np.column_stack([muted, np.zeros(len(rows), dtype=bool)])
         heads, places = [*heads, aside.name], [*places, places[-1] + width + _GAP]
-    top = 12 + (width_of(heads) if small else 14)
-    anchor = "start" if small else "middle"
+    top = 12 + (width_of(heads) if turned else 14)
+    anchor = "start" if turned else "middle"
     shapes: list[Shape] = [
-        Text(x + width / 2, top - 7, head, turned=small, anchor=anchor) for head, x in zip(heads, places, strict=True)
+        Text(x + width / 2, top - 7, head, turned=turned, anchor=anchor) for head, x in zip(heads, places, strict=True)
     ]
     for i, label in enumerate(labels):
         y = top + i * height
@@ -151,6 +158,47 @@ def heatmap(
     bottom = top + len(rows) * height
     shapes += colours.legend(left, bottom + 16, write)
     return Drawing(shapes, max(places[-1] + width + 8, left + 190), bottom + 50, *caption)
+
+
+def share_map(
+    counts: NDArray[np.int64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    caption: Caption,
+    *,
+    tip: Callable[[int, int], str],
+    muted: NDArray[np.bool_],
+    unit: str = "texts",
+    blocks: Sequence[Block] = (),
+) -> Drawing:
+    """Draw counts as shares of their row; what is muted is as it should be, all else stands out.
+
+    Args:
+        counts: ``[rows, columns]``.
+        rows: Labels at the left.
+        columns: Short labels above.
+        caption: Of the figure.
+        tip: What a cell says, by row and column; its count and its share are added.
+        muted: ``[rows, columns]``.
+        unit: What is counted.
+        blocks: Outlined cells.
+    """
+    sums = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(sums, 1)  # [rows, columns]
+
+    def words(i: int, j: int) -> str:
+        return f"{tip(i, j)}: {counts[i, j]} of {sums[i, 0]} {unit}, {percent(float(shares[i, j]))} %"
+
+    return heatmap(
+        shares, rows, columns, caption, tip=words, muted=muted, write=_short_percent, colour="negative", blocks=blocks
+    )
+
+
+def _short_percent(share: float) -> str:
+    """Write a share in percent, short; nothing for none."""
+    if not share:
+        return ""
+    return f"{100 * share:.1f}" if share < _FINE else f"{100 * share:.0f}"
 
 
 def _outline(block: Block, left: float, top: float, width: float, height: float) -> list[Shape]:

@@ -10,14 +10,13 @@ import numpy as np
 from gradsim_offline.report.axes import Scale, frame
 from gradsim_offline.report.drawing import Caption, Dot, Drawing, Line
 from gradsim_offline.report.groups import by_group, group_blocks, row_label, who
-from gradsim_offline.report.heatmap import heatmap
+from gradsim_offline.report.heatmap import share_map
 from gradsim_offline.report.numbers import percent
 from gradsim_offline.report.table import Table
 from gradsim_shared.manifest import Manifest
 
 UNKNOWN = "unknown"
 _LISTED = 8  # mix-ups that are listed in words
-_FINE = 0.0995  # shares below are written with one decimal of a percent
 _SIDE, _LEFT, _TOP = 240.0, 56.0, 16.0  # pixels of the reliability figure
 _TICKS = {share: f"{100 * share:g}" for share in (0.0, 0.25, 0.5, 0.75, 1.0)}
 _SMALLEST, _LARGEST = 2.5, 9.0  # radius of a dot: its area grows with its share of the texts
@@ -63,28 +62,18 @@ def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | Non
     names = {language.code: language.name for language in manifest.languages}
     columns = [*codes, *sorted({other for code in codes for other in taken[code]} - set(codes))]
     counts = np.array([[taken[code].get(other, 0) for other in columns] for code in codes])  # [languages, taken for]
-    shares = counts / counts.sum(axis=1, keepdims=True)
-
-    def tip(i: int, j: int) -> str:
-        return (
-            f"{rows[i].name} taken for {names.get(columns[j], columns[j])}: "
-            f"{counts[i, j]} of {counts[i].sum()} texts, {percent(float(shares[i, j]))} %"
-        )
-
-    return heatmap(
-        shares,
+    return share_map(
+        counts,
         [row_label(language) for language in rows],
         [code if code != UNKNOWN else "none" for code in columns],
         Caption(
             "confusion",
-            f"Taken for others, on {_split(evaluated)}",
+            f"Taken for others, on {answered_split(evaluated)}",
             "Row: the language of the texts. Column: what they were taken for, in percent of the row; none means that "
             "the script belongs to no language here. Outlined: mix-ups inside one group, which reach the same model.",
         ),
+        tip=lambda i, j: f"{rows[i].name} taken for {names.get(columns[j], columns[j])}",
         muted=np.eye(len(rows), len(columns), dtype=bool),
-        tip=tip,
-        write=_short_percent,
-        colour="negative",
         blocks=group_blocks(manifest, rows),
     )
 
@@ -97,39 +86,25 @@ def routing(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | None:
         return None
     columns = [group.id for group in manifest.groups]
     counts = np.array([[answered[row.code].get(group, 0) for group in columns] for row in rows])  # [languages, groups]
-    shares = counts / counts.sum(axis=1, keepdims=True)
-
-    def tip(i: int, j: int) -> str:
-        return f"{rows[i].name} answered by {columns[j]}: {counts[i, j]} texts, {percent(float(shares[i, j]))} %"
-
-    return heatmap(
-        shares,
+    return share_map(
+        counts,
         [row_label(language) for language in rows],
         columns,
         Caption(
             "routing",
-            f"Which group answered, on {_split(evaluated)}",
+            f"Which group answered, on {answered_split(evaluated)}",
             "Row: the language of the texts. Column: the group whose model answered, in percent of the row. Grey: the "
             "group that serves the language. What stands elsewhere was answered by another group's model, the fallback "
             "included.",
         ),
+        tip=lambda i, j: f"{rows[i].name} answered by {columns[j]}",
         muted=np.array([[row.group == group for group in columns] for row in rows]),
-        tip=tip,
-        write=_short_percent,
-        colour="negative",
     )
 
 
-def _split(evaluated: Mapping[str, Any]) -> str:
+def answered_split(evaluated: Mapping[str, Any]) -> str:
     """Return the split whose texts were identified and answered."""
     return "test" if evaluated.get("scores", {}).get("test") else "dev"
-
-
-def _short_percent(share: float) -> str:
-    """Write a share in percent, short; nothing for none."""
-    if not share:
-        return ""
-    return f"{100 * share:.1f}" if share < _FINE else f"{100 * share:.0f}"
 
 
 def reliability(manifest: Manifest) -> Drawing | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,52 +17,34 @@ _SCALE = 62.0  # pixels for the numbers of a strip's scale
 _MOST_NUMBERS = 12  # epochs whose number is written
 
 
-@dataclass(frozen=True)
-class Plot:
-    """Lines in one frame.
-
-    Attributes:
-        series: The lines, one point for each x.
-        xs: Of each series, its values on the x axis.
-        ticks: Values on the x axis, and what is written at them; ``None``: round percentages.
-        axis: What the x axis shows.
-    """
-
-    series: Sequence[Series]
-    xs: Sequence[Sequence[float]]
-    axis: str
-    ticks: Mapping[float, str] | None = None
-
-
-def plots(
-    panels: Sequence[Plot], caption: Caption, *, axis: str, tick: Callable[[float], str], zero: bool = False
+def plot(
+    series: Sequence[Series],
+    xs: Sequence[float],
+    caption: Caption,
+    *,
+    axes: tuple[str, str],
+    tick: Callable[[float], str],
 ) -> Drawing:
-    """Draw plots side by side, on one y scale and with the legend of the first; a point's words stand above it.
+    """Draw lines in one frame, with a legend; a point's words stand above it.
 
     Args:
-        panels: From the left.
+        series: The lines, one point for each x; a missing point leaves its line whole.
+        xs: Values on the x axis, each written there.
         caption: Of the figure.
-        axis: What the y axis shows.
-        tick: A round value of either axis.
-        zero: Whether 0 is marked with a line, and always on the y axis.
+        axes: What the x axis shows, and the y axis.
+        tick: A round value of the y axis.
     """
-    points = [point for panel in panels for series in panel.series for point in series.points if point]
+    points = [point for each in series for point in each.points if point]
     values = [value for point in points for value in (point.value, *(point.interval or ()))]
-    ticks = around(min([*values, 0.0] if zero else values), max([*values, 0.0] if zero else values))
+    ticks = around(min(values), max(values))
     y = Scale(ticks[0], ticks[-1], _TOP + _HEIGHT, _TOP)
-    shapes, left = legend(panels[0].series, _LEFT), _LEFT
-    for panel in panels:
-        along = [value for each in panel.xs for value in each]
-        rounded = around(min(along), max(along))
-        marked = panel.ticks or {value: tick(value) for value in rounded}
-        margin = 0.06 * (max(marked) - min(marked)) or 1.0
-        x = Scale(min(marked) - margin, max(marked) + margin, left, left + _WIDTH)
-        shapes += frame(x, y, marked, {value: tick(value) for value in ticks}, panel.axis, axis)
-        shapes += [Line(((x.start, y(0)), (x.end, y(0))), "zero")] if zero else []
-        for series, xs in zip(panel.series, panel.xs, strict=True):
-            shapes += _trace(series, xs, x, y)
-        left += _WIDTH + _LEFT + 10
-    return Drawing(shapes, left - _LEFT + 14, _TOP + _HEIGHT + 46, *caption)
+    margin = 0.06 * (max(xs) - min(xs)) or 1.0
+    x = Scale(min(xs) - margin, max(xs) + margin, _LEFT, _LEFT + _WIDTH)
+    shapes = legend(series, _LEFT)
+    shapes += frame(x, y, {value: f"{value:g}" for value in xs}, {value: tick(value) for value in ticks}, *axes)
+    for each in series:
+        shapes += _trace(each, xs, x, y)
+    return Drawing(shapes, _LEFT + _WIDTH + 24, _TOP + _HEIGHT + 46, *caption)
 
 
 def _trace(series: Series, xs: Sequence[float], x: Scale, y: Scale) -> list[Shape]:

@@ -7,10 +7,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from gradsim_offline.core.dataset import SPLITS
 from gradsim_offline.core.settings import CONSTRAINTS
 from gradsim_offline.report import conflicts as _conflicts
 from gradsim_offline.report import groups as _groups
 from gradsim_offline.report import identifier as _identifier
+from gradsim_offline.report import labels as _labels
 from gradsim_offline.report import scores as _scores
 from gradsim_offline.report.costs import cost_table
 from gradsim_offline.report.drawing import Drawing
@@ -19,7 +21,8 @@ from gradsim_offline.report.numbers import MISSING, decimal, percent, tiny
 from gradsim_offline.report.pages import environment, metric_name, written
 from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
-from gradsim_shared.manifest import Manifest
+from gradsim_offline.similarity.reliability import in_words
+from gradsim_shared.manifest import Language, Manifest
 
 
 def render(
@@ -48,6 +51,8 @@ def render(
         figures = drawings(manifest, measured, evaluated, test_counts, curve, trainings)
     changes = _groups.changes(measured)
     scores = _scores.split_scores(manifest, evaluated, test_counts)
+    matrices, counted = _labels.matrices(manifest, evaluated), _labels.unit(manifest)
+    answered_split = _identifier.answered_split(evaluated)
     grouping = manifest.grouping
     page = environment().get_template("page.html.j2")
     return page.render(
@@ -57,8 +62,14 @@ def render(
         scores=scores,
         score_tables={each.split: _scores.score_table(each, metric_name(manifest.metric)) for each in scores},
         metric_tables={each.split: _scores.metric_table(each) for each in scores},
+        answered_split=answered_split,
+        label_scores=_labels.f1_table(matrices, answered_split, counted) if matrices else None,
+        confusions=_labels.confusion_tables(matrices, counted),
+        errors=list(_labels.error_tables(manifest, evaluated)),
         groups=_groups.group_table(manifest),
+        scored_by_s=_groups.scored_by_s(manifest),
         gap=max(0.0, grouping.bound - grouping.score),
+        repeats=in_words(measured.reliability),
         together=_groups.together(measured),
         singleton_rule=_groups.singleton_rule(grouping.singleton_score),
         layers=_groups.layers(measured),
@@ -94,6 +105,7 @@ def drawings(
         _groups.tree(manifest, measured),
         k_curve(curve),
         *_scores.score_drawings(scores, metric_name(manifest.metric)),
+        _labels.confusion(manifest, evaluated),
         *_conflicts.drawings(trainings),
         _identifier.reliability(manifest),
         _identifier.confusion(manifest, evaluated),
@@ -123,7 +135,7 @@ def _models(manifest: Manifest) -> Table:
         (
             group.id,
             ", ".join(language.name for language in manifest.languages if language.group == group.id),
-            precision,
+            "; ".join([precision, *(f"not {form}: {reason}" for form, reason in group.refused.items())]),
             Markup("<code>{}</code>").format(model.file),
             str(model.parity.texts),
             tiny(model.parity.max_difference),
@@ -138,12 +150,33 @@ def _models(manifest: Manifest) -> Table:
 
 
 def _examples(manifest: Manifest) -> Table:
+    splits = [split for split in SPLITS if any(split in language.longer for language in manifest.languages)]
     rows = [
         (
             _groups.who(language),
             ", ".join(script.capitalize() for script in language.scripts) or MISSING,
-            *(str(language.counts.get(split, MISSING)) for split in ("train", "dev", "test")),
+            *(str(language.counts.get(split, MISSING)) for split in SPLITS),
+            *(_longer(language, split) for split in splits),
         )
         for language in manifest.languages
     ]
-    return Table("Examples per split", ("Language", "Scripts", "Train", "Dev", "Test"), rows, words=2)
+    long = f"> {manifest.maximum_length} tokens"
+    columns = ("Language", "Scripts", "Train", "Dev", "Test", *(f"{long}: {split}, %" for split in splits))
+    return Table("Examples per split", columns, rows, words=2, remark=_reading(manifest) if splits else "")
+
+
+def _longer(language: Language, split: str) -> str:
+    """Return the share of a split's texts that are longer than a model reads at once, in percent."""
+    count = language.counts.get(split, 0)
+    return percent(language.longer.get(split, 0) / count) if count else MISSING
+
+
+def _reading(manifest: Manifest) -> str:
+    """Say what becomes of texts that are longer than a model reads at once."""
+    service = "the service reads their beginning, too, and says that they are truncated"
+    if manifest.long_texts == "windows":
+        service = "the service reads them in windows and averages the logits"
+    return (
+        f"Texts of more than maximum_length = {manifest.maximum_length} tokens: training reads their beginning; "
+        f"{service} (long_texts = {manifest.long_texts}). A larger maximum_length reads more of them."
+    )

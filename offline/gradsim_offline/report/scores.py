@@ -67,9 +67,9 @@ class LanguageScores:
     language: Language
     texts: int | None
     values: tuple[float | None, ...]
-    intervals: tuple[Interval | None, ...]
+    intervals: tuple[Interval, ...]
     gain: float | None
-    gain_interval: Interval | None
+    gain_interval: Interval
     metrics: tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
@@ -83,9 +83,9 @@ class SplitScores:
     texts: int
 
     @property
-    def has_intervals(self) -> bool:
-        """Whether any difference of a language has one."""
-        return any(row.gain_interval for row in self.rows)
+    def alone(self) -> bool:
+        """Whether one group serves all and answers as the multilingual model does: there is nothing to compare."""
+        return len({row.language.group for row in self.rows}) == 1 and not any(row.gain for row in self.rows)
 
 
 def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: Mapping[str, int]) -> list[SplitScores]:
@@ -96,9 +96,7 @@ def split_scores(manifest: Manifest, evaluated: Mapping[str, Any], test_counts: 
         if not scored:
             continue
         rows = tuple(_row(language, split, manifest.metric, test_counts, evaluated) for language in scored)
-        averages = _averages(
-            evaluated.get("averages", {}).get(split, {}), evaluated.get("average_intervals", {}).get(split, {})
-        )
+        averages = _averages(evaluated["averages"][split], evaluated["average_intervals"][split])
         tables.append(SplitScores(split, rows, averages, sum(row.texts or 0 for row in rows)))
     return tables
 
@@ -117,20 +115,20 @@ def score_table(scores: SplitScores, metric: str) -> Table:
         )
         for row in scores.rows
     ]
-    totals = []
-    if scores.averages:
-        group = scores.averages[1]
-        plain = [percent(average.plain) for average in scores.averages]
-        plain.append(difference(group.plain_gain, group.gain_intervals.get("plain")))
-        weighted = [percent(average.weighted) for average in scores.averages]
-        weighted.append(difference(group.weighted_gain, group.gain_intervals.get("weighted")))
-        totals = [("Plain mean", "", "", *plain, ""), ("Weighted by texts", "", str(scores.texts), *weighted, "")]
-    title = f"{metric} on {scores.split}, in percent"
-    if scores.has_intervals:
-        title += "; in brackets the 95 % interval of the difference, texts drawn anew 1000 times"
+    group = scores.averages[1]
+    plain = [percent(average.plain) for average in scores.averages]
+    plain.append(difference(group.plain_gain, group.gain_intervals["plain"]))
+    weighted = [percent(average.weighted) for average in scores.averages]
+    weighted.append(difference(group.weighted_gain, group.gain_intervals["weighted"]))
+    totals = [("Plain mean", "", "", *plain, ""), ("Weighted by texts", "", str(scores.texts), *weighted, "")]
+    what = "in brackets the 95 % interval of the difference, texts drawn anew 1000 times"
+    title = f"{metric} on {scores.split}, in percent; {what}"
     compared = ("Multilingual", "Group model", "Service", "Group \u2212 multilingual")
     columns = ("Language", "Group", "Texts", *compared, Markup('<span class="unseen">as a bar</span>'))
-    return Table(title, columns, [*rows, *totals], words=2, totals=len(totals))
+    every: list[tuple[str, ...]] = [columns, *rows, *totals]
+    if scores.alone:
+        title, every = f"{metric} on {scores.split}, in percent", [(row[0], *row[2:4], row[5]) for row in every]
+    return Table(title, every[0], every[1:], words=1 if scores.alone else 2, totals=len(totals))
 
 
 def metric_table(scores: SplitScores) -> Table:
@@ -140,7 +138,9 @@ def metric_table(scores: SplitScores) -> Table:
         for row in scores.rows
         for i, (name, values) in enumerate(row.metrics)
     ]
-    columns = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    columns: tuple[str, ...] = ("Language", "Metric", "Multilingual", "Group model", "Service")
+    if scores.alone:
+        columns, rows = (*columns[:3], columns[4]), [(*row[:3], row[4]) for row in rows]
     return Table(f"All metrics on {scores.split}, in percent", columns, rows, words=2)
 
 
@@ -152,7 +152,7 @@ def _row(
     evaluated: Mapping[str, Any],
 ) -> LanguageScores:
     scores = language.scores[split]
-    intervals = evaluated.get("intervals", {}).get(split, {}).get(language.code, {})
+    intervals = evaluated["intervals"][split][language.code]
     columns = (scores.multilingual, scores.group, scores.service)
     gain = _gain(scores, metric)
     names = dict.fromkeys(name for column in columns for name in column)
@@ -160,9 +160,9 @@ def _row(
         language,
         test_counts.get(language.code) if split == "test" else language.counts.get(split),
         tuple(column.get(metric) for column in columns),
-        tuple(intervals.get(column.key) for column in COLUMNS),
+        tuple(intervals[column.key] for column in COLUMNS),
         gain,
-        intervals.get(GAIN),
+        intervals[GAIN],
         tuple((name, tuple(column.get(name) for column in columns)) for name in names),
     )
 
@@ -176,8 +176,6 @@ def _gain(scores: Scores, metric: str) -> float | None:
 def _averages(
     averages: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
 ) -> tuple[Average, ...]:
-    if not all(column.key in averages for column in COLUMNS):
-        return ()
     reference = averages[MULTILINGUAL]
     return tuple(
         Average(
@@ -198,12 +196,13 @@ def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
     if not tables:
         return []
     table = tables[0]
-    intervals = " Bars: 95 % bootstrap intervals." if table.has_intervals else ""
+    intervals = "Bars: 95 % bootstrap intervals."
     series = [
         Series(column.title, [_point(row, position) for row in table.rows], mark, filled)
         for (position, column), mark, filled in zip(
             enumerate(COLUMNS), ("square", "circle", "triangle"), (False, True, True), strict=True
         )
+        if not (table.alone and column.key == GROUP)
     ]
     labels = [row_label(row.language) for row in table.rows]
     figures = []
@@ -215,14 +214,15 @@ def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
                 Caption(
                     "scores",
                     f"{metric} per language on {table.split}",
-                    f"In percent, languages in the order of their groups.{intervals}",
+                    f"In percent, languages in the order of their groups. {intervals}",
                 ),
                 write=percent,
                 tick=rounded,
                 axis=f"{metric} on {table.split}, %",
             )
         )
-    gained = sorted((row for row in table.rows if row.gain is not None), key=lambda row: -(row.gain or 0.0))
+    gained = [] if table.alone else [row for row in table.rows if row.gain is not None]
+    gained.sort(key=lambda row: -(row.gain or 0.0))
     if gained:
         figures.append(
             dots(
@@ -231,7 +231,7 @@ def score_drawings(tables: Sequence[SplitScores], metric: str) -> list[Drawing]:
                 Caption(
                     "gains",
                     "What grouping gained and lost for each language",
-                    f"Group minus multilingual model, in percentage points, largest gain first.{intervals}",
+                    f"Group minus multilingual model, in percentage points, largest gain first. {intervals}",
                 ),
                 write=points,
                 tick=lambda share: rounded(share, signed=True),
@@ -246,12 +246,11 @@ def _point(row: LanguageScores, position: int) -> Point | None:
     value, interval = row.values[position], row.intervals[position]
     if value is None:
         return None
-    words = f"{row.language.name}, {COLUMNS[position].title.lower()}: {percent(value)}"
-    words += f" ({between(interval)})" if interval else ""
-    return Point(value, (interval[0], interval[1]) if interval else None, words=words)
+    words = f"{row.language.name}, {COLUMNS[position].title.lower()}: {percent(value)} ({between(interval)})"
+    return Point(value, (interval[0], interval[1]), words=words)
 
 
 def _gain_point(row: LanguageScores) -> Point:
     interval = row.gain_interval
-    words = f"{row.language.name}: {points(row.gain)}" + (f" ({between(interval, signed=True)})" if interval else "")
-    return Point(row.gain or 0.0, (interval[0], interval[1]) if interval else None, words=words)
+    words = f"{row.language.name}: {points(row.gain)} ({between(interval, signed=True)})"
+    return Point(row.gain or 0.0, (interval[0], interval[1]), words=words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.similarity.reliability import Reliability
 
 SIMILARITY_FILE = "similarity.json"
 
@@ -30,6 +31,7 @@ class Measured:
         layers: S by tracked layer; the first is ``matrix``.
         settings: What it was measured with.
         seconds: Wall time of the measurement.
+        reliability: How it repeats between halves of the data; ``None``: the measure has no halves, or one language.
     """
 
     measure: str
@@ -40,6 +42,7 @@ class Measured:
     layers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    reliability: Reliability | None = None
 
     @property
     def counted(self) -> slice:
@@ -59,6 +62,7 @@ class Measured:
                 "layers": {name: matrix.tolist() for name, matrix in self.layers.items()},
                 "settings": dict(self.settings),
                 "seconds": round(self.seconds, 1),
+                "reliability": None if self.reliability is None else asdict(self.reliability),
             },
         )
 
@@ -81,4 +85,5 @@ def read_measured(path: Path) -> Measured:
         {name: np.array(matrix) for name, matrix in content["layers"].items()},
         content["settings"],
         content["seconds"],
+        Reliability(**kept) if (kept := content.get("reliability")) else None,
     )

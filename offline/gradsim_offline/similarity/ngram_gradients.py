@@ -1,8 +1,9 @@
 """Gradients of a linear classifier over n-grams, per language, on texts that it was not trained on.
 
-The classifier is convex and has no epochs: at its optimum over all texts the gradients cancel out. So it is trained on
-one half of every language's texts, and each language's gradient is that of the mean loss of its other half; then the
-other way round. The two halves' gradients are what an epoch's are in a joint training run (GradSim, section 3.1).
+The classifier is convex and has no epochs: at its optimum over all texts the gradients cancel out. So every language's
+texts are divided into two folds, and the loss of each fold is taken at the classifier that was trained on the other. A
+language's gradient is that of its mean loss, as in an epoch of a joint training run (GradSim, section 3.1); that of
+either half of its texts, drawn apart from the folds, says how far it repeats.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from gradsim_offline.training.tfidf import TfIdf
 
 _SLICE = 20_000
 """Columns of the gradients that are in memory at once."""
+_FOLD_SEED = 2**31  # keeps the random stream that draws folds apart from the one that draws halves
 
 
 def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor, float]:
@@ -40,16 +42,22 @@ def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor,
     texts = [text for texts, _ in by_language for text in texts]
     gold = np.concatenate([labels for _, labels in by_language])
     language = np.repeat(np.arange(len(languages)), [len(labels) for _, labels in by_language])
-    side = np.concatenate([halves(len(labels), language=i, seed=seed) for i, (_, labels) in enumerate(by_language)])
+    sizes = [len(labels) for _, labels in by_language]
+    half, fold = (
+        np.concatenate([halves(size, language=i, seed=drawn) for i, size in enumerate(sizes)])
+        for drawn in (seed, seed + _FOLD_SEED)
+    )
     vectors = TfIdf.of(texts, options).vectors(texts)
     residual = np.zeros((len(texts), len(context.dataset.labels)))  # [texts, labels]: probability minus gold
-    for half in (0, 1):
-        linear = fit(vectors[side != half], gold[side != half], residual.shape[1], options.strengths, seed)
-        residual[side == half] = softmax(linear.logits(vectors[side == half]), axis=1)
-        context.training.progress.note(f"  joint classifier without half {half + 1}: C = {linear.strength:g}")
+    for number in (0, 1):
+        here, there = fold == number, fold != number
+        linear = fit(vectors[there], gold[there], residual.shape[1], options.strengths, seed)
+        residual[here] = softmax(linear.logits(vectors[here]), axis=1)
+        context.training.progress.note(f"  joint classifier without fold {number + 1}: C = {linear.strength:g}")
     residual[np.arange(len(gold)), gold] -= 1
-    counts = np.array([[((language == i) & (side == half)).sum() for i in range(len(languages))] for half in (0, 1)])
-    inner = _products(vectors.tocsc(), residual, side * len(languages) + language, counts.ravel())
+    part = half * len(languages) + language
+    counts = np.bincount(part, minlength=2 * len(languages)).reshape(2, -1)
+    inner = _products(vectors.tocsc(), residual, part, counts.ravel())
     shape = (2, len(languages), 2, len(languages))
     return torch.tensor(inner.reshape(shape)), torch.tensor(counts / counts.sum(0)), time.monotonic() - started
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -56,6 +58,22 @@ def to_cosines(inner: Tensor) -> Matrix:
     lengths = inner.diagonal().clamp(min=0).sqrt()
     similarity: Matrix = (inner / torch.outer(lengths, lengths).clamp(min=1e-300)).clamp(-1, 1).numpy()
     return similarity
+
+
+def halves_of(epochs: Sequence[Tensor]) -> tuple[list[Matrix], Matrix]:
+    """Return S of either half, ``[N, N]`` each, and S across them (row in half 0, column in half 1): means over epochs.
+
+    Args:
+        epochs: Products of the halves' gradients, as ``products`` returns them.
+    """
+    within = [np.mean([to_cosines(of_half(epoch, half)) for epoch in epochs], axis=0) for half in range(2)]
+    return within, np.mean([_across(epoch) for epoch in epochs], axis=0)
+
+
+def _across(inner: Tensor) -> Matrix:
+    count = inner.shape[1]
+    every = to_cosines(inner.reshape(2 * count, 2 * count))
+    return every[:count, count:]
 
 
 def own_cosines(inner: Tensor) -> Matrix:

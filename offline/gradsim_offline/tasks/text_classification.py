@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -80,6 +80,11 @@ def metric_from(sums: NDArray[Any], labels: Sequence[str]) -> NDArray[np.float64
     return weighted
 
 
+def pairs(gold: Sequence[str], predicted: Sequence[str], _labels: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Return the gold and the answered label of each text."""
+    return zip(gold, predicted, strict=True)
+
+
 load_model = partial(labelled_model, "AutoModelForSequenceClassification")
 
 PLUGIN = Task(
@@ -92,4 +97,5 @@ PLUGIN = Task(
     scores=scores,
     statistics=statistics,
     metric_from=metric_from,
+    pairs=pairs,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from gradsim_offline.training.batching import IGNORED, Row, halves, pad
 from gradsim_offline.training.task import Task
 from gradsim_shared.decode import token_classification as decoder
 from gradsim_shared.decoding import Reader
-from gradsim_shared.iob import entities, is_iob
+from gradsim_shared.iob import OUTSIDE, entities, is_iob
 
 
 def encode(
@@ -113,6 +113,19 @@ def _word_counts(gold: Sequence[str], predicted: Sequence[str]) -> tuple[int, in
     return sum(a == b for a, b in zip(gold, predicted, strict=True)), len(gold)
 
 
+def pairs(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], labels: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield gold and answered tag of each word; of entities the types of those with the same ends, ``O`` for none."""
+    for tags, answer in zip(gold, predicted, strict=True):
+        if not is_iob(labels):
+            yield from zip(tags, answer, strict=True)
+            continue
+        true, answered = ({(a, b): kind for kind, a, b in entities(each)} for each in (tags, answer))
+        for ends in true | answered:
+            yield true.get(ends, OUTSIDE), answered.get(ends, OUTSIDE)
+
+
 load_model = partial(labelled_model, "AutoModelForTokenClassification")
 
 PLUGIN = Task(
@@ -125,4 +138,5 @@ PLUGIN = Task(
     scores=scores,
     statistics=statistics,
     metric_from=metric_from,
+    pairs=pairs,
 )

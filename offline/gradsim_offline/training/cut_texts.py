@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from gradsim_offline.core.dataset import SPLITS, Dataset
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.task import Task
 
+_WHOLE = 1 << 30  # more tokens than a text has
+_MOST = 0.95  # of the texts: a length that holds so many is named
+
 Cut = Mapping[str, Mapping[str, int]]
 """Split -> language -> number of texts that are cut; without those of which there are none."""
 
 
-def count_cut(dataset: Dataset, encoder: str | Path, *, task: Task, maximum_length: int) -> Cut:
-    """Read every text as it is read in training and in service, and count those that are cut.
+def count_cut(dataset: Dataset, encoder: str | Path, *, task: Task, maximum_length: int) -> tuple[Cut, int]:
+    """Read every text whole, and count those that are longer than the maximum length.
 
     Sentences whose words are tagged are read in windows; they count where a single word is cut.
+
+    Returns:
+        The counts, and how many tokens 95 % of the texts have at most (a multiple of 8); of tagged sentences 0.
 
     Raises:
         ModelError: The tokenizer cannot be loaded.
     """
     tokenizer, _ = load_tokenizer(encoder, maximum_length=maximum_length)
-    reader = task.decoder.Reader(tokenizer, maximum_length)
+    reader = task.decoder.Reader(tokenizer, maximum_length if dataset.tagged else _WHOLE)
     cut: dict[str, dict[str, int]] = {}
+    lengths: list[int] = []
     for split in SPLITS:
         for code in dataset.languages:
             inputs = [example.input for example in dataset.split(code, split)]
-            if inputs and (count := len(reader.read(inputs).cut)):
+            if not inputs:
+                continue
+            reading = reader.read(inputs)
+            counted = [] if dataset.tagged else [len(ids) for ids in reading.ids]
+            if count := len(reading.cut) + sum(length > maximum_length for length in counted):
                 cut.setdefault(split, {})[code] = count
-    return cut
+            lengths += counted
+    covering = 8 * math.ceil(np.quantile(lengths, _MOST) / 8) if lengths else 0
+    return cut, covering
 
 
-def describe_cut(cut: Cut, dataset: Dataset, maximum_length: int) -> str:
-    """Describe in one line how many texts are cut, and in which language most; empty where none is."""
+def describe_cut(cut: Cut, dataset: Dataset, maximum_length: int, covering: int = 0) -> str:
+    """Describe in one line how many texts are cut, in which language most, and what to set; empty where none is."""
     if not cut:
         return ""
     parts = []
@@ -43,7 +59,10 @@ def describe_cut(cut: Cut, dataset: Dataset, maximum_length: int) -> str:
         most = max(share, key=share.__getitem__)
         total, whole = sum(cut[split].values()), sum(counts.values())
         parts.append(f"{total} of {whole} {split} ({total / whole:.0%}; most in {most}: {share[most]:.0%})")
+    counted = f"texts longer than maximum_length = {maximum_length} tokens are cut: {', '.join(parts)}"
+    if covering <= maximum_length:
+        return f"{counted}; a larger value (--set maximum_length=...) reads more, where the encoder can"
     return (
-        f"texts longer than maximum_length = {maximum_length} tokens are cut: {', '.join(parts)}; a larger value "
-        "(--set maximum_length=...) reads more of them, where the encoder can, and takes longer"
+        f"{counted}; --set maximum_length={covering} reads {_MOST:.0%} of the texts whole, where the encoder can, and "
+        "takes longer; else training reads their beginning, and long_texts says how they are answered"
     )

@@ -18,6 +18,7 @@ from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.core.settings import Schedule, Training
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
+from gradsim_offline.training.checkpoint import Position
 from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.loop import Observer, train
 from gradsim_offline.training.strategy import Strategy, StrategyContext, load_strategy
@@ -25,6 +26,7 @@ from gradsim_offline.training.trained import HALVES, DevTexts, TrainedModel
 from gradsim_shared.errors import SettingsError
 
 RESULT = "training.json"
+_MOST_EPOCHS = 6  # of which each has its line
 _DATA_WORDS = 7  # keeps the random stream that draws a sample apart from the others
 
 
@@ -114,7 +116,7 @@ def fine_tune(
             strategy=chosen_strategy,
             sparse_rate=settings.sparse_rate,
         )
-    for epoch in end.history:
+    for epoch in _shown(end):
         score = f", dev {metric} {100 * epoch['score']:.2f}" if "score" in epoch else ""
         best = "  <- kept" if epoch["epoch"] == end.best_epoch + 1 else ""
         progress.note(
@@ -161,6 +163,13 @@ def make_strategy(context: StrategyContext, settings: Schedule, *, watched: bool
         raise SettingsError(f"strategy {name}: gradients are measured in plain training only; use mixed there")
     options = plugins.options("strategies", name, given)
     return load_strategy(name).make(replace(context, options=options))
+
+
+def _shown(end: Position) -> list[dict[str, float]]:
+    """Return the epochs that people read of: all; of many, the first, the best and the last."""
+    if len(end.history) <= _MOST_EPOCHS:
+        return end.history
+    return [end.history[i] for i in sorted({0, end.best_epoch, len(end.history) - 1})]
 
 
 def _conflicts(epoch: dict[str, float]) -> str:

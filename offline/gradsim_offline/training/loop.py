@@ -60,6 +60,7 @@ def train(
     observer: Observer | None = None,
     strategy: Strategy | None = None,
     sparse_rate: float = 1.0,
+    patience: int | None = None,
     save_every_seconds: float = 60.0,
 ) -> Position:
     """Train a model and leave the weights of its best epoch in it.
@@ -82,6 +83,7 @@ def train(
         observer: Watches the backward passes; called before clipping and before the optimizer.
         strategy: Makes the gradient of each step; ``None``: the batch's own. What is watched must be the batch's own.
         sparse_rate: Rate of sparse embeddings, as a multiple of the others'.
+        patience: Epochs without a better score after which the training stops; ``None``: never.
         save_every_seconds: Time between checkpoints inside an epoch.
 
     Returns:
@@ -104,7 +106,7 @@ def train(
         advance("")
     saved, saving = time.monotonic(), 0.0
 
-    while position.epoch < epochs:
+    while position.epoch < epochs and not _stalls(position, patience):
         batches = plans[position.epoch]
         model.train()
         while position.step < len(batches):
@@ -155,6 +157,11 @@ def train(
         checkpoint.load_best(model)
     model.eval()
     return position
+
+
+def _stalls(position: Position, patience: int | None) -> bool:
+    """Return whether the last epochs, as many as ``patience``, were not better than the best before them."""
+    return patience is not None and position.epoch - 1 - position.best_epoch >= patience and position.epoch > 0
 
 
 def _diverged(loss: float, position: Position, learning_rate: float) -> str:

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from gradsim_offline.models.loading import hub_settings, is_there, load_tokenizer, load_with_missing
+from gradsim_offline.models.loading import is_there, load_tokenizer, load_with_missing, wrapped_tokenizer
 from gradsim_offline.models.mini import NGrams
 from gradsim_offline.training.batching import IGNORED, pad
 from gradsim_offline.training.checkpoint import Position
@@ -124,16 +124,16 @@ def open_masked(encoder: str | Path, *, maximum_length: int, seed: int) -> Maske
     Raises:
         ModelError: It cannot be found or loaded, its architecture has no such head, or its tokenizer no mask.
     """
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoModelForMaskedLM
 
-    config = check_there(encoder)
+    config = is_there(encoder)
     if type(config) not in AutoModelForMaskedLM._model_mapping:
         raise ModelError(
             f"{encoder} (model_type {config.model_type}) has no masked-language-modelling head; take an encoder of "
             "the BERT, RoBERTa or XLM-R kind, or the directory of a mini"
         )
     tokenizer, pad_id = load_tokenizer(encoder, maximum_length=maximum_length)
-    wrapped = AutoTokenizer.from_pretrained(str(encoder), **hub_settings(encoder))
+    wrapped = wrapped_tokenizer(encoder)
     if wrapped.mask_token_id is None:
         raise ModelError(f"the tokenizer of {encoder} has no mask token; set one in its tokenizer_config.json")
     torch.manual_seed(seed)
@@ -142,20 +142,6 @@ def open_masked(encoder: str | Path, *, maximum_length: int, seed: int) -> Maske
     masking = Masking(pad_id, int(wrapped.mask_token_id), frozenset(map(int, wrapped.all_special_ids)), vocabulary)
     prefix = f"{model.base_model_prefix}."
     return MaskedModel(model, tokenizer, masking, any(not name.startswith(prefix) for name in missing))
-
-
-def check_there(encoder: str | Path) -> Any:  # noqa: ANN401 - a PretrainedConfig
-    """Return an encoder's configuration; the name ``mini`` alone is no encoder yet.
-
-    Raises:
-        ModelError: It cannot be found.
-    """
-    if str(encoder) == "mini" and not Path("mini").is_dir():
-        raise ModelError(
-            "mini is made by a build: run `gradsim-offline encoder --data NAME`, then take its directory, "
-            "--model runs/NAME/encoder"
-        )
-    return is_there(encoder)
 
 
 def train_masked(
@@ -168,8 +154,10 @@ def train_masked(
     learning_rate: float,
     checkpoints: Path,
     context: PretrainingContext,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    patience: int | None = None,
 ) -> Position:
-    """Train a model to predict hidden pieces; the last epoch's weights stay in it.
+    """Train a model to predict hidden pieces; the weights of the best epoch, as ``evaluate`` says, stay in it.
 
     The n-grams of a mini take no part: they would see the pieces that are hidden.
 
@@ -182,6 +170,8 @@ def train_masked(
         learning_rate: Peak of the schedule: 6 % of the steps up, then down to zero.
         checkpoints: Where to save, and to go on from if something is there.
         context: Its seed is that of dropout; ``log`` gets the figures of each epoch.
+        evaluate: Returns the figures of an epoch; the highest ``score`` is the best. ``None`` keeps the last epoch.
+        patience: Epochs without a better score after which the training stops; ``None``: never.
 
     Returns:
         Where the training ended.
@@ -201,7 +191,8 @@ def train_masked(
             clip=1.0,
             seed=context.seed,
             device=context.device,
-            evaluate=None,
+            evaluate=evaluate,
+            patience=patience,
             checkpoints=checkpoints,
             advance=advance,
             log=context.log,

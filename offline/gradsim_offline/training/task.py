@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,6 +55,7 @@ class Task(plugins.Plugin):
         scores: From gold, answers and labels to figures by name, 0 to 1; the metric is one.
         statistics: From gold, answers and labels to each text's counts, ``[texts, S]``; sums go to ``metric_from``.
         metric_from: From summed statistics ``[..., S]`` and labels to the metric, ``[...]``.
+        pairs: From gold, answers and labels to what is counted in a confusion matrix: gold and answered label.
     """
 
     decoder: Decoder
@@ -66,6 +67,7 @@ class Task(plugins.Plugin):
     scores: Callable[[Sequence[Any], Sequence[Any], Sequence[str]], dict[str, float]]
     statistics: Callable[[Sequence[Any], Sequence[Any], Sequence[str]], NDArray[np.int64]]
     metric_from: Callable[[NDArray[Any], Sequence[str]], NDArray[np.float64]]
+    pairs: Callable[[Sequence[Any], Sequence[Any], Sequence[str]], Iterable[tuple[str, str]]]
 
 
 def load_task(name: str) -> Task:

@@ -40,19 +40,24 @@ class Unlabelled:
         )
 
 
-def folder_texts(directory: Path, languages: Sequence[str] | None = None) -> dict[str, Texts]:
+def folder_texts(
+    directory: Path, languages: Sequence[str] | None = None, *, option: str = "--text"
+) -> dict[str, Texts]:
     """Find the texts of every language below a directory, one text a line; they are streamed from their files.
 
     Args:
         directory: Holds ``<lang>.txt`` or ``<lang>/*.txt``; names are language codes.
         languages: Codes of the languages to read, other files are not looked at; ``None``: all that are there.
+        option: What names the directory, for messages.
 
     Raises:
         DataError: There are none, a name is no language code, a wanted language is missing, two names are the same
             language, a language has no text or a folder with nothing to read, or a file is not UTF-8.
     """
     if not directory.is_dir():
-        raise DataError(f"--text {directory} is not a directory; it holds <lang>.txt or <lang>/*.txt, one text a line")
+        raise DataError(
+            f"{option} {directory} is not a directory; it holds <lang>.txt or <lang>/*.txt, one text a line"
+        )
     files = _files(directory, languages)
     by_language: dict[str, Texts] = {}
     for code, paths in sorted(files.items()):

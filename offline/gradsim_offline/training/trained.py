@@ -86,6 +86,7 @@ def open_trained(
     maximum_length: int,
     device: torch.device,
     normalisation: int = NEWEST,
+    long_texts: str = "cut",
 ) -> TrainedModel:
     """Load a trained model, or all models of an ensemble, with the tokenizer.
 
@@ -96,6 +97,7 @@ def open_trained(
         maximum_length: Tokens that it can read at once.
         device: Where to put it.
         normalisation: The version that it was trained with.
+        long_texts: ``cut`` or ``windows``, as in a manifest.
 
     Raises:
         ModelError: It cannot be loaded.
@@ -107,7 +109,7 @@ def open_trained(
     else:
         models = [task.load_model(Path(path) / folder, labels) for folder in members.models]
         model = Ensemble(models, members.average)
-    reader = task.decoder.Reader(tokenizer, maximum_length, normalisation=normalisation)
+    reader = task.decoder.Reader(tokenizer, maximum_length, normalisation=normalisation, long_texts=long_texts)
     return TrainedModel(model.to(device), task.decoder, reader, labels, pad_id, device)
 
 

@@ -123,7 +123,8 @@ def load_group_model(
     wide = wide_group(group)
     beside = load_group_model(bundle, wide, settings, loaded, cache) if wide else None
     manifest = bundle.manifest
-    reads = ("tokenizer", manifest.files[group.tokenizer].sha256, manifest.task, manifest.maximum_length)
+    sha256 = manifest.files[group.tokenizer].sha256
+    reads = ("tokenizer", sha256, manifest.task, manifest.maximum_length, manifest.long_texts)
     file = served_precision(group).file
     is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
     try:

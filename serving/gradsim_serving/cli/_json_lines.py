@@ -37,8 +37,17 @@ class Line:
     size: int = 0
 
 
-def read_lines(stream: BinaryIO, *, plain: bool = False) -> Iterator[Line]:
-    """Yield the lines of a stream: JSON objects, or texts as they are; blank lines between objects are passed over."""
+def read_lines(
+    stream: BinaryIO, *, plain: bool = False, text: str = "text", language: str = "language"
+) -> Iterator[Line]:
+    """Yield the lines of a stream: JSON objects, or texts as they are; blank lines between objects are passed over.
+
+    Args:
+        stream: UTF-8.
+        plain: They are texts as they are.
+        text: The field of an object that is its text.
+        language: The field that names its language.
+    """
     for number, raw in enumerate(_raw_lines(stream), 1):
         fields: dict[str, Any] = {}
         try:
@@ -48,7 +57,7 @@ def read_lines(stream: BinaryIO, *, plain: bool = False) -> Iterator[Line]:
             if not plain and not decoded.strip():
                 continue
             fields = {"text": decoded} if plain else _object(decoded)
-            yield Line(number, fields, _text(fields), _language(fields), None, len(raw))
+            yield Line(number, fields, _text(fields, text), _language(fields, language), None, len(raw))
         except RequestError as error:
             yield Line(number, fields, error=error, size=len(raw))
 
@@ -92,14 +101,14 @@ def _refused(number: str) -> NoReturn:
     raise RequestError(message, code="invalid_number")
 
 
-def _text(fields: dict[str, Any]) -> str:
-    if "text" not in fields:
-        raise RequestError('the field "text" is missing', code="invalid_request")
-    return check_text(fields["text"])
+def _text(fields: dict[str, Any], name: str) -> str:
+    if name not in fields:
+        raise RequestError(f'the field "{name}" is missing', code="invalid_request")
+    return check_text(fields[name])
 
 
-def _language(fields: dict[str, Any]) -> str | None:
-    language = fields.get("language")
+def _language(fields: dict[str, Any], name: str) -> str | None:
+    language = fields.get(name)
     if language is not None and not (isinstance(language, str) and language):
         message = f'language is {json.dumps(language)[:40]}; it must be a code such as "hau", or null'
         raise RequestError(message, code="invalid_language")
@@ -150,3 +159,15 @@ def _record(line: Line, result: dict[str, Any] | RequestError) -> dict[str, Any]
     if isinstance(result, RequestError):
         return kept | {"error": {"code": result.code, "message": str(result), "line": line.number}}
     return kept | {"prediction": result}
+
+
+def encoded(records: Iterable[dict[str, Any]]) -> bytes:
+    """Return answered lines as JSON lines."""
+    return b"".join(_encoded(record) for record in records)
+
+
+def _encoded(record: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # a field holds a lone surrogate: only its escape can be written
+        return json.dumps(record).encode() + b"\n"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
@@ -14,9 +13,10 @@ from typing import Any, BinaryIO, NoReturn, cast
 import click
 
 from gradsim_runtime.sessions import Provider
-from gradsim_serving.cli._json_lines import Answering, answered_lines, read_lines
+from gradsim_serving.cli._json_lines import Answering, answered_lines, encoded, read_lines
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
 from gradsim_serving.cli._progress import Progress
+from gradsim_serving.cli._tables import FORMS, read_rows, rows_encoder
 from gradsim_serving.options import DEFAULTS
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.errors import RequestError, SettingsError
@@ -29,7 +29,25 @@ BATCH = 512
 @click.argument("bundle", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option("--input", "source", metavar="FILE", default="-", help="Lines to answer; - is standard input.")
 @click.option("--output", "target", metavar="FILE", default="-", help="Where answers go; - is standard output.")
-@click.option("--plain", is_flag=True, help="Each line of the input is a text, as it is; without it, a JSON object.")
+@click.option("--plain", is_flag=True, help="Each line of the input is a text, as it is.")
+@click.option(
+    "--input-format",
+    type=click.Choice(["jsonl", *FORMS]),
+    show_default="by the ending of --input, else jsonl",
+    help="Its form.",
+)
+@click.option(
+    "--output-format",
+    type=click.Choice(["jsonl", "csv"]),
+    show_default="by the ending of --output, else jsonl",
+    help="Its form.",
+)
+@click.option(
+    "--text-column", metavar="NAME", show_default="text; in a table review, tweet, ... too", help="The text's."
+)
+@click.option(
+    "--language-column", metavar="NAME", show_default="language; in a table lang, too", help="The language's."
+)
 @click.option("--language", metavar="CODE", help="Of lines that name none; without it, it is identified.")
 @click.option(
     "--policy",
@@ -60,6 +78,10 @@ def command(
     source: str,
     target: str,
     plain: bool,
+    input_format: str | None,
+    output_format: str | None,
+    text_column: str | None,
+    language_column: str | None,
     language: str | None,
     policy: Policy | None,
     batch: int,
@@ -67,24 +89,35 @@ def command(
     provider: Provider,
     keep_going: bool,
 ) -> None:
-    """Answer the texts of a file, without a server: JSON lines in, JSON lines out.
+    """Answer the texts of a file, without a server: JSON lines or a table in, JSON lines or CSV out.
 
     A line of the input is {"text": "...", "language": "hau", "id": 7}; only text is needed, and every field is kept.
-    Its line of the output has the field "prediction" beside them, as the service answers it, or "error". Lines keep
-    their order. Exit code 1: some lines could not be answered.
+    Its line of the output has the field "prediction" beside them, as the service answers it, or "error". Of a table
+    (CSV, TSV) the rows are answered, and every column is kept. Lines keep their order. Exit code 1: some lines could
+    not be answered.
 
-    Such as: gradsim-serve predict runs/demo/bundle < texts.jsonl > answers.jsonl
+    Such as: gradsim-serve predict runs/demo/bundle < texts.jsonl > answers.jsonl, or with --input reviews.csv
+    --output answers.csv
     """
+    form = input_format or ("jsonl" if plain else _form(source))
+    written = output_format or _form(target)
+    if plain and form != "jsonl":
+        raise click.UsageError("--plain: the lines of a table are no plain texts; leave it out.")
     with ExitStack() as opened:
         _require_two_files(source, target)
-        lines = read_lines(opened.enter_context(_opened(source, "rb", "--input")), plain=plain)
+        stream = opened.enter_context(_opened(source, "rb", "--input"))
+        if form == "jsonl":
+            lines = read_lines(stream, plain=plain, text=text_column or "text", language=language_column or "language")
+        else:
+            lines = read_rows(stream, form, text_column, language_column)
+        encode = rows_encoder() if written == "csv" else encoded
         read_manifest(bundle)  # the common mistakes, before heavy imports
         answer = _answering(bundle, threads, provider, policy, language)
         out = opened.enter_context(_opened(target, "wb", "--output"))
         progress = opened.enter_context(Progress(sys.stderr))
         try:
             for batch_of_lines in answered_lines(lines, answer, language=language, batch=batch):
-                _write(out, batch_of_lines)
+                _write(out, encode(batch_of_lines))
                 progress.add(batch_of_lines)
         except BrokenPipeError:
             _end_quietly(signal.SIGPIPE)
@@ -128,6 +161,11 @@ def _answering(
     return answer
 
 
+def _form(name: str) -> str:
+    ending = Path(name).suffix.lower().removeprefix(".")
+    return ending if ending in FORMS else "jsonl"
+
+
 def _opened(name: str, mode: str, option: str) -> BinaryIO:
     """Open a file, or for ``-`` the standard stream.
 
@@ -146,13 +184,12 @@ def _require_two_files(source: str, target: str) -> None:
         raise SettingsError(f"--output {target} is the input; give it another name")
 
 
-def _write(out: BinaryIO, records: Iterable[dict[str, Any]]) -> None:
-    """Write one line for each, and have them seen at once; an interrupt waits until all of them are written.
+def _write(out: BinaryIO, lines: bytes) -> None:
+    """Write lines, and have them seen at once; an interrupt waits until all of them are written.
 
     Raises:
         SettingsError: The disk is full, or the like.
     """
-    lines = b"".join(_line(record) for record in records)
     interrupts: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     try:
@@ -168,13 +205,6 @@ def _write(out: BinaryIO, records: Iterable[dict[str, Any]]) -> None:
         signal.signal(signal.SIGINT, before)
     if interrupts:
         raise KeyboardInterrupt
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(record, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # a field holds a lone surrogate: only its escape can be written
-        return json.dumps(record).encode() + b"\n"
 
 
 def _end_quietly(number: int) -> NoReturn:

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
-from gradsim_serving.cli._serve_options import options_of, service_options
+from gradsim_serving.cli.serve_options import options_of, service_options
 from gradsim_serving.http.examples import example
 from gradsim_serving.options import Options
 from gradsim_shared.bundle import read_manifest

@@ -120,30 +120,12 @@ class Engine:
             routes = given_routes(served, texts, language)
         except RequestError as error:
             raise naming_endpoints(error, language, endpoint, self._served) from None
-        loop = asyncio.get_running_loop()
-        if self._pending is None or self._pending.loop is not loop:
-            self._pending = PendingJobs(loop, self._observer)
+        loop, pending = asyncio.get_running_loop(), self._pending
+        if pending is None or pending.loop is not loop:
+            pending = self._pending = PendingJobs(loop, self._observer)
         job = Job(served, texts, routes, policy, FOREVER if deadline is None else deadline, loop.create_future())
         self._admit(job)
-        return await self._pending.wait(job)
-
-    def answer_here(
-        self,
-        endpoint: str,
-        texts: Sequence[str],
-        language: str | Sequence[str | None] | None,
-        *,
-        policy: Policy | None = None,
-    ) -> JobResult:
-        """As ``answer``, for a caller without an event loop: blocks its thread, without a time limit.
-
-        Raises:
-            RequestError: As ``answer``, but never ``overloaded`` or ``timeout``.
-        """
-        served = self._require_served(endpoint)
-        routes, future = given_routes(served, texts, language), concurrent.futures.Future[JobResult]()
-        self._enqueue(Job(served, texts, routes, policy, FOREVER, future))
-        return future.result()
+        return await pending.wait(job)
 
     def check(self, served: Served, group: str, seconds: float, *, only_in_memory: bool = False) -> None:
         """Let a group answer a canary as it answers requests: through queue, threads and model.

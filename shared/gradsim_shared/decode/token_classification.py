@@ -111,6 +111,7 @@ class Reader:
         maximum_length: int,
         segmentation: str = "none",
         normalisation: int = NEWEST,
+        long_texts: str = "windows",  # noqa: ARG002 - no tag of a word can be left out
     ) -> None:
         set_up(tokenizer, None)
         self._tokenizer, self._maximum = tokenizer, maximum_length

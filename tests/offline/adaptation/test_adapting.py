@@ -15,6 +15,7 @@ from gradsim_offline.core.settings import Adapting
 from gradsim_offline.training import loop, masked_language_modelling
 from gradsim_offline.training.adapt import ADAPTED, adapt, batches, perplexities, read_perplexities
 from gradsim_offline.training.batching import IGNORED
+from gradsim_offline.training.encoders.pretrained import find
 from gradsim_offline.training.masked_language_modelling import open_masked
 from gradsim_offline.training.text_folders import Unlabelled, folder_texts
 from gradsim_offline.training.text_stream import Listed
@@ -163,6 +164,6 @@ def test_a_model_without_a_head_or_a_mask_is_refused(run, tiny_xlmr, tmp_path, q
     with pytest.raises(ModelError, match=r"tokenizer of .*maskless has no mask token"):
         run(listed, tmp_path / "maskless", tmp_path / "out", quiet)
     with pytest.raises(ModelError, match="mini is made by a build: run `gradsim-offline encoder"):
-        run(listed, "mini", tmp_path / "out", quiet)
+        find("mini", quiet)
     with pytest.raises(ModelError, match="neither a directory nor"):
         run(listed, "no/such", tmp_path / "out", quiet)

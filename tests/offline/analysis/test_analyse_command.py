@@ -84,8 +84,13 @@ def analysed(runs, tmp_path_factory):
 def test_all_output_files_are_written_and_tables_printed(analysed, runs):
     out, shown, _ = analysed
     assert {path.name for path in out.iterdir()} == WRITTEN
-    for title in ("Correlation", "Stability of S", "Grouped anew", "S over runs", "Agreement", "Keywords"):
-        assert title in shown and title in (out / "analysis.md").read_text(encoding="utf-8")
+    written = (out / "analysis.md").read_text(encoding="utf-8")
+    for title in ("Correlation", "Stability of S", "S over runs", "Agreement"):
+        assert title in shown and title in written
+    for title in ("Two halves", "Grouped anew", "Keywords"):  # long: in the file only
+        assert title not in shown and title in written
+    verdict = written.split("\n\n")[1]
+    assert "between halves of your data" in verdict and shown.rstrip().splitlines()[-2] in verdict
     assert "left out: zzz" in shown
     assert "shared script and spelling" in shown
     assert shown.splitlines()[-1] == str(out)
@@ -235,6 +240,17 @@ def test_help_loads_no_torch():
 
     code = "import sys, gradsim_offline.cli.analyse; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_columns_of_other_data_are_named_as_the_message_says(runs, tmp_path):
+    for code in LANGUAGES:
+        (tmp_path / code).mkdir()
+        (tmp_path / code / "train.tsv").write_text("verse\tlabel\na b\tx\nc d\ty\n", encoding="utf-8")
+    words = (runs[0], "--data", "files", "--data-dir", tmp_path)
+    with pytest.raises(DataError, match="--text-column NAME"):
+        run(*words)
+    run(*words, "--set", "data_options.text_column=verse", "--out", tmp_path / "found")
+    assert (tmp_path / "found" / "analysis.json").is_file()
 
 
 def test_untrained_measures_are_taken_on_the_spot_or_noted(runs, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gradsim_offline.experiments.analyse.correlations import correlate, mantel_p, pairs
+from gradsim_offline.similarity.correlations import correlate, mantel_p, pairs
 
 
 def random_matrices(seed, size, *, symmetric):

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from gradsim_offline.experiments.analyse.groupings import group_names, regroup
-from gradsim_offline.experiments.analyse.stability import bootstrap, over_epochs, over_halves, spearman_brown
+from gradsim_offline.experiments.analyse.stability import bootstrap, over_epochs, over_halves
 from gradsim_offline.grouping.objective import evaluate_grouping
 from gradsim_offline.grouping.result import name_groups
 from gradsim_offline.similarity.measured import Measured
+from gradsim_offline.similarity.reliability import spearman_brown
 from gradsim_shared.errors import DataError
 
 LANGUAGES = ("aaa", "bbb", "ccc", "ddd", "eee")

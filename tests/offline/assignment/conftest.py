@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from quick_identifier import quick_identifier
 
 from gradsim_offline.bundle.parts import entries
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients, joint_model, measure_gradients
@@ -17,7 +18,6 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.assign import ranking
 from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.result import name_groups
-from gradsim_offline.identifier import training
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.choosing import HandedOver, Parts
 from gradsim_offline.pipeline.packaging import Packaging
@@ -50,11 +50,8 @@ def _pairs(similarity) -> GroupingResult:
 
 @contextmanager
 def briefly():
-    """Try one setting of fastText instead of four, for a short time; draw scores less often."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "NGRAM_LENGTHS", ((1, 4),))
-        patch.setattr(training, "RATES", (0.3,))
-        patch.setattr(training, "SEEN", 8000)
+    """Train a quick identifier, and draw scores less often."""
+    with pytest.MonkeyPatch.context() as patch, quick_identifier():
         patch.setattr(ranking, "SCORE_DRAWS", 20)
         yield
 
@@ -79,6 +76,7 @@ def bundle(tmp_path_factory, quiet) -> VerifiedBundle:
     pack = Packaging(pipeline)
     models = pipeline.train_groups(encoder, groups, multilingual)
     exported = pack.export(HandedOver(groups, {group: Parts(model) for group, model in models.items()}))
+    named, sources = entries(groups, exported)
     with briefly():
         identifier = pack.identify()
     kept = pipeline.run.directory / "assignment"
@@ -87,7 +85,6 @@ def bundle(tmp_path_factory, quiet) -> VerifiedBundle:
     measure_gradients(
         dataset, joint, kept, task=task, maximum_length=settings.maximum_length, seed=0, device=torch.device("cpu")
     )
-    named, sources = entries(groups, exported)
     draft = draft_manifest(settings, dataset, groups, named, identifier.directory, task.metric(dataset.labels))
     manifest = complete_manifest(draft, settings, dataset, measured, {"scores": {}, "identifier": {}})
     target = pipeline.run.directory / "bundle"

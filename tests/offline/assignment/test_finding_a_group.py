@@ -135,8 +135,8 @@ def test_known_and_unknown_languages_are_refused(bundle, write_texts):
     data = write_texts("spa", sentences("hau")[:12])
     refused("already knows hau .Hausa., served by g", *options(bundle, data, "ha"))
     refused("unknown language code 'xx'", *options(bundle, data, "xx"))
-    refused("holds no data of fra", *options(bundle, data, "fra"))
-    refused("--data .* is not a directory", *options(bundle, data / "none"))
+    refused("unknown language 'fra'", *options(bundle, data, "fra"))
+    refused("none: there is no such file or directory", *options(bundle, data / "none"))
 
 
 def test_unread_files_are_named(bundle, write_texts):
@@ -157,6 +157,14 @@ def test_invalid_examples_are_refused(bundle, write_texts):
     refused(r"train\.tsv:2: unknown label 'positve'; did you mean positive\?", *options(bundle, data))
     (data / "spa" / "train.tsv").unlink()
     refused("no train split", *options(bundle, data))
+
+
+def test_columns_of_the_examples_are_named_as_the_message_says(bundle, write_texts):
+    data = write_texts("spa", sentences("hau")[:12])
+    file = data / "spa" / "train.tsv"
+    file.write_text(file.read_text(encoding="utf-8").replace("label", "verdict", 1), encoding="utf-8")
+    refused("--label-column NAME", *options(bundle, data))
+    assert "12 examples of spa" in assign(*options(bundle, data), "--set", "data_options.label_column=verdict")
 
 
 def test_a_bundle_without_a_joint_model_has_no_gradients_to_choose(bundle, write_texts, tmp_path):

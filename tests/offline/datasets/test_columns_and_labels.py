@@ -50,36 +50,39 @@ def test_a_header_that_stands_twice_is_refused_with_its_line(put):
         files.load(directory)
 
 
-@pytest.mark.parametrize("columns", [("Text", "LABEL"), ("tweet", " Label ")])
+@pytest.mark.parametrize(
+    "columns",
+    [("Text", "LABEL"), ("tweet", " Label "), ("Review", "Sentiment"), ("content", "class"), ("headline", "TOPIC")],
+)
 def test_capitals_and_spaces_in_the_header_make_no_difference(put, columns):
     assert files.load(put(ROWS, columns)).split("eng", "train") == READ
 
 
 def test_columns_of_other_names_are_read_where_they_are_named(put):
-    directory = put([("x", text, label) for text, label in ROWS], ("text", "review", "Category"))
-    options = {"text_column": "Review", "label_column": "Category"}
+    directory = put([("x", text, label) for text, label in ROWS], ("text", "body", "Kind"))
+    options = {"text_column": "Body", "label_column": "Kind"}
     assert load_dataset("files", directory, None, options).split("eng", "train") == READ
 
 
-@pytest.mark.parametrize(
-    ("columns", "setting"), [(("review", "label"), "text_column"), (("text", "category"), "label_column")]
-)
+@pytest.mark.parametrize(("columns", "setting"), [(("body", "label"), "text"), (("text", "kind"), "label")])
 def test_a_column_that_is_missing_names_those_there_and_the_setting(put, columns, setting):
     with pytest.raises(DataError) as caught:
         files.load(put(ROWS, columns))
     assert f"found '{columns[0]}', '{columns[1]}'" in str(caught.value)
-    assert str(caught.value).endswith(f"--set data_options.{setting}=NAME")
+    assert str(caught.value).endswith(f"say which it is: --{setting}-column NAME")
 
 
 def test_columns_that_differ_in_spelling_only_are_not_chosen_from(put):
     rows = [("a", "b", "x")]
     for columns in (("Text", "TEXT", "label"), ("text", "Text", "label"), ("text", "tweet", "label")):
         with pytest.raises(
-            DataError, match=rf"each of '{columns[0]}', '{columns[1]}' may be the column; keep one, or say"
+            DataError,
+            match=rf"each of '{columns[0]}', '{columns[1]}' may hold the text; say which it is: --text-column",
         ):
             files.load(put(rows, columns))
-    with pytest.raises(DataError, match=r"each of 'label', 'Label' may be the column.*data_options\.label_column=NAME"):
-        files.load(put(rows, ("text", "label", "Label")))
+    for columns in (("text", "label", "Label"), ("text", "topic", "sentiment")):
+        with pytest.raises(DataError, match=rf"each of '{columns[1]}', '{columns[2]}' may .*: --label-column NAME"):
+            files.load(put(rows, columns))
 
 
 def test_of_columns_alike_the_one_that_is_named_is_read(put):

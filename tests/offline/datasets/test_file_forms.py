@@ -133,7 +133,7 @@ def test_invalid_parquet_is_refused(put, monkeypatch, refused):
     column = pyarrow.array(["a", "b"])
     pyarrow.parquet.write_table(pyarrow.table([column] * 3, names=["text", "label", "label"]), file)
     refused(root, "hau/train.parquet: two columns are named 'label'; keep one of them")
-    pyarrow.parquet.write_table(pyarrow.table([column, pyarrow.array([0, 1])], names=["text", "label"]), file)
+    pyarrow.parquet.write_table(pyarrow.table([column, pyarrow.array([0.5, 1])], names=["text", "label"]), file)
     refused(root, "hau/train.parquet, row 1: the label is not a string")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     refused(root, "hau/train.parquet: Parquet is read with pyarrow; run: pip install pyarrow")
@@ -261,8 +261,8 @@ def test_tables_that_are_quoted_throughout(put, content, texts):
     assert [row["text"] for row in golds(root)] == texts
     (note,) = files.load(root).notes
     assert note.startswith("files: quotation marks around fields") and note.endswith(": hau/train.tsv")
-    read = files.read_language(root / "hau", ("negative", "positive"), files.TASK)
-    assert [example.text for example in read["train"]] == texts and files.language_notes(root / "hau") == (note,)
+    read = files.load_language(root, "hau", ("negative", "positive"), files.TASK)
+    assert [example.text for example in read.split("hau", "train")] == texts and read.notes == (note,)
 
 
 @pytest.mark.parametrize(

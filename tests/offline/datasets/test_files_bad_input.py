@@ -36,7 +36,7 @@ def line_of(index, ending):
 
 
 @every_form
-@pytest.mark.parametrize("column", ["text", "tweet", "sentence"])
+@pytest.mark.parametrize("column", ["text", "Tweet", "sentence", "REVIEW", "content", "headline"])
 def test_valid_files_of_every_form_are_read(root, put, ending, column):
     put(f"hau/train.{ending}", content(TRAIN, ending, (column, "label")))
     put(f"hau/dev.{ending}", content(DEV, ending, (column, "label")))
@@ -98,11 +98,11 @@ def test_a_label_that_no_train_split_has(root, put, ending, split, refused):
 
 
 @every_form
-@pytest.mark.parametrize("columns", [("words", "label"), ("text", "class")])
+@pytest.mark.parametrize("columns", [("words", "label"), ("text", "kind")])
 def test_a_missing_column(root, put, ending, columns, refused):
     put(f"hau/train.{ending}", content(TRAIN, ending, columns))
-    missing = "no column for the text" if "label" in columns else "no column 'label'"
-    known = "text or tweet or sentence" if "label" in columns else "found 'text', 'class'"
+    missing = "no column for the text" if "label" in columns else "no column for the label"
+    known = "text or tweet or sentence or review" if "label" in columns else "found 'text', 'kind'"
     refused(root, f"hau/train.{ending}:1: {missing}", known)
 
 
@@ -207,7 +207,9 @@ def test_a_json_line_that_is_no_object(root, put, refused):
     refused(root, "hau/train.jsonl:5: each line is a JSON object")
 
 
-@pytest.mark.parametrize(("field", "value"), [("text", 7), ("text", None), ("label", 1), ("label", ["positive"])])
+@pytest.mark.parametrize(
+    ("field", "value"), [("text", 7), ("text", None), ("label", 1.5), ("label", True), ("label", ["positive"])]
+)
 def test_json_values_that_are_no_strings(root, put, field, value, refused):
     row = {"text": "a", "label": "positive", field: value}
     put("hau/train.jsonl", content(TRAIN, "jsonl") + json.dumps(row) + "\n")
@@ -273,8 +275,8 @@ def test_a_single_label_is_refused(root, put, refused):
 
 def test_empty_directories_are_refused(root, put, tmp_path, refused):
     refused(None, "needs --data-dir")
-    refused(tmp_path / "nowhere", "nowhere is not a directory")
-    refused(put("a file", ""), "mine/a file is not a directory")
+    refused(tmp_path / "nowhere", "nowhere: there is no such file or directory")
+    refused(put("a file", ""), "mine/a file: a table for all languages is one of .tsv, .csv, ")
     (root / "a file").unlink()
     put("notes/readme.txt", "nothing")
     refused(root, "mine holds no data")

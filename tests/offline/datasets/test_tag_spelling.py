@@ -50,7 +50,8 @@ def test_evaluating_and_adding_a_language_read_them_alike(put, tags):
     directory = put(tags, "test")
     put(tags)
     assert read_split("files", directory, None, "test").split("eng", "test")[0].tags == BIO
-    assert files.read_language(directory / "eng", LABELS, "token_classification")["test"][0].tags == BIO
+    found = files.load_language(directory, "eng", LABELS, "token_classification")
+    assert found.split("eng", "test")[0].tags == BIO
 
 
 def test_a_dev_tag_of_another_type_is_still_refused(put):

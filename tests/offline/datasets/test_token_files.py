@@ -247,13 +247,13 @@ def test_half_a_character_in_a_tag(root, put, refused):
 def test_one_languages_examples_for_given_labels(root, put):
     put("hau/train.conll", content(TRAIN, "conll").replace("I-PER", "E-PER"))
     put("yor/train.tsv", "text\tlabel\na\tx\nb\ty\n")
-    found = files.read_language(root / "hau", LABELS, "token_classification")
+    found = files.load_language(root, "hau", LABELS, "token_classification").examples["hau"]
     assert list(found) == ["train"] and found["train"][1].tags == ("B-PER", "I-PER", "I-PER")
-    assert len(files.read_language(root / "yor", ("x", "y"), "text_classification")["train"]) == 2
+    assert len(files.load_language(root, "yor", ("x", "y"), "text_classification").split("yor", "train")) == 2
     with pytest.raises(DataError, match="holds data for text_classification; expected token_classification"):
-        files.read_language(root / "yor", LABELS, "token_classification")
+        files.load_language(root, "yor", LABELS, "token_classification")
     with pytest.raises(DataError, match=r"train.conll:1: unknown tag 'B-PER'"):
-        files.read_language(root / "hau", ("O", "B-LOC", "I-LOC"), "token_classification")
+        files.load_language(root, "hau", ("O", "B-LOC", "I-LOC"), "token_classification")
 
 
 letters = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1, max_size=6)

@@ -172,7 +172,10 @@ def test_a_build_says_how_many_texts_are_cut(make, build, tmp_path):
         and "texts longer than maximum_length = 32 tokens are cut: 4 of 12 train (33%; most in eng: 33%);" in line
     )
     cut = json.loads((tmp_path / "run" / "reading" / "cut.json").read_text())
-    assert cut == {"train": {"eng": 2, "hau": 2}}
+    assert cut["cut"] == {"train": {"eng": 2, "hau": 2}}
+    tokens = len(AutoTokenizer.from_pretrained(path)("one more word " * 16).input_ids)  # 2 of the 16 texts: over 5 %
+    assert tokens <= cut["covering"] < tokens + 8
+    assert f"--set maximum_length={cut['covering']} reads 95% of the texts whole" in line
     assert "are cut: 4 of 12 train" in " ".join(build("encoder", path, "--set", "maximum_length=32")[1].split())
     shutil.rmtree(tmp_path / "run")
     code, said = build("encoder", make("Roberta", **SMALL, max_position_embeddings=514), "--set", "maximum_length=512")

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import helper
+from quick_identifier import quick_identifier
 from scipy.special import softmax
 
 import gradsim_offline.pipeline.build as building
@@ -18,7 +19,6 @@ from gradsim_offline.bundle.onnx import MODEL_FILE, export
 from gradsim_offline.bundle.scoring import golds
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.evaluate.answers_here import open_here
-from gradsim_offline.identifier import training as identifying
 from gradsim_offline.training.ensemble import Ensemble, read_members
 from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import open_trained
@@ -144,8 +144,6 @@ def test_what_a_condition_runs_finds_the_tensors_that_are_shared(tmp_path):
 def test_a_build_makes_a_bundle_that_answers(data, encoder, tmp_path, quiet, request, monkeypatch):
     dataset = request.getfixturevalue(data)
     monkeypatch.setattr(building, "load_data", lambda _: dataset)
-    for name, value in (("NGRAM_LENGTHS", ((1, 4),)), ("RATES", (0.3,)), ("SEEN", 8000)):
-        monkeypatch.setattr(identifying, name, value)
     schedule = {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3}
     chosen = Settings(
         model=str(request.getfixturevalue(encoder)),
@@ -154,8 +152,11 @@ def test_a_build_makes_a_bundle_that_answers(data, encoder, tmp_path, quiet, req
         measuring=schedule,
         training={**schedule, "ensemble": 2},
         grouping={"groups": 2},
+        ngrams={"beside": False},
+        exporting={"precision": "fp32"},
     )
-    bundle = open_bundle(building.build(chosen, tmp_path / "run", quiet))
+    with quick_identifier():
+        bundle = open_bundle(building.build(chosen, tmp_path / "run", quiet))
     manifest = bundle.manifest
     assert [group.ensemble for group in manifest.groups] == [2] * len(manifest.groups)
     here = open_here(bundle.directory, manifest)

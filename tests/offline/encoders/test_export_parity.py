@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -96,7 +99,7 @@ def test_a_group_as_it_is_served(trained, small, quiet, tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
 
     contract = Terms(small.task, small.labels, 64)
-    served = load_group_model(tmp_path / MODEL_FILE, tmp_path / "tokenizer.json", entry, contract)
+    served = load_group_model(lambda file: tmp_path / Path(file).name, entry, contract)
     model = open_trained(
         trained, small.labels, task=text_classification.PLUGIN, maximum_length=64, device=torch.device("cpu")
     )
@@ -209,3 +212,43 @@ def test_an_architecture_that_optimum_does_not_know(small, tmp_path):
     with pytest.raises(ModelError, match="nothing-known cannot be exported to ONNX"):
         export(Unknown(), tmp_path / MODEL_FILE, task=text_classification.PLUGIN)
     shutil.rmtree(tmp_path)
+
+
+def test_eight_bits_take_the_place_where_dev_loses_nothing(trained, small, quiet, tmp_path):
+    write(tmp_path, small, trained, quiet, precision="int8")
+    entry = read_export(tmp_path, "g7")
+    form = entry.precisions["int8"]
+    assert list(entry.precisions) == ["int8"] and not entry.refused
+    assert {file.name for file in tmp_path.iterdir()} == {Path(form.file).name, "tokenizer.json", RESULT}
+    assert form.parity.max_difference > EXACT and form.parity.label_agreement > 0.5 and form.latency_milliseconds > 0
+    served = load_group_model(lambda file: tmp_path / Path(file).name, entry, Terms(small.task, small.labels, 64))
+    assert np.isfinite(np.concatenate(served.logits(TEXTS))).all()
+
+
+def test_eight_bits_that_lose_are_refused_with_the_reason(trained, small, quiet, tmp_path, monkeypatch):
+    def spoilt(model, smaller):
+        graph = onnx.load(model)
+        for weight in graph.graph.initializer:
+            if weight.data_type == onnx.TensorProto.FLOAT:
+                weight.CopyFrom(numpy_helper.from_array(np.zeros_like(numpy_helper.to_array(weight)), weight.name))
+        onnx.save(graph, smaller)
+
+    monkeypatch.setattr("gradsim_offline.bundle.export.quantise", spoilt)
+    texts = {code: [replace(e, label=a) for e, a in labelled(small, trained, code)] for code in small.languages}
+    answered = replace(small, examples={code: {**small.examples[code], "dev": dev} for code, dev in texts.items()})
+    write(tmp_path, answered, trained, quiet, precision="auto")
+    entry = read_export(tmp_path, "g7")
+    assert list(entry.precisions) == ["fp32"]
+    assert re.fullmatch(r"(eng|hau) loses \d+\.\d points of weighted_f1 on dev", entry.refused["int8"])
+    assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "tokenizer.json", RESULT}
+
+
+def labelled(small, trained, code):
+    """Return the dev texts of a language with what the model answers: they are then its gold."""
+    model = open_trained(
+        trained, small.labels, task=text_classification.PLUGIN, maximum_length=64, device=torch.device("cpu")
+    )
+    examples = small.split(code, "dev")
+    answers = model.answers([example.text for example in examples])
+    other = {label: small.labels[(i + 1) % 3] for i, label in enumerate(small.labels)}
+    return [(e, other[a] if i == 0 else a) for i, (e, a) in enumerate(zip(examples, answers, strict=True))]

@@ -8,8 +8,11 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+
+from gradsim_offline.models.named_encoders import NAMED
 
 LOADING = """
 from gradsim_offline.models.loading import is_there, load_tokenizer
@@ -18,6 +21,11 @@ is_there("some/model")
 pad_id = load_tokenizer("some/model", maximum_length=8)[1]
 print(pad_id, text_classification.load_model("some/model", ("a", "b")).num_labels)
 """
+LOCATING = """
+from gradsim_offline.models.named_encoders import locate
+print(locate("e5-small", lambda line: None).path)
+"""
+E5 = NAMED["e5-small"]
 BUILDING = "from gradsim_offline.cli import main; main()"
 
 
@@ -38,7 +46,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def hub(tiny_xlmr):
-    """The address of a Hub that has one model, ``some/model``."""
+    """The address of a Hub that has a model, ``some/model``, and the pinned e5-small."""
 
     class Hub(BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -48,13 +56,13 @@ def hub(tiny_xlmr):
             self.answer(with_body=True)
 
         def answer(self, *, with_body):
-            name = self.path.removeprefix("/some/model/resolve/main/")
+            name = self.path.removeprefix(f"/{E5.hub}/resolve/{E5.revision}/").removeprefix("/some/model/resolve/main/")
             file = tiny_xlmr / name
             there = self.path != name and "/" not in name and file.is_file()
             content = file.read_bytes() if there else b"{}"
             self.send_response(200 if there else 404)
             if there:
-                self.send_header("X-Repo-Commit", "0" * 40)
+                self.send_header("X-Repo-Commit", E5.revision if E5.revision in self.path else "0" * 40)
                 self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
             else:
                 self.send_header("X-Error-Code", "EntryNotFound")
@@ -79,6 +87,15 @@ def test_a_model_is_fetched_and_found_again_without_the_hub(run, hub, tiny_xlmr)
     code, shown, said = run("http://127.0.0.1:9", LOADING)  # nobody answers there
     assert (code, shown.split()) == (0, ["1", "2"]), said
     assert "Retrying" not in said
+
+
+@pytest.mark.slow
+def test_e5_small_is_fetched_from_the_hub_and_found_again_without_it(run, hub, tiny_xlmr):
+    for address in (hub, "http://127.0.0.1:9"):
+        code, shown, said = run(address, LOCATING)
+        assert (code, Path(shown.strip()).name) == (0, E5.revision), said
+        saved = Path(shown.strip(), "model.safetensors").read_bytes()
+        assert saved == (tiny_xlmr / "model.safetensors").read_bytes()
 
 
 def test_a_model_that_is_nowhere_is_one_line(run, tmp_path):

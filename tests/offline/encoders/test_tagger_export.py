@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,7 +12,7 @@ import torch
 from onnx import numpy_helper
 
 from gradsim_offline.bundle.export import RESULT, Terms, export_group, read_export
-from gradsim_offline.bundle.onnx import MODEL_FILE, export
+from gradsim_offline.bundle.onnx import export
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.loading import copy_tokenizer
 from gradsim_offline.models.mini_tagging import shape_codes
@@ -82,7 +83,7 @@ def exported(trained, tagged, quiet, tmp_path_factory):
 def opened(exported, trained, tagged, segmentation="words"):
     """Return the exported model, as the service opens it, and the trained one."""
     contract = Terms(tagged.task, tagged.labels, LENGTH, segmentation)
-    served = load_group_model(exported / MODEL_FILE, exported / "tokenizer.json", read_export(exported, "g1"), contract)
+    served = load_group_model(lambda file: exported / Path(file).name, read_export(exported, "g1"), contract)
     return served, open_trained(trained, tagged.labels, task=task, maximum_length=LENGTH, device=torch.device("cpu"))
 
 

@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 
 from gradsim_offline.datasets.sources import files
 from gradsim_offline.experiments import runner
+from gradsim_offline.report.verdicts.comparison import verdict
 
 from ..program import gradsim
 from .conftest import LANGUAGES, METHODS, SEEN, SIZES
@@ -54,7 +55,7 @@ def copy(compared, tmp_path):
 
 def test_compare_json_holds_methods_groups_and_similarities(compared):
     result = result_of(compared[0])
-    assert (result["data"], result["metric"], result["seeds"]) == ("files", "weighted_f1", [0, 1])
+    assert (result["data"], result["metric"], result["seeds"]) == ("data", "weighted_f1", [0, 1])
     assert result["languages"] == list(LANGUAGES) and result["groups_setting"] == [1, 3, 2]
     assert [(m["name"], m["measure"], m["solver"], m["oracle"]) for m in result["methods"]] == [
         (name, "gradient", "exact", False) for name in METHODS
@@ -238,6 +239,13 @@ def test_the_printed_table_holds_the_averages(compared):
         for number in numbers:
             assert f"{100 * number['mean']:.2f}" in line and f"± {100 * number['sd']:.2f}" in line
     assert "compare.json" in shown and "test without the texts that also stand in train or dev" in shown
+
+
+def test_the_verdict_comes_last_in_the_terminal_and_first_on_the_page(compared):
+    out, shown, _ = compared
+    said = verdict(result_of(out))
+    assert shown.rstrip().splitlines()[-len(said) :] == said
+    assert f'<p class="verdict">{said[0]}</p>' in (out / "compare.html").read_text(encoding="utf-8")
 
 
 def test_auto_k_does_not_change_the_baselines(words, tmp_path):

@@ -90,6 +90,7 @@ def test_a_language_without_dev_texts(words, inputs, tmp_path):
     shutil.copytree(inputs / "data", tmp_path / "data")
     (tmp_path / "data" / "tur" / "dev.tsv").unlink()
     start = [*words("compare", tmp_path / "run"), "--data-dir", tmp_path / "data"]
+    start += ["--set", "data_options.held_out=0"]
     for method in ("gradient-auto", "transfer"):
         refused(gradsim(*start, "--methods", f"multilingual,{method}"), "tur has no dev split", "--languages")
 

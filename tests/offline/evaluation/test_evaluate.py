@@ -15,7 +15,6 @@ from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_offline.experiments.evaluate.answers_here import open_here
 from gradsim_offline.experiments.evaluate.evaluate import evaluate
 from gradsim_offline.experiments.evaluate.language_scores import UNSURE
-from gradsim_offline.identifier import training
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.iob import entities
 from gradsim_shared.segmentation import locate
@@ -38,7 +37,7 @@ SETTINGS = {
     "measuring.fraction": 1.0,
     "measuring.layers": '["head.out"]',
     "grouping.singleton_score": 0.9,
-    "exporting.assignable": "false",
+    "exporting.assignment": "false",
     "exporting.parity_texts": 8,
     "maximum_length": 48,
 }
@@ -70,11 +69,7 @@ def options(data, source, model, out):
 def build(root, source, model):
     """Return the data and the bundle of a tiny build, and its source."""
     data = write(root / "data", source)
-    with pytest.MonkeyPatch.context() as patch:  # one try at an identifier instead of four, for a short time
-        patch.setattr(training, "NGRAM_LENGTHS", ((1, 4),))
-        patch.setattr(training, "RATES", (0.3,))
-        patch.setattr(training, "SEEN", 4000)
-        code, _, said = gradsim("build", *options(data, source, model, root / "run"))
+    code, _, said = gradsim("build", *options(data, source, model, root / "run"))
     assert code == 0, said
     return data, root / "run" / "bundle", source
 
@@ -159,11 +154,11 @@ def test_other_splits_may_be_missing(built, tmp_path, quiet):
 def test_columns_of_the_users_files_are_named(sentiment, tmp_path):
     _, bundle, _ = sentiment
     (tmp_path / "eng").mkdir()
-    (tmp_path / "eng" / "test.tsv").write_text("review\tlabel\nso good\tpositive\nso bad\tnegative\n")
+    (tmp_path / "eng" / "test.tsv").write_text("body\tkind\nso good\tpositive\nso bad\tnegative\n")
     words = ("evaluate", "--bundle", bundle, "--data", tmp_path)
     code, _, said = gradsim(*words)
-    assert code == 1 and "--set data_options.text_column=NAME" in said
-    code, shown, said = gradsim(*words, "--set", "data_options.text_column=review")
+    assert code == 1 and "--text-column NAME" in said
+    code, shown, said = gradsim(*words, "--text-column", "body", "--set", "data_options.label_column=kind")
     assert code == 0 and "eng English" in shown, said
     code, _, said = gradsim(*words, "--set", "training.epochs=1")
     assert code == 1 and "--set training.epochs=1: only settings of the data set go here" in said

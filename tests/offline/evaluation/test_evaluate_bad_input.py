@@ -50,7 +50,17 @@ def misused(answer, message):
 
 def test_a_valid_call_is_scored(bundle, data):
     code, shown, _ = gradsim("evaluate", "--bundle", bundle, "--data", data, "-q")
-    assert code == 0 and "tiny@1.0.0 on test of files: weighted_f1, in percent" in shown
+    assert code == 0 and "tiny@1.0.0 on test of data: weighted_f1, in percent" in shown
+
+
+def test_a_table_is_scored_by_the_columns_that_are_named(bundle, tmp_path):
+    table = tmp_path / "reviews.csv"
+    table.write_text("body,kind,tongue,split\nya burge ni,positive,Hausa,test\nnzuri sana,positive,sw,Test\n")
+    words = ("evaluate", "--bundle", bundle, "--data", table, "-q")
+    refused(gradsim(*words), "reviews.csv:1: no column for the text", "--text-column NAME")
+    columns = ("--text-column", "body", "--label-column", "kind", "--language-column", "tongue")
+    code, shown, said = gradsim(*words, *columns)
+    assert code == 0 and "on test of reviews" in shown and "hau Hausa" in shown and "swa Swahili" in shown, said
 
 
 def test_a_text_that_the_bundle_would_reject_is_scored_all_the_same(bundle, tmp_path):
@@ -83,7 +93,7 @@ def test_data_of_another_task_are_refused(bundle, ner, data, tmp_path):
     words = write(tmp_path / "words", "hau", [{"words": ["Musa"], "tags": ["B-PER"]}])
     refused(
         gradsim("evaluate", "--bundle", bundle, "--data", words),
-        "tiny@1.0.0 is for text_classification, the data set files for token_classification",
+        "tiny@1.0.0 is for text_classification, the data set words for token_classification",
     )
     refused(gradsim("evaluate", "--bundle", ner, "--data", data), "tiny-ner@1.0.0 is for token_classification")
     refused(gradsim("evaluate", "--bundle", ner, "--data", "demo"), "the data set demo for text_classification")
@@ -115,7 +125,7 @@ def test_unknown_labels_of_unscored_splits_are_allowed(bundle, data):
 def test_a_missing_split_is_refused(bundle, data, tmp_path):
     refused(gradsim("evaluate", "--bundle", bundle, "--data", data, "--split", "dev"), "has no dev split")
     empty = write(tmp_path / "empty", "hau", [])
-    refused(gradsim("evaluate", "--bundle", bundle, "--data", empty), "files holds no test texts")
+    refused(gradsim("evaluate", "--bundle", bundle, "--data", empty), "empty holds no test texts")
     code, shown, _ = gradsim(
         "evaluate", "--bundle", bundle, "--data", write(empty, "swa", [{"text": "a", "label": "neutral"}])
     )
@@ -150,7 +160,9 @@ def test_missing_data_are_refused(bundle, data, tmp_path):
     words = ("evaluate", "--bundle", bundle)
     refused(gradsim(*words, "--data", "demmo"), "unknown data set 'demmo'. Did you mean demo")
     refused(gradsim(*words, "--data", "files"), "files needs --data-dir")
-    refused(gradsim(*words, "--data", "files", "--data-dir", tmp_path / "none"), "none is not a directory")
+    refused(
+        gradsim(*words, "--data", "files", "--data-dir", tmp_path / "none"), "none: there is no such file or directory"
+    )
     refused(gradsim(*words, "--data", data, "--data-dir", data), "is a directory; leave out --data-dir")
     (tmp_path / "bare").mkdir()
     refused(gradsim(*words, "--data", tmp_path / "bare"), "holds no data")

@@ -130,6 +130,7 @@ def make_evaluated(splits=("dev", "test"), codes=tuple(NAMES), confusion=None):
     columns = ("multilingual", "group", "service")
     averages = {"multilingual": (0.6611, 0.6881), "group": (0.6833, 0.7101), "service": (0.6792, 0.7073)}
     taken = {code: {code: COUNTS.get(code, 100)} for code in codes} if confusion is None else confusion
+    interval = {column: [0.6, 0.7] for column in columns} | {"gain": [-0.0123, 0.0456]}
     return {
         "metric": "weighted_f1",
         "scores": {split: {code: make_scores(code).model_dump() for code in codes} for split in splits},
@@ -137,6 +138,9 @@ def make_evaluated(splits=("dev", "test"), codes=tuple(NAMES), confusion=None):
             split: {column: dict(zip(("plain", "weighted"), averages[column], strict=True)) for column in columns}
             for split in splits
         },
+        "intervals": {split: dict.fromkeys(codes, interval) for split in splits},
+        "average_intervals": {split: {"plain": interval, "weighted": interval} for split in splits},
+        "routing": {"hau": {"g1": 390, "g2": 10}, "amh": {"g2": 200}},
         "identifier": {split: dict.fromkeys(codes, 0.9612) for split in splits},
         "confusion": taken if splits else {},
     }

@@ -10,7 +10,7 @@ import pytest
 from gradsim_offline.report.comparison import comparison_drawings, render_comparison
 from gradsim_offline.report.comparison_drawings import co_membership
 from gradsim_offline.report.numbers import MINUS
-from gradsim_offline.report.verdict import verdict
+from gradsim_offline.report.verdicts.comparison import verdict
 
 LANGUAGES = ["hau", "ibo", "yor"]
 COUNTS = {"hau": 30, "ibo": 20, "yor": 10}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gradsim_offline.bundle.scoring import COLUMNS, GAIN, average_intervals, bootstrap
+from gradsim_offline.bundle.scoring import COLUMNS, GAIN, SERVICE_GAIN, average_intervals, bootstrap
 from gradsim_offline.tasks.text_classification import PLUGIN as task
 
 LABELS = ["negative", "neutral", "positive"]
@@ -53,7 +53,7 @@ def test_averages_pair_the_draws_of_languages():
     weighted = (40 * drawn["hau"][GAIN] + 10 * drawn["yor"][GAIN]) / 50
     assert found["plain"]["group"] == pytest.approx(np.percentile(plain, [2.5, 97.5]))
     assert found["weighted"][GAIN] == pytest.approx(np.percentile(weighted, [2.5, 97.5]))
-    assert set(found["plain"]) == {*COLUMNS, GAIN}
+    assert set(found["plain"]) == {*COLUMNS, GAIN, SERVICE_GAIN}
 
 
 def test_coverage_of_bootstrap_intervals():

@@ -11,10 +11,11 @@ import pytest
 
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.report.costs import build_stages, stage_seconds
-from gradsim_offline.report.drawing import Caption
+from gradsim_offline.report.drawing import Caption, Text
 from gradsim_offline.report.heatmap import TOOLTIP_CELLS, heatmap
 from gradsim_offline.report.numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
 from gradsim_offline.report.page import drawings, render
+from gradsim_offline.similarity.reliability import Reliability
 from gradsim_shared.manifest import Grouping
 
 from .conftest import COUNTS, NAMES, SERVED, make_evaluated, make_manifest, make_measured
@@ -25,6 +26,9 @@ CONFUSION = {
     "twi": {"twi": 100},
     "amh": {"amh": 200},
 }
+
+
+GAINED = f"[{MINUS}1.23 to +4.56]"  # the interval of every gain
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +65,37 @@ def test_grouping_that_is_not_proven_optimal(read):
 def test_score_of_one_group_of_all(read):
     matrix = np.array([[1, 0.5, 0.1], [0.5, 1, -0.3], [0.1, -0.3, 1]])  # 0.3 + 0.1 - 0.1
     codes = ("hau", "ibo", "twi")
-    manifest = make_manifest({c: NAMES[c] for c in codes}, SERVED, {"g1": list(codes)})
+    names, served = {c: NAMES[c] for c in codes}, {"hau": "g1", "ibo": "g1", "twi": "g2"}
     measured = make_measured(codes, matrix=matrix, layers={"head.out": matrix})
+    manifest = make_manifest(names, served, {"g1": ["hau", "ibo"], "g2": ["twi"]})
     page = read(render(manifest, measured, make_evaluated(codes=codes), COUNTS))
     assert "all languages in one group would score 0.300" in page.text
+    alone = make_manifest(names, SERVED, {"g1": list(codes)})
+    for language in alone.languages:
+        for scores in language.scores.values():
+            scores.multilingual.update(scores.group)
+    single = read(render(alone, measured, make_evaluated(codes=codes), COUNTS)).text
+    assert "Grouping score" not in single and "Group model" not in single and "What grouping gained" not in single
+
+
+@pytest.mark.parametrize(("lowest", "sides"), [(0.2, 1), (-0.2, 2)])
+def test_the_scale_of_a_heat_map_has_a_negative_side_only_where_values_have(lowest, sides):
+    matrix = np.full((3, 3), 0.5)
+    matrix[0, 1] = lowest
+    drawn = heatmap(matrix, ["a", "b", "c"], ["a", "b", "c"], Caption("map", "Map", ""), tip=lambda i, j: "")
+    ends = [shape.written for shape in drawn.shapes if isinstance(shape, Text)][-1 - sides :]
+    assert ends == (["0.00", "0.50"] if sides == 1 else [f"{MINUS}0.50", "0.50", "0.00"])
+
+
+def test_groups_of_noise_are_not_called_proven_and_the_verdict_comes_first(read):
+    noise = Reliability(0.1, 0.18, 0.4)
+    grouping = Grouping(solver="exact", singleton_score="self", score=1.6, bound=1.6, proven=True, reason="S is noise.")
+    manifest = make_manifest(grouping=grouping, verdict=["The bundle holds 2 groups.", "S is noise."])
+    page = read(render(manifest, make_measured(reliability=noise), make_evaluated(), COUNTS))
+    assert "proven" not in page.text and "Grouping score" not in page.text
+    assert "Reliability of S S does not repeat between halves of your data (reliability 0.18, p = 0.4000)" in page.text
+    first = page.text.index("The bundle holds 2 groups. S is noise.")
+    assert first < page.text.index("Plain mean over languages")
 
 
 def test_heat_map_is_in_the_order_of_the_groups(read):
@@ -110,40 +141,23 @@ def test_mean_over_some_epochs_only(read, settings, said):
 
 def test_scores(page):
     hausa = page.rows_of("Hausa hau")[0]
-    assert hausa[:-1] == ["Hausa hau", "g1", "400", "75.12", "78.34", "78.01", "+3.22"]
-    assert page.rows_of("Igbo ibo")[0][-2] == f"{MINUS}0.88"
+    assert hausa[:-1] == ["Hausa hau", "g1", "400", "75.12", "78.34", "78.01", f"+3.22 {GAINED}"]
+    assert page.rows_of("Igbo ibo")[0][-2] == f"{MINUS}0.88 {GAINED}"
     assert page.rows_of("Plain mean")[0][3:6] == ["66.11", "68.33", "67.92"]
-    assert page.rows_of("Weighted by texts")[0][2:7] == ["1000", "68.81", "71.01", "70.73", "+2.20"]
+    assert page.rows_of("Weighted by texts")[0][2:7] == ["1000", "68.81", "71.01", "70.73", f"+2.20 {GAINED}"]
     assert page.rows_of("accuracy")[0] == ["accuracy", "76.13", "79.35", "79.02"]
     assert len(page.rows_of("Plain mean")) == 2  # test and, folded, dev
     assert page.rows_of("Hausa hau")[2][2] == "50"  # dev texts
 
 
-def with_intervals(evaluated, low=0.6, high=0.7):
-    own = {column: [low, high] for column in ("multilingual", "group", "service")} | {"gain": [-0.0123, 0.0456]}
-    return {
-        **evaluated,
-        "intervals": {split: dict.fromkeys(found, own) for split, found in evaluated["scores"].items()},
-        "average_intervals": {split: {"plain": own, "weighted": own} for split in evaluated["scores"]},
-        "routing": {"hau": {"g1": 390, "g2": 10}, "amh": {"g2": 200}},
-    }
-
-
 def test_intervals(read):
-    page = read(render(make_manifest(), make_measured(), with_intervals(make_evaluated()), COUNTS))
-    assert page.rows_of("Hausa hau")[0][-2] == f"+3.22 [{MINUS}1.23 to +4.56]"
-    assert page.rows_of("Plain mean")[0][-2] == f"+2.22 [{MINUS}1.23 to +4.56]"
+    page = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS))
+    assert page.rows_of("Hausa hau")[0][-2] == f"+3.22 {GAINED}"
+    assert page.rows_of("Plain mean")[0][-2] == f"+2.22 {GAINED}"
     assert "95 % interval 60.00 to 70.00" in page.text
     assert "Hausa, group model: 78.34 (60.00 to 70.00)" in page.text  # of the drawn mark
     assert f"Hausa: +3.22 ({MINUS}1.23 to +4.56)" in page.text
-    assert "Hausa answered by g2: 10 texts, 2.50 %" in page.text
-
-
-def test_without_intervals_as_older_builds_were(page):
-    assert page.rows_of("Hausa hau")[0][-2] == "+3.22"
-    assert "95 %" not in page.text
-    assert "Hausa, group model: 78.34" in page.text
-    assert "answered by g2" not in page.text
+    assert "Hausa answered by g2: 10 of 400 texts, 2.50 %" in page.text
 
 
 def test_gains_are_drawn_with_the_largest_first(read):
@@ -209,7 +223,7 @@ def test_stages_of_a_build():
 
 
 def test_figures_of_the_page():
-    evaluated = with_intervals(make_evaluated(confusion=CONFUSION))
+    evaluated = make_evaluated(confusion=CONFUSION)
     arguments = (make_manifest(), make_measured(), evaluated, COUNTS, CURVE)
     found = drawings(*arguments)
     assert [drawing.name for drawing in found] == [

@@ -142,8 +142,8 @@ def test_all_models_draw_the_same_share_of_the_texts(work, monkeypatch):
     drawn = []
     from gradsim_offline.training import fine_tune as fine_tuning
 
-    sample = fine_tuning._sample
-    monkeypatch.setattr(fine_tuning, "_sample", lambda *given: drawn.append(sample(*given)) or drawn[-1])
+    sample = fine_tuning.sample
+    monkeypatch.setattr(fine_tuning, "sample", lambda *given: drawn.append(sample(*given)) or drawn[-1])
     train(work(ensemble=2, fraction=0.5), ("hau",))
     assert drawn[0] == drawn[1] and len(drawn[0]) == 15
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from gradsim_offline.core.settings import Schedule
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import halves
+from gradsim_offline.training.fine_tune import fine_tune
 from gradsim_offline.training.task import load_task
 from gradsim_offline.training.trained import DevTexts, open_trained
 
@@ -68,3 +70,16 @@ def test_judging_again_reads_nothing_again(case, tiny_xlmr, monkeypatch):
     first = texts.scores(model)
     monkeypatch.setattr(type(texts.reader), "read", None)
     assert texts.scores(model) == first
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(3, 3), (8, 3)])
+def test_of_many_epochs_the_first_the_best_and_the_last_are_shown(
+    small, tiny_mini, tmp_path, counting, training_context, epochs, most
+):
+    progress = counting()
+    settings = Schedule(epochs=epochs, batch_size=32, learning_rate=2e-3)
+    context = training_context(tiny_mini, progress=progress)
+    fine_tune(small, ("eng", "tur"), ("eng",), tmp_path, context=context, settings=settings)
+    shown = [note for note in progress.notes if note.startswith("epoch ")]
+    assert shown[0].startswith(f"epoch 1/{epochs}:") and shown[-1].startswith(f"epoch {epochs}/{epochs}:")
+    assert sum("<- kept" in note for note in shown) == 1 and (len(shown) == most or epochs > len(shown) >= 2)

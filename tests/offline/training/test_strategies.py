@@ -70,7 +70,7 @@ def test_mixed_is_a_plain_loop_bit_for_bit(tune, small, tiny_mini, tmp_path):
         for number, code in enumerate(small.languages)
         for row in task.encode(
             reader,
-            fine_tuning._sample(small.split(code, "train"), 0.5, 1, number),
+            fine_tuning.sample(small.split(code, "train"), 0.5, 1, number),
             small.labels,
             language=number,
             seed=1,

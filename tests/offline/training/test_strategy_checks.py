@@ -70,7 +70,7 @@ def test_options_that_fit_the_data_pass_the_check(pipeline_of, assignments):
 
 def test_a_share_of_the_texts_is_counted_as_training_draws_it(pipeline_of, monkeypatch):
     """The check's counts against those of the draws themselves."""
-    from gradsim_offline.training.fine_tune import _sample
+    from gradsim_offline.training.fine_tune import sample
     from gradsim_offline.training.strategies import surgery as strategy
 
     found = []
@@ -80,7 +80,7 @@ def test_a_share_of_the_texts_is_counted_as_training_draws_it(pipeline_of, monke
         pipeline = pipeline_of(*surgery(), f"training.fraction={fraction}")
         pipeline.check_strategy()
         texts = {code: pipeline.dataset.split(code, "train") for code in pipeline.dataset.languages}
-        assert found.pop() == {code: len(_sample(own, fraction, 0, 0)) for code, own in texts.items()}
+        assert found.pop() == {code: len(sample(own, fraction, 0, 0)) for code, own in texts.items()}
 
 
 def show(*words):

@@ -1,57 +1,85 @@
-"""Your own data: a directory of `<lang>/{train,dev,test}`, labelled texts (.tsv ...) or tagged words (.conll ...)."""
+"""Your own data, in folders of languages or in a table: labelled texts (.tsv ...) or tagged words (.conll ...)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
-from gradsim_offline.datasets import token_files
+from gradsim_offline.datasets import tables, token_files
 from gradsim_offline.datasets.columns import USUAL, Columns
-from gradsim_offline.datasets.folders import aliases_of, unread_note, visible
-from gradsim_offline.datasets.own_folders import language_folders, look_into
-from gradsim_offline.datasets.source import DatasetSource
-from gradsim_offline.datasets.tables import has_quoted_fields, read_table
+from gradsim_offline.datasets.hold_out import hold_out
+from gradsim_offline.datasets.objects import Part, place_of
+from gradsim_offline.datasets.own_data import find, paths_in
+from gradsim_offline.datasets.source import FILES, DatasetSource, data_name
+from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError, SettingsError
-from gradsim_shared.excerpts import listing
 
 TASK = "text_classification"  # of labelled texts; tagged words are for TAGGING
 TAGGING = "token_classification"
 LICENCE = "yours"
 CITATION = ""
+TEST_SHARE = 0.2  # of a table without splits
 
 
 def load(
     data_dir: Path | None = None, languages: Sequence[str] | None = None, columns: Columns | None = None
 ) -> Dataset:
-    """Read every language directory below ``data_dir``.
+    """Read every language below ``data_dir``, or in it.
 
     What the files hold decides the task: labelled texts, or words with tags. The labels are those of the train splits,
     in alphabetical order (entities: O, then B-X and I-X of each type); dev and test may use no other. A language needs
-    a train split; without a dev split its last epoch is kept, without a test split it is not scored.
+    a train split; a share of it is held out as dev where there is none, and as test where a table has no splits.
 
     Args:
-        data_dir: The directory; it must be given.
-        languages: Codes of the languages to read, other directories are not looked at; ``None``: all that are there.
+        data_dir: A directory of language folders, a table, or a directory of tables; it must be given.
+        languages: Codes of the languages to read, others are not looked at; ``None``: all that are there.
         columns: Which of a file's columns hold what; ``None``: the usual ones.
 
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
         SettingsError: Columns are named that files for the task have not.
     """
-    if data_dir is None:
-        raise DataError("the data set files needs --data-dir: a directory of <lang>/{train,dev,test}.tsv")
-    if not data_dir.is_dir():
-        raise DataError(f"--data-dir {data_dir} is not a directory")
-    folders, notes = language_folders(data_dir, languages)
-    files = {code: folder.with_train().files for code, folder in folders.items()}
-    aliases = aliases_of({code: folder.path for code, folder in folders.items()})
     columns = columns or USUAL
-    task = task_of(path for splits in files.values() for path in splits.values())
+    own = find(data_dir, languages, columns)
+    task = task_of(part for splits in own.parts.values() for part in splits.values())
     _check_columns(columns, task)
-    if task == TAGGING:
-        return token_files.load(data_dir, files, aliases, columns, notes)
-    return _load_texts(data_dir, files, aliases, columns, notes)
+    read = token_files.load if task == TAGGING else _load_texts
+    name = data_name(FILES, data_dir)
+    dataset = read(name, own.parts, columns)
+    dataset = replace(dataset, name=name, aliases=own.aliases, notes=(*own.notes, *dataset.notes))
+    if own.unsplit:
+        dataset = hold_out(dataset, "test", TEST_SHARE)
+    return hold_out(dataset, "dev", columns.held_out)
+
+
+def load_split(
+    data_dir: Path | None, languages: Sequence[str] | None, split: Split, columns: Columns | None = None
+) -> Dataset:
+    """Read one split, which may be the only one: nothing is trained. Its labels are those that stand there.
+
+    What a build holds out of train is held out here, too.
+
+    Raises:
+        DataError: What is wrong, in which file and line, and what is allowed; or there is no such split.
+    """
+    columns = columns or USUAL
+    own = find(data_dir, languages, columns, trains=False)
+    without = [code for code, splits in own.parts.items() if split not in splits]
+    whole = all("train" in splits for splits in own.parts.values())
+    if without and whole and (own.unsplit or (split == "dev" and columns.held_out)):
+        return load(data_dir, languages, columns)
+    parts = {code: splits[split] for code, splits in own.parts.items() if split in splits}
+    if not parts:
+        raise DataError(
+            f"{data_dir} has no {split} split: expected <lang>/{split}.tsv, .csv, .jsonl or .conll below it"
+        )
+    task = task_of(parts.values())
+    read = token_files.read_labelled if task == TAGGING else tables.read_labelled
+    examples, labels = read(parts, columns)
+    by_code = {code: {split: examples.get(code, ())} for code in own.parts}
+    return Dataset(data_name(FILES, data_dir), task, labels, by_code, own.aliases, own.notes)
 
 
 def _check_columns(columns: Columns, task: str) -> None:
@@ -66,13 +94,12 @@ def _check_columns(columns: Columns, task: str) -> None:
             raise SettingsError(f"data_options.{setting}: the files are for {task}, which has no such column")
 
 
-def read_language(
-    directory: Path, labels: Sequence[str], task: str, columns: Columns = USUAL
-) -> dict[Split, Sequence[AnyExample]]:
-    """Return the examples of one language's directory, whose labels and task are given.
+def load_language(data_dir: Path, code: str, labels: Sequence[str], task: str, columns: Columns = USUAL) -> Dataset:
+    """Read one language, whose labels and task are given; nothing is held out.
 
     Args:
-        directory: The language's.
+        data_dir: As for ``load``.
+        code: The language's.
         labels: The allowed ones.
         task: What its files must be for.
         columns: Which of their columns hold what.
@@ -80,33 +107,28 @@ def read_language(
     Raises:
         DataError: They are for another task, or which file and line is not as it should be, and what is allowed.
     """
-    files = look_into(directory).with_train().files
-    if task_of(files.values()) != task:
-        raise DataError(f"{directory} holds data for {task_of(files.values())}; expected {task}")
-    if task == TAGGING:
-        return {**token_files.read_labelled(files, columns, labels)[0]}
-    return {split: read_table(path, labels, columns) for split, path in files.items()}
+    own = find(data_dir, [code], columns)
+    parts = own.parts[code]
+    if task_of(parts.values()) != task:
+        raise DataError(f"{data_dir} holds data for {task_of(parts.values())}; expected {task}")
+    read = token_files.read_labelled if task == TAGGING else tables.read_labelled
+    examples: dict[Split, Sequence[AnyExample]] = {**read(parts, columns, labels)[0]}
+    return Dataset(data_name(FILES, data_dir), task, tuple(labels), {code: examples}, own.aliases, own.notes)
 
 
-def language_notes(directory: Path) -> tuple[str, ...]:
-    """Return what the user should know about one language's directory: what is not read, and how quotes are."""
-    folder, root = look_into(directory), directory.parent
-    return (*unread_note("files", root, folder.unread), *quoting_note(root, folder.files.values()))
-
-
-def task_of(paths: Iterable[Path]) -> str:
+def task_of(parts: Iterable[Part]) -> str:
     """Return the task that some files are for.
 
     Raises:
         DataError: Some hold texts with labels and some hold words with tags.
     """
-    by_kind: dict[bool | None, Path] = {}  # None: an empty file
-    for path in paths:
-        by_kind.setdefault(token_files.holds_words(path), path)
+    by_kind: dict[bool | None, Part] = {}  # None: an empty file
+    for part in parts:
+        by_kind.setdefault(token_files.holds_words(part), part)
     if by_kind.keys() >= {True, False}:
         raise DataError(
-            f"{by_kind[False]} holds labelled texts and {by_kind[True]} tagged words; a data set is for one task: "
-            "keep the files of the other one in another directory"
+            f"{place_of(by_kind[False])} holds labelled texts and {place_of(by_kind[True])} tagged words; a data set "
+            "is for one task: keep the files of the other one in another directory"
         )
     return TAGGING if True in by_kind else TASK
 
@@ -114,40 +136,27 @@ def task_of(paths: Iterable[Path]) -> str:
 def task_in(data_dir: Path) -> str:
     """Return the task of a directory's files; where they cannot be read, that of texts: reading will say why."""
     try:
-        folders = [look_into(path) for path in visible(data_dir) if path.is_dir()]
-        return task_of(path for folder in folders for path in folder.files.values())
+        return task_of(paths_in(data_dir))
     except (DataError, OSError):
         return TASK
 
 
-def quoting_note(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
-    """Name the tab-separated files whose fields are quoted, in one sentence; empty if there are none."""
-    names = [str(path.relative_to(root)) for path in paths if has_quoted_fields(path)]
-    what = "quotation marks around fields, as pandas writes them, were taken off, and doubled ones read as one"
-    return (f"files: {what}: {listing(names)}",) if names else ()
-
-
-def _load_texts(
-    data_dir: Path,
-    files: Mapping[str, Mapping[Split, Path]],
-    aliases: Mapping[str, tuple[str, ...]],
-    columns: Columns,
-    notes: Sequence[str],
-) -> Dataset:
-    training = {code: read_table(splits["train"], None, columns) for code, splits in files.items()}
+def _load_texts(name: str, parts: Mapping[str, Mapping[Split, Part]], columns: Columns) -> Dataset:
+    training = {code: read_table(splits["train"], None, columns) for code, splits in parts.items()}
     labels = tuple(sorted({example.label for examples in training.values() for example in examples}))
     if len(labels) < 2:
-        raise DataError(f"{data_dir}: the train splits hold {len(labels)} label; a classifier needs two")
+        raise DataError(f"{name}: the train splits hold {len(labels)} label; a classifier needs two")
     examples: dict[str, dict[Split, Sequence[Example]]] = {}
-    for code, splits in files.items():
+    for code, splits in parts.items():
         examples[code] = {
-            split: training[code] if split == "train" else read_table(path, labels, columns)
-            for split, path in splits.items()
+            split: training[code] if split == "train" else read_table(part, labels, columns)
+            for split, part in splits.items()
         }
         if not training[code]:
-            raise DataError(f"{splits['train']}: no examples; a language needs a train split that is not empty")
-    notes = (*notes, *quoting_note(data_dir, (path for splits in files.values() for path in splits.values())))
-    return Dataset("files", TASK, labels, examples, aliases, notes)
+            raise DataError(
+                f"{place_of(splits['train'])}: no examples; a language needs a train split that is not empty"
+            )
+    return Dataset(name, TASK, labels, examples)
 
 
 PLUGIN = DatasetSource(load, TASK, task_in=task_in, options=Columns)

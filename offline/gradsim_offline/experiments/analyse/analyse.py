@@ -8,7 +8,6 @@ from itertools import combinations, combinations_with_replacement
 import numpy as np
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.experiments.analyse.correlations import FEWEST_LANGUAGES, correlate
 from gradsim_offline.experiments.analyse.groupings import Regrouped, adjusted_rand, regroup, serving, together
 from gradsim_offline.experiments.analyse.inputs import (
     Analysis,
@@ -31,6 +30,7 @@ from gradsim_offline.experiments.analyse.sources import (
 )
 from gradsim_offline.experiments.analyse.stability import Halves, Interval, bootstrap, over_epochs, over_halves
 from gradsim_offline.grouping.solver import load_solver
+from gradsim_offline.similarity.correlations import FEWEST_LANGUAGES, correlate
 from gradsim_shared.errors import DataError, GradsimError
 
 
@@ -98,7 +98,8 @@ def _stabilities(analysis: Analysis) -> list[Stability]:
         measured, gradients = similarity.measured, similarity.gradients
         halves = over_halves(gradients, measured) if gradients else None
         epochs = over_epochs(measured)
-        if not epochs and halves is None:
+        reliability = measured.reliability if halves is None else halves.tested
+        if not epochs and halves is None and reliability is None:
             continue
         analysis.progress.note(f"stability of {similarity.name} in {similarity.origin}")
         interval, regrouped = _interval(analysis, similarity, halves), _regrouped(analysis, similarity, halves)
@@ -110,6 +111,7 @@ def _stabilities(analysis: Analysis) -> list[Stability]:
                 measured.split_half,
                 epochs,
                 halves,
+                reliability,
                 interval,
                 regrouped,
             )

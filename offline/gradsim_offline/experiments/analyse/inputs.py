@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,6 +38,7 @@ class AnalysisOptions:
         measures: To be measured here; they need no training.
         data: Data set; ``None``: the first run's.
         data_dir: Where its files lie; ``None``: the first run's, or the data set's own rule.
+        data_options: The data set's own settings; empty: the first run's.
         encoder: Embeds keywords; ``None``: the first run's.
         top: Keywords per language.
         most_texts: Words in more than this share of a language's texts are no keywords.
@@ -51,6 +53,7 @@ class AnalysisOptions:
     measures: tuple[str, ...]
     data: str | None
     data_dir: Path | None
+    data_options: Mapping[str, Any]
     encoder: str | None
     top: int
     most_texts: float
@@ -98,7 +101,7 @@ def load_data(analysis: Analysis) -> Dataset | None:
             name,
             Path(directory) if directory else None,
             settings.get("languages") if of_run else None,
-            settings.get("data_options") if of_run else None,
+            options.data_options or (settings.get("data_options") if of_run else None),
         )
     except GradsimError as error:
         if options.data or options.data_dir or options.measures:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.experiments.analyse.correlations import Correlation
 from gradsim_offline.experiments.analyse.groupings import Regrouped
 from gradsim_offline.experiments.analyse.keywords import Keyword
 from gradsim_offline.experiments.analyse.stability import Halves, Interval
 from gradsim_offline.report.table import Table, markdown
+from gradsim_offline.similarity.correlations import Correlation
+from gradsim_offline.similarity.reliability import Reliability
 
 Matrix = NDArray[np.float64]
 REFERENCES = ("transfer", "typology", "topic", "labels")  # the columns of the paper's Table 5, and class balance
@@ -42,6 +43,7 @@ class Stability:
         own: Split-half similarity of each language with itself, ``[N]``.
         epochs: Each epoch's S against the final one.
         halves: S from each half of the data.
+        reliability: The test of whether it repeats between them.
         interval: Bootstrap intervals.
         regrouped: Groups of the halves and the epochs.
     """
@@ -52,6 +54,7 @@ class Stability:
     own: Matrix | None
     epochs: tuple[Correlation, ...]
     halves: Halves | None
+    reliability: Reliability | None
     interval: Interval | None
     regrouped: Regrouped | None
 
@@ -117,8 +120,8 @@ class AnalysisResults:
     notes: tuple[str, ...]
 
 
-def write(results: AnalysisResults, tables: Sequence[Table], directory: Path) -> None:
-    """Write ``analysis.json``, ``correlations.csv``, ``keywords.csv`` and ``analysis.md``."""
+def write(results: AnalysisResults, tables: Sequence[Table], verdict: Sequence[str], directory: Path) -> None:
+    """Write ``analysis.json``, ``correlations.csv``, ``keywords.csv`` and ``analysis.md``, the verdict first."""
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "analysis.json", plain(results))
     _write_csv(
@@ -139,7 +142,8 @@ def write(results: AnalysisResults, tables: Sequence[Table], directory: Path) ->
         ),
     )
     notes = "".join(f"\n- {note}" for note in results.notes)
-    text = f"# Analysis\n\n{markdown(tables)}" + (f"\n## Notes\n{notes}\n" if notes else "")
+    said = "".join(f"{sentence}\n" for sentence in verdict)
+    text = f"# Analysis\n\n{said}\n{markdown(tables)}" + (f"\n## Notes\n{notes}\n" if notes else "")
     (directory / "analysis.md").write_text(text, encoding="utf-8")
 
 

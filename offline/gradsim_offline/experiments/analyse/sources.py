@@ -220,7 +220,9 @@ def _by_layer(similarity: Similarity) -> list[Similarity]:
     layers = [similarity]
     for layer, matrix in list(measured.layers.items())[1:]:
         name = f"{similarity.name} ({layer})"
-        of_layer = replace(measured, measure=name, matrix=matrix, epochs=(), split_half=None, layers={layer: matrix})
+        of_layer = replace(
+            measured, measure=name, matrix=matrix, layers={layer: matrix}, epochs=(), split_half=None, reliability=None
+        )
         layers.append(replace(similarity, name=name, measured=of_layer))
     return layers
 

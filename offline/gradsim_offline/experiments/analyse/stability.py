@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gradsim_offline.core.bootstrap import drawn_means, interval
-from gradsim_offline.experiments.analyse.correlations import Correlation, correlate, pairs
+from gradsim_offline.similarity.correlations import Correlation, correlate, pairs
 from gradsim_offline.similarity.measured import Measured
-from gradsim_offline.similarity.products import of_half, own_cosines, to_cosines
+from gradsim_offline.similarity.products import halves_of, of_half, own_cosines, to_cosines
+from gradsim_offline.similarity.reliability import Reliability, between_halves, spearman_brown
 from gradsim_shared.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -30,6 +31,7 @@ class Halves:
     Attributes:
         matrices: ``[2 halves, epochs of S, N, N]``.
         own: Cosine of each language's gradients of the two halves, ``[all epochs, N]``.
+        tested: Whether S repeats between the halves, tested against chance.
         agreement: Of the two halves' S, each the mean over the epochs of S.
         by_epoch: The same of each epoch's S, for all epochs.
         rows: The same of each language's row of S, Pearson's r; ``None`` where it is undefined.
@@ -41,6 +43,7 @@ class Halves:
 
     matrices: Matrix
     own: Matrix
+    tested: Reliability | None
     agreement: Correlation
     by_epoch: tuple[Correlation, ...]
     rows: tuple[float | None, ...]
@@ -104,6 +107,7 @@ def over_halves(gradients: Path, measured: Measured) -> Halves | None:
     return Halves(
         matrices,
         np.array([own_cosines(epoch) for epoch in epochs]),
+        between_halves(*halves_of(epochs[measured.counted])),
         agreement,
         tuple(correlate(*of_epoch) for of_epoch in zip(*every, strict=True)),
         tuple(_row_agreement(first, second, i) for i in range(len(first))),
@@ -118,11 +122,6 @@ def _row_agreement(first: Matrix, second: Matrix, row: int) -> float | None:
     x, y = x - x.mean(), y - y.mean()
     scale = np.linalg.norm(x) * np.linalg.norm(y)
     return float(x @ y / scale) if scale > _ROUNDING else None
-
-
-def spearman_brown(correlation: float | None) -> float | None:
-    """Return the reliability of the whole from the correlation of its halves: 2 r / (1 + r)."""
-    return None if correlation is None or correlation <= -1 else 2 * correlation / (1 + correlation)
 
 
 def bootstrap(matrices: Matrix, *, draws: int, seed: int) -> Interval:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradsim_offline.experiments.analyse.correlations import Correlation
 from gradsim_offline.experiments.analyse.groupings import group_names
 from gradsim_offline.experiments.analyse.results import REFERENCES, AnalysisResults, Pairing, Seeds, Stability
 from gradsim_offline.experiments.analyse.stability import Halves
 from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, figure, square
+from gradsim_offline.similarity.correlations import Correlation
 
 _SHOWN_KEYWORDS = 12
+DETAILS = ("Two halves", "Grouped anew", "Served together", "Keywords")  # tables that the terminal leaves to the file
 
 
 def tables(results: AnalysisResults) -> list[Table]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -26,6 +28,7 @@ def assign(
     data: Path,
     language: str,
     *,
+    options: Mapping[str, Any] | None = None,
     add: bool = False,
     out: Path | None = None,
     in_place: bool = False,
@@ -45,8 +48,9 @@ def assign(
 
     Args:
         directory: Of the bundle.
-        data: Holds ``<lang>/train.*``, the labelled examples; ``dev`` and ``test`` are scored if they are there.
+        data: Holds ``<lang>/train.*``, the labelled examples, or is a table; ``dev`` and ``test`` are scored, too.
         language: Any ISO 639 code of the new language.
+        options: The own settings of the data, such as ``text_column``; ``None``: those that the bundle was built with.
         add: Write a bundle that serves it.
         out: Where to.
         in_place: Into the bundle's own directory.
@@ -74,9 +78,10 @@ def assign(
     check_group(manifest, group)
     next_version = new_version(manifest.version, code, version)
     target = check_target(directory, out, in_place=in_place) if add else None
-    new = read_examples(manifest, data, code)
+    new = read_examples(manifest, data, code, options)
     check_enough(new, code, force=force)
-    known = known_texts(manifest, data, data=known_data, directory=known_directory, force=force) if add else None
+    how: dict[str, Any] = {"directory": known_directory, "force": force, "added_options": options}
+    known = known_texts(manifest, data, data=known_data, **how) if add else None
     task, where = load_task(manifest.task), resolve_device(device)
     progress.note(f"measuring {code} at the joint model of {manifest.title}", heading=True)
     for note in new.notes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset, Split
-from gradsim_offline.datasets.own_folders import EXPECTED
 from gradsim_offline.datasets.source import FILES, built_with, load_dataset, named
 from gradsim_offline.datasets.sources import files
 from gradsim_shared.errors import DataError, GradsimError, SettingsError
@@ -36,26 +37,21 @@ def new_language(manifest: Manifest, language: str) -> str:
     return code
 
 
-def read_examples(manifest: Manifest, directory: Path, code: str) -> Dataset:
-    """Return the examples below ``directory/<lang>``, labelled with the bundle's labels; only train must be there.
+def read_examples(manifest: Manifest, directory: Path, code: str, options: Mapping[str, Any] | None = None) -> Dataset:
+    """Return a language's examples, labelled with the bundle's labels; only train must be there.
+
+    Args:
+        manifest: Of the bundle; the own settings of its data hold here, too.
+        directory: Holds the language's folder, or is a table.
+        code: The language.
+        options: Settings of the data, before those of the bundle's build.
 
     Raises:
         DataError: There are none, or they are for another task than the bundle's; or which file and line is not as it
             should be, and what is allowed.
     """
-    if not directory.is_dir():
-        raise DataError(f"--data {directory} is not a directory")
-    folders = [path for path in sorted(directory.iterdir()) if path.is_dir() and codes.find(path.name) == code]
-    if not folders:
-        raise DataError(f"{directory} holds no data of {code}: expected {directory / code}/{EXPECTED}")
-    if len(folders) > 1:
-        raise DataError(f"{folders[0]} and {folders[1]} are the same language, {code}; keep one of them")
-    labels = tuple(manifest.labels)
-    columns = plugins.options("datasets", FILES, built_with(manifest, FILES))
-    examples = files.read_language(folders[0], labels, manifest.task, columns)
-    notes = files.language_notes(folders[0])
-    name = folders[0].name
-    return Dataset("files", manifest.task, labels, {code: examples}, {code: (name,)} if name != code else {}, notes)
+    columns = plugins.options("datasets", FILES, {**built_with(manifest, FILES), **(options or {})})
+    return files.load_language(directory, code, manifest.labels, manifest.task, columns)
 
 
 def check_enough(examples: Dataset, code: str, *, force: bool) -> None:
@@ -70,7 +66,15 @@ def check_enough(examples: Dataset, code: str, *, force: bool) -> None:
         raise DataError(f"{count} training examples of {code}: fewer than {FEWEST} say little about a group.{way}")
 
 
-def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory: Path | None, force: bool) -> Dataset:
+def known_texts(
+    manifest: Manifest,
+    added: Path,
+    *,
+    data: str | None,
+    directory: Path | None,
+    force: bool,
+    added_options: Mapping[str, Any] | None = None,
+) -> Dataset:
     """Return the texts of every language of a bundle, and check that they are the ones it was built from.
 
     Args:
@@ -79,6 +83,7 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
         data: The data set; ``None``: as the manifest says.
         directory: Where its files lie; ``None``: the data set's own rule.
         force: Go on with other texts.
+        added_options: How the texts in ``added`` are to be read, beside what the bundle says.
 
     Raises:
         DataError: They cannot be found, or are others; the message says what to name.
@@ -97,7 +102,7 @@ def known_texts(manifest: Manifest, added: Path, *, data: str | None, directory:
     if dataset.fingerprint() != manifest.provenance.data_fingerprint and not force:
         raise DataError(f"{why}, and the texts found are others (data fingerprint); {_WAY}; --force takes these")
     later = [language for language in manifest.languages if language.assigned is not None]
-    return join(dataset, *(_added_before(manifest, language, added, force=force) for language in later))
+    return join(dataset, *(_added_before(manifest, each, added, added_options, force=force) for each in later))
 
 
 def join(first: Dataset, *others: Dataset) -> Dataset:
@@ -115,14 +120,16 @@ def texts(dataset: Dataset, split: Split) -> dict[str, list[str]]:
     return {code: given for code, given in by_language.items() if given}
 
 
-def _added_before(manifest: Manifest, language: Language, directory: Path, *, force: bool) -> Dataset:
+def _added_before(
+    manifest: Manifest, language: Language, directory: Path, options: Mapping[str, Any] | None, *, force: bool
+) -> Dataset:
     """Return the texts of a language that was itself added to a finished bundle."""
     why = (
         f"{manifest.title} knows {language.code}, which was added to it; "
         "its texts must lie beside those of the new language"
     )
     try:
-        examples = read_examples(manifest, directory, language.code)
+        examples = read_examples(manifest, directory, language.code, options)
     except DataError as error:
         raise DataError(f"{why}: {error}") from error
     same = language.assigned is not None and examples.fingerprint() == language.assigned.data_fingerprint

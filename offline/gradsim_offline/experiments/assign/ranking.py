@@ -151,7 +151,7 @@ def check_gradients(bundle: VerifiedBundle, by: By) -> None:
     if by == "gradient" and bundle.manifest.assignment is None:
         raise SettingsError(
             f"bundle {bundle.directory} holds no joint model, so no gradient can choose; leave out --by gradient, or "
-            "build it with exporting.assignable = true and an encoder (a bundle of --model ngrams has none)"
+            "build it with exporting.assignment = true and an encoder (a bundle of --model ngrams has none)"
         )
 
 

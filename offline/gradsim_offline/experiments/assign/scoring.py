@@ -106,5 +106,6 @@ def _joint_answers(
         maximum_length=manifest.maximum_length,
         device=device,
         normalisation=manifest.normalisation,
+        long_texts=manifest.long_texts,
     )
     return model.answers(inputs)

@@ -22,8 +22,9 @@ from gradsim_offline.experiments.few_shot.plan import Plan
 from gradsim_offline.experiments.few_shot.regimes import ZERO_SHOT, Regime
 from gradsim_offline.experiments.few_shot.shots import Shots, draw, scored, visible
 from gradsim_offline.experiments.runner import Predictions, SeedRun, TrainingJob
-from gradsim_offline.pipeline.model_store import Encoder, ModelStore
+from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import Task
 
 SOURCE = "source"  # the model that zero-shot is, and that the regimes of two steps go on from

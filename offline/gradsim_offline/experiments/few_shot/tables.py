@@ -12,6 +12,7 @@ from gradsim_offline.experiments.few_shot.drawings import drawings
 from gradsim_offline.report.comparison_tables import AVERAGES
 from gradsim_offline.report.pages import render_tables
 from gradsim_offline.report.table import Cell, Table, figure, latex, markdown, share
+from gradsim_offline.report.verdicts.few_shot import verdict
 
 Content = Mapping[str, Any]
 AGAINST = "naive-mix"  # what the tables show the tests against
@@ -34,6 +35,7 @@ def page(content: Mapping[str, Any]) -> str:
         content: Of few-shot.json.
     """
     lead = [
+        *verdict(content),
         f"{len(content['regimes'])} regimes, {len(content['targets'])} target languages, "
         f"K = {', '.join(map(str, content['shots']))}, seeds {', '.join(map(str, content['seeds']))}.",
         *(f"{regime['name']}: {regime['description']}." for regime in content["regimes"]),

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from gradsim_offline.core.families import lineage
-from gradsim_offline.experiments.analyse.correlations import FEWEST_LANGUAGES, Correlation, correlate
 from gradsim_offline.experiments.analyse.groupings import adjusted_rand
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import load_solver
+from gradsim_offline.similarity.correlations import FEWEST_LANGUAGES, Correlation, correlate
 from gradsim_offline.similarity.measures.family import same_family, shared_lineage
 from gradsim_offline.similarity.measures.typology import compare, cosine
 from gradsim_offline.similarity.products import cosines

@@ -33,7 +33,6 @@ from gradsim_offline.report.figures import write_figures
 from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_language_modelling import check_there
 
 RESULT = "sprachbunds.json"
 _STAGE = "representations"
@@ -95,8 +94,7 @@ def sprachbunds(
         GradsimError: Something is wrong with texts, model or K.
     """
     where = resolve_device(device)
-    check_there(model)
-    digest = pretrained.find(model)
+    encoder = pretrained.find(model, progress)
     texts = source.read_all(progress.note)
     languages = tuple(texts)
     check_count(languages, groups)
@@ -104,7 +102,7 @@ def sprachbunds(
 
     def work(directory: Path) -> None:
         represent(
-            model,
+            encoder.path,
             texts,
             directory,
             pooling=pooling,
@@ -117,7 +115,7 @@ def sprachbunds(
         )
 
     inputs = {
-        "model": digest,
+        "model": encoder.digest,
         "texts": {code: each.fingerprint for code, each in texts.items()},
         "pooling": pooling,
         "maximum_length": maximum_length,

@@ -24,9 +24,9 @@ from gradsim_offline.experiments.runner import TrainingJob, seed_runs
 from gradsim_offline.experiments.sprachbund.results import PLAIN, STARTS, summarise
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.model_store import Encoder, ModelStore
+from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.training.encoders import pretrained
-from gradsim_offline.training.masked_language_modelling import check_there
+from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.nearest import unknown
@@ -96,7 +96,7 @@ def train_clusters(
         raise SettingsError(
             f"adapting.mode = {settings.adapting.mode}: sprachbund-train starts from adapted encoders; leave it out"
         )
-    check_there(settings.model)
+    plain = pretrained.find(settings.model, progress)
     dataset = load_data(settings)
     announce(dataset, progress)
     clusters = read_clusters(groups, adapted, dataset)
@@ -108,7 +108,9 @@ def train_clusters(
             _check_pivots(clusters, dataset)
     run = RunDirectory(out, progress)
     with run.locked():
-        answers = _all_answers(settings, dataset, clusters, run, split, on=on, seeds=seeds, keep_models=keep_models)
+        answers = _all_answers(
+            settings, dataset, clusters, plain, run, split, on=on, seeds=seeds, keep_models=keep_models
+        )
         task = load_task(dataset.task)
         tested = permutations if seeds > 1 else 0
         summary = summarise(answers, dataset, task, split, permutations=tested, progress=progress)
@@ -130,6 +132,7 @@ def _all_answers(
     settings: Settings,
     dataset: Dataset,
     clusters: Sequence[Cluster],
+    plain: Encoder,
     experiment: RunDirectory,
     split: Split,
     *,
@@ -140,13 +143,13 @@ def _all_answers(
     """Return what each language's texts were answered, by start and by what was trained on."""
     task = load_task(dataset.task)
     answers: Answers = {start: {word: {} for word in on} for start in STARTS}
-    paths = {PLAIN: settings.model, **{cluster.id: str(cluster.encoder) for cluster in clusters}}
-    encoders = {place: Encoder(path, pretrained.find(path)) for place, path in paths.items()}
+    adapted = {cluster.id: pretrained.find(str(cluster.encoder), experiment.progress) for cluster in clusters}
+    encoders = {PLAIN: plain, **adapted}
     everything = sorted(code for cluster in clusters for code in cluster.languages)
     numbers = range(settings.seed, settings.seed + seeds)
     for seed_run in seed_runs(numbers, experiment, keep_models=keep_models):
         seeded = settings.model_copy(update={"seed": seed_run.seed})
-        stores = {place: ModelStore(seeded, dataset, task, seed_run.folder(place)) for place in paths}
+        stores = {place: ModelStore(seeded, dataset, task, seed_run.folder(place)) for place in encoders}
         trainings = list(product(STARTS, clusters, on))
         jobs = {}
         for start, cluster, word in trainings:

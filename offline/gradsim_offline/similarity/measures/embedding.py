@@ -19,6 +19,7 @@ from gradsim_offline.similarity.embedding_vectors import embed
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.similarity.products import cosines
+from gradsim_offline.similarity.reliability import between_halves
 
 CENTROIDS_FILE = "centroids.safetensors"
 _SAMPLE = 17  # keeps the random stream that draws and halves the texts apart from the others
@@ -88,6 +89,7 @@ def measure(context: MeasureContext) -> Measured:
             "width": centroids.shape[1],
         },
         seconds=time.monotonic() - started,
+        reliability=between_halves([cosines(half, half) for half in halves], cosines(halves[0], halves[1])),
     )
 
 

@@ -17,7 +17,8 @@ from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured, counted_epochs
 from gradsim_offline.similarity.ngram_gradients import inner_products
-from gradsim_offline.similarity.products import of_wholes, own_cosines, to_cosines
+from gradsim_offline.similarity.products import halves_of, of_wholes, own_cosines, to_cosines
+from gradsim_offline.similarity.reliability import between_halves
 from gradsim_offline.training.batching import Row
 from gradsim_offline.training.ngrams import starts_from_ngrams
 
@@ -101,6 +102,7 @@ def compare(
         layers=layers,
         settings=joint_run(settings),
         seconds=seconds,
+        reliability=between_halves(*halves_of([epoch[first] for epoch in epochs[counted]])),
     )
 
 

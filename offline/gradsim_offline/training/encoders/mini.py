@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import WORK
 from gradsim_offline.core.settings import Pretraining
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.models.mini import MiniConfig, MiniForMaskedLM
-from gradsim_offline.training.batching import Row, pad, plan, steps_per_epoch
+from gradsim_offline.training.adapt import mean, perplexities
+from gradsim_offline.training.batching import Row, pad, plan
+from gradsim_offline.training.checkpoint import Position
 from gradsim_offline.training.context import PretrainingContext
-from gradsim_offline.training.masked_language_modelling import Masking, train_masked
+from gradsim_offline.training.masked_language_modelling import MaskedModel, Masking, train_masked
+from gradsim_offline.training.text_stream import Texts
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.normalisation import normalise
 
@@ -31,6 +37,7 @@ def make(
     *,
     settings: Pretraining,
     context: PretrainingContext,
+    held_out: Mapping[str, Texts] | None = None,
 ) -> None:
     """Make the encoder in ``directory``.
 
@@ -39,6 +46,7 @@ def make(
         directory: Where config.json, model.safetensors and tokenizer.json go.
         settings: Sizes and schedule.
         context: Maximum length, seed, device, progress; ``log`` gets the figures of each epoch.
+        held_out: Texts on which perplexity is measured after each epoch: where it stops falling, the training stops.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -59,7 +67,7 @@ def make(
     encoder = _new_model(tokenizer, settings, context.maximum_length)
     encoder.mini.ngrams.weights.weight.data = inverse_document_frequencies(encoder, rows)[:, None]
     if settings.epochs:
-        _pretrain(encoder, rows, directory, settings, context)
+        _pretrain(encoder, tokenizer, rows, held_out or {}, directory, settings, context)
     encoder.to("cpu").save_pretrained(directory)
 
 
@@ -167,25 +175,68 @@ def _new_model(tokenizer: Tokenizer, settings: Pretraining, maximum_length: int)
 
 def _pretrain(
     encoder: MiniForMaskedLM,
+    tokenizer: Tokenizer,
     rows: Sequence[Row],
+    held_out: Mapping[str, Texts],
     directory: Path,
     settings: Pretraining,
     context: PretrainingContext,
 ) -> None:
-    """Train the transformer to predict hidden pieces."""
+    """Train the transformer to predict hidden pieces, until the tokens are used up or perplexity stops falling."""
     masking, seed = Masking(PAD, MASK, frozenset({START, END, UNKNOWN}), encoder.config.vocab_size), context.seed
+    masked = MaskedModel(encoder, tokenizer, masking, new_head=True)
+    silent = replace(context, progress=Progress(quiet=True))  # the bar of the training stays
 
     def collate(indices: Sequence[int], epoch: int, step: int) -> dict[str, torch.Tensor]:
         return masking.batch([rows[i].ids for i in indices], epoch, step, share=settings.masked, seed=seed)
 
+    def evaluate() -> dict[str, float]:
+        figures = perplexities(masked, held_out, share=settings.masked, batch_size=settings.batch_size, context=silent)
+        return {"score": -mean(figures), "perplexity": mean(figures)}
+
     lengths = [len(row.ids) for row in rows]
-    train_masked(
+    plans = plans_within(lengths, settings, seed)
+    end = train_masked(
         encoder,
-        lambda epoch: plan(lengths, settings.batch_size, seed=seed, epoch=epoch),
+        plans.__getitem__,
         collate,
-        epochs=settings.epochs,
-        steps=settings.epochs * steps_per_epoch(len(rows), settings.batch_size),
+        epochs=len(plans),
+        steps=sum(map(len, plans)),
         learning_rate=settings.learning_rate,
         checkpoints=directory / WORK,
         context=context,
+        evaluate=evaluate if any(map(len, held_out.values())) else None,
+        patience=1,
     )
+    read = sum(lengths[i] for plan in plans[: end.epoch] for batch in plan for i in batch)
+    context.progress.note(f"  {_said(end, len(plans), read, settings)}")
+
+
+def plans_within(lengths: Sequence[int], settings: Pretraining, seed: int) -> list[list[list[int]]]:
+    """Return the batches of each epoch, until ``pretraining.tokens`` are used up; the last epoch may be a part of one.
+
+    Args:
+        lengths: Tokens of each text.
+        settings: Epochs and tokens at most, texts per batch.
+        seed: The build's seed.
+    """
+    plans: list[list[list[int]]] = []
+    left = settings.tokens
+    while len(plans) < settings.epochs and left > 0:
+        batches = plan(lengths, settings.batch_size, seed=seed, epoch=len(plans))
+        ends = np.cumsum([sum(lengths[i] for i in batch) for batch in batches])
+        plans.append(batches[: int(np.searchsorted(ends, left)) + 1])
+        left -= int(ends[len(plans[-1]) - 1])
+    return plans
+
+
+def _said(end: Position, planned: int, tokens: int, settings: Pretraining) -> str:
+    """Word how long the training was, why it ended, and how well the best epoch predicts."""
+    why = ""
+    if end.epoch < planned:
+        why = ": perplexity stopped falling"
+    elif planned < settings.epochs:
+        why = f": pretraining.tokens = {settings.tokens:,}".replace(",", " ")
+    judged = end.history[end.best_epoch].get("perplexity")
+    how = "" if judged is None else f"; perplexity {judged:.1f} on held-out texts, of epoch {end.best_epoch + 1}"
+    return f"masked language modelling: {end.epoch} of {settings.epochs} epochs, {tokens / 1e6:.1f} M tokens{why}{how}"

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradsim_offline.core.significance import SIGNIFICANT
-from gradsim_offline.report.comparison_tables import TITLES, pair, ranking, splits
+from gradsim_offline.report.comparison_tables import GIVEN_GROUPS, TITLES, pair, ranking, splits
 from gradsim_offline.report.numbers import percent, points
 from gradsim_offline.report.pages import metric_name
+from gradsim_offline.similarity.reliability import Reliability, is_noise
 
 Result = Mapping[str, Any]
 AVERAGE = "plain"
@@ -26,7 +27,7 @@ def verdict(result: Result) -> list[str]:
         return ["Nothing but oracles was compared."]
     sentences = [_ahead(result, split, order), *_sure(result, split, order)]
     sentences += _against_multilingual(result, split, order) + _oracles(result, split, order[0])
-    return sentences + _elsewhere(result, split, order[0])
+    return sentences + _elsewhere(result, split, order[0]) + _noise(result)
 
 
 def main_split(result: Result) -> str:
@@ -95,6 +96,23 @@ def _elsewhere(result: Result, split: str, best: str) -> list[str]:
     there = ranking(result, "test_unseen", AVERAGE)[0]
     same = f"{best} is ahead, too" if there == best else f"{there} is ahead, not {best}"
     return [f"On the test texts that do not stand in train or dev as well, {same}."]
+
+
+def _noise(result: Result) -> list[str]:
+    """Name the methods whose S does not repeat between halves of the data with most seeds."""
+    noisy = []
+    for method in result["methods"]:
+        by_seed = result.get("similarity", {}).get(method["name"], {})
+        found = [Reliability(**each["reliability"]) for each in by_seed.values() if each.get("reliability")]
+        if method["solver"] not in GIVEN_GROUPS and sum(map(is_noise, found)) * 2 > len(found):
+            noisy.append(method["name"])
+    if not noisy:
+        return []
+    seeds = "" if len(result["seeds"]) == 1 else " with most seeds"
+    return [
+        f"S of {', '.join(noisy)} does not repeat between halves of the data{seeds}: groups made of it are no better "
+        "than random."
+    ]
 
 
 def _gap(difference: float) -> str:

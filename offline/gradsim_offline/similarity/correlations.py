@@ -50,6 +50,7 @@ def correlate(
     names: tuple[str, str] = ("the first", "the second"),
     permutations: int = 0,
     seed: int = 0,
+    higher: bool = False,
 ) -> Correlation:
     """Correlate two matrices over their off-diagonal pairs.
 
@@ -62,6 +63,7 @@ def correlate(
         names: What to call them in the reason.
         permutations: Of the Mantel test; 0: none. All N! are tried when they are not more than that.
         seed: Draws the permutations.
+        higher: Count only relabellings with an r as high, not those with one as far below 0.
     """
     ordered = not (_symmetric(first) and _symmetric(second))
     x, y = pairs(first, ordered=ordered), pairs(second, ordered=ordered)
@@ -69,7 +71,7 @@ def correlate(
     if reason:
         return Correlation(len(x), ordered, reason=reason)
     linear, ranks = stats.pearsonr(x, y), stats.spearmanr(x, y)
-    mantel = mantel_p(first, second, permutations, seed) if permutations else None
+    mantel = mantel_p(first, second, permutations, seed, higher=higher) if permutations else None
     return Correlation(
         len(x),
         ordered,
@@ -89,18 +91,20 @@ def pairs(matrix: Matrix, *, ordered: bool) -> Matrix:
     return values
 
 
-def mantel_p(first: Matrix, second: Matrix, count: int, seed: int) -> float:
-    """Return the two-sided p-value of Pearson's r when the languages of one matrix are relabelled (Mantel 1967).
+def mantel_p(first: Matrix, second: Matrix, count: int, seed: int, *, higher: bool = False) -> float:
+    """Return the p-value of Pearson's r when the languages of one matrix are relabelled (Mantel 1967).
 
     Rows and columns are permuted together, so that a language stays a language. All N! relabellings are tried when
-    they are at most ``count``; else ``count`` are drawn, and the observed one is counted with them.
+    they are at most ``count``; else ``count`` are drawn, and the observed one is counted with them. Two-sided, unless
+    only a ``higher`` r is to count.
     """
     size = len(first)
     off = ~np.eye(size, dtype=bool)
     x = _standardised(first[off])
     masked = np.where(off, second - second[off].mean(), 0.0)
     spread = np.linalg.norm(masked)
-    observed = abs(float(x @ masked[off]) / spread)
+    far = np.asarray if higher else np.abs
+    observed = float(x @ masked[off]) / spread
     exact = math.factorial(size) <= count
     if exact:
         orders = np.array(list(itertools.permutations(range(size))))
@@ -111,7 +115,7 @@ def mantel_p(first: Matrix, second: Matrix, count: int, seed: int) -> float:
     for start in range(0, len(orders), step := max(1, _CHUNK // off.size)):
         some = orders[start : start + step]
         values = masked[some[:, rows], some[:, columns]] @ x / spread  # [permutations]
-        extreme += int((np.abs(values) >= observed - 1e-12).sum())
+        extreme += int((far(values) >= far(observed) - 1e-12).sum())
     return extreme / len(orders) if exact else (extreme + 1) / (count + 1)
 
 

@@ -1,0 +1,66 @@
+"""A smaller form of an exported model, weights and embeddings in 8 bits, and the gate that it must pass on dev."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from gradsim_offline.core.dataset import AnyExample
+from gradsim_offline.training.task import Task
+from gradsim_shared.group_model import GroupModel
+
+INT8 = "int8"
+INT8_FILE = "model.int8.onnx"
+MOST_TEXTS = 1000
+"""Dev texts of a language that judge the smaller form, at most."""
+_MEAN, _EACH = 0.003, 0.01  # of the task's metric: what may be lost on average, and by a single language
+
+
+def quantise(model: Path, smaller: Path) -> None:
+    """Write the form with 8-bit weights (per channel) and embeddings; activations are quantised as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # of a step before it that only static quantisation needs
+    try:
+        quantize_dynamic(
+            str(model),
+            str(smaller),
+            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        logging.disable(previous)
+
+
+def lost(
+    whole: GroupModel, smaller: GroupModel, dev: Mapping[str, Sequence[AnyExample]], task: Task, labels: Sequence[str]
+) -> str:
+    """Return in words what a smaller form loses; empty: it passes the gate.
+
+    Args:
+        whole: The exported model.
+        smaller: Its smaller form.
+        dev: Dev texts of each served language.
+        task: Its metric counts.
+        labels: In the order of the model's outputs.
+    """
+    metric = task.metric(labels)
+    losses: dict[str, float] = {}
+    for code, examples in dev.items():
+        chosen = examples[:MOST_TEXTS]
+        if not chosen:
+            return f"{code} has no dev texts to judge it by"
+        gold, inputs = [example.gold for example in chosen], [example.input for example in chosen]
+        answers = ([each.answer for each in model.answers(inputs)] for model in (whole, smaller))
+        before, after = (task.scores(gold, answered, labels)[metric] for answered in answers)
+        losses[code] = before - after
+    worst = max(losses, key=losses.__getitem__)
+    if losses[worst] > _EACH:
+        return f"{worst} loses {100 * losses[worst]:.1f} points of {metric} on dev"
+    if fmean(losses.values()) > _MEAN:
+        return f"{100 * fmean(losses.values()):.1f} points of {metric} are lost on dev"
+    return ""

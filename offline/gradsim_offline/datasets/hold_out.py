@@ -1,0 +1,64 @@
+"""Hold texts out of a train split: a share of each label, the same draw every time, copies of a text together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
+
+FEWEST = 20
+"""A language with fewer train texts keeps all of them."""
+
+_FEWEST_HELD_OUT = 5
+
+
+def hold_out(dataset: Dataset, split: Split, share: float) -> Dataset:
+    """Give languages without a split a share of their train texts as that split, and say so in a note.
+
+    Of parallel texts, in the same order with the same labels, the same ones are held out in every language: none is
+    trained on in another one.
+
+    Args:
+        dataset: Is not changed.
+        split: ``dev`` or ``test``.
+        share: Of the train texts, 0 to 0.5; at least 5 texts are held out; of languages with fewer than 20, none.
+    """
+    examples = {code: dict(splits) for code, splits in dataset.examples.items()}
+    sizes: list[str] = []
+    for code, splits in examples.items():
+        train = splits.get("train", ())
+        if splits.get(split) or len(train) < FEWEST or not share:
+            continue
+        held = set(_chosen(train, max(round(share * len(train)), _FEWEST_HELD_OUT)))
+        splits["train"] = [each for place, each in enumerate(train) if place not in held]
+        splits[split] = [train[place] for place in sorted(held)]
+        sizes.append(f"{code} {len(held)}")
+    if not sizes:
+        return dataset
+    note = f"files: without a {split} split, {share:.0%} of train is held out as {split} ({', '.join(sizes)})"
+    way = "; data_options.held_out=0 keeps it in train" if split == "dev" else ""
+    return replace(dataset, examples=examples, notes=(*dataset.notes, note + way))
+
+
+def _chosen(examples: Sequence[AnyExample], number: int) -> list[int]:
+    """Return the places of about so many examples, stratified by label; all copies of a text go with the first."""
+    copies: dict[str, list[int]] = {}
+    for place, example in enumerate(examples):
+        copies.setdefault(example.text, []).append(place)
+    strata: dict[str, list[str]] = {}
+    for text, places in copies.items():
+        first = examples[places[0]]
+        strata.setdefault(first.label if isinstance(first, Example) else "", []).append(text)
+    shares = np.array([number * len(texts) / len(copies) for texts in strata.values()])
+    quotas = np.floor(shares).astype(int)
+    quotas[np.argsort(quotas - shares, kind="stable")[: number - quotas.sum()]] += 1  # the largest remainders
+    draw = np.random.default_rng(0)
+    drawn = [
+        texts[place]
+        for texts, quota in zip(strata.values(), quotas, strict=True)
+        for place in draw.permutation(len(texts))[: min(quota, len(texts) - 1)]  # a label stays in train
+    ]
+    return [place for text in drawn for place in copies[text]]
