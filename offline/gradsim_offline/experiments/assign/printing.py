@@ -63,14 +63,15 @@ def _on_rebuilding(ways: Ways, code: str) -> str:
     """Say from how many examples on a new build pays."""
     enough = ways.rebuild_from()
     if enough is None:
-        return f"A build with {code} is not worth while yet: its own n-grams stay below {ways.group}"
+        return f"A build with {code} is not worth its time yet: its own n-grams stay below {ways.group}"
     if enough > ways.examples:
         return (
-            f"From about {_rounded(enough)} texts on a build with {code} pays: its own n-grams beat {ways.group} then"
+            f"From about {_rounded(enough)} texts on a build with {code} is worth its time: its own n-grams beat "
+            f"{ways.group} then"
         )
     return (
-        f"Build again with {code} among the languages: {ways.examples} of its texts teach n-grams more than "
-        f"{ways.group} knows of it"
+        f"A build with {code} among the languages is worth its time: {ways.examples} of its texts teach n-grams more "
+        f"than {ways.group} knows of it"
     )
 
 

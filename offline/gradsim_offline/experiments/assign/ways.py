@@ -5,7 +5,7 @@ Judged by stratified cross-validation over the examples: no text is answered by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -125,7 +125,7 @@ def judge_ways(
     """Judge the ways on the examples, and train what they need.
 
     Where the examples are translations of the group's training texts, an n-gram model of its languages that has not
-    seen the originals stands for its model.
+    seen the originals stands for its model; what that scores below it on dev is taken off.
 
     Args:
         bundle: The old one.
@@ -146,10 +146,15 @@ def judge_ways(
     own = _held_out(texts, gold, folds, len(label), settings, seed)
     originals = Originals.of(known, group.members, texts, settings, seed)
     model, main_model = _models(bundle, group)
-    scale = 1.0
+    scale, lower = 1.0, dict[Way, float]()
     if originals.parallel:
         whole, stand_in = originals.without(folds, len(label), settings, seed)
-        main, scale = whole, _scale(main_model, originals, stand_in, known, group, label)
+        main, on_dev = whole, _on_dev((model, main_model), originals, stand_in, known, group)
+        if on_dev is not None:
+            logits, gold_on_dev = on_dev
+            scores = [_score(task, gold_on_dev, each, manifest.labels) for each in logits]
+            lower = {"group": max(0.0, scores[2] - scores[0]), "beside": max(0.0, scores[2] - scores[1])}
+            scale = temperature(logits[1], gold_on_dev) / max(temperature(logits[2], gold_on_dev), 1e-3)
     else:
         whole, main = (_logits(each, [example.text for example in examples]) for each in (model, main_model))
     halves = stratified(gold, 2, seed + 1)
@@ -159,8 +164,10 @@ def judge_ways(
     def judge(way: Way, logits: Array) -> JudgedWay:
         names = [manifest.labels[i] for i in logits.argmax(axis=1)]
         counts = task.statistics([example.label for example in examples], names, manifest.labels)
-        low, high = interval(task.metric_from(times @ counts, manifest.labels))
-        return JudgedWay(way, float(task.metric_from(counts.sum(axis=0), manifest.labels)), (float(low), float(high)))
+        found = task.metric_from(np.concatenate([counts.sum(axis=0)[None], times @ counts]), manifest.labels)
+        found = (found - lower.get(way, 0.0)).clip(0)
+        low, high = interval(found[1:])
+        return JudgedWay(way, float(found[0]), (float(low), float(high)))
 
     features, blend = TfIdf.of(texts, settings), fit_blend(main, own, gold)
     return Ways(
@@ -202,10 +209,14 @@ def _held_out(texts: Sequence[str], gold: Indices, folds: Indices, labels: int, 
     return logits
 
 
-def _scale(
-    model: GroupModel, originals: Originals, stand_in: Linear, known: Dataset, group: Group, label: Mapping[str, int]
-) -> float:
-    """Return what a model's logits are multiplied with to be as large as those of its stand-in, by dev texts."""
+def _on_dev(
+    models: Sequence[GroupModel], originals: Originals, stand_in: Linear, known: Dataset, group: Group
+) -> tuple[list[Array], Indices] | None:
+    """Return the logits of models, and of their stand-in as the last, on dev texts of the group, and the gold.
+
+    They say how much larger the logits of one are, and how much lower it scores. ``None``: there are no dev texts.
+    """
+    label = {name: i for i, name in enumerate(known.labels)}
     examples = [
         example
         for code in group.members
@@ -214,11 +225,16 @@ def _scale(
         if isinstance(example, Example)
     ]
     if not examples:
-        return 1.0
-    gold = np.array([label[example.label] for example in examples])
+        return None
     texts = [example.text for example in examples]
     others = stand_in.logits(originals.features.vectors([normalise(text) for text in texts]))
-    return temperature(_logits(model, texts), gold) / max(temperature(others, gold), 1e-3)
+    return [*(_logits(model, texts) for model in models), others], np.array([label[each.label] for each in examples])
+
+
+def _score(task: Task, gold: Indices, logits: Array, labels: Sequence[str]) -> float:
+    """Return the task's metric of texts by the index of their labels and their logits."""
+    true, answers = ([labels[i] for i in chosen] for chosen in (gold, logits.argmax(axis=1)))
+    return float(task.metric_from(task.statistics(true, answers, labels).sum(axis=0), labels))
 
 
 def _models(bundle: VerifiedBundle, group: Group) -> tuple[GroupModel, GroupModel]:
