@@ -63,14 +63,14 @@ def _on_rebuilding(ways: Ways, code: str) -> str:
     """Say from how many examples on a new build pays."""
     enough = ways.rebuild_from()
     if enough is None:
-        return f"A build with {code} is not worth its time yet: its own n-grams stay below {ways.group}"
+        return f"A build with {code} does not pay yet: its own n-grams stay below {ways.group}"
     if enough > ways.examples:
         return (
-            f"From about {_rounded(enough)} texts on a build with {code} is worth its time: its own n-grams beat "
+            f"From about {_rounded(enough)} texts on a build with {code} may pay: its own n-grams beat "
             f"{ways.group} then"
         )
     return (
-        f"A build with {code} among the languages is worth its time: {ways.examples} of its texts teach n-grams more "
+        f"A build with {code} among the languages may pay: {ways.examples} of its texts teach n-grams more "
         f"than {ways.group} knows of it"
     )
 
