@@ -28,21 +28,34 @@ class FileEntry(Entry):
 class Scores(Entry):
     """How a language's served answers score on one split; the manifest's metric and its companions, 0 to 1."""
 
-    multilingual: dict[str, float] = Field(description="one model trained on all languages")
+    multilingual: dict[str, float] = Field(
+        default={}, description="one model trained on all languages; empty: the bundle of an assigned language has none"
+    )
     group: dict[str, float] = Field(description="the model of the serving group, language known")
     service: dict[str, float] = Field(description="the whole path: language identified, then routed")
 
 
 class Assigned(Entry):
-    """How a language that no model of the bundle was trained on came to its group."""
+    """How a language that was added to a finished bundle came to its group."""
 
     bundle: Name = Field(description="the bundle that it was added to: name@version")
     by: Literal["gradient", "score", "user"] = Field(description="what chose the group")
-    examples: Annotated[int, Field(gt=0)] = Field(description="labelled examples that its gradient was measured on")
+    examples: Annotated[int, Field(gt=0)] = Field(description="labelled examples that it was chosen by")
     wins: Annotated[float, Field(ge=0, le=1)] = Field(
         description="share of bootstrap draws in which no group was better: by score, or by gradient if that chose"
     )
-    split_half: float = Field(description="cosine between the gradients of two halves of the examples: its noise")
+    split_half: float | None = Field(
+        default=None, description="cosine between the gradients of two halves of the examples: its noise; null: none"
+    )
+    model: Literal["group", "beside", "alone"] = Field(
+        default="group",
+        description="what answers: a group's model, which knows nothing of it; the same with a linear model over the "
+        "language's own n-grams beside it; the latter alone",
+    )
+    estimate: list[float] = Field(
+        default=[],
+        description="cross-validated score of it on the examples, and the ends of its 95 % interval; empty: none",
+    )
     data_fingerprint: Sha256
 
 

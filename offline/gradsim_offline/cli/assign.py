@@ -12,8 +12,11 @@ from gradsim_offline.cli.options import COLUMNS, PATH, all_of, data_options_from
 HELP = """Find the group that would serve a new language best; with --add, write a bundle that serves it.
 
 Ten to 500 labelled examples will do: DIR/<lang>/train.tsv, .csv or .jsonl (tagged words: .conll, .conllu or .jsonl),
-with the bundle's labels. Nothing is trained but, with --add, the language identifier, for which the texts that the
-bundle was built from are read again.
+with the bundle's labels. With --add the language identifier is trained again, for which the texts that the bundle was
+built from are read; from 20 texts on the language's own n-grams are trained too, and answer alone or beside the group
+where cross-validation says that they help. No model of the bundle changes.
+
+Example: gradsim-offline assign --bundle runs/mine/bundle --data few-texts --language sun --add --out runs/with-sun
 """
 
 
@@ -32,14 +35,16 @@ bundle was built from are read again.
     default="score",
     help="What chooses: the groups' models on the examples, or their gradients.  [default: score]",
 )
-@click.option("--group", metavar="ID", help="Serve it from this group.  [default: let --by choose]")
+@click.option(
+    "--group", metavar="ID", help="Its group; n-grams of its own may still answer.  [default: let --by choose]"
+)
 @click.option(
     "--bundle-version", "version", metavar="VERSION", help="Of the new bundle.  [default: the old one's+CODE]"
 )
 @click.option("--known-data", metavar="NAME", help="Data set that the bundle was built from.  [default: as it says]")
 @click.option("--known-data-dir", "known_directory", type=PATH, metavar="DIR", help="Its files.")
 @click.option("--force", is_flag=True, help="Also with fewer than 10 examples, or with other known texts.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the bootstrap.  [default: 0]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the bootstrap, and of folds.  [default: 0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option("--json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what was found.")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and the result.")

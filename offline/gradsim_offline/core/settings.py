@@ -224,7 +224,7 @@ class Exporting(Section):
         "auto", description="auto: weights in 8 bits where that loses next to nothing on dev; fp32 for GPUs"
     )
     assignment: bool = Field(
-        True, description="keep the joint model in the bundle, so that assign can find a group for a new language"
+        True, description="keep the joint model in the bundle, so that assign can also compare gradients"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gradsim_offline.report.groups import scored_by_s
+from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, print_tables
 from gradsim_offline.report.verdicts import print_verdict
 from gradsim_shared.bundle import open_bundle
@@ -79,12 +80,11 @@ def _scores(manifest: Manifest, split: str) -> Table:
 
 def _means(languages: list[Language], weights: list[float], split: str, metric: str) -> list[str]:
     """Return the weighted mean of each column, and how much the groups gain."""
-    means = [
-        sum(
-            weight * getattr(language.scores[split], column)[metric]
-            for weight, language in zip(weights, languages, strict=True)
-        )
-        / sum(weights)
-        for column in COLUMNS
-    ]
-    return [*(f"{100 * mean:.2f}" for mean in means), f"{100 * (means[1] - means[0]):+.2f}"]
+    means: list[float | None] = []
+    for column in COLUMNS:
+        scores = [getattr(language.scores[split], column).get(metric) for language in languages]
+        total = None if None in scores else sum(w * s for w, s in zip(weights, scores, strict=True))
+        means.append(None if total is None else total / sum(weights))
+    multilingual, group = means[:2]
+    gain = MISSING if multilingual is None or group is None else f"{100 * (group - multilingual):+.2f}"
+    return [*(MISSING if mean is None else f"{100 * mean:.2f}" for mean in means), gain]

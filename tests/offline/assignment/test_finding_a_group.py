@@ -16,7 +16,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from gradsim_offline.cli.assign import command
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.experiments.assign import bootstrap as _bootstrap
-from gradsim_offline.experiments.assign import ranking
+from gradsim_offline.experiments.assign import ranked, ranking
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import GradsimError
 
@@ -84,12 +84,12 @@ def test_the_score_chooses_unless_the_gradient_is_asked_to(found_by):
 
 
 def test_a_gradient_that_is_sure_of_another_group_is_a_note():
-    by_score = ranking.RankedGroup("g1", ("eng",), 0.2, 0.1, 0.05, 0.6, 0.01, 1.0)
-    by_gradient = ranking.RankedGroup("g2", ("hau",), 0.7, 0.1, 0.95, 0.5, 0.01, 0.0)
-    (note,) = ranking._notes_on_score((by_score, by_gradient))
+    by_score = ranked.RankedGroup("g1", ("eng",), 0.2, 0.1, 0.05, 0.6, 0.01, 1.0)
+    by_gradient = ranked.RankedGroup("g2", ("hau",), 0.7, 0.1, 0.95, 0.5, 0.01, 0.0)
+    (note,) = ranked.notes_on_score((by_score, by_gradient))
     assert note == "the gradient disagrees: g2 is the most similar in 95% of the draws; --by gradient chooses it"
     unsure = replace(by_gradient, wins=0.7)
-    assert ranking._notes_on_score((by_score, unsure)) == []
+    assert ranked.notes_on_score((by_score, unsure)) == []
 
 
 def test_where_scores_are_the_same_the_gradient_names_the_group(found_by):
@@ -167,7 +167,7 @@ def test_columns_of_the_examples_are_named_as_the_message_says(bundle, write_tex
     assert "12 examples of spa" in assign(*options(bundle, data), "--set", "data_options.label_column=verdict")
 
 
-def test_a_bundle_without_a_joint_model_is_refused(bundle, write_texts, tmp_path):
+def test_a_bundle_without_a_joint_model_has_no_gradients_to_choose(bundle, write_texts, tmp_path):
     from gradsim_offline.bundle.write import write_manifest
 
     (tmp_path / "bundle").mkdir()
@@ -177,7 +177,9 @@ def test_a_bundle_without_a_joint_model_is_refused(bundle, write_texts, tmp_path
         (tmp_path / "bundle" / file).hardlink_to(bundle.path(file))
     write_manifest(tmp_path / "bundle", bundle.manifest.model_copy(update={"assignment": None}), files)
     words = options(open_bundle(tmp_path / "bundle"), write_texts("spa", sentences("hau")[:12]))
-    refused("holds no joint model.* exporting.assignment = true", *words)
+    refused("holds no joint model.* leave out --by gradient, or build it with", *words, "--by", "gradient")
+    shown = assign(*words)
+    assert "12 examples of spa" in shown and "collective similarity" not in shown and "Noise" not in shown
 
 
 def test_options_of_add_need_add(bundle, write_texts, tmp_path):

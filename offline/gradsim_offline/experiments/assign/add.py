@@ -1,4 +1,4 @@
-"""Write a bundle that serves one more language from an existing group; all else is copied."""
+"""Write a bundle that serves one more language, by an existing group or one of its own; all else is copied."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.experiments.assign.data import join
 from gradsim_offline.experiments.assign.identifier import Identified, train_again
-from gradsim_offline.experiments.assign.ranking import GroupRanking, open_models
+from gradsim_offline.experiments.assign.own_group import OwnGroup, own_group
+from gradsim_offline.experiments.assign.ranked import GroupRanking
+from gradsim_offline.experiments.assign.ranking import open_models
 from gradsim_offline.experiments.assign.scoring import score_again
+from gradsim_offline.experiments.assign.ways import Ways
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
 from gradsim_offline.training.task import Task
 from gradsim_runtime.predictor import Predictor
@@ -95,12 +98,13 @@ def add_language(
     *,
     group: str,
     by: Literal["gradient", "score", "user"],
+    ways: Ways | None,
     version: str,
     task: Task,
     device: torch.device,
     progress: Progress,
 ) -> Added:
-    """Write the bundle to ``target``: the same models, a retrained identifier, one more language.
+    """Write the bundle to ``target``: the same models, a retrained identifier, one more language and its n-grams.
 
     Args:
         bundle: The old one.
@@ -110,6 +114,7 @@ def add_language(
         known: Texts of the languages that the bundle knows.
         group: The group that is to serve it.
         by: What chose it.
+        ways: With what else the language can be served; ``None``: the group serves it as it is.
         version: Of the new bundle.
         task: The torch half of the bundle's task.
         device: Where to compute.
@@ -121,43 +126,57 @@ def add_language(
         folder = Path(scratch)
         identified = train_again(bundle, everything, code, folder, progress=progress)
         identifier = identifier_entry(folder, threshold=old.identifier.threshold, policy=old.identifier.policy)
-        fresh = identifier_files(identifier)
+        own = OwnGroup(group)
+        if ways is not None:
+            own = own_group(old, ways, new, code, folder / "ngrams", task=task, progress=progress)
+        fresh = {file: folder / file for file in identifier_files(identifier)} | own.sources
         files = list(dict.fromkeys([*old.files, *fresh]))
-        languages = [*old.languages, _language(old, ranking, new, group, by)]
+        languages = [*old.languages, _language(old, ranking, new, group, by, own, ways)]
         draft = old.model_copy(
             update={
                 "version": version,
                 "languages": sorted(languages, key=lambda language: language.code),
+                "groups": [*old.groups, *([own.entry] if own.entry else [])],
                 "identifier": identifier,
                 "files": {file: old.files.get(file, NOT_YET) for file in files},
                 "provenance": old.provenance.model_copy(update={"created": _now()}),
             }
         )
-        predictor = Predictor(draft, load_identifier(folder).identify, open_models(bundle).__getitem__)
+        models = open_models(draft, lambda file: fresh.get(file) or bundle.path(file))
+        predictor = Predictor(draft, load_identifier(folder).identify, models.__getitem__)
         manifest = score_again(bundle, draft, predictor, everything, code, task=task, device=device, progress=progress)
         with drafted(target) as place:
             for file in files:
                 (place / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / file if file in fresh else bundle.path(file), place / file)
+                shutil.copyfile(fresh.get(file) or bundle.path(file), place / file)
             write_manifest(place, manifest, files)
     return Added(target, manifest, identified)
 
 
 def _language(
-    manifest: Manifest, ranking: GroupRanking, new: Dataset, group: str, by: Literal["gradient", "score", "user"]
+    manifest: Manifest,
+    ranking: GroupRanking,
+    new: Dataset,
+    group: str,
+    by: Literal["gradient", "score", "user"],
+    own: OwnGroup,
+    ways: Ways | None,
 ) -> Language:
     """Return the manifest's entry of the new language; it takes no code that another language has."""
     code = ranking.language
     taken = {name for known in manifest.languages for name in (known.code, *known.aliases)}
     aliases = dict.fromkeys((*new.aliases.get(code, ()), *codes.other_codes(code)))
     chosen = next(ranked for ranked in ranking.groups if ranked.id == group)
+    similarity = {ranked.id: ranked.similarity for ranked in ranking.groups if ranked.similarity is not None}
+    if own.entry is not None and own.entry.members == list(chosen.members) and chosen.similarity is not None:
+        similarity[own.id] = chosen.similarity
     return Language(
         code=code,
         name=ranking.name,
         aliases=[alias for alias in aliases if alias not in taken],
         scripts=list(main_scripts(identifier_text(example.text) for example in new.split(code, "train"))),
-        group=group,
-        collective_similarity={ranked.id: ranked.similarity for ranked in ranking.groups},
+        group=own.id,
+        collective_similarity=similarity,
         counts={split: new.counts(split)[code] for split in ("train", "dev", "test")},
         assigned=Assigned(
             bundle=manifest.title,
@@ -165,6 +184,8 @@ def _language(
             examples=ranking.examples,
             wins=ranking.wins(chosen),
             split_half=ranking.split_half,
+            model=ways.chosen.way if ways else "group",
+            estimate=[ways.chosen.score, *ways.chosen.interval] if ways else [],
             data_fingerprint=new.fingerprint(),
         ),
     )

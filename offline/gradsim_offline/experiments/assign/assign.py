@@ -14,8 +14,10 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.experiments.assign.add import add_language, check_group, check_target, new_version
 from gradsim_offline.experiments.assign.data import check_enough, known_texts, new_language, read_examples
-from gradsim_offline.experiments.assign.printing import print_added, print_ranking
-from gradsim_offline.experiments.assign.ranking import By, assignment_of, rank_groups
+from gradsim_offline.experiments.assign.printing import print_added, print_ranking, print_ways
+from gradsim_offline.experiments.assign.ranked import By
+from gradsim_offline.experiments.assign.ranking import check_gradients, rank_groups
+from gradsim_offline.experiments.assign.ways import judge_ways, nothing_learnt
 from gradsim_offline.training.task import load_task
 from gradsim_shared.bundle import open_bundle
 from gradsim_shared.errors import SettingsError
@@ -72,7 +74,7 @@ def assign(
     bundle = open_bundle(directory)
     manifest = bundle.manifest
     code = new_language(manifest, language)
-    assignment_of(bundle)
+    check_gradients(bundle, by)
     check_group(manifest, group)
     next_version = new_version(manifest.version, code, version)
     target = check_target(directory, out, in_place=in_place) if add else None
@@ -89,7 +91,15 @@ def assign(
     content = ranking.content()
     if target is not None and known is not None:
         chosen = group or ranking.best.id
-        progress.note(f"adding {code} to {chosen}", heading=True)
+        ways = None
+        if reason := nothing_learnt(new, code):
+            console.print(f"Note: {reason}: {chosen} answers {code} as it is", markup=False)
+        else:
+            progress.note(f"learning n-grams of {code}, to answer it alone or beside {chosen}", heading=True)
+            ways = judge_ways(bundle, chosen, new, code, known, task=task, seed=seed)
+            print_ways(ways, code, manifest.metric, console)
+            content["ways"] = ways.content()
+        progress.note(f"adding {code}", heading=True)
         added = add_language(
             bundle,
             target,
@@ -98,13 +108,15 @@ def assign(
             known,
             group=chosen,
             by="user" if group else by,
+            ways=ways,
             version=next_version,
             task=task,
             device=where,
             progress=progress,
         )
         print_added(added, code, manifest.metric, console)
-        content["added"] = {"bundle": added.manifest.title, "group": chosen, "identifier": asdict(added.identified)}
+        served = next(each.group for each in added.manifest.languages if each.code == code)
+        content["added"] = {"bundle": added.manifest.title, "group": served, "identifier": asdict(added.identified)}
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)
         write_json(json, content)

@@ -16,7 +16,7 @@ from gradsim_shared.errors import DataError, GradsimError, SettingsError
 from gradsim_shared.manifest import Language, Manifest
 
 FEWEST = 10
-_WAY = "name the texts that it was built from: --known-data NAME, --known-data-dir DIR"
+_WAY = "name the texts that it was built from with --known-data NAME, their place with --known-data-dir DIR"
 
 
 def new_language(manifest: Manifest, language: str) -> str:
@@ -63,7 +63,7 @@ def check_enough(examples: Dataset, code: str, *, force: bool) -> None:
     count = len(examples.split(code, "train"))
     if count < FEWEST and not (force and count > 1):
         way = " Two at least are needed." if force else " --force goes on all the same."
-        raise DataError(f"{count} training examples of {code}: fewer than {FEWEST} say little about its gradient.{way}")
+        raise DataError(f"{count} training examples of {code}: fewer than {FEWEST} say little about a group.{way}")
 
 
 def known_texts(
@@ -92,10 +92,13 @@ def known_texts(
     name = data or str(manifest.provenance.settings.get("data", manifest.provenance.data))
     why = f"the language identifier of {manifest.title} is trained again on all its languages"
     name, directory = named(name, directory)
+    if name == FILES and directory is None:
+        raise DataError(f"{why}, and it was built from your own files: name their directory with --known-data-dir DIR")
     try:
         dataset = load_dataset(name, directory, trained, built_with(manifest, name))
     except GradsimError as error:
-        raise DataError(f"{why}, and their texts cannot be read: {error} So {_WAY}") from error
+        reason = str(error).rstrip(".").replace("--data-dir", "--known-data-dir")
+        raise DataError(f"{why}, and their texts cannot be read: {reason}; {_WAY}") from error
     if dataset.fingerprint() != manifest.provenance.data_fingerprint and not force:
         raise DataError(f"{why}, and the texts found are others (data fingerprint); {_WAY}; --force takes these")
     later = [language for language in manifest.languages if language.assigned is not None]

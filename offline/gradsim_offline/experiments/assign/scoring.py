@@ -15,7 +15,7 @@ from gradsim_offline.training.trained import open_trained
 from gradsim_runtime.predictor import Answer, Predictor
 from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.decoding import Text
-from gradsim_shared.manifest import Baseline, Language, Manifest, Scores
+from gradsim_shared.manifest import Assignment, Baseline, Language, Manifest, Scores
 
 
 def score_again(
@@ -32,7 +32,8 @@ def score_again(
     """Return the manifest with scores, accuracy of the identifier, and what answers look like on dev, for drift.
 
     A known language keeps its scores of the multilingual and the group model, which are the same models; the new
-    one's multilingual model is the bundle's joint model, which was trained on all languages but this one.
+    one's multilingual model is the bundle's joint model, which was trained on all languages but this one; a bundle
+    that holds none has no such score.
 
     Args:
         bundle: The old one.
@@ -63,9 +64,11 @@ def score_again(
                 right[split] += sum(route.language == language.code for route in routes)
                 total[split] += len(routes)
                 if language.code == code:
-                    joint = _joint_answers(bundle, inputs, task=task, device=device)
                     given = golds(predictor.answers(inputs, predictor.routes(texts, code)))
-                    columns = {"multilingual": joint, "group": given, "service": answers}
+                    columns = {"group": given, "service": answers}
+                    if bundle.manifest.assignment is not None:
+                        joint = _joint_answers(bundle, bundle.manifest.assignment, inputs, task=task, device=device)
+                        columns = {"multilingual": joint, **columns}
                     scored = {name: _score(task, examples, column, manifest) for name, column in columns.items()}
                     scores[split] = Scores.model_validate(scored)
                 elif split in scores:
@@ -90,11 +93,12 @@ def _score(task: Task, examples: Sequence[AnyExample], answers: Sequence[Gold], 
     return found
 
 
-def _joint_answers(bundle: VerifiedBundle, inputs: Sequence[Text], *, task: Task, device: torch.device) -> list[Gold]:
+def _joint_answers(
+    bundle: VerifiedBundle, entry: Assignment, inputs: Sequence[Text], *, task: Task, device: torch.device
+) -> list[Gold]:
     """Return what the joint model answers."""
     manifest = bundle.manifest
-    assert manifest.assignment is not None  # the evidence was measured with it
-    directory = bundle.path(manifest.assignment.directory)
+    directory = bundle.path(entry.directory)
     model = open_trained(
         directory,
         manifest.labels,
