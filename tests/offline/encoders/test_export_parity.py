@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -18,6 +19,8 @@ from onnx import numpy_helper
 from gradsim_offline.bundle.export import RESULT, Terms, dev_texts, export_group, read_export
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
 from gradsim_offline.bundle.parity import compare
+from gradsim_offline.bundle.precisions import lost
+from gradsim_offline.core.dataset import Example
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.tasks import text_classification
@@ -252,3 +255,25 @@ def labelled(small, trained, code):
     answers = model.answers([example.text for example in examples])
     other = {label: small.labels[(i + 1) % 3] for i, label in enumerate(small.labels)}
     return [(e, other[a] if i == 0 else a) for i, (e, a) in enumerate(zip(examples, answers, strict=True))]
+
+
+@pytest.mark.parametrize(
+    ("texts", "wrong", "refused"), [(10, 2, False), (10, 3, True), (400, 3, False), (400, 5, True)]
+)
+def test_two_texts_or_a_hundredth_may_be_lost(texts, wrong, refused):
+    """One language of so many dev texts, of which the smaller form answers some wrongly, another loses nothing."""
+    dev = {code: [Example(f"{code} {i}", "ab"[i % 2]) for i in range(texts)] for code in ("eng", "hau", "swa", "yor")}
+    spoilt = {example.text for example in dev["hau"][:wrong]}
+
+    class Answering:
+        def __init__(self, wrong):
+            self.wrong = wrong
+
+        def answers(self, inputs):
+            gold = {example.text: example.label for examples in dev.values() for example in examples}
+            return [SimpleNamespace(answer="c" if text in self.wrong else gold[text]) for text in inputs]
+
+    task = replace(text_classification.PLUGIN, metric=lambda _: "accuracy")
+    reason = lost(Answering(set()), Answering(spoilt), dev, task, ("a", "b", "c"))
+    mean_lost = wrong / texts / 4 > 0.003
+    assert bool(reason) == (refused or mean_lost)

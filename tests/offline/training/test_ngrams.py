@@ -117,3 +117,20 @@ def test_what_a_linear_model_cannot_do_is_refused(setting, tmp_path):
     code, _, error = gradsim("build", "--data", "demo", *words)
     assert code == 1
     assert re.search(r"ngrams is linear.*" + setting.partition("=")[0], error.replace("\n", " "))
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("build", "--data", "demo", "--measure", "embedding"), "reads an encoder"),
+        (("build", "--data", "demo", "--measure", "lookahead"), "reads an encoder"),
+        (("build", "--data", "demo-entities"), "texts with one label"),
+        (("few-shot", "--data", "demo", "--source", "eng", "--shots", "1"), "not trained in steps"),
+        (("adapt", "--data", "demo"), "no encoder that can be trained on"),
+    ],
+)
+def test_what_needs_an_encoder_is_refused_before_anything_runs(words, reason, tmp_path):
+    code, _, error = gradsim(*words, "--model", "ngrams", "--out", tmp_path / "run")
+    assert code == 1
+    assert re.search(f"ngrams.*{reason}|{reason}.*ngrams", error.replace("\n", " "))
+    assert not list(tmp_path.glob("run/*/stage.json"))
