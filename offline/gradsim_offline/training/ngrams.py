@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from threadpoolctl import threadpool_limits
@@ -30,7 +32,9 @@ _MOST_TO_CHOOSE = 3000
 """Texts that C is chosen on, at most."""
 _ABSENT = -20.0  # the bias of a label that no training text has
 _FOLDS = 3
+_MANY = 20_000  # texts: of so many the solver ends earlier, for each iteration takes a good part of a second
 _MOST_ITERATIONS = 300
+_ITERATIONS_OF_MANY = 100
 
 
 def make(directory: Path, settings: NGrams) -> None:
@@ -163,9 +167,11 @@ def fit(
     if len(present) == 1:
         bias[present] = 0.0
         return Linear(strengths[0], weights, bias)
-    with threadpool_limits(1):  # threads that wait for one another take longer than these small products
+    # one thread: several that wait for one another take longer than these small products
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a weight that still moves a little is good enough
         strength = _choose(vectors, gold, strengths, seed)
-        model = _regression(strength).fit(vectors, gold)
+        model = _regression(strength, len(gold)).fit(vectors, gold)
     of_two = len(present) == 2  # one row of weights then: of the second against the first
     weights[present] = np.vstack([-model.coef_, model.coef_]) / 2 if of_two else model.coef_
     bias[present] = np.concatenate([-model.intercept_, model.intercept_]) / 2 if of_two else model.intercept_
@@ -187,5 +193,5 @@ def _choose(vectors: sparse.csr_array, gold: NDArray[np.int64], strengths: Seque
     return strengths[int(np.argmin(loss))]
 
 
-def _regression(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=_MOST_ITERATIONS)
+def _regression(strength: float, texts: int = 0) -> LogisticRegression:
+    return LogisticRegression(C=strength, max_iter=_ITERATIONS_OF_MANY if texts > _MANY else _MOST_ITERATIONS)
