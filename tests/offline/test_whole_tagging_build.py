@@ -127,7 +127,7 @@ def test_similarities_are_cosines_of_the_kept_gradients(built):
 def test_the_bundle_gives_the_tags_of_the_trained_models(built, data):
     """Every dev and test sentence, by the group that serves its language: ONNX against torch."""
     bundle = open_bundle(built[0] / "bundle")
-    manifest, served, dataset = bundle.manifest, open_models(bundle), files.load(data)
+    manifest, served, dataset = bundle.manifest, open_models(bundle.manifest, bundle.path), files.load(data)
     groups = json.loads((built[0] / "group" / "groups.json").read_text())["groups"]
     for group in groups:
         folder = "multilingual" if len(group["members"]) == len(LANGUAGES) else "-".join(group["members"])
@@ -148,7 +148,7 @@ def test_the_bundle_gives_the_tags_of_the_trained_models(built, data):
 def test_raw_text_is_answered_with_spans(built):
     bundle = open_bundle(built[0] / "bundle")
     text = "Halima  lives in\tLagos, 👍🏽 near Kano. " * 12
-    for model in open_models(bundle).values():
+    for model in open_models(bundle.manifest, bundle.path).values():
         (found,) = model.answers([text])
         assert all(text[e.start : e.end] == e.text for e in found.prediction.entities)
 

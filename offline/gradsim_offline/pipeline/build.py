@@ -28,7 +28,8 @@ def stages(pipeline: Pipeline) -> Iterator[str]:
     yield "encoder"
     measured = pipeline.measure(encoder)  # S, from one joint training
     yield "measure"
-    groups = pipeline.group(measured, encoder)  # the groups of highest agreement
+    alone = not pipeline.store.tries_ngrams  # else n-grams stand for every language alone
+    groups = pipeline.group(measured, encoder, alone=alone)  # the groups of highest agreement
     yield "group"
     multilingual = pipeline.train_multilingual(encoder)  # what they are compared with
     models = pipeline.train_groups(encoder, groups, multilingual)  # one model per group

@@ -188,8 +188,13 @@ class Pipeline:
             self.run.progress.note(f"  {in_words(measured.reliability)}")
         return measured
 
-    def group(self, measured: Measured, encoder: Encoder | None = None, name: str = "group") -> Groups:
-        """Choose the groups; ``name`` is the stage's folder; only auto K, which trains, needs the encoder."""
+    def group(
+        self, measured: Measured, encoder: Encoder | None = None, name: str = "group", *, alone: bool = True
+    ) -> Groups:
+        """Choose the groups; ``name`` is the stage's folder; only auto K, which trains, needs the encoder.
+
+        ``alone``: auto K tries every language alone, too.
+        """
         chosen, sizes, seed = self.settings.grouping, self.dataset.counts("train"), self.settings.seed
         tried = solver_to_try(chosen)
 
@@ -215,12 +220,12 @@ class Pipeline:
                     seed,
                     train if judged else None,
                     self.run.progress.note,
-                    alone=not self.store.tries_ngrams,
+                    alone=alone,
                 )
             groups.save(directory / GROUPS_FILE)
 
         evidence = self.store.training_inputs(encoder, (), ()) if tried and encoder else {}
-        if tried and self.store.tries_ngrams:
+        if tried and not alone:
             evidence["alone"] = False
         inputs = {
             **evidence,

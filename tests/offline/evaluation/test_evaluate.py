@@ -180,7 +180,7 @@ def test_raw_text_is_judged_by_characters(names, quiet):
     data, bundle, source = names
     found = evaluate(bundle, None, str(data), quiet)
     opened = open_bundle(bundle)
-    predictor, models = open_here(bundle, opened.manifest).predictor, open_models(opened)
+    predictor, models = open_here(bundle, opened.manifest).predictor, open_models(opened.manifest, opened.path)
     for code in LANGUAGES:
         counts = [0, 0, 0]
         for example in source.load(languages=[code]).split(code, "test")[: SIZES["test"]]:
