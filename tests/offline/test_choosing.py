@@ -17,6 +17,7 @@ from gradsim_shared.group_model import wide_group
 from .program import TINY, arguments, gradsim
 
 LANGUAGES = ("eng", "hau", "tur")
+PAIRS = (("good", "fine"), ("bad", "poor"))
 
 
 def logits(seed, texts=200, labels=3):
@@ -56,12 +57,12 @@ def test_each_half_is_weighed_by_the_other():
     assert np.allclose(cross_fitted(model, wide, changed, sides)[::2], summed[::2])
 
 
-def build(out, **options):
+def build(out, settings=None, **options):
     given = {"data": "demo", "languages": ",".join(LANGUAGES), "epochs": 1, "out": out, **options}
-    settings = {**TINY, "training.minimum_steps": 0, "measuring.minimum_steps": 0}
-    code, shown, error = gradsim("build", *arguments(given, settings))
+    usual = {**TINY, "training.minimum_steps": 0, "measuring.minimum_steps": 0}
+    code, shown, error = gradsim("build", *arguments(given, {**usual, **(settings or {})}))
     assert code == 0, error
-    return shown
+    return shown + error
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +81,9 @@ def choice(run):
 def test_the_best_is_chosen_or_a_smaller_one_that_is_nearly_as_good(choice):
     best = max(each["score"] for each in choice["candidates"])
     chosen = next(each for each in choice["candidates"] if each["name"] == choice["chosen"])
-    good = [each for each in choice["candidates"] if each["score"] >= best - 0.005]
-    assert chosen in good
-    assert chosen["size"] == min(each["size"] for each in good)
+    same = [each for each in choice["candidates"] if each["score"] >= best - 0.003]
+    assert chosen["score"] >= best - 0.01
+    assert chosen["size"] <= min(each["size"] for each in same)
     assert "n-gram" in choice["chosen"]
     assert len(choice["candidates"]) == 13  # one, groups, three linear ones, six pairs of both, two of linear ones
 
@@ -140,3 +141,29 @@ def test_logits_of_both_are_summed(beside, run):
     expected = np.exp(log_softmax(summed, axis=1))[0]
     (answer,) = bundle.predict([text], language=code)
     assert np.allclose([answer.scores[label] for label in manifest.labels], expected, atol=1e-6)
+
+
+def test_another_precision_is_scored_anew(run):
+    said = build(run, {"exporting.precision": "int8"}, groups=2)
+    assert "evaluate: up to date" not in said
+    forms = {form for group in open_bundle(run / "bundle").manifest.groups for form in group.precisions}
+    assert forms <= {"int8", "fp32"}
+
+
+@pytest.mark.parametrize(("keep", "groups"), [("each", 3), ("each", 1), ("one", 3), ("groups", 3)])
+def test_what_is_to_be_kept_is_kept(tmp_path_factory, keep, groups):
+    out = tmp_path_factory.mktemp("kept") / "run"
+    build(out, model="ngrams", groups=groups, keep=keep)
+    served = [group.members for group in open_bundle(out / "bundle").manifest.groups]
+    assert served == ([list(LANGUAGES)] if keep == "one" else [[code] for code in LANGUAGES])
+
+
+@pytest.mark.parametrize("keep", ["one", "each"])
+def test_without_dev_texts_it_is_kept_unjudged(tmp_path, keep):
+    rows = [f"{code},{label},{word} {code} {i}" for code in LANGUAGES for i in range(12) for label, word in PAIRS]
+    (tmp_path / "own.csv").write_text("\n".join(["language,label,text", *rows]) + "\n", encoding="utf-8")
+    words = ("--data", tmp_path / "own.csv", "--model", "ngrams", "--keep", keep, "--out", tmp_path / "run")
+    code, _, error = gradsim("build", *words, "--set", "data_options.held_out=0")
+    assert code == 0, error
+    assert "no candidate is judged" in error
+    assert len(open_bundle(tmp_path / "run" / "bundle").manifest.groups) == (1 if keep == "one" else 3)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from gradsim_offline.bundle.blending import Blend
 from gradsim_offline.bundle.export import read_export
@@ -27,6 +28,14 @@ class ExportedParts:
     model: StageResult
     wide: StageResult | None = None
     blend: Blend | None = None
+
+
+def digests(exported: Mapping[str, ExportedParts]) -> dict[str, list[Any]]:
+    """Return what each group's parts are, for the inputs of later stages."""
+    return {
+        group: [parts.model.digest, parts.wide and parts.wide.digest, parts.blend and asdict(parts.blend)]
+        for group, parts in exported.items()
+    }
 
 
 def entries(groups: Groups, exported: Mapping[str, ExportedParts]) -> tuple[list[Group], dict[str, Path]]:

@@ -140,11 +140,19 @@ class NGrams(Section):
     minimum_texts: Positive | None = Field(
         None, description="training texts that an n-gram must stand in; none: 2, or 1 where there are few texts"
     )
+
+    @field_validator("characters")
+    @classmethod
+    def _shortest_first(cls, lengths: tuple[int, int]) -> tuple[int, int]:
+        if lengths[0] > lengths[1]:
+            raise ValueError("the shortest n-gram comes first, as in [2, 5]")
+        return lengths
+
     beside: bool = Field(
         True, description="try them alone, and beside the models of the asked-for kind; what answers dev best is kept"
     )
     strengths: Annotated[list[Rate], Field(min_length=1)] = Field(
-        [2.0, 8.0, 32.0], description="C of the logistic regression, chosen by cross-validation on train"
+        [0.5, 2.0, 8.0, 32.0], description="C of the logistic regression, chosen by cross-validation on train"
     )
 
 
@@ -221,7 +229,8 @@ class Exporting(Section):
     tolerance: Rate = Field(1e-3, description="largest allowed difference of a logit between ONNX and torch")
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
     precision: Literal["auto", "fp32", "int8"] = Field(
-        "auto", description="auto: weights in 8 bits where that loses next to nothing on dev; fp32 for GPUs"
+        "auto",
+        description="auto: embeddings in 8 bits where that loses next to nothing on dev; fp32, as for GPUs",
     )
     assignment: bool = Field(
         True, description="keep the joint model in the bundle, so that assign can also compare gradients"

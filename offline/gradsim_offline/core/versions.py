@@ -15,6 +15,8 @@ _LIBRARIES = (
     "tokenizers",
     "fasttext",
     "numpy",
+    "scikit-learn",
+    "scipy",
 )
 
 

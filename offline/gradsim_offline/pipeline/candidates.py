@@ -2,7 +2,7 @@
 
 Candidates are the models of the asked-for kind (one model of all languages, the groups), linear models over n-grams
 (one of all languages, one for each language), and each of the former with one of the latter beside it, whose logits are
-added. Of those that score within 0.5 points of the best the smallest is chosen.
+added. Of those that are as good as the best the smallest is chosen.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from gradsim_offline.bundle.blending import Blend, cross_fitted, fit_blend
 from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import StageResult
-from gradsim_offline.grouping.choose_k import WORTH
 from gradsim_offline.training.batching import halves
 from gradsim_offline.training.task import Task
-from gradsim_offline.training.trained import TrainedModel, open_trained
+from gradsim_offline.training.trained import open_trained
 from gradsim_shared.decoding import Logits, Reading
+from gradsim_shared.ngrams import TABLE_FILE
 
+SAME, NEARLY = 0.003, 0.01  # of dev score
 _DRAWS = 1000
 Models = Mapping[str, StageResult]
 """Language -> the model that answers it."""
@@ -59,8 +60,11 @@ class Candidate:
 
     @property
     def size(self) -> int:
-        """Bytes of its models, as they were trained."""
-        return sum(file.stat().st_size for path in self.directories for file in path.glob("model*.safetensors"))
+        """Bytes of its models, as they were trained, and of their tables of n-grams."""
+        patterns = ("model*.safetensors", TABLE_FILE)
+        return sum(
+            file.stat().st_size for path in self.directories for pattern in patterns for file in path.glob(pattern)
+        )
 
 
 @dataclass(frozen=True)
@@ -115,14 +119,22 @@ def judge(
         device: Where to compute.
     """
     answers = _Answers(dataset, task, maximum_length, long_texts, seed, device)
+    answers.prepare(candidates)
     return [answers.judge(candidate) for candidate in candidates]
 
 
 def choose(judged: Sequence[Judged]) -> Judged:
-    """Return the smallest candidate that scores within ``WORTH`` of the best."""
-    best = max(each.score for each in judged)
-    good = [each for each in judged if each.score >= best - WORTH]
-    return min(good, key=lambda each: (each.candidate.size, -each.score))
+    """Return the smallest of the candidates that are as good as the best, as far as dev can tell.
+
+    That is so within ``SAME``, and up to ``NEARLY`` where the 95 % interval of the best one's gain holds 0.
+    """
+    best = max(judged, key=lambda each: each.score)
+
+    def is_as_good(other: Judged) -> bool:
+        gain = best.score - other.score
+        return gain <= SAME or (gain <= NEARLY and best.gain_over(other)[0] <= 0)
+
+    return min(filter(is_as_good, judged), key=lambda each: (each.candidate.size, -each.score))
 
 
 class _Answers:
@@ -150,7 +162,6 @@ class _Answers:
             code: times_drawn(len(gold), _DRAWS, np.random.default_rng([seed, number]))
             for number, (code, gold) in enumerate(self._gold.items())
         }
-        self._open: dict[Path, TrainedModel] = {}
         self._known: dict[tuple[Path, str], tuple[list[Logits], Reading]] = {}
 
     def judge(self, candidate: Candidate) -> Judged:
@@ -186,11 +197,17 @@ class _Answers:
 
     def _run(self, model: StageResult, code: str) -> tuple[list[Logits], Reading]:
         """Return the logits of a language's dev texts, and the texts as the model read them."""
-        path = model.directory
-        if (path, code) not in self._known:
-            if path not in self._open:
-                self._open[path] = open_trained(path, self._dataset.labels, **self._reads)
-            reading = self._open[path].read(self._inputs[code])
-            logits = self._task.decoder.gather(reading, self._open[path].run(reading.ids))
-            self._known[path, code] = logits, reading
-        return self._known[path, code]
+        return self._known[model.directory, code]
+
+    def prepare(self, candidates: Sequence[Candidate]) -> None:
+        """Run every model on the dev texts of the languages that it answers, one model after the other."""
+        asked: dict[Path, dict[str, None]] = {}
+        for candidate in candidates:
+            for models in (candidate.models, candidate.wide):
+                for code, model in models.items():
+                    asked.setdefault(model.directory, {})[code] = None
+        for path, languages in asked.items():
+            trained = open_trained(path, self._dataset.labels, **self._reads)
+            for code in languages:
+                reading = trained.read(self._inputs[code])
+                self._known[path, code] = self._task.decoder.gather(reading, trained.run(reading.ids)), reading

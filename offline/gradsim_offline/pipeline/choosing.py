@@ -19,10 +19,11 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.pipeline.candidates import Candidate
 
 _CHOICE_FILE = "choice.json"
-_CHOOSING = 2  # the form of its content, and how it is chosen: raise it with them
+_CHOOSING = 4  # the form of its content, and how it is chosen: raise it with them
 ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
 LINEAR_GROUPS = "an n-gram model for each group"
+_LINEAR = (LINEAR_ONE, LINEAR_GROUPS, LINEAR_EACH)
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,17 @@ class Choosing:
     def hand_over(self) -> HandedOver:
         """Judge the candidates on dev and return what the bundle holds; without dev texts, the groups."""
         settings, dataset, run = self.pipeline.settings, self.pipeline.dataset, self.pipeline.run
-        plain = HandedOver(self.groups, {group.id: Parts(self.models[group.id]) for group in self.groups.groups})
+        kinds = self._kinds()
         if not all(dataset.counts("dev").values()):
-            return plain
+            run.progress.note("  not every language has dev texts, so no candidate is judged")
+            models = self._models()
+            kept = next((each for each in reversed(models) if each.kept in kinds), models[0])
+            return HandedOver(*self._as_groups(kept), asked=settings.kept != "best")
         from gradsim_offline.pipeline.candidates import choose, judge
 
-        kept = "one" if settings.kept == "groups" and len(self.groups.groups) == 1 else settings.kept
         candidates = self._candidates()
         if len(candidates) == 1:
-            return plain
+            return HandedOver(*self._as_groups(candidates[0]))
 
         def work(directory: Path) -> None:
             judged = judge(
@@ -122,7 +125,7 @@ class Choosing:
                 seed=settings.seed,
                 device=self.pipeline.store.device,
             )
-            chosen = choose([each for each in judged if kept in ("best", each.candidate.kept)] or judged)
+            chosen = choose([each for each in judged if each.candidate.kept in kinds])
             content = {
                 "chosen": chosen.candidate.name,
                 "blend": asdict(chosen.blend) if chosen.blend else None,
@@ -132,7 +135,7 @@ class Choosing:
                         "score": each.score,
                         "size": each.candidate.size,
                         "interval": chosen.gain_over(each),
-                        "linear": each.candidate.name in (LINEAR_ONE, LINEAR_GROUPS, LINEAR_EACH),
+                        "linear": each.candidate.name in _LINEAR,
                     }
                     for each in judged
                 ],
@@ -142,7 +145,7 @@ class Choosing:
         inputs = {
             **self.pipeline.store.common,
             "candidates": {each.name: each.digests for each in candidates},
-            "keep": kept,
+            "keep": sorted(kinds),
             "long_texts": self.long_texts,
             "form": _CHOOSING,
         }
@@ -153,23 +156,40 @@ class Choosing:
             run.progress.note(f"  dev {100 * each['score']:.2f}, {each['size'] / 1e6:.1f} MB: {each['name']}{mark}")
         chosen = next(each for each in candidates if each.name == content["chosen"])
         blend = Blend(**content["blend"]) if content["blend"] else None
-        groups, parts = self._as_groups(chosen.models, chosen.wide, blend)
+        groups, parts = self._as_groups(chosen, blend)
         return HandedOver(groups, parts, content["chosen"], content["candidates"], asked=settings.kept != "best")
+
+    def _kinds(self) -> set[str]:
+        """Return the kinds of candidates that may be kept; K groups of N languages may be of another kind as well."""
+        kept, number, languages = self.pipeline.settings.kept, len(self.groups.groups), self.pipeline.dataset.languages
+        if kept == "best":
+            return {"one", "groups", "each"}
+        if number == 1 and (kept == "groups" or len(languages) == 1):
+            return {"one"}
+        return {"each"} if kept == "groups" and number == len(languages) else {kept}
+
+    def _models(self) -> list[Candidate]:
+        """Return the candidates of the asked-for kind of model: one, the groups, each language if that is asked."""
+        from gradsim_offline.pipeline.candidates import Candidate
+
+        languages = self.pipeline.dataset.languages
+        of_group = {code: self.models[group.id] for group in self.groups.groups for code in group.served}
+        number = len(self.groups.groups)
+        models = [Candidate(ONE, "one", dict.fromkeys(languages, self.multilingual))]
+        if number == len(languages) > 1:
+            models.append(Candidate(EACH, "each", of_group))
+        elif number > 1:
+            models.append(Candidate(f"{number} groups", "groups", of_group))
+        if self.pipeline.settings.kept == "each" and number < len(languages):
+            alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
+            models.append(Candidate(EACH, "each", alone))
+        return models
 
     def _candidates(self) -> list[Candidate]:
         """Train the linear models, and list what there is to choose from."""
         from gradsim_offline.pipeline.candidates import Candidate, with_wide
 
-        languages = self.pipeline.dataset.languages
-        of_group = {code: self.models[group.id] for group in self.groups.groups for code in group.served}
-        number = len(self.groups.groups)
-        in_groups = EACH if number == len(languages) else f"{number} groups"
-        models = [Candidate(ONE, "one", dict.fromkeys(languages, self.multilingual))]
-        if number > 1:
-            models.append(Candidate(in_groups, "groups", of_group))
-        if self.pipeline.settings.kept == "each" and number < len(languages):
-            alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
-            models.append(Candidate(EACH, "each", alone))
+        models, languages, number = self._models(), self.pipeline.dataset.languages, len(self.groups.groups)
         if not self.pipeline.store.tries_ngrams:
             return models
         start, store = self.pipeline.store.ngrams(), self.pipeline.store
@@ -191,10 +211,10 @@ class Choosing:
     def _alone(self, start: Encoder, code: str) -> StageResult:
         return self.pipeline.store.train(start, (code,), (code,), f"n-grams of {code}")
 
-    def _as_groups(
-        self, models: Mapping[str, StageResult], wide: Mapping[str, StageResult], blend: Blend | None
-    ) -> tuple[Groups, dict[str, Parts]]:
+    def _as_groups(self, chosen: Candidate, blend: Blend | None = None) -> tuple[Groups, dict[str, Parts]]:
         """Return the languages that the same models answer as groups, with their parts."""
+        trained_together = {group.folder: group.members for group in self.groups.groups}
+        models, wide = chosen.models, chosen.wide
         members = {self.multilingual.directory: self.pipeline.dataset.languages}
         members |= {self.models[group.id].directory: group.members for group in self.groups.groups}
         similarity = {group.members: group.collective_similarity for group in self.groups.groups}
@@ -203,7 +223,7 @@ class Choosing:
             served.setdefault((models[code], wide.get(code)), []).append(code)
         named, parts = [], {}
         for number, ((model, beside), codes) in enumerate(served.items(), start=1):
-            trained = members.get(model.directory, tuple(codes))
+            trained = members.get(model.directory, trained_together.get(model.directory.name, tuple(codes)))
             group = LanguageGroup(f"g{number}", tuple(trained), tuple(codes), dict(similarity.get(trained, {})))
             named.append(group)
             parts[group.id] = Parts(model, beside, blend)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradsim_offline.bundle.parts import ExportedParts, entries
+from gradsim_offline.bundle.parts import ExportedParts, digests, entries
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.settings import NGRAMS
 from gradsim_offline.core.versions import library_versions
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
 
 EVALUATION_FILE = "evaluation.json"
 _SCORING = 5  # the form of its content: raise it with it
-_EXPORT = 3  # the form of an export and its gate: raise it with them
+_EXPORT = 4  # the form of an export and its gate: raise it with them
 _REPORT = 2  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
@@ -145,7 +145,7 @@ class Packaging:
             **pipeline.store.common,
             "data": pipeline.dataset.fingerprint(),
             "multilingual": multilingual.digest,
-            "exported": handed.digests,
+            "exported": digests(exported),
             "identifier": identifier.digest,
             "scoring": [_SCORING, pipeline.settings.report.examples],
             "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier", "long_texts"}),
@@ -225,7 +225,7 @@ class Packaging:
         inputs = {
             "manifest": manifest.model_dump(mode="json", exclude={"provenance": {"created"}}),
             "similarity": file_entry(pipeline.run.directory / "measure" / SIMILARITY_FILE).sha256,
-            "models": handed.digests,
+            "models": digests(exported),
             "identifier": identifier.digest,
             "assignment": reference.digest if reference else None,
             "report": [_REPORT, evaluated, groups.curve, test_counts, costs, trainings],

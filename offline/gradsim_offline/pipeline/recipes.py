@@ -157,6 +157,8 @@ def _first_problem(error: ValidationError) -> str:
         meant = f" Did you mean {' or '.join(guesses)}?" if guesses else ""
         return f"unknown setting {name!r}.{meant} `gradsim-offline settings` shows all of them"
     problem = first["msg"].removeprefix("Value error, ")
+    if not name:  # about several sections
+        return problem
     if isinstance(first["input"], dict):  # about several settings of a section
         return f"{name}: {problem}"
     return f"{name} = {first['input']!r}: {problem}"

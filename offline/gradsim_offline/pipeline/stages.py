@@ -115,7 +115,10 @@ class Pipeline:
             if self.dataset.tagged:
                 raise SettingsError(f"model {NGRAMS} is for texts with one label; --model mini tags words")
             if measure.reads_encoder:
-                raise SettingsError(f"measure {self.settings.measure} reads an encoder, which model {NGRAMS} is not")
+                raise SettingsError(
+                    f"measure {self.settings.measure} reads an encoder, which model {NGRAMS} is not; "
+                    "take another one (--measure, --methods)"
+                )
         self._check_grouping()
         self.check_strategy()
 

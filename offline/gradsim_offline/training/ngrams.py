@@ -30,7 +30,6 @@ from gradsim_shared.normalisation import normalise
 SETTINGS_FILE = "ngrams.json"
 _MOST_TO_CHOOSE = 3000
 """Texts that C is chosen on, at most."""
-_ABSENT = -20.0  # the bias of a label that no training text has
 _FOLDS = 3
 _MANY = 20_000  # texts: of so many the solver ends earlier, for each iteration takes a good part of a second
 _MOST_ITERATIONS = 300
@@ -162,7 +161,8 @@ def fit(
         strengths: C to choose from.
         seed: Draws the sample and the folds.
     """
-    weights, bias = np.zeros((labels, vectors.shape[1])), np.full(labels, _ABSENT)
+    # a label that no text has is as rare as half a text is
+    weights, bias = np.zeros((labels, vectors.shape[1])), np.full(labels, np.log(0.5 / (len(gold) + 1)))
     present = np.unique(gold)
     if len(present) == 1:
         bias[present] = 0.0

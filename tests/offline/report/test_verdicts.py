@@ -30,7 +30,7 @@ def test_the_winner_is_named_with_what_it_gains():
     ]
 
 
-@pytest.mark.parametrize(("better", "instead"), [(ONE, "--groups 1"), (EACH, "--groups auto")])
+@pytest.mark.parametrize(("better", "instead"), [(ONE, "--keep best"), (EACH, "--keep best")])
 def test_who_asked_for_the_worse_is_told_what_is_better(better, instead):
     said = built("4 groups", [Candidate("4 groups", 0.870), Candidate(better, 0.879)], asked=True)
     assert said[0].startswith("The bundle holds 4 groups: ") and f"0.90 points less than {better} on dev" in said[1]

@@ -67,6 +67,14 @@ def test_labels_that_no_text_has_are_not_answered(texts, present):
     assert set(fit(vectors, gold, 3, [4.0], 0).logits(vectors).argmax(axis=1)) <= set(present)
 
 
+def test_an_absent_label_is_as_rare_as_half_a_text(texts):
+    gold = np.array([i % 2 for i in range(len(texts))])
+    logits = fit(TfIdf.of(texts, NGrams()).vectors(texts), gold, 3, [0.001], 0).logits
+    chances = np.exp(logits(TfIdf.of(texts, NGrams()).vectors(texts)))
+    absent = (chances / chances.sum(axis=1, keepdims=True))[:, 2]
+    assert np.allclose(absent, 0.25 / len(texts), rtol=0.1)
+
+
 def test_inner_products_are_those_of_autograd():
     random = np.random.default_rng(0)
     vectors = sparse.random_array((30, 40), density=0.3, rng=random).tocsc()

@@ -114,7 +114,7 @@ def _next(holds: Candidate, judged: Sequence[Candidate], *, asked: bool, against
     ahead = judged[0] if judged and holds.score is not None else None  # the best of the others
     best = ahead if ahead and (ahead.score or 0.0) > (holds.score or 0.0) + _CLEAR else None
     if asked and (best is not None or against):
-        instead = "--groups 1" if best is not None and best.name == ONE else "--groups auto"
+        instead = "--keep best" if best is not None else "--groups auto"
         return [f"Next: build again with {instead}; what is trained is used again."]
     if best is not None and best.baseline:
         return ["Next: serve the baseline, or try a pre-trained encoder (--model)."]

@@ -150,4 +150,4 @@ def _time_left(spent: Sequence[float], trainings: int) -> str:
     return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
 
 
-PLUGIN = SimilarityMeasure(measure, check=check, trains=trains, options=Options)
+PLUGIN = SimilarityMeasure(measure, reads_encoder=True, check=check, trains=trains, options=Options)
