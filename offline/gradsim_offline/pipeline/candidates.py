@@ -2,7 +2,7 @@
 
 Candidates are the models of the asked-for kind (one model of all languages, the groups), linear models over n-grams
 (one of all languages, one for each language), and each of the former with one of the latter beside it, whose logits are
-added. Of those that are as good as the best the smallest is chosen.
+added. Of those that score within 0.3 points of the best the smallest is chosen.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gradsim_offline.training.trained import open_trained
 from gradsim_shared.decoding import Logits, Reading
 from gradsim_shared.ngrams import TABLE_FILE
 
-SAME, NEARLY = 0.003, 0.01  # of dev score
+SAME = 0.003  # of dev score: a larger candidate must bring more
 _DRAWS = 1000
 Models = Mapping[str, StageResult]
 """Language -> the model that answers it."""
@@ -124,17 +124,10 @@ def judge(
 
 
 def choose(judged: Sequence[Judged]) -> Judged:
-    """Return the smallest of the candidates that are as good as the best, as far as dev can tell.
-
-    That is so within ``SAME``, and up to ``NEARLY`` where the 95 % interval of the best one's gain holds 0.
-    """
-    best = max(judged, key=lambda each: each.score)
-
-    def is_as_good(other: Judged) -> bool:
-        gain = best.score - other.score
-        return gain <= SAME or (gain <= NEARLY and best.gain_over(other)[0] <= 0)
-
-    return min(filter(is_as_good, judged), key=lambda each: (each.candidate.size, -each.score))
+    """Return the smallest of the candidates that score within ``SAME`` of the best."""
+    best = max(each.score for each in judged)
+    good = [each for each in judged if each.score >= best - SAME]
+    return min(good, key=lambda each: (each.candidate.size, -each.score))
 
 
 class _Answers:
