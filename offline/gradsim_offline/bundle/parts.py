@@ -1,4 +1,4 @@
-"""The exported models of each group as manifest entries, and where each of the bundle's model files comes from."""
+"""What answers for each group, and its exported models as manifest entries and files of the bundle."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gradsim_shared.manifest import Group, Wide
 
 
 @dataclass(frozen=True)
-class ExportedParts:
-    """What was exported for a group.
+class Parts:
+    """What answers for a group, as it was trained or as it was exported.
 
     Attributes:
         model: Its model.
@@ -29,16 +29,21 @@ class ExportedParts:
     wide: StageResult | None = None
     blend: Blend | None = None
 
+    @property
+    def models(self) -> tuple[StageResult, ...]:
+        """All of them."""
+        return (self.model,) if self.wide is None else (self.model, self.wide)
 
-def digests(exported: Mapping[str, ExportedParts]) -> dict[str, list[Any]]:
+
+def digests(exported: Mapping[str, Parts]) -> dict[str, list[Any]]:
     """Return what each group's parts are, for the inputs of later stages."""
     return {
-        group: [parts.model.digest, parts.wide and parts.wide.digest, parts.blend and asdict(parts.blend)]
+        group: [*(model.digest for model in parts.models), parts.blend and asdict(parts.blend)]
         for group, parts in exported.items()
     }
 
 
-def entries(groups: Groups, exported: Mapping[str, ExportedParts]) -> tuple[list[Group], dict[str, Path]]:
+def entries(groups: Groups, exported: Mapping[str, Parts]) -> tuple[list[Group], dict[str, Path]]:
     """Return each group's entry in the manifest, and each model file of the bundle with where it lies now.
 
     A model that several groups share lies in the folder of the first of them.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradsim_offline.bundle.blending import Blend
+from gradsim_offline.bundle.parts import Parts
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.pipeline.stages import Pipeline
@@ -24,26 +25,6 @@ ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
 LINEAR_GROUPS = "an n-gram model for each group"
 _LINEAR = (LINEAR_ONE, LINEAR_GROUPS, LINEAR_EACH)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What answers for a group.
-
-    Attributes:
-        model: Its model.
-        wide: The linear model over n-grams beside it; ``None``: there is none.
-        blend: How their logits are weighed; ``None`` without ``wide``.
-    """
-
-    model: StageResult
-    wide: StageResult | None = None
-    blend: Blend | None = None
-
-    @property
-    def models(self) -> tuple[StageResult, ...]:
-        """All of them."""
-        return (self.model,) if self.wide is None else (self.model, self.wide)
 
 
 @dataclass(frozen=True)
@@ -70,14 +51,6 @@ class HandedOver:
         groups = [group for group in self.groups.groups if model in self.parts[group.id].models]
         served = sorted(code for group in groups for code in group.served)
         return replace(groups[0], served=tuple(served))
-
-    @property
-    def digests(self) -> dict[str, Any]:
-        """What its parts are, for the inputs of later stages."""
-        return {
-            group: [*(model.digest for model in part.models), part.blend and asdict(part.blend)]
-            for group, part in self.parts.items()
-        }
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradsim_offline.bundle.parts import ExportedParts, digests, entries
+from gradsim_offline.bundle.parts import Parts, digests, entries
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.settings import NGRAMS
 from gradsim_offline.core.versions import library_versions
@@ -41,12 +41,12 @@ class Packaging:
 
     pipeline: Pipeline
 
-    def export(self, handed: HandedOver) -> dict[str, ExportedParts]:
+    def export(self, handed: HandedOver) -> dict[str, Parts]:
         """Export each group's models to ONNX and compare them with the trained ones; what groups share only once."""
         models = {model.directory: model for part in handed.parts.values() for model in part.models}
         done = {path: self._export(handed.answered_by(model), model) for path, model in models.items()}
         return {
-            group: ExportedParts(done[part.model.directory], part.wide and done[part.wide.directory], part.blend)
+            group: Parts(done[part.model.directory], part.wide and done[part.wide.directory], part.blend)
             for group, part in handed.parts.items()
         }
 
@@ -107,7 +107,7 @@ class Packaging:
         return self.pipeline.run.stage("identify", inputs, identify, title="language identifier")
 
     def draft(
-        self, handed: HandedOver, exported: Mapping[str, ExportedParts], identifier: StageResult, long_texts: LongTexts
+        self, handed: HandedOver, exported: Mapping[str, Parts], identifier: StageResult, long_texts: LongTexts
     ) -> Manifest:
         """Make the manifest without scores and hashes: it can route."""
         from gradsim_offline.bundle.write import draft_manifest
@@ -133,7 +133,7 @@ class Packaging:
         draft: Manifest,
         multilingual: StageResult,
         handed: HandedOver,
-        exported: Mapping[str, ExportedParts],
+        exported: Mapping[str, Parts],
         identifier: StageResult,
     ) -> dict[str, Any]:
         """Score the multilingual model, the group models and the whole service path."""
@@ -199,7 +199,7 @@ class Packaging:
         draft: Manifest,
         measured: Measured,
         handed: HandedOver,
-        exported: Mapping[str, ExportedParts],
+        exported: Mapping[str, Parts],
         identifier: StageResult,
         evaluated: Mapping[str, Any],
         multilingual: StageResult,

@@ -31,7 +31,7 @@ SETTINGS_FILE = "ngrams.json"
 _MOST_TO_CHOOSE = 3000
 """Texts that C is chosen on, at most."""
 _FOLDS = 3
-_MANY = 5_000  # texts: of more the solver ends earlier; its last iterations change few answers
+_MANY = 5_000  # texts: of more the solver ends earlier, or they take minutes; what that costs is not measured
 _MOST_ITERATIONS = 300
 _ITERATIONS_OF_MANY = 100
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from quick_identifier import quick_identifier
 
-from gradsim_offline.bundle.parts import entries
+from gradsim_offline.bundle.parts import Parts, entries
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients, joint_model, measure_gradients
 from gradsim_offline.bundle.write import complete_manifest, draft_manifest, write_bundle
 from gradsim_offline.core.run_directory import RunDirectory
@@ -19,7 +19,7 @@ from gradsim_offline.experiments.assign import ranking
 from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.result import name_groups
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.choosing import HandedOver, Parts
+from gradsim_offline.pipeline.choosing import HandedOver
 from gradsim_offline.pipeline.packaging import Packaging
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.task import load_task
