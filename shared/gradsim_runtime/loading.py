@@ -12,8 +12,10 @@ from gradsim_shared.errors import BundleError, SettingsError
 from gradsim_shared.excerpts import one_line
 from gradsim_shared.group_model import Contract, GroupModel, served_precision, wide_group
 from gradsim_shared.identification import FastTextModel, LanguageIdentifier, open_identifier
-from gradsim_shared.manifest import Group, Identifier
+from gradsim_shared.manifest import Group, Identifier, Trunk
 from gradsim_shared.ngrams import TABLE_FILE, read_table
+from gradsim_shared.token_model import Session
+from gradsim_shared.trunk import TrunkModel
 
 
 def load_identifier(entry: Identifier, path: Callable[[str], Path]) -> LanguageIdentifier:
@@ -60,7 +62,7 @@ def load_group_model(
     settings: SessionSettings | None = None,
     opened: dict[str, Any] | None = None,
 ) -> GroupModel:
-    """Open the exported model of one group, its tokenizer, and the linear model over n-grams that belongs to it.
+    """Open the exported model of one group, its tokenizer, its trunk, and the linear model over n-grams beside it.
 
     Args:
         path: Where a file of the bundle is.
@@ -81,9 +83,14 @@ def load_group_model(
             opened[file] = load(path(file))
         return opened[file]
 
+    def session(entry: Group | Trunk) -> Session:
+        opened_session: Session = shared(served_precision(entry).file, lambda file: open_session(file, settings))
+        return opened_session
+
     def load(entry: Group, wide: GroupModel | None) -> GroupModel:
-        session = shared(served_precision(entry).file, lambda file: open_session(file, settings))
-        return GroupModel(session, shared(entry.tokenizer, load_tokenizer), entry, contract, wide)
+        below = contract.trunk if entry.reads == "trunk" else None
+        trunk = None if below is None else TrunkModel(session(below), below)
+        return GroupModel(session(entry), shared(entry.tokenizer, load_tokenizer), entry, contract, wide, trunk)
 
     try:
         wide = wide_group(group)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from gradsim_shared.errors import BundleError
-from gradsim_shared.manifest import FORMAT, MANIFEST_FILE, FileEntry, Manifest
+from gradsim_shared.manifest import FORMATS, MANIFEST_FILE, FileEntry, Manifest
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ def _manifest(root: Path, directory: Path) -> Manifest:
     except ValueError as error:
         raise BundleError(f"{directory / MANIFEST_FILE} is not valid JSON: {error}") from error
     version = content.get("format") if isinstance(content, dict) else None
-    if type(version) is not int or version != FORMAT:
-        raise BundleError(f"bundle {directory} has format {version}, this version reads format {FORMAT}")
+    if type(version) is not int or version not in FORMATS:
+        known = " and ".join(map(str, FORMATS))
+        raise BundleError(f"bundle {directory} has format {version}, this version reads formats {known}")
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:

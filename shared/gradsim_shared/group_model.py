@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, decoder_of
 from gradsim_shared.errors import BundleError
-from gradsim_shared.manifest import Group, Precision
+from gradsim_shared.manifest_models import Group, Precision, Trunk
 from gradsim_shared.ngrams import PADDING
-
-CHUNK_TOKENS = 4096
-"""Texts that run together hold at most so many tokens, padding counted; it bounds memory."""
-
-KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-
-
-class Session(Protocol):
-    """The part of an onnxruntime session that is used."""
-
-    def run(self, output_names: None, input_feed: dict[str, NDArray[np.int64]]) -> list[Any]:
-        """Return the model's outputs."""
+from gradsim_shared.token_model import Session, TokenModel, check_inputs, in_memory, mark_used
+from gradsim_shared.trunk import TrunkModel, TrunkOutput
 
 
 class Contract(Protocol):
@@ -55,22 +45,32 @@ class Contract(Protocol):
     def long_texts(self) -> str:
         """How texts of more tokens are read, where a text has one label: ``cut`` or ``windows``."""
 
+    @property
+    def trunk(self) -> Trunk | None:
+        """What groups share that do not read tokens by themselves; ``None``: there are none."""
+
 
 class GroupModel:
     """The model that answers for one group. It may be used from several threads.
 
     Whoever has all texts at once asks for ``answers``. The service, which puts texts of several requests together,
-    takes the same steps one by one: ``read``, ``chunks``, ``run_chunk``, ``gather``, ``decode``.
+    takes the same steps one by one: ``read``, ``chunks``, ``run_chunk``, ``gather``, ``decode``; of groups that share a
+    trunk it runs that first, and then each group's ``run_top``.
 
     Args:
-        session: Runs model.onnx.
+        session: Runs model.onnx, or top.onnx, which reads what the trunk says.
         tokenizer: Reads tokenizer.json; its padding and truncation are set here.
         group: The group's entry in the manifest.
         contract: Of the bundle: its manifest, or what will become one.
         wide: The linear model over n-grams that the group's entry names.
+        trunk: What the group's model reads, where it does not read tokens.
+
+    Attributes:
+        trunk: As above; ``None``: the group's model reads tokens.
 
     Raises:
-        BundleError: The model asks for inputs that this version does not know, or so does the task.
+        BundleError: The model asks for inputs that this version does not know, or so does the task; or its trunk is
+            missing.
     """
 
     def __init__(
@@ -80,28 +80,38 @@ class GroupModel:
         group: Group,
         contract: Contract,
         wide: GroupModel | None = None,
+        trunk: TrunkModel | None = None,
     ) -> None:
-        if unknown := set(group.inputs) - KNOWN_INPUTS:
-            raise BundleError(f"group {group.id} needs inputs that this version does not know: {sorted(unknown)}")
         self._decoder = decoder_of(contract.task)
         self._reader = self._decoder.Reader(
             tokenizer, contract.maximum_length, contract.segmentation, contract.normalisation, contract.long_texts
         )
         self._session, self._group, self._labels = session, group, list(contract.labels)
-        self._wide = wide
+        self._wide, self.trunk = wide, trunk if group.reads == "trunk" else None
+        if self.trunk is not None:
+            check_inputs(group.inputs, self.trunk.inputs_of_groups, f"group {group.id}")
+            self._of_tokens: TokenModel = self.trunk
+        elif group.reads == "trunk":
+            raise BundleError(f"group {group.id} reads a trunk, but there is none")
+        else:
+            self._of_tokens = TokenModel(session, group, f"group {group.id}")
 
     @property
     def in_memory(self) -> bool:
         """Whether the model runs without being loaded first."""
-        ready: bool = getattr(self._session, "in_memory", True)
-        return ready and (self._wide is None or self._wide.in_memory)
+        return all(map(in_memory, self._sessions)) and (self._wide is None or self._wide.in_memory)
 
     def mark_used(self) -> None:
         """Note that a request asks for the model: where memory is short, others are unloaded first."""
-        if (note := getattr(self._session, "mark_used", None)) is not None:
-            note()
+        for session in self._sessions:
+            mark_used(session)
         if self._wide is not None:
             self._wide.mark_used()
+
+    @property
+    def _sessions(self) -> list[Session]:
+        """The group's own, and what it stands on last: where memory is short, that is the last to be unloaded."""
+        return [self._session] if self.trunk is None else [self._session, self.trunk.session]
 
     def answers(self, texts: Sequence[Text]) -> list[Decoded]:
         """Return the answer to each text, raw or as words, in their order.
@@ -165,54 +175,34 @@ class GroupModel:
         Raises:
             ValueError: The model's outputs are not one for each piece, or of no shape that it may have.
         """
-        outputs = self._session.run(None, self._inputs(ids))[0]
-        labels = len(self._labels)
-        if outputs.shape == (len(ids), labels):
+        if self.trunk is not None:
+            return self.run_top(self.trunk.run(ids))
+        return self._each(self._of_tokens.run_padded(ids)[0], [len(tokens) for tokens in ids])
+
+    def run_top(self, output: TrunkOutput) -> list[NDArray[np.float32]]:
+        """As ``run_chunk``, from what the trunk says of the pieces."""
+        arrays = output.inputs()
+        outputs = self._session.run(None, {name: arrays[name] for name in self._group.inputs})[0]
+        return self._each(outputs, output.mask.sum(axis=1).tolist())
+
+    def _each(self, outputs: NDArray[np.float32], lengths: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Return the output of each piece, from those of all."""
+        count, labels = len(lengths), len(self._labels)
+        if outputs.shape == (count, labels):
             return list(outputs)
-        if outputs.ndim != 3 or outputs.shape[::2] != (len(ids), labels):
-            raise ValueError(f"outputs of shape {outputs.shape} for {len(ids)} inputs and {labels} labels")
-        return [output[: len(tokens)] for output, tokens in zip(outputs, ids, strict=True)]
+        if outputs.ndim != 3 or outputs.shape[::2] != (count, labels):
+            raise ValueError(f"outputs of shape {outputs.shape} for {count} inputs and {labels} labels")
+        return [output[:length] for output, length in zip(outputs, lengths, strict=True)]
 
     def chunks(
         self, lengths: Sequence[int], tokens: int | None = None, padding: float = float("inf")
     ) -> Iterator[list[int]]:
-        """Yield rows that run together: shortest first, so that little is padded.
-
-        Args:
-            lengths: Tokens of each piece.
-            tokens: Most tokens that run together, padding counted; ``None`` means ``CHUNK_TOKENS``.
-            padding: A chunk ends before more tokens than this would be padded in it.
-        """
-        limit = CHUNK_TOKENS if tokens is None else tokens
-        chunk: list[int] = []
-        size = wasted = 0
-        for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-            length = self.padded(lengths[row])
-            wasted += len(chunk) * (length - size)
-            if chunk and ((len(chunk) + 1) * length > limit or wasted > padding):
-                yield chunk
-                chunk, wasted = [], 0
-            chunk.append(row)
-            size = length
-        if chunk:
-            yield chunk
+        """Yield rows that run together, as ``TokenModel.chunks``."""
+        return self._of_tokens.chunks(lengths, tokens, padding)
 
     def padded(self, length: int) -> int:
         """Return how many tokens the model sees of a piece of ``length`` tokens that runs alone."""
-        return -(-max(length, 1) // self._group.pad_multiple) * self._group.pad_multiple
-
-    def _inputs(self, ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
-        """Return the model's inputs, each ``[texts, tokens]``."""
-        shape = (len(ids), self.padded(max(map(len, ids))))
-        input_ids = np.full(shape, self._group.pad_id, np.int64)
-        mask = np.zeros(shape, np.int64)
-        for row, tokens in enumerate(ids):
-            input_ids[row, : len(tokens)] = tokens
-            mask[row, : max(len(tokens), 1)] = 1  # a text of no token: let the model see one padding, not nothing
-        arrays = {"input_ids": input_ids, "attention_mask": mask}
-        if "token_type_ids" in self._group.inputs:
-            arrays["token_type_ids"] = np.zeros(shape, np.int64)
-        return {name: arrays[name] for name in self._group.inputs}
+        return self._of_tokens.padded(length)
 
 
 def wide_group(group: Group) -> Group | None:
@@ -230,6 +220,6 @@ def wide_group(group: Group) -> Group | None:
     )
 
 
-def served_precision(group: Group) -> Precision:
-    """Return the exported form of a group's model that is served: fp32 where there is one, else the first."""
-    return group.precisions.get("fp32") or next(iter(group.precisions.values()))
+def served_precision(entry: Group | Trunk) -> Precision:
+    """Return the exported form of a model that is served: fp32 where there is one, else the first."""
+    return entry.precisions.get("fp32") or next(iter(entry.precisions.values()))

@@ -1,4 +1,4 @@
-"""The manifest of a bundle: everything that serving must know, by name (format 1)."""
+"""The manifest of a bundle: everything that serving must know, by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from pydantic import Field, field_validator, model_validator
 from gradsim_shared.manifest_identifier import Entry, Name, Normalisation
 from gradsim_shared.manifest_identifier import Identifier as Identifier  # noqa: PLC0414 - a part of it
 from gradsim_shared.manifest_identifier import Policy as Policy  # noqa: PLC0414
+from gradsim_shared.manifest_models import Group as Group  # noqa: PLC0414
+from gradsim_shared.manifest_models import Parity as Parity  # noqa: PLC0414
+from gradsim_shared.manifest_models import Precision as Precision  # noqa: PLC0414
+from gradsim_shared.manifest_models import Trunk as Trunk  # noqa: PLC0414
+from gradsim_shared.manifest_models import Wide as Wide  # noqa: PLC0414
 from gradsim_shared.segmentation import RULES
 
-FORMAT = 1
+FORMATS = (1, 2)
+"""That this version reads: 1, and 2, which has a trunk."""
+TRUNK = "trunk"
+"""What the trunk is called where groups are named: in figures of the service; no group may have the name."""
 MANIFEST_FILE = "manifest.json"
 
 LongTexts = Literal["cut", "windows"]
@@ -78,55 +86,6 @@ class Language(Entry):
     assigned: Assigned | None = Field(
         default=None, description="it was added to a finished bundle: no member of its group; null: trained"
     )
-
-
-class Parity(Entry):
-    """How the exported model's outputs compare with those of the model that was trained."""
-
-    texts: int = Field(description="real dev texts compared (training texts where there is no dev split)")
-    max_difference: float = Field(description="largest absolute difference of a logit")
-    label_agreement: float = Field(description="share of texts (of words, for tagging) with the same label, 0 to 1")
-
-
-class Precision(Entry):
-    """One exported form of a group's model."""
-
-    file: Name
-    parity: Parity
-    latency_milliseconds: float = Field(description="median of single texts of median length, one thread")
-
-
-class Wide(Entry):
-    """A linear model over n-grams whose logits are added to those of the group's model."""
-
-    file: Name
-    tokenizer: Name = Field(description="file: the table of its n-grams")
-    weight: float = Field(description="what its logits are multiplied with")
-    model_weight: float = Field(description="what those of the group's model are multiplied with")
-    parity: Parity
-
-
-class Group(Entry):
-    """One group: languages trained together, and the model that came of it."""
-
-    id: Name
-    members: list[str] = Field(description="ISO 639-3 codes; a member that it does not serve is source-only")
-    tokenizer: Name = Field(description="file: a tokenizer.json, or the table of n-grams that takes its place")
-    precisions: dict[str, Precision] = Field(min_length=1, description="by name: fp32, ...")
-    inputs: list[str] = Field(description="names of the model's inputs, in order")
-    pad_id: int
-    pad_multiple: int = Field(default=1, description="pad a batch to a multiple of this many tokens")
-    ensemble: Annotated[int, Field(gt=0)] = Field(
-        default=1, description="models of other seeds inside the file, whose answers are averaged; 1: a single model"
-    )
-    wide: Wide | None = Field(default=None, description="null: the model answers by itself")
-    refused: dict[str, str] = Field(default={}, description="smaller forms that were not taken, and what they lose")
-
-    @property
-    def model_files(self) -> list[str]:
-        """Every file of its models, by path inside the bundle; groups may share some."""
-        wide = [self.wide.file, self.wide.tokenizer] if self.wide else []
-        return [self.tokenizer, *(precision.file for precision in self.precisions.values()), *wide]
 
 
 class Reliability(Entry):
@@ -201,7 +160,7 @@ class Assignment(Entry):
 class Manifest(Entry):
     """The whole manifest."""
 
-    format: int = FORMAT
+    format: Literal[1, 2] = Field(default=1, description="2: groups share a trunk")
     name: Name
     version: Name
     task: Name
@@ -218,6 +177,7 @@ class Manifest(Entry):
         default="cut", description="how longer texts that get one label are read; windows: their logits are averaged"
     )
     languages: list[Language] = Field(min_length=1)
+    trunk: Trunk | None = Field(default=None, description="null: every group reads texts by itself")
     groups: list[Group] = Field(min_length=1)
     similarity: Similarity
     grouping: Grouping
@@ -258,11 +218,21 @@ class Manifest(Entry):
         return self
 
     @model_validator(mode="after")
+    def _trunk_fits(self) -> Manifest:
+        """Check that there is a trunk where a group stands on one, and that the format says so."""
+        if self.format != (1 if self.trunk is None else 2):
+            raise ValueError(f"format {self.format} {'with' if self.trunk else 'without'} a trunk; with one it is 2")
+        for group in self.groups:
+            if group.id == TRUNK:
+                raise ValueError(f"a group has the name {TRUNK!r}, which is kept for what groups share")
+            if group.reads == "trunk" and (self.trunk is None or group.tokenizer != self.trunk.tokenizer):
+                raise ValueError(f"group {group.id} reads a trunk, but the bundle has none with its tokenizer")
+        return self
+
+    @model_validator(mode="after")
     def _files_are_listed(self) -> Manifest:
         """Check that every file that a part uses is listed under files."""
-        used = [self.similarity.file, self.identifier.file]
-        for group in self.groups:
-            used += group.model_files
+        used = [self.similarity.file, self.identifier.file, *self.model_files]
         if self.identifier.profiles is not None:
             used.append(self.identifier.profiles.file)
         if self.assignment is not None:
@@ -271,6 +241,12 @@ class Manifest(Entry):
             if file not in self.files:
                 raise ValueError(f"{file} is used but not listed under files")
         return self
+
+    @property
+    def model_files(self) -> list[str]:
+        """Every file of trunk and groups, by path inside the bundle, each once."""
+        parts: list[Trunk | Group] = [*self.groups] if self.trunk is None else [self.trunk, *self.groups]
+        return list(dict.fromkeys(file for part in parts for file in part.model_files))
 
     @property
     def title(self) -> str:

@@ -62,10 +62,10 @@ def test_a_manifest_that_is_no_json(bundle, content):
         read_manifest(bundle)
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"format": "1"}', '{"format": 2}', '{"format": 0}', "null"])
+@pytest.mark.parametrize("content", ["[]", "{}", '{"format": "1"}', '{"format": 3}', '{"format": 0}', "null"])
 def test_another_format(bundle, content):
     (bundle / "manifest.json").write_text(content, encoding="utf-8")
-    with pytest.raises(BundleError, match=r"has format .*, this version reads format 1"):
+    with pytest.raises(BundleError, match=r"has format .*, this version reads formats 1 and 2"):
         open_bundle(bundle)
 
 

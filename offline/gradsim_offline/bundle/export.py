@@ -27,7 +27,7 @@ from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.sessions import SessionSettings
 from gradsim_shared.decoding import Logits, Text
 from gradsim_shared.group_model import GroupModel
-from gradsim_shared.manifest import Group, Parity, Precision
+from gradsim_shared.manifest import Group, Parity, Precision, Trunk
 from gradsim_shared.ngrams import TABLE_FILE, is_table
 from gradsim_shared.normalisation import NEWEST
 
@@ -45,6 +45,7 @@ class Terms:
     segmentation: str = "none"
     normalisation: int = NEWEST
     long_texts: str = "cut"
+    trunk: Trunk | None = None
 
 
 def export_group(

@@ -13,7 +13,8 @@ from gradsim_offline.models.loading import first_line
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decoding import Text
 from gradsim_shared.errors import ModelError
-from gradsim_shared.group_model import CHUNK_TOKENS, GroupModel
+from gradsim_shared.group_model import GroupModel
+from gradsim_shared.token_model import CHUNK_TOKENS
 
 
 def check_shapes(

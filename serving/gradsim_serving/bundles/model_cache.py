@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_shared.bundle import file_entry
 from gradsim_shared.errors import BundleError
-from gradsim_shared.group_model import Session
 from gradsim_shared.manifest import FileEntry
+from gradsim_shared.token_model import Session
 
 MEGABYTE = 2**20
 
@@ -105,7 +104,7 @@ class CachedModel:
         """Mark it as the most recently used."""
         self.used = time.monotonic()
 
-    def run(self, output_names: None, input_feed: dict[str, NDArray[np.int64]]) -> list[Any]:
+    def run(self, output_names: None, input_feed: dict[str, NDArray[Any]]) -> list[Any]:
         """Return the model's outputs."""
         return self.session().run(output_names, input_feed)
 
