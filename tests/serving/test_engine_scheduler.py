@@ -51,13 +51,13 @@ def test_batches_hold_live_texts_oldest_first_within_their_tokens(texts, limit):
     while (batch := queues.take(10.0)) is not None:
         told |= {group: texts for _, group, texts in queues.changes()}
         assert sum(told.values()) == queues.texts
-        assert {one.group for one in batch.texts} == {batch.group}
+        assert {one.group for one in batch.texts} == {batch.queue}
         assert len(batch.texts) == 1 or sum(one.tokens for one in batch.texts) <= limit
         oldest = min((one for one in wanted if one not in taken), key=lambda one: one.job.arrived)
         assert batch.texts[0] is oldest
         taken += batch.texts
-        later = [one for one in added if one.group == batch.group and one.job.arrived > batch.texts[-1].job.arrived]
-        assert told[batch.group] <= len(later)
+        later = [one for one in added if one.group == batch.queue and one.job.arrived > batch.texts[-1].job.arrived]
+        assert told[batch.queue] <= len(later)
     told |= {group: texts for _, group, texts in queues.changes()}
     assert not any(told.values())
     assert sorted(taken, key=added.index) == wanted
@@ -77,8 +77,8 @@ def test_the_fullest_queue_goes_first_unless_a_text_is_starving(texts, limit, st
         if 60.0 - left[0].job.arrived > starvation_seconds:
             assert batch.texts[0] is left[0]
         else:
-            assert tokens[batch.group] == max(tokens.values())
-        own = [one for one in left if one.group == batch.group]
+            assert tokens[batch.queue] == max(tokens.values())
+        own = [one for one in left if one.group == batch.queue]
         assert batch.texts == own[: len(batch.texts)]
         left = [one for one in left if one not in batch.texts]
     assert not left

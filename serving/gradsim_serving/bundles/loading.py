@@ -16,8 +16,9 @@ from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import BundleError, SettingsError
 from gradsim_shared.group_model import GroupModel, served_precision, wide_group
 from gradsim_shared.identification import LanguageIdentifier, open_identifier
-from gradsim_shared.manifest import Group
+from gradsim_shared.manifest import Group, Trunk
 from gradsim_shared.routing import Router
+from gradsim_shared.trunk import TrunkModel
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ def load_bundle(
     return Served(endpoint_of(manifest), bundle, Router(manifest), identifier, models)
 
 
-def warm_up(model: GroupModel, length: int, tokens: int) -> None:
+def warm_up(model: GroupModel, length: int, tokens: int, *, with_trunk: bool = True) -> None:
     """Let a model run its longest text alone, then a whole batch of them.
 
     The first runs of a size cost more than later ones: memory is taken, a GPU chooses its kernels, TensorRT compiles.
@@ -83,11 +84,15 @@ def warm_up(model: GroupModel, length: int, tokens: int) -> None:
         model: Of a group.
         length: Tokens that it can read at once.
         tokens: A batch is full at so many.
+        with_trunk: The trunk runs as well, where it stands on one.
     """
     (reading,) = model.read(["123 abc " * length])
     longest = max(reading.ids, key=len)
     for texts in (1, max(1, tokens // model.padded(len(longest)))):
-        model.run_chunk([longest] * texts)
+        if model.trunk is None or with_trunk:
+            model.run_chunk([longest] * texts)
+        else:
+            model.run_top(model.trunk.blank(texts, len(longest)))
 
 
 def load_identifier(bundle: VerifiedBundle, loaded: Loaded | None = None) -> LanguageIdentifier:
@@ -112,7 +117,7 @@ def load_group_model(
     loaded: Loaded | None = None,
     cache: ModelCache | None = None,
 ) -> GroupModel:
-    """Load the model of one group, and its tokenizer.
+    """Load the model of one group, its tokenizer, and the trunk that it stands on.
 
     Raises:
         BundleError: A file cannot be read, the model asks for inputs that this version does not know, or it cannot
@@ -125,19 +130,21 @@ def load_group_model(
     manifest = bundle.manifest
     sha256 = manifest.files[group.tokenizer].sha256
     reads = ("tokenizer", sha256, manifest.task, manifest.maximum_length, manifest.long_texts)
-    file = served_precision(group).file
-    is_new = not loaded.holds(("model", manifest.files[file].sha256, settings))
+    below = manifest.trunk if group.reads == "trunk" else None
+    is_new = not loaded.holds(_key(bundle, group, settings))
+    trunk_is_new = below is not None and not loaded.holds(_key(bundle, below, settings))
     try:
         tokenizer = loaded.get(reads, lambda: load_tokenizer(bundle.path(group.tokenizer)))
-        session = _model(bundle, file, settings, loaded, cache)
+        trunk = None if below is None else TrunkModel(_model(bundle, below, settings, loaded, cache), below)
+        session = _model(bundle, group, settings, loaded, cache)
     except SettingsError:
         raise
     except Exception as error:  # both libraries raise bare Exception and classes of their own
         raise BundleError(f"bundle {bundle.directory}: group {group.id} cannot be loaded: {error}") from error
-    model = GroupModel(session, tokenizer, group, manifest, beside)
-    if is_new and settings.warm_tokens:
+    model = GroupModel(session, tokenizer, group, manifest, beside, trunk)
+    if (is_new or trunk_is_new) and settings.warm_tokens:
         try:
-            warm_up(model, manifest.maximum_length, settings.warm_tokens)
+            warm_up(model, manifest.maximum_length, settings.warm_tokens, with_trunk=trunk_is_new)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # onnxruntime raises classes of its own; a panic in Rust is no Exception
@@ -147,15 +154,22 @@ def load_group_model(
 
 
 def _model(
-    bundle: VerifiedBundle, file: str, settings: SessionSettings, loaded: Loaded, cache: ModelCache
+    bundle: VerifiedBundle, entry: Group | Trunk, settings: SessionSettings, loaded: Loaded, cache: ModelCache
 ) -> CachedModel:
     """Return a model that is in memory now, and later when it is asked for."""
-    entry = bundle.manifest.files[file]
+    file = served_precision(entry).file
 
     def load(path: Path) -> Any:  # noqa: ANN401 - an onnxruntime session
         return open_session(path, settings)
 
-    model = loaded.get(("model", entry.sha256, settings), lambda: cache.model(bundle.path(file), entry, load))
+    model = loaded.get(
+        _key(bundle, entry, settings), lambda: cache.model(bundle.path(file), bundle.manifest.files[file], load)
+    )
     model.add_path(bundle.path(file))
     model.session()
     return model
+
+
+def _key(bundle: VerifiedBundle, entry: Group | Trunk, settings: SessionSettings) -> Hashable:
+    """Return what a model is kept under."""
+    return "model", bundle.manifest.files[served_precision(entry).file].sha256, settings

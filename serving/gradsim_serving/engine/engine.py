@@ -245,8 +245,8 @@ class Engine:
 
     def _report_queues(self) -> None:
         """Report the queue lengths that changed; under the lock, so that the last report is the true one."""
-        for endpoint, group, texts in self._scheduler.changes():
-            self._observer.queued(endpoint, group, texts)
+        for endpoint, queue, texts in self._scheduler.changes():
+            self._observer.queued(endpoint, queue, texts)
 
     def _preprocess(self, slices: Sequence[JobSlice]) -> None:
         queued: list[QueuedText] = []

@@ -1,4 +1,4 @@
-"""Batch execution: run a group's model and decode its logits; where that fails, only the failing text's job fails."""
+"""Batch execution: run the models and decode their logits; where that fails, only the failing text's job fails."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gradsim_serving.bundles.served import Served
 from gradsim_serving.engine.completion import Fail, skip
 from gradsim_serving.engine.job import Job, QueuedText, TextResult
+from gradsim_serving.engine.models_run import ModelsRun, OfGroup, any_live
 from gradsim_serving.engine.scheduler import Batch
 from gradsim_serving.observing.observer import Observer
 from gradsim_shared.decoding import Decoded, Logits, mixed_logits, probabilities, said
-from gradsim_shared.group_model import GroupModel
 
 
 class BatchRunner:
@@ -37,72 +35,88 @@ class BatchRunner:
 
     def run(self, batch: Batch) -> list[Job]:
         """Run a batch and return the jobs that it completes."""
-        served, model = batch.served, batch.served.models[batch.group]
-        if not model.in_memory and all(text.job.only_in_memory for text in batch.texts):
-            for text in batch.texts:
-                skip(text.job)
-            return []
-        if not all(text.job.canary for text in batch.texts):  # a canary does not count as use in the model cache
-            model.mark_used()
+        served, texts = batch.served, self._to_run(batch)
         begin = time.monotonic()
-        for job in dict.fromkeys(text.job for text in batch.texts):
+        for job in dict.fromkeys(text.job for text in texts):
             if "queue" not in job.seconds:  # of a job in several batches the first counts
                 waited = max(0.0, begin - job.arrived - sum(job.seconds.values()))
                 job.add_seconds("queue", waited)
                 self._observer.stage(served.endpoint, "queue", waited)
         completed: list[Job] = []
-        self._run(batch, batch.texts, completed)
+        if texts:
+            self._run(served, texts, completed)
         return completed
 
-    def _run(self, batch: Batch, texts: Sequence[QueuedText], completed: list[Job]) -> None:
-        """Run texts together; if that fails, run each half of them, down to the failing text."""
-        endpoint, model = batch.served.endpoint, batch.served.models[batch.group]
-        begin = time.perf_counter()
-        try:
-            logits = self._logits(endpoint, batch.group, model, texts)
-            if logits is None:
-                return
-            ran = time.perf_counter()
-            ready, mixed = self._mixed(texts, logits, batch.served.manifest.labels)
-            decoded = model.decode(
-                mixed, [text.job.texts[text.index] for text in ready], [text.reading for text in ready]
-            )
-            results = [_result(*pair, batch.served.title) for pair in zip(ready, decoded, strict=True)]
-            labels = [said(prediction) for prediction in decoded]
-        except BaseException as error:  # whatever a graph raises, panics in Rust too: no other job may fail
-            if len(texts) == 1:
-                self._fail(texts[0].job, error, texts[0].index)
-                return
-            half = len(texts) // 2
-            for part in (texts[:half], texts[half:]):
-                if _any_live(part):  # a job has ended with its first failing text
-                    self._run(batch, part, completed)
-            return
-        self._add_results(batch, ready, results, labels, completed)
-        done = time.perf_counter()
-        for stage, seconds in (("run", ran - begin), ("decode", done - ran)):
-            self._observer.stage(endpoint, stage, seconds)
-            for job in dict.fromkeys(text.job for text in texts):
-                job.add_seconds(stage, seconds)
+    def _to_run(self, batch: Batch) -> list[QueuedText]:
+        """Return the texts of a batch without canaries for which a model would have to be loaded."""
+        by_group: dict[str, list[QueuedText]] = {}
+        for text in batch.texts:
+            by_group.setdefault(text.group, []).append(text)
+        skipped: set[str] = set()
+        for group, texts in by_group.items():
+            model = batch.served.models[group]
+            if not model.in_memory and all(text.job.only_in_memory for text in texts):
+                skipped.add(group)
+                for text in texts:
+                    skip(text.job)
+            elif not all(text.job.canary for text in texts):  # a canary does not count as use in the model cache
+                model.mark_used()
+        return [text for text in batch.texts if text.group not in skipped]
 
-    def _logits(self, endpoint: str, group: str, model: GroupModel, texts: Sequence[QueuedText]) -> list[Logits] | None:
-        """Return each text's logits, ``[units, labels]``; ``None``: all jobs have ended."""
-        windows = [ids for text in texts for ids in text.reading.ids]
-        lengths = [len(ids) for ids in windows]
-        outputs: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(windows)
-        for number, rows in enumerate(model.chunks(lengths, self._chunk_tokens, self._spare_tokens)):
-            if number and not _any_live(texts):  # a long text has many chunks
-                return None
-            for row, output in zip(rows, model.run_chunk([windows[row] for row in rows]), strict=True):
-                outputs[row] = output
-            padded = len(rows) * model.padded(lengths[rows[-1]])
-            self._observer.batch(endpoint, group, len(rows), sum(lengths[row] for row in rows), padded)
-        logits, first = [], 0
-        for text in texts:
-            last = first + len(text.reading.ids)
-            logits.append(model.gather(text.reading, outputs[first:last]))
-            first = last
-        return model.with_wide([text.reading for text in texts], logits)
+    def _run(self, served: Served, texts: Sequence[QueuedText], completed: list[Job]) -> None:
+        """Run texts of one queue together; those that fail are run again in halves, down to the failing text."""
+        begin = time.perf_counter()
+        run = ModelsRun(served, texts, self._observer)
+        try:
+            if not run.run(self._chunk_tokens, self._spare_tokens):
+                return
+        except BaseException as error:  # whatever a graph raises, panics in Rust too: no other job may fail
+            self._run_halves(served, texts, error, completed)
+            return
+        seconds = {"run": time.perf_counter() - begin, "decode": 0.0}
+        done: list[QueuedText] = []
+        failed: list[tuple[Sequence[QueuedText], BaseException]] = []
+        for of_group in run.groups.values():
+            try:
+                begin = time.perf_counter()
+                logits = run.logits(of_group)
+                seconds["run"] += (ran := time.perf_counter()) - begin
+                answers = self._answers(served, of_group, logits)
+                seconds["decode"] += time.perf_counter() - ran
+            except BaseException as error:  # of this group's texts only
+                failed.append((of_group.texts, error))
+                continue
+            self._add_results(served, *answers, completed)
+            done += of_group.texts
+        for stage, taken in seconds.items():
+            if done:
+                self._observer.stage(served.endpoint, stage, taken)
+            for job in dict.fromkeys(text.job for text in done):
+                job.add_seconds(stage, taken)
+        for texts_of_group, reason in failed:
+            self._run_halves(served, texts_of_group, reason, completed)
+
+    def _run_halves(
+        self, served: Served, texts: Sequence[QueuedText], error: BaseException, completed: list[Job]
+    ) -> None:
+        """Run each half of texts that failed together; one that failed alone ends its job."""
+        if len(texts) == 1:
+            self._fail(texts[0].job, error, texts[0].index)
+            return
+        half = len(texts) // 2
+        for part in (texts[:half], texts[half:]):
+            if any_live(part):  # a job has ended with its first failing text
+                self._run(served, part, completed)
+
+    def _answers(
+        self, served: Served, of_group: OfGroup, logits: Sequence[Logits]
+    ) -> tuple[Sequence[QueuedText], Sequence[TextResult], Sequence[Sequence[str]]]:
+        """Return the texts whose groups have all run, their results, and what is counted of each."""
+        ready, mixed = self._mixed(of_group.texts, logits, served.manifest.labels)
+        texts, readings = [text.job.texts[text.index] for text in ready], [text.reading for text in ready]
+        decoded = of_group.model.decode(mixed, texts, readings)
+        results = [_result(*pair, served.title) for pair in zip(ready, decoded, strict=True)]
+        return ready, results, [said(prediction) for prediction in decoded]
 
     def _mixed(
         self, texts: Sequence[QueuedText], logits: Sequence[Logits], labels: Sequence[str]
@@ -133,7 +147,7 @@ class BatchRunner:
 
     def _add_results(
         self,
-        batch: Batch,
+        served: Served,
         ready: Sequence[QueuedText],
         results: Sequence[TextResult],
         labels: Sequence[Sequence[str]],
@@ -146,18 +160,12 @@ class BatchRunner:
                 continue
             counts = Counter(of_text).items() if len(of_text) > 1 else [(label, 1) for label in of_text]
             for label, count in counts:
-                self._observer.predicted(batch.served.endpoint, text.route.language, label, count)
+                self._observer.predicted(served.endpoint, text.route.language, label, count)
         with self._lock:
             for job in dict.fromkeys(text.job for text in ready):
                 if len(job.results) == len(job.texts) and not job.complete:
                     job.complete = True
                     completed.append(job)
-
-
-def _any_live(texts: Sequence[QueuedText]) -> bool:
-    """Whether a caller still waits for any of these texts."""
-    now = time.monotonic()
-    return any(text.job.is_live(now) for text in texts)
 
 
 def _result(text: QueuedText, decoded: Decoded, title: str) -> TextResult:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gradsim_serving.bundles.served import Served
 from gradsim_shared.decoding import Reading
-from gradsim_shared.manifest import Policy
+from gradsim_shared.manifest import TRUNK, Policy
 from gradsim_shared.routing import Route
 
 AnyFuture = asyncio.Future["JobResult"] | concurrent.futures.Future["JobResult"]
@@ -120,7 +120,7 @@ class Mixture:
 
 @dataclass(slots=True, eq=False)
 class QueuedText:
-    """A tokenised text in the queue of one group.
+    """A tokenised text that waits for one group's answer.
 
     Attributes:
         job: The request's job.
@@ -128,9 +128,11 @@ class QueuedText:
         group: Whose model is to run.
         route: Of the text.
         reading: The text as that model reads it.
-        tokens: Length, padded to the model's multiple but not to other texts.
+        tokens: Length, padded to the model's multiple but not to other texts; 0 where it waits for another group on
+            the same trunk as well, which runs once for both.
         weight: Of this group's probabilities in the result; 1 where it answers alone.
         mixture: Shared with the other groups that answer; ``None`` where it answers alone.
+        on_trunk: Whether the group's model stands on the bundle's trunk.
     """
 
     job: Job
@@ -141,3 +143,9 @@ class QueuedText:
     tokens: int
     weight: float = 1.0
     mixture: Mixture | None = None
+    on_trunk: bool = False
+
+    @property
+    def queue(self) -> str:
+        """Where it waits: of its group, or of all groups on the trunk."""
+        return TRUNK if self.on_trunk else self.group

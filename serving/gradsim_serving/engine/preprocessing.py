@@ -9,6 +9,7 @@ from gradsim_serving.bundles.served import Served
 from gradsim_serving.engine.completion import Fail
 from gradsim_serving.engine.job import Job, JobSlice, Mixture, QueuedText
 from gradsim_serving.observing.observer import Observer
+from gradsim_shared.decoding import Reading
 from gradsim_shared.errors import RequestError
 from gradsim_shared.routing import Route, Router
 
@@ -103,8 +104,12 @@ class Preprocessor:
             self._observer.routed(part.job.served.endpoint, route)
 
     def _tokenise(self, served: Served, slices: Sequence[JobSlice]) -> list[QueuedText]:
-        """Tokenise each text for the models of its groups; one call for each group."""
-        by_group: dict[str, list[tuple[Job, int, Route, float, Mixture | None]]] = {}
+        """Tokenise each text for the models of its groups; one call for each group.
+
+        The entries of a text stand next to each other: those on the trunk run in one batch.
+        """
+        entries: list[tuple[Job, int, Route, str, float, Mixture | None]] = []
+        by_group: dict[str, list[int]] = {}
         for part in slices:
             job = part.job
             for i in range(part.first, part.last):
@@ -112,14 +117,20 @@ class Preprocessor:
                 assert route is not None
                 mixture = Mixture(len(route.mixture)) if len(route.mixture) > 1 else None
                 for group, weight in route.mixture:
-                    by_group.setdefault(group, []).append((job, i, route, weight, mixture))
+                    by_group.setdefault(group, []).append(len(entries))
+                    entries.append((job, i, route, group, weight, mixture))
+        readings: dict[int, Reading] = {}
+        for group, rows in by_group.items():
+            texts = [entries[row][0].texts[entries[row][1]] for row in rows]
+            readings |= zip(rows, served.models[group].read(texts), strict=True)
         queued: list[QueuedText] = []
-        for group, entries in by_group.items():
-            model = served.models[group]
-            readings = model.read([job.texts[i] for job, i, *_ in entries])
-            for (job, i, route, weight, mixture), reading in zip(entries, readings, strict=True):
-                tokens = sum(model.padded(len(ids)) for ids in reading.ids)
-                queued.append(QueuedText(job, i, group, route, reading, tokens, weight, mixture))
+        of_trunk: tuple[Job, int] | None = None  # the text that waits for it already
+        for row, (job, i, route, group, weight, mixture) in enumerate(entries):
+            model, reading = served.models[group], readings[row]
+            on_trunk, waits = model.trunk is not None, of_trunk == (job, i)
+            tokens = 0 if on_trunk and waits else sum(model.padded(len(ids)) for ids in reading.ids)
+            queued.append(QueuedText(job, i, group, route, reading, tokens, weight, mixture, on_trunk))
+            of_trunk = (job, i) if on_trunk else of_trunk
         return queued
 
 

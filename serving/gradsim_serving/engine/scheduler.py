@@ -1,4 +1,4 @@
-"""The scheduler: one queue per group of each bundle, from which batches are taken; no queue starves."""
+"""The scheduler: one queue per group of each bundle, or for all groups on its trunk; none of them starves."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ STARVATION_SECONDS = 0.02
 
 
 @dataclass(slots=True, eq=False)
-class GroupQueue:
-    """The texts that wait for one group's model, in the order in which they were tokenised."""
+class TextQueue:
+    """The texts that wait for one group's model, or for the trunk, in the order in which they were tokenised."""
 
     served: Served
-    group: str
+    name: str
     texts: deque[QueuedText] = field(default_factory=deque)
     tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Texts that run together in one group's model."""
+    """Texts that run together: those of one queue."""
 
     served: Served
-    group: str
+    queue: str
     texts: list[QueuedText]
 
 
 class Scheduler:
-    """Takes batches from the queues of all groups. Not thread-safe: the engine's lock guards it.
+    """Takes batches from all queues. Not thread-safe: the engine's lock guards it.
 
     Args:
         batch_tokens: A batch is full at so many tokens.
@@ -43,33 +43,33 @@ class Scheduler:
     def __init__(self, batch_tokens: int, starvation_seconds: float = STARVATION_SECONDS) -> None:
         self._batch_tokens = batch_tokens
         self._starvation_seconds = starvation_seconds
-        self._queues: dict[tuple[int, str], GroupQueue] = {}
-        self._changed: dict[GroupQueue, None] = {}  # since the last call of changes()
+        self._queues: dict[tuple[int, str], TextQueue] = {}
+        self._changed: dict[TextQueue, None] = {}  # since the last call of changes()
         self.texts = 0
         self.full = 0  # queues that hold a whole batch
 
     def add(self, texts: Iterable[QueuedText]) -> None:
-        """Append texts to the queues of their groups."""
+        """Append texts to their queues."""
         for text in texts:
             served = text.job.served
-            key = (id(served), text.group)
+            key = (id(served), text.queue)
             queue = self._queues.get(key)
             if queue is None:
-                queue = self._queues[key] = GroupQueue(served, text.group)
+                queue = self._queues[key] = TextQueue(served, text.queue)
             queue.texts.append(text)
             self._count(queue, 1, text.tokens)
 
     def changes(self) -> list[tuple[str, str, int]]:
-        """Return endpoint, group and length of the queues that have changed since the last call.
+        """Return endpoint, name and length of the queues that have changed since the last call.
 
-        During a reload the old and the new bundle may both have a queue for a group of the same name: their sum.
+        During a reload the old and the new bundle may both have a queue of the same name: their sum.
         """
-        counts = dict.fromkeys(((queue.served.endpoint, queue.group) for queue in self._changed), 0)
+        counts = dict.fromkeys(((queue.served.endpoint, queue.name) for queue in self._changed), 0)
         self._changed.clear()
         for queue in self._queues.values():
-            if (queue.served.endpoint, queue.group) in counts:
-                counts[queue.served.endpoint, queue.group] += len(queue.texts)
-        return [(endpoint, group, texts) for (endpoint, group), texts in counts.items()]
+            if (queue.served.endpoint, queue.name) in counts:
+                counts[queue.served.endpoint, queue.name] += len(queue.texts)
+        return [(endpoint, name, texts) for (endpoint, name), texts in counts.items()]
 
     @property
     def has_several_batches(self) -> bool:
@@ -99,24 +99,24 @@ class Scheduler:
             if text.job.is_live(now):
                 texts.append(text)
                 tokens += text.tokens
-        return Batch(queue.served, queue.group, texts)
+        return Batch(queue.served, queue.name, texts)
 
-    def _next(self, now: float) -> GroupQueue:
-        """Return the queue to take from: where many groups share the traffic, the fullest makes the best batch."""
+    def _next(self, now: float) -> TextQueue:
+        """Return the queue to take from: where many share the traffic, the fullest makes the best batch."""
         oldest = min(self._queues.values(), key=lambda queue: queue.texts[0].job.arrived)
         if now - oldest.texts[0].job.arrived > self._starvation_seconds:
             return oldest
         return max(self._queues.values(), key=lambda queue: queue.tokens)
 
-    def _pop(self, queue: GroupQueue) -> QueuedText:
+    def _pop(self, queue: TextQueue) -> QueuedText:
         """Take the oldest text of a queue; an empty queue is removed, and with it the reference to its bundle."""
         text = queue.texts.popleft()
         self._count(queue, -1, -text.tokens)
         if not queue.texts:
-            del self._queues[id(queue.served), queue.group]
+            del self._queues[id(queue.served), queue.name]
         return text
 
-    def _count(self, queue: GroupQueue, texts: int, tokens: int) -> None:
+    def _count(self, queue: TextQueue, texts: int, tokens: int) -> None:
         was_full = queue.tokens >= self._batch_tokens
         queue.tokens += tokens
         self._changed[queue] = None

@@ -154,6 +154,10 @@ class Metrics(Observer):
         self._batch_tokens[key].observe(padded_tokens)
         self._tokens[key].inc(tokens)
 
+    def top(self, endpoint: str, group: str, texts: int) -> None:
+        """Count a run of a group's model over what the trunk said."""
+        self._batch_texts[endpoint, group].observe(texts)
+
     def queued(self, endpoint: str, group: str, texts: int) -> None:
         """Set how many texts wait."""
         self._queued[endpoint, group].set(texts)

@@ -19,10 +19,13 @@ class Observer:
         """Count the time of a stage: of a batch (`run`, `decode`) or a request (`identify`, `tokenise`, `queue`)."""
 
     def batch(self, endpoint: str, group: str, texts: int, tokens: int, padded_tokens: int) -> None:
-        """Count one run of a group's model: ``tokens`` of texts, in a tensor of ``padded_tokens`` places."""
+        """Count one run of a group's model, or of the trunk: ``tokens`` of texts, in ``padded_tokens`` places."""
+
+    def top(self, endpoint: str, group: str, texts: int) -> None:
+        """Count one run of a group's model over what the trunk said of texts; their tokens are the trunk's."""
 
     def queued(self, endpoint: str, group: str, texts: int) -> None:
-        """Set how many texts wait for a group now."""
+        """Set how many texts wait for a group, or for the trunk, now."""
 
     def routed(self, endpoint: str, route: Route) -> None:
         """Count a text by its route."""
