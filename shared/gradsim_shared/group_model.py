@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, decoder_of
 from gradsim_shared.errors import BundleError
-from gradsim_shared.manifest_models import Group, Precision, Trunk
+from gradsim_shared.manifest_models import Group, Precision, Trunk, TrunkPrecision
 from gradsim_shared.ngrams import PADDING
 from gradsim_shared.token_model import Session, TokenModel, check_inputs, in_memory, mark_used
 from gradsim_shared.trunk import TrunkModel, TrunkOutput
@@ -220,6 +220,15 @@ def wide_group(group: Group) -> Group | None:
     )
 
 
-def served_precision(entry: Group | Trunk) -> Precision:
+@overload
+def served_precision(entry: Group) -> Precision: ...
+
+
+@overload
+def served_precision(entry: Trunk) -> TrunkPrecision: ...
+
+
+def served_precision(entry: Group | Trunk) -> Precision | TrunkPrecision:
     """Return the exported form of a model that is served: fp32 where there is one, else the first."""
-    return entry.precisions.get("fp32") or next(iter(entry.precisions.values()))
+    forms: Mapping[str, Precision | TrunkPrecision] = entry.precisions
+    return forms.get("fp32") or next(iter(forms.values()))

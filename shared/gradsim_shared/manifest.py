@@ -13,6 +13,7 @@ from gradsim_shared.manifest_models import Group as Group  # noqa: PLC0414
 from gradsim_shared.manifest_models import Parity as Parity  # noqa: PLC0414
 from gradsim_shared.manifest_models import Precision as Precision  # noqa: PLC0414
 from gradsim_shared.manifest_models import Trunk as Trunk  # noqa: PLC0414
+from gradsim_shared.manifest_models import TrunkPrecision as TrunkPrecision  # noqa: PLC0414
 from gradsim_shared.manifest_models import Wide as Wide  # noqa: PLC0414
 from gradsim_shared.segmentation import RULES
 

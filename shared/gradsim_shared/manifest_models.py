@@ -37,11 +37,20 @@ class Wide(Entry):
     parity: Parity
 
 
+class TrunkPrecision(Entry):
+    """One exported form of a trunk, and how its outputs compare with those of the encoder."""
+
+    file: Name
+    texts: int = Field(description="real training texts compared")
+    cosine: float = Field(description="between the two outputs of a text, on average")
+    max_difference: float = Field(description="largest absolute difference of an output")
+
+
 class Trunk(Entry):
     """The frozen lower part of a pre-trained encoder, which groups share: it runs once, then the groups' models."""
 
     tokenizer: Name = Field(description="file: a tokenizer.json")
-    precisions: dict[str, Precision] = Field(min_length=1, description="by name: fp32, ...")
+    precisions: dict[str, TrunkPrecision] = Field(min_length=1, description="by name: fp32, ...")
     inputs: list[str] = Field(description="names of its inputs, in order")
     pad_id: int
     pad_multiple: int = Field(default=1, description="pad a batch to a multiple of this many tokens")

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from gradsim_shared.bundle import file_entry
-from gradsim_shared.manifest import Manifest, Parity, Precision, Trunk, Wide
+from gradsim_shared.manifest import Manifest, Parity, Trunk, TrunkPrecision, Wide
 from gradsim_shared.ngrams import COUNTS, NGramTable, character_ngrams, word_ngrams
 
 SERVED_BY = {"hau": "g0", "swa": "g1", "pcm": "g2", "amh": "g3"}
@@ -151,7 +151,7 @@ def write_manifest(directory: Path, output: str = "pooled", *, tags: bool = Fals
 def _entry(output: str) -> Trunk:
     return Trunk(
         tokenizer="trunk/tokenizer.json",
-        precisions={"fp32": Precision(file="trunk/trunk.onnx", parity=PARITY, latency_milliseconds=0.1)},
+        precisions={"fp32": TrunkPrecision(file="trunk/trunk.onnx", texts=1, cosine=1.0, max_difference=0.0)},
         inputs=["input_ids", "attention_mask"],
         pad_id=0,
         pad_multiple=8,

@@ -163,7 +163,7 @@ def read_export(directory: Path, group_id: str) -> Group:
     return entry.model_copy(
         update={
             "id": group_id,
-            "tokenizer": f"groups/{group_id}/{entry.tokenizer}",
+            "tokenizer": entry.tokenizer if entry.reads == "trunk" else f"groups/{group_id}/{entry.tokenizer}",
             "precisions": {
                 name: precision.model_copy(update={"file": f"groups/{group_id}/{precision.file}"})
                 for name, precision in entry.precisions.items()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from gradsim_offline.bundle.ensemble_graph import merge
+from gradsim_offline.models.linear_head import LinearHead
 from gradsim_offline.models.loading import first_line
 from gradsim_offline.training.ensemble import Ensemble
 from gradsim_offline.training.task import Task
@@ -34,12 +35,27 @@ def export(model: nn.Module, path: Path, *, task: Task) -> list[str]:
     """
     import onnx
 
-    if isinstance(model, Ensemble):
+    if isinstance(model, LinearHead):
+        graph = linear_graph(model)
+    elif isinstance(model, Ensemble):
         graph = merge([_graph(member, task) for member in model.members], model.average)
     else:
         graph = _graph(model, task)
     onnx.save(graph, str(path))
     return [entry.name for entry in graph.graph.input]
+
+
+def linear_graph(head: LinearHead) -> ModelProto:
+    """Return a linear head as an ONNX graph: one matrix product of ``features``, ``[texts, width]``."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight, bias = (parameter.detach().cpu().numpy() for parameter in (head.out.weight, head.out.bias))
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["texts", weight.shape[1]])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["texts", len(bias)])
+    product = helper.make_node("Gemm", ["features", "weight", "bias"], ["logits"], transB=1)
+    constants = [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")]
+    graph = helper.make_graph([product], "head", [features], [logits], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
 
 
 def _graph(model: nn.Module, task: Task) -> ModelProto:

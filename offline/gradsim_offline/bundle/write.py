@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gradsim_offline.bundle.parts import Entries
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
@@ -30,7 +31,6 @@ from gradsim_shared.manifest import (
     Baseline,
     Fallback,
     FileEntry,
-    Group,
     Grouping,
     Language,
     LongTexts,
@@ -52,7 +52,7 @@ def draft_manifest(
     settings: Settings,
     dataset: Dataset,
     groups: Groups,
-    entries: Sequence[Group],
+    models: Entries,
     identifier: Path,
     metric: str,
     segmentation: str = "none",
@@ -67,11 +67,10 @@ def draft_manifest(
         identifier, threshold=settings.identifying.threshold, policy=settings.identifying.policy
     )
     counts = {split: dataset.counts(split) for split in ("train", "dev", "test")}
-    files = [*identifier_files(identified), SIMILARITY_FILE, REPORT_FILE]
-    for entry in entries:
-        files += entry.model_files
+    files = [*identifier_files(identified), SIMILARITY_FILE, REPORT_FILE, *models.files]
     server = {code: group for group in groups.groups for code in group.served}
     return Manifest(
+        format=1 if models.trunk is None else 2,
         name=settings.name or dataset.name,
         version=settings.version,
         task=dataset.task,
@@ -98,7 +97,8 @@ def draft_manifest(
             )
             for code in dataset.languages
         ],
-        groups=list(entries),
+        trunk=models.trunk,
+        groups=models.groups,
         similarity=Similarity(measure=settings.measure),
         grouping=Grouping(
             solver=groups.solver,
@@ -193,10 +193,9 @@ def write_bundle(
         SettingsError: What stands in its place is not a bundle.
     """
     with drafted(target) as draft:
-        for group in manifest.groups:
-            for file in group.model_files:
-                (draft / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(sources[file], draft / file)
+        for file in manifest.model_files:
+            (draft / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(sources[file], draft / file)
         for file in identifier_files(manifest.identifier):
             shutil.copyfile(identifier / file, draft / file)
         measured.save(draft / SIMILARITY_FILE)

@@ -13,6 +13,8 @@ from gradsim_offline.core import plugins
 
 NGRAMS = "ngrams"
 """The model that is no encoder: linear classifiers over n-grams."""
+E5_SMALL = "e5-small"
+"""The pre-trained encoder that can be had without the Hub."""
 SINGLETON_RULES = ("self", "split-half", "zero", "forbid")
 
 Positive = Annotated[int, Field(gt=0)]
@@ -44,6 +46,11 @@ class Schedule(Section):
 class Training(Schedule):
     """How one model is fine-tuned."""
 
+    trained_blocks: Literal[0, "all"] = Field(
+        "all",
+        description="of an encoder; 0: it is frozen, its outputs are kept, and linear heads over them and n-grams are "
+        "trained",
+    )
     strategy: str = Field("mixed", description="what a step does with the languages' gradients; see `list strategies`")
     strategy_options: dict[str, Any] = Field(
         {}, description="the strategy's own settings; `settings --strategy NAME` shows them"
@@ -290,18 +297,29 @@ class Settings(Section):
     report: Reporting = Reporting()
 
     @model_validator(mode="after")
-    def _what_ngrams_can(self) -> Settings:
-        if self.model != NGRAMS:
+    def _what_linear_models_can(self) -> Settings:
+        if not self.linear:
             return self
+        if self.model == "mini":
+            raise ValueError("mini is made to be trained: training.trained_blocks = 0 is for pre-trained encoders")
         asked = {
             "training.strategy": self.training.strategy != "mixed",
             "training.ensemble": self.training.ensemble > 1,
-            "adapting.mode": self.adapting.mode != "none",
+            "adapting.mode": self.adapting.mode == "tapt-group"
+            or (self.adapting.mode != "none" and self.model == NGRAMS),
             "measuring.balanced": self.measuring.balanced,
         }
         if names := [name for name, set_so in asked.items() if set_so]:
-            raise ValueError(f"model ngrams is linear and has no steps: {', '.join(names)} cannot be set for it")
+            what = (
+                "model ngrams" if self.model == NGRAMS else "a head over a frozen encoder (training.trained_blocks = 0)"
+            )
+            raise ValueError(f"{what} is linear and has no steps: {', '.join(names)} cannot be set for it")
         return self
+
+    @property
+    def linear(self) -> bool:
+        """Whether the models of the asked-for kind are linear."""
+        return self.model == NGRAMS or self.training.trained_blocks == 0
 
     @property
     def kept(self) -> str:

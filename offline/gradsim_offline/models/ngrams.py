@@ -1,6 +1,6 @@
 """The linear classifier over TF-IDF n-grams as a torch module in Hugging Face form, to be scored and exported as any.
 
-Its tokenizer is a table of n-grams (``gradsim_shared/ngrams.py``). scikit-learn trains it (``training/ngrams.py``).
+Its tokenizer is a table of n-grams (``gradsim_shared/ngrams.py``). scikit-learn trains it (``training/linear.py``).
 """
 
 from __future__ import annotations

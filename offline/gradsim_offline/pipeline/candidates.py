@@ -21,6 +21,7 @@ from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import StageResult
 from gradsim_offline.training.batching import halves
+from gradsim_offline.training.linear_start import trunk_below
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.decoding import Logits, Reading
@@ -61,10 +62,14 @@ class Candidate:
     @property
     def size(self) -> int:
         """Bytes of its models, as they were trained, and of their tables of n-grams."""
-        patterns = ("model*.safetensors", TABLE_FILE)
-        return sum(
-            file.stat().st_size for path in self.directories for pattern in patterns for file in path.glob(pattern)
-        )
+        folders, patterns = {*self.directories, *self.trunks}, ("**/model*.safetensors", f"**/{TABLE_FILE}", "*.onnx")
+        return sum(file.stat().st_size for path in folders for pattern in patterns for file in path.glob(pattern))
+
+    @property
+    def trunks(self) -> set[Path]:
+        """Where the trunks lie that its models stand on."""
+        below = (trunk_below(path) for path in self.directories)
+        return {trunk.directory for trunk in below if trunk is not None}
 
 
 @dataclass(frozen=True)
@@ -203,4 +208,4 @@ class _Answers:
             trained = open_trained(path, self._dataset.labels, **self._reads)
             for code in languages:
                 reading = trained.read(self._inputs[code])
-                self._known[path, code] = self._task.decoder.gather(reading, trained.run(reading.ids)), reading
+                self._known[path, code] = trained.logits_of(reading), reading

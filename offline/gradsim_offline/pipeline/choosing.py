@@ -14,6 +14,7 @@ from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.grouping.result import Groups, LanguageGroup
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.encoders.pretrained import Encoder
+from gradsim_offline.training.linear_start import WIDE_FOLDER, trunk_below
 from gradsim_shared.manifest import LongTexts
 
 if TYPE_CHECKING:  # torch takes seconds to load
@@ -153,7 +154,7 @@ class Choosing:
             models.append(Candidate(EACH, "each", of_group))
         elif number > 1:
             models.append(Candidate(f"{number} groups", "groups", of_group))
-        if self.pipeline.settings.kept == "each" and number < len(languages):
+        if (self.pipeline.settings.kept == "each" or self.encoder.linear) and number < len(languages):
             alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
             models.append(Candidate(EACH, "each", alone))
         return models
@@ -167,9 +168,10 @@ class Choosing:
             return models
         start, store = self.pipeline.store.ngrams(), self.pipeline.store
         one = store.train(start, languages, languages, "n-grams of all languages")
+        frozen = self.encoder.kind == "frozen"  # their heads read n-grams already
         if len(languages) == 1:
             linear = [Candidate(LINEAR_ONE, "one", {languages[0]: one})]
-            return [*models, *linear, *with_wide(models, linear)]
+            return [*models, *linear, *([] if frozen else with_wide(models, linear))]
         each = {code: self._alone(start, code) for code in languages}
         linear = [Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one)), Candidate(LINEAR_EACH, "each", each)]
         if 1 < number < len(languages):
@@ -179,7 +181,8 @@ class Choosing:
                 model = each[group.members[0]] if one_member else store.train(start, group.members, group.served)
                 grouped |= dict.fromkeys(group.served, model)
             linear.append(Candidate(LINEAR_GROUPS, "groups", grouped))
-        return [*models, *linear, *with_wide(models, linear), *with_wide(linear[1:], linear[:1])]
+        pairs = [] if frozen else with_wide(models, linear)
+        return [*models, *linear, *pairs, *with_wide(linear[1:], linear[:1])]
 
     def _alone(self, start: Encoder, code: str) -> StageResult:
         return self.pipeline.store.train(start, (code,), (code,), f"n-grams of {code}")
@@ -199,5 +202,9 @@ class Choosing:
             trained = members.get(model.directory, trained_together.get(model.directory.name, tuple(codes)))
             group = LanguageGroup(f"g{number}", tuple(trained), tuple(codes), dict(similarity.get(trained, {})))
             named.append(group)
-            parts[group.id] = Parts(model, beside, blend)
+            trunk, own = trunk_below(model.directory), model.directory / WIDE_FOLDER
+            if trunk is not None:  # its n-grams were trained with it, so nothing is to be weighed
+                parts[group.id] = Parts(model, StageResult(own, model.digest), Blend(1.0, 1.0), trunk.directory)
+            else:
+                parts[group.id] = Parts(model, beside, blend)
         return replace(self.groups, groups=tuple(named)), parts

@@ -76,8 +76,11 @@ class ModelStore:
 
             common, extra = self.settings.common_pieces, self.settings.extra_texts
             encoder = trimmed_encoder(encoder, self.dataset, self.run, common=common, extra_texts=extra)
-        if self.settings.adapting.mode != "tapt":
-            return encoder
+        if self.settings.adapting.mode == "tapt":
+            encoder = self._adapted(encoder, adapted)
+        return self._frozen(encoder) if self.settings.training.trained_blocks == 0 else encoder
+
+    def _adapted(self, encoder: Encoder, adapted: str) -> Encoder:
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
 
         def adapt(directory: Path) -> None:
@@ -85,6 +88,25 @@ class ModelStore:
 
         done = self.run.stage(adapted, inputs, adapt, title="adapt the encoder to the training texts")
         return Encoder(str(done.directory), done.digest)
+
+    def _frozen(self, encoder: Encoder) -> Encoder:
+        """Return what heads over a frozen encoder start from: its trunk, which has read all texts."""
+        from gradsim_offline.pipeline.trunk_stage import trunk_of
+        from gradsim_offline.training.linear_start import LinearStart
+
+        stage, trunk = trunk_of(
+            encoder,
+            self.dataset,
+            self.run,
+            common=self.common,
+            maximum_length=self.settings.maximum_length,
+            whole=self.settings.exporting.precision == "fp32",
+        )
+        start, inputs = LinearStart(self.settings.ngrams, trunk), {"trunk": stage.digest}
+        done = self.run.stage(
+            "heads", {**inputs, "ngrams": self.settings.ngrams.model_dump()}, start.save, title="heads over the trunk"
+        )
+        return Encoder(str(done.directory), done.digest, kind="frozen")
 
     def _starting_encoder(self) -> Encoder:
         settings = self.settings
@@ -116,15 +138,11 @@ class ModelStore:
 
     def ngrams(self) -> Encoder:
         """Return what a linear classifier over n-grams starts from: its settings."""
-        from gradsim_offline.training import ngrams
+        from gradsim_offline.training.linear_start import LinearStart
 
-        options = self.settings.ngrams
-
-        def make(directory: Path) -> None:
-            ngrams.make(directory, options)
-
-        done = self.run.stage("ngrams/settings", {"ngrams": options.model_dump()}, make, title="n-grams")
-        return Encoder(str(done.directory), done.digest, linear=True)
+        start = LinearStart(self.settings.ngrams)
+        done = self.run.stage("ngrams/settings", {"ngrams": start.ngrams.model_dump()}, start.save, title="n-grams")
+        return Encoder(str(done.directory), done.digest, kind="ngrams")
 
     def _try(self, encoder: Encoder) -> None:
         """Find before anything is trained what the encoder cannot do; say how many texts are cut."""
@@ -220,7 +238,7 @@ class ModelStore:
             if joint is not None:
                 self.run.progress.note("train multilingual: the measured joint model is that model, not trained again")
                 return joint
-        beside = encoder.linear and self.settings.model != NGRAMS
+        beside = encoder.kind == "ngrams" and self.settings.model != NGRAMS
         name = f"{'ngrams' if beside else 'train'}/{self._folder(members, served)}"
 
         def train(directory: Path) -> None:

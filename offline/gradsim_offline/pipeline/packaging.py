@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradsim_offline.bundle.parts import Parts, digests, entries
 from gradsim_offline.core.run_directory import StageResult, write_json
-from gradsim_offline.core.settings import NGRAMS
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.pipeline.choosing import HandedOver
@@ -44,14 +43,18 @@ class Packaging:
     def export(self, handed: HandedOver) -> dict[str, Parts]:
         """Export each group's models to ONNX and compare them with the trained ones; what groups share only once."""
         models = {model.directory: model for part in handed.parts.values() for model in part.models}
-        done = {path: self._export(handed.answered_by(model), model) for path, model in models.items()}
+        trunks = {part.model.directory: part.trunk for part in handed.parts.values()}
+        done = {
+            path: self._export(handed.answered_by(model), model, trunks.get(path)) for path, model in models.items()
+        }
         return {
-            group: Parts(done[part.model.directory], part.wide and done[part.wide.directory], part.blend)
+            group: replace(part, model=done[part.model.directory], wide=part.wide and done[part.wide.directory])
             for group, part in handed.parts.items()
         }
 
-    def _export(self, group: LanguageGroup, model: StageResult) -> StageResult:
+    def _export(self, group: LanguageGroup, model: StageResult, trunk: Path | None) -> StageResult:
         from gradsim_offline.bundle.export import export_group
+        from gradsim_offline.bundle.export_top import export_top
 
         settings = self.pipeline.settings
         inputs = {
@@ -63,19 +66,20 @@ class Packaging:
             "maximum_length": settings.maximum_length,
         }
 
+        checked: dict[str, Any] = {
+            "task": self.pipeline.task,
+            "maximum_length": settings.maximum_length,
+            "tolerance": settings.exporting.tolerance,
+            "most_texts": settings.exporting.parity_texts,
+            "progress": self.pipeline.run.progress,
+        }
+
         def export(directory: Path) -> None:
-            export_group(
-                self.pipeline.dataset,
-                group,
-                model.directory,
-                directory,
-                task=self.pipeline.task,
-                maximum_length=settings.maximum_length,
-                tolerance=settings.exporting.tolerance,
-                most_texts=settings.exporting.parity_texts,
-                precision=settings.exporting.precision,
-                progress=self.pipeline.run.progress,
-            )
+            if trunk is not None:
+                export_top(self.pipeline.dataset, group, model.directory, trunk, directory, **checked)
+                return
+            precision = settings.exporting.precision
+            export_group(self.pipeline.dataset, group, model.directory, directory, precision=precision, **checked)
 
         name = model.directory.relative_to(self.pipeline.run.directory)
         return self.pipeline.run.stage(f"export/{'-'.join(name.parts)}", inputs, export, title=f"export {name}")
@@ -114,13 +118,15 @@ class Packaging:
 
         pipeline = self.pipeline
         metric = pipeline.task.metric(pipeline.dataset.labels)
-        named, _ = entries(handed.groups, exported)
-        cutting = any(Path(entry.tokenizer).name != TABLE_FILE for entry in named)  # models of n-grams read whole texts
+        models = entries(handed.groups, exported)
+        cutting = any(
+            Path(entry.tokenizer).name != TABLE_FILE for entry in models.groups
+        )  # models of n-grams read whole texts
         return draft_manifest(
             pipeline.settings,
             pipeline.dataset,
             handed.groups,
-            named,
+            models,
             identifier.directory,
             metric,
             pipeline.segmentation(),
@@ -152,7 +158,7 @@ class Packaging:
         }
 
         def evaluate(directory: Path) -> None:
-            _, sources = entries(handed.groups, exported)
+            sources = entries(handed.groups, exported).files
             scores = score(
                 pipeline.dataset,
                 multilingual.directory,
@@ -172,7 +178,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignment or pipeline.settings.model == NGRAMS:
+        if not pipeline.settings.exporting.assignment or pipeline.settings.linear:
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 
@@ -234,7 +240,7 @@ class Packaging:
         def write(_: Path) -> None:
             figures = drawings(manifest, measured, evaluated, test_counts, groups.curve, trainings)
             page = render(manifest, measured, evaluated, test_counts, groups.curve, costs, trainings, figures)
-            sources = entries(groups, exported)[1]
+            sources = entries(groups, exported).files
             write_bundle(target, manifest, sources, identifier.directory, measured, page, figures, reference)
 
         pipeline.run.stage("bundle.stage", inputs, write, title="bundle", whole=lambda: _is_whole(target))

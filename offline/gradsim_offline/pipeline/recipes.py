@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gradsim_offline.core.settings import Settings
+from gradsim_offline.core.settings import E5_SMALL, Settings
 from gradsim_offline.datasets.source import data_name, load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
@@ -26,6 +26,8 @@ def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
     """Return the recipe that is used when none is named: by the data set if it has one, else by model and task."""
     if model == "ngrams":
         return "ngrams"
+    if model == E5_SMALL and _task(data, data_dir) == "text_classification":
+        return "frozen"
     if model != "mini":
         return "pretrained"
     if data.replace("-", "_") in recipe_names():

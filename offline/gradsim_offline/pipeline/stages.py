@@ -111,16 +111,26 @@ class Pipeline:
         load_solver(self.settings.grouping.solver).check(len(self.dataset.languages))
         measure = load_measure(self.settings.measure)
         measure.check(self.dataset, self._measure_options)
-        if self.settings.model == NGRAMS:
-            if self.dataset.tagged:
-                raise SettingsError(f"model {NGRAMS} is for texts with one label; --model mini tags words")
-            if measure.reads_encoder:
-                raise SettingsError(
-                    f"measure {self.settings.measure} reads an encoder, which model {NGRAMS} is not; "
-                    "take another one (--measure, --methods)"
-                )
+        if self.settings.linear:
+            self._check_linear(reads_encoder=measure.reads_encoder)
         self._check_grouping()
         self.check_strategy()
+
+    def _check_linear(self, *, reads_encoder: bool) -> None:
+        """Raise ``SettingsError`` where the models are linear and what is asked for needs others."""
+        of_ngrams = self.settings.model == NGRAMS
+        if self.dataset.tagged:
+            raise SettingsError(
+                f"model {NGRAMS} is for texts with one label; --model mini tags words"
+                if of_ngrams
+                else "heads over a frozen encoder are for texts with one label; words are tagged by an encoder that is "
+                "trained (training.trained_blocks = all)"
+            )
+        if reads_encoder:
+            what = f"which model {NGRAMS} is not" if of_ngrams else "and the heads over a frozen one are linear"
+            raise SettingsError(
+                f"measure {self.settings.measure} reads an encoder, {what}; take another one (--measure, --methods)"
+            )
 
     def save_settings(self) -> None:
         """Write the resolved settings to the run directory, and say what trains where."""

@@ -1,4 +1,4 @@
-"""Train one model by the kind of what it starts from: a linear classifier over n-grams, or an encoder."""
+"""Train one model by the kind of what it starts from: a linear classifier, or an encoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.settings import Schedule
 from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import fine_tune
-from gradsim_offline.training.ngrams import starts_from_ngrams, train_ngrams
+from gradsim_offline.training.linear import train_linear
+from gradsim_offline.training.linear_start import is_linear_start
 
 
 def train_model(
@@ -31,5 +32,5 @@ def train_model(
         context: Task, what to start from, maximum length, seed, device, progress, log.
         settings: The schedule, and the share of each language's training texts to use.
     """
-    train = train_ngrams if starts_from_ngrams(context.encoder) else fine_tune
+    train = train_linear if is_linear_start(context.encoder) else fine_tune
     train(dataset, members, served, directory, context=context, settings=settings)

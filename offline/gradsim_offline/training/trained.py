@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.batching import halves, pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
+from gradsim_offline.training.linear_start import WIDE_FOLDER, trunk_below
 from gradsim_offline.training.task import Task
+from gradsim_offline.training.trunk_outputs import TrunkOutputs
+from gradsim_offline.training.trunk_texts import open_outputs
 from gradsim_shared.decoding import Logits, Reading, Text
 from gradsim_shared.normalisation import NEWEST
 
@@ -37,6 +40,8 @@ class TrainedModel:
         labels: In the order of the model's outputs.
         pad_id: Of the tokenizer.
         device: Where it is.
+        outputs: Of the trunk that the model stands on; ``None``: it reads token ids.
+        wide: The linear model over n-grams whose logits are added; ``None``: there is none.
     """
 
     model: nn.Module
@@ -45,28 +50,38 @@ class TrainedModel:
     labels: Sequence[str]
     pad_id: int
     device: torch.device
+    outputs: TrunkOutputs | None = None
+    wide: TrainedModel | None = None
 
     def read(self, texts: Sequence[Text]) -> Reading:
-        """Turn texts into token ids."""
+        """Turn texts into token ids, and their n-grams where a linear model reads them."""
         reading: Reading = self.reader.read(texts)
-        return reading
+        return reading if self.wide is None else replace(reading, wide=self.wide.read(texts))
 
     def logits(self, texts: Sequence[Text]) -> list[Logits]:
         """Return the logits of each text, ``[units, labels]``: a unit is the text, or each of its words."""
-        reading = self.read(texts)
+        return self.logits_of(self.read(texts))
+
+    def logits_of(self, reading: Reading) -> list[Logits]:
+        """Return the logits of each text that was read, ``[units, labels]``."""
         logits: list[Logits] = self.decoder.gather(reading, self.run(reading.ids))
-        return logits
+        if self.wide is None or reading.wide is None:
+            return logits
+        return [one + other for one, other in zip(logits, self.wide.logits_of(reading.wide), strict=True)]
 
     def answers(self, texts: Sequence[Text], reading: Reading | None = None) -> list[Gold]:
         """Return the answer to each text; ``reading`` saves reading them again."""
         reading = reading or self.read(texts)
-        logits = self.decoder.gather(reading, self.run(reading.ids))
+        logits = self.logits_of(reading)
         return [decoded.answer for decoded in self.decoder.decode(logits, texts, reading, self.labels)]
 
     @torch.inference_mode()
     def run(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Return the model's output for each piece: ``[labels]``, or ``[tokens, labels]`` without what was padded."""
         self.model.eval()
+        if self.outputs is not None:
+            features = torch.from_numpy(self.outputs.pooled(ids)).to(self.device)
+            return list(self.model(features=features).logits.float().cpu().numpy())
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         by_row: dict[int, NDArray[np.float32]] = {}
         for start in range(0, len(order), _BATCH):
@@ -87,8 +102,9 @@ def open_trained(
     device: torch.device,
     normalisation: int = NEWEST,
     long_texts: str = "cut",
+    alone: bool = False,
 ) -> TrainedModel:
-    """Load a trained model, or all models of an ensemble, with the tokenizer.
+    """Load a trained model, or all models of an ensemble, with the tokenizer, and what belongs to it.
 
     Args:
         path: Name on the Hub, or directory.
@@ -98,11 +114,13 @@ def open_trained(
         device: Where to put it.
         normalisation: The version that it was trained with.
         long_texts: ``cut`` or ``windows``, as in a manifest.
+        alone: Without the linear model over n-grams that was trained with it.
 
     Raises:
         ModelError: It cannot be loaded.
     """
-    tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
+    trunk, wide = trunk_below(path), Path(path) / WIDE_FOLDER
+    tokenizer, pad_id = load_tokenizer(trunk.directory if trunk else path, maximum_length=maximum_length)
     members = read_members(path)
     if members is None:
         model = task.load_model(path, labels)
@@ -110,7 +128,20 @@ def open_trained(
         models = [task.load_model(Path(path) / folder, labels) for folder in members.models]
         model = Ensemble(models, members.average)
     reader = task.decoder.Reader(tokenizer, maximum_length, normalisation=normalisation, long_texts=long_texts)
-    return TrainedModel(model.to(device), task.decoder, reader, labels, pad_id, device)
+    return TrainedModel(
+        model.to(device),
+        task.decoder,
+        reader,
+        labels,
+        pad_id,
+        device,
+        open_outputs(trunk.directory, trunk.outputs) if trunk else None,
+        None
+        if alone or not wide.is_dir()
+        else open_trained(
+            wide, labels, task=task, maximum_length=maximum_length, device=device, normalisation=normalisation
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def bundle(tmp_path_factory, quiet) -> VerifiedBundle:
     pack = Packaging(pipeline)
     models = pipeline.train_groups(encoder, groups, multilingual)
     exported = pack.export(HandedOver(groups, {group: Parts(model) for group, model in models.items()}))
-    named, sources = entries(groups, exported)
+    placed = entries(groups, exported)
     with briefly():
         identifier = pack.identify()
     kept = pipeline.run.directory / "assignment"
@@ -85,11 +85,11 @@ def bundle(tmp_path_factory, quiet) -> VerifiedBundle:
     measure_gradients(
         dataset, joint, kept, task=task, maximum_length=settings.maximum_length, seed=0, device=torch.device("cpu")
     )
-    draft = draft_manifest(settings, dataset, groups, named, identifier.directory, task.metric(dataset.labels))
+    draft = draft_manifest(settings, dataset, groups, placed, identifier.directory, task.metric(dataset.labels))
     manifest = complete_manifest(draft, settings, dataset, measured, {"scores": {}, "identifier": {}})
     target = pipeline.run.directory / "bundle"
     write_bundle(
-        target, manifest, sources, identifier.directory, measured, "", reference=ReferenceGradients(joint, kept)
+        target, manifest, placed.files, identifier.directory, measured, "", reference=ReferenceGradients(joint, kept)
     )
     return open_bundle(target)
 

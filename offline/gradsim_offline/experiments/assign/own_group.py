@@ -12,7 +12,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import Exporting
 from gradsim_offline.experiments.assign.ways import Ways
 from gradsim_offline.grouping.result import LanguageGroup
-from gradsim_offline.training.ngrams import save
+from gradsim_offline.training.linear import save_ngrams
 from gradsim_offline.training.task import Task
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Group, Manifest, Wide
@@ -57,7 +57,7 @@ def own_group(
     name = _next_id(manifest)
     trained, exported = directory / "trained", directory / "exported"
     exported.mkdir(parents=True)
-    save(ways.features, ways.linear, manifest.labels, trained)
+    save_ngrams(ways.features, ways.linear, manifest.labels, trained)
     progress.note(f"export the n-grams of {code}: group {name}", heading=True)
     limits = Exporting()
     export_group(

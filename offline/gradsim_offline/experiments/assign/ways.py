@@ -17,7 +17,7 @@ from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset, Example
 from gradsim_offline.core.settings import NGrams
 from gradsim_offline.experiments.assign.translations import Originals, temperature
-from gradsim_offline.training.ngrams import Linear, fit
+from gradsim_offline.training.linear import Linear, fit
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.tfidf import TfIdf
 from gradsim_runtime.loading import load_group_model

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.settings import Measuring
 from gradsim_offline.similarity.gradient_observer import GradientObserver
+from gradsim_offline.similarity.linear_gradients import inner_products
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured, counted_epochs
-from gradsim_offline.similarity.ngram_gradients import inner_products
 from gradsim_offline.similarity.products import halves_of, of_wholes, own_cosines, to_cosines
 from gradsim_offline.similarity.reliability import between_halves
 from gradsim_offline.training.batching import Row
-from gradsim_offline.training.ngrams import starts_from_ngrams
+from gradsim_offline.training.linear_start import is_linear_start
 
 GRADIENTS_FILE = "gradients.safetensors"
 Matrix = NDArray[np.float64]
@@ -39,14 +39,14 @@ def measure(context: MeasureContext) -> Measured:
     the cosine of two of them, and S the mean over epochs (some of them, if so set). The joint model (its best dev
     epoch) and ``gradients.safetensors`` are left in the context's directory: by ``<layer>`` the gradient vectors, mean
     over these epochs, ``[2 halves, languages, parameters]``; by ``<layer>.<epoch>`` their inner products, ``[2 halves,
-    languages, 2 halves, languages]``. For a classifier over n-grams see ``ngram_gradients.py``; nothing is left.
+    languages, 2 halves, languages]``. For a linear classifier see ``linear_gradients.py``; nothing is left.
 
     Raises:
         SettingsError: A tracked layer is not known.
     """
     started = time.monotonic()
     languages, settings = context.dataset.languages, context.measuring
-    if starts_from_ngrams(context.training.encoder):
+    if is_linear_start(context.training.encoder):
         inner, shares, seconds = inner_products(context)
         only = settings.model_copy(update={"layers": [_WEIGHTS], "epochs": 1, "skipped_epochs": 0})
         return compare([{_WEIGHTS: inner}], shares, languages, only, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import NGRAMS
@@ -20,12 +21,18 @@ class Encoder:
     Attributes:
         path: Directory, or name on the Hub.
         digest: Its identity: what was trained from another one is trained again.
-        linear: It is where linear classifiers over n-grams start from.
+        kind: What is trained from it: ``encoder``: itself, fine-tuned; ``ngrams``: linear classifiers over n-grams;
+            ``frozen``: linear classifiers over n-grams and its outputs.
     """
 
     path: str
     digest: str
-    linear: bool = False
+    kind: Literal["encoder", "ngrams", "frozen"] = "encoder"
+
+    @property
+    def linear(self) -> bool:
+        """Whether linear classifiers start from it."""
+        return self.kind != "encoder"
 
 
 def find(model: str, progress: Progress) -> Encoder:

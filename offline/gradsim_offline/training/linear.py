@@ -1,4 +1,7 @@
-"""Train a linear classifier over TF-IDF n-grams: scikit-learn's logistic regression, its C by cross-validation."""
+"""Train a linear classifier over TF-IDF n-grams, and a frozen trunk's outputs where there is one.
+
+scikit-learn's logistic regression, its C by cross-validation.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,16 +22,18 @@ from threadpoolctl import threadpool_limits
 
 from gradsim_offline.core.dataset import Dataset, Example
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.core.settings import NGrams, Schedule
+from gradsim_offline.core.settings import Schedule
+from gradsim_offline.models.linear_head import LinearHead, LinearHeadConfig
 from gradsim_offline.models.ngrams import NGramsConfig, NGramsForSequenceClassification
 from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.fine_tune import RESULT, sample
+from gradsim_offline.training.linear_features import LinearFeatures
+from gradsim_offline.training.linear_start import WIDE_FOLDER, read_linear_start
 from gradsim_offline.training.tfidf import TfIdf
 from gradsim_offline.training.trained import HALVES, DevTexts, open_trained
 from gradsim_shared.ngrams import TABLE_FILE
 from gradsim_shared.normalisation import normalise
 
-SETTINGS_FILE = "ngrams.json"
 _MOST_TO_CHOOSE = 3000
 """Texts that C is chosen on, at most."""
 _FOLDS = 3
@@ -36,17 +42,7 @@ _MOST_ITERATIONS = 300
 _ITERATIONS_OF_MANY = 100
 
 
-def make(directory: Path, settings: NGrams) -> None:
-    """Write what every training of this kind starts from: its settings."""
-    write_json(directory / SETTINGS_FILE, settings.model_dump())
-
-
-def starts_from_ngrams(encoder: str | Path) -> bool:
-    """Return whether what a training starts from is ``make``'s directory."""
-    return (Path(encoder) / SETTINGS_FILE).is_file()
-
-
-def train_ngrams(
+def train_linear(
     dataset: Dataset,
     members: Sequence[str],
     served: Sequence[str],
@@ -62,14 +58,16 @@ def train_ngrams(
         members: Languages to train on.
         served: Languages whose dev texts judge it.
         directory: Gets the model in Hugging Face form, its table of n-grams, and training.json.
-        context: Task, ``make``'s directory, seed, progress.
+        context: Task, a ``LinearStart``'s directory, seed, progress.
         settings: Its ``fraction``, the share of each language's training texts to use; there are no epochs.
     """
-    options = NGrams.model_validate_json((Path(context.encoder) / SETTINGS_FILE).read_bytes())
+    start = read_linear_start(context.encoder)
     texts, gold = training_texts(dataset, members, settings.fraction, context.seed)
-    features = TfIdf.of(texts, options)
-    linear = fit(features.vectors(texts), gold, len(dataset.labels), options.strengths, context.seed)
+    features = LinearFeatures.of(texts, start, context.maximum_length)
+    linear = fit(features.vectors(texts), gold, len(dataset.labels), start.ngrams.strengths, context.seed)
     save(features, linear, dataset.labels, directory)
+    if start.trunk is not None:
+        start.trunk.save(directory)
     trained = open_trained(
         directory,
         dataset.labels,
@@ -77,14 +75,14 @@ def train_ngrams(
         maximum_length=context.maximum_length,
         device=torch.device("cpu"),
     )
-    dev = DevTexts.of(dataset, served, reader=trained.reader, task=context.task, seed=context.seed)
+    dev = DevTexts.of(dataset, served, reader=trained, task=context.task, seed=context.seed)
     history = {"epoch": 1.0}
     if dev.examples:
         scores = dev.scores(trained).values()
         names = {"score": context.task.metric(dataset.labels), **{half: half for half in HALVES}}
         history |= {name: float(np.mean([row[column] for row in scores])) for name, column in names.items()}
     judged = f", dev {100 * history['score']:.2f}" if dev.examples else ""
-    context.progress.note(f"  {features.table.rows - 1} n-grams, C = {linear.strength:g}{judged}")
+    context.progress.note(f"  {features.tfidf.table.rows - 1} n-grams, C = {linear.strength:g}{judged}")
     write_json(
         directory / RESULT,
         {
@@ -113,14 +111,31 @@ def training_texts(
     return [normalise(e.text) for e in examples], np.array([label[e.label] for e in examples], np.int64)
 
 
-def save(features: TfIdf, linear: Linear, labels: Sequence[str], directory: Path) -> None:
-    """Write a classifier as a model in Hugging Face form, with its table of n-grams."""
+def save(features: LinearFeatures, linear: Linear, labels: Sequence[str], directory: Path) -> None:
+    """Write a classifier in Hugging Face form, with its table of n-grams; over a trunk as a head with a wide part."""
+    if features.texts is None:
+        save_ngrams(features.tfidf, linear, labels, directory)
+        return
+    rows = features.tfidf.table.rows
+    weights, bias = features.head(linear.weights[:, rows:], linear.bias)
+    head = LinearHead(LinearHeadConfig(width=weights.shape[1], **_named(labels)))
+    head.out.weight.data, head.out.bias.data = (torch.tensor(each).float() for each in (weights, bias))
+    head.save_pretrained(directory)
+    wide = Linear(linear.strength, linear.weights[:, :rows], np.zeros(len(labels)))
+    save_ngrams(features.tfidf, wide, labels, directory / WIDE_FOLDER)
+
+
+def _named(labels: Sequence[str]) -> dict[str, Any]:
+    names = dict(enumerate(labels))
+    return {"num_labels": len(labels), "id2label": names, "label2id": {label: i for i, label in names.items()}}
+
+
+def save_ngrams(features: TfIdf, linear: Linear, labels: Sequence[str], directory: Path) -> None:
+    """Write a classifier over n-grams in Hugging Face form, with its table of n-grams."""
     config = NGramsConfig(
         rows=features.table.rows,
         first_word=features.table.first_word,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)},
+        **_named(labels),
     )
     model = NGramsForSequenceClassification(config)
     model.weight.data = torch.tensor(linear.weights.T).half()

@@ -1,4 +1,4 @@
-"""Gradients of a linear classifier over n-grams, per language, on texts that it was not trained on.
+"""Gradients of a linear classifier, per language, on texts that it was not trained on.
 
 The classifier is convex and has no epochs: at its optimum over all texts the gradients cancel out. So every language's
 texts are divided into two folds, and the loss of each fold is taken at the classifier that was trained on the other. A
@@ -9,7 +9,6 @@ either half of its texts, drawn apart from the folds, says how far it repeats.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import softmax
 
-from gradsim_offline.core.settings import NGrams
 from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.training.batching import halves
-from gradsim_offline.training.ngrams import SETTINGS_FILE, fit, training_texts
-from gradsim_offline.training.tfidf import TfIdf
+from gradsim_offline.training.linear import fit, training_texts
+from gradsim_offline.training.linear_features import LinearFeatures
+from gradsim_offline.training.linear_start import read_linear_start
 
 _SLICE = 20_000
 """Columns of the gradients that are in memory at once."""
@@ -37,7 +36,7 @@ def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor,
     """
     started = time.monotonic()
     languages, seed = context.dataset.languages, context.training.seed
-    options = NGrams.model_validate_json((Path(context.training.encoder) / SETTINGS_FILE).read_bytes())
+    start = read_linear_start(context.training.encoder)
     by_language = [training_texts(context.dataset, [code], context.measuring.fraction, seed) for code in languages]
     texts = [text for texts, _ in by_language for text in texts]
     gold = np.concatenate([labels for _, labels in by_language])
@@ -47,11 +46,11 @@ def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor,
         np.concatenate([halves(size, language=i, seed=drawn) for i, size in enumerate(sizes)])
         for drawn in (seed, seed + _FOLD_SEED)
     )
-    vectors = TfIdf.of(texts, options).vectors(texts)
+    vectors = LinearFeatures.of(texts, start, context.training.maximum_length).vectors(texts)
     residual = np.zeros((len(texts), len(context.dataset.labels)))  # [texts, labels]: probability minus gold
     for number in (0, 1):
         here, there = fold == number, fold != number
-        linear = fit(vectors[there], gold[there], residual.shape[1], options.strengths, seed)
+        linear = fit(vectors[there], gold[there], residual.shape[1], start.ngrams.strengths, seed)
         residual[here] = softmax(linear.logits(vectors[here]), axis=1)
         context.training.progress.note(f"  joint classifier without fold {number + 1}: C = {linear.strength:g}")
     residual[np.arange(len(gold)), gold] -= 1

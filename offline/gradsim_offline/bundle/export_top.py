@@ -1,0 +1,119 @@
+"""Export a group's model that stands on a trunk: top.onnx, and how it answers behind the trunk that is served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gradsim_offline.bundle.export import RESULT, Terms, dev_texts
+from gradsim_offline.bundle.onnx import export
+from gradsim_offline.bundle.parity import compare, parity_of, single_text_latency
+from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.grouping.result import LanguageGroup
+from gradsim_offline.models.trunk import read_trunk
+from gradsim_offline.training.task import Task
+from gradsim_offline.training.trained import TrainedModel, open_trained
+from gradsim_runtime.loading import load_group_model
+from gradsim_runtime.sessions import SessionSettings
+from gradsim_shared.decoding import Text
+from gradsim_shared.errors import ModelError
+from gradsim_shared.group_model import GroupModel
+from gradsim_shared.manifest import Group, Parity, Precision, Trunk
+from gradsim_shared.trunk import TrunkOutput
+
+TOP_FILE, TRUNK_FOLDER = "top.onnx", "trunk"
+_LEAST_AGREEMENT = 0.95  # of labels: what a trunk in 8 bits says of a text depends a little on the texts beside it
+
+
+def export_top(
+    dataset: Dataset,
+    group: LanguageGroup,
+    model_directory: Path,
+    below: Path,
+    directory: Path,
+    *,
+    task: Task,
+    maximum_length: int,
+    tolerance: float,
+    most_texts: int,
+    progress: Progress,
+) -> None:
+    """Export what was trained on a trunk's outputs, and compare it with torch on dev texts of the served languages.
+
+    Args:
+        dataset: The examples.
+        group: Its members, and what the model serves.
+        model_directory: Of the trained model.
+        below: Of the trunk.
+        directory: Where to write.
+        task: Its decoder, and how the model is loaded.
+        maximum_length: Tokens that are read at once.
+        tolerance: Largest allowed difference of a logit, behind the very same outputs of the trunk.
+        most_texts: Dev texts, at most.
+        progress: Says how it went.
+
+    Raises:
+        ModelError: Its logits differ from torch's, or too many labels do behind the trunk.
+    """
+    trained = open_trained(
+        model_directory,
+        dataset.labels,
+        task=task,
+        maximum_length=maximum_length,
+        device=torch.device("cpu"),
+        alone=True,
+    )
+    trunk = trunk_entry(below)
+    inputs = export(trained.model, directory / TOP_FILE, task=task)
+    form = Precision(file=TOP_FILE, parity=Parity(texts=0, max_difference=0, label_agreement=0), latency_milliseconds=0)
+    draft = Group(
+        id=group.id,
+        members=list(group.members),
+        tokenizer=trunk.tokenizer,
+        precisions={"fp32": form},
+        reads="trunk",
+        inputs=inputs,
+        pad_id=trunk.pad_id,
+    )
+
+    def path(file: str) -> Path:
+        return below / Path(file).name if file in trunk.model_files else directory / file
+
+    contract = Terms(dataset.task, dataset.labels, maximum_length, trunk=trunk)
+    served = load_group_model(path, draft, contract, SessionSettings(threads=1))
+    texts = dev_texts(dataset, group, most_texts)
+    _check_alone(served, trained, texts, group.id, tolerance)
+    parity, _ = parity_of(served.logits(texts), trained.logits(texts))
+    if parity.label_agreement < _LEAST_AGREEMENT:
+        raise ModelError(
+            f"group {group.id}: behind the exported trunk {1 - parity.label_agreement:.1%} of {parity.texts} texts get "
+            "another label than in training; keep the trunk in 32 bits (--set exporting.precision=fp32)"
+        )
+    latency = single_text_latency(served, texts)
+    progress.note(f"  {parity.texts} texts: label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text")
+    form = form.model_copy(update={"parity": parity, "latency_milliseconds": round(latency, 3)})
+    write_json(directory / RESULT, draft.model_copy(update={"precisions": {"fp32": form}}).model_dump(mode="json"))
+
+
+def trunk_entry(directory: Path) -> Trunk:
+    """Return the entry of the trunk in a directory, under the paths that it has in a bundle."""
+    entry = read_trunk(directory)
+    forms = {
+        name: form.model_copy(update={"file": f"{TRUNK_FOLDER}/{form.file}"}) for name, form in entry.precisions.items()
+    }
+    placed = {"tokenizer": f"{TRUNK_FOLDER}/{entry.tokenizer}", "precisions": forms}
+    return entry.model_copy(update=placed)
+
+
+def _check_alone(served: GroupModel, trained: TrainedModel, texts: Sequence[Text], name: str, tolerance: float) -> None:
+    """Compare both on the very same outputs of the trunk, which were kept."""
+    assert trained.outputs is not None
+    ids = trained.read(texts).ids
+    states = trained.outputs.pooled(ids)
+    found = served.run_top(TrunkOutput(states, np.ones((len(ids), 1), np.int64)))
+    compare([row[None] for row in found], [row[None] for row in trained.run(ids)], name=name, tolerance=tolerance)

@@ -1,0 +1,135 @@
+"""What a trunk says of texts, each computed once and kept on disk: every training of a run reads it there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradsim_offline.core.disk import full_disk_said
+from gradsim_offline.models.trunk import open_trunk_model, read_trunk
+from gradsim_shared.trunk import TrunkModel
+
+OUTPUTS_FOLDER = "trunk-outputs"
+_STATES, _INDEX = "states.f16", "index.bin"
+_RECORD = np.dtype([("key", "S16"), ("row", "<i8"), ("rows", "<i4")])
+_CHUNK = 2048  # pieces that are computed before they are written
+
+
+class TrunkOutputs:
+    """The outputs of one trunk, by token ids; what is not there yet is computed and appended.
+
+    A pooled trunk has one row of ``width`` numbers for each piece, another one for each token, in 16 bits. A process
+    that is killed leaves whole rows: the index is written after them.
+
+    Args:
+        trunk: Directory of the trunk, as ``export_trunk`` wrote it.
+        directory: Where outputs are kept.
+    """
+
+    def __init__(self, trunk: Path, directory: Path) -> None:
+        self._trunk, self._directory, self._entry = trunk, directory, read_trunk(trunk)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._places: dict[bytes, tuple[int, int]] = {}
+        index = np.fromfile(self._index, _RECORD, count=_whole(self._index, _RECORD.itemsize))
+        self._rows = 0
+        for record in index:
+            row, rows = int(record["row"]), int(record["rows"])
+            self._places[bytes(record["key"]).ljust(16, b"\0")] = (row, rows)
+            self._rows = max(self._rows, row + rows)
+        for path, size in ((self._index, len(index) * _RECORD.itemsize), (self._states, self._rows * self._row_bytes)):
+            with path.open("ab") as stream:
+                stream.truncate(size)  # what a killed process wrote in part
+
+    @property
+    def width(self) -> int:
+        """Numbers of a row."""
+        return self._entry.width
+
+    def missing(self, ids: Sequence[Sequence[int]]) -> int:
+        """Return how many pieces are not there yet."""
+        return len({key for each in ids if (key := _key(each)) not in self._places})
+
+    def of(
+        self, ids: Sequence[Sequence[int]], advance: Callable[[str], None] = lambda _: None
+    ) -> list[NDArray[np.float16]]:
+        """Return the output of each piece, ``[rows, width]``.
+
+        Args:
+            ids: Token ids of each piece.
+            advance: Called once for each piece that is computed.
+
+        Raises:
+            GradsimError: The disk is full.
+        """
+        keys = [_key(each) for each in ids]
+        absent = list({key: i for i, key in enumerate(keys) if key not in self._places}.values())
+        absent.sort(key=lambda i: len(ids[i]), reverse=True)  # the longest first: the time left is not underestimated
+        for start in range(0, len(absent), _CHUNK):
+            chunk = absent[start : start + _CHUNK]
+            self._append([keys[i] for i in chunk], [ids[i] for i in chunk], advance)
+        if not keys:
+            return []
+        states = np.memmap(self._states, np.float16, "r", shape=(self._rows, self.width))
+        return [np.asarray(states[row : row + rows]) for row, rows in (self._places[key] for key in keys)]
+
+    def pooled(
+        self, ids: Sequence[Sequence[int]], advance: Callable[[str], None] = lambda _: None
+    ) -> NDArray[np.float32]:
+        """Return the outputs of a pooled trunk, ``[pieces, width]``."""
+        outputs = self.of(ids, advance)
+        return np.concatenate(outputs).astype(np.float32) if outputs else np.zeros((0, self.width), np.float32)
+
+    def _append(self, keys: Sequence[bytes], ids: Sequence[Sequence[int]], advance: Callable[[str], None]) -> None:
+        found: list[NDArray[np.float16]] = [np.zeros((0, self.width), np.float16)] * len(ids)
+        for rows in self._model.chunks([len(each) for each in ids]):
+            output = self._model.run([ids[row] for row in rows])
+            for place, row in enumerate(rows):
+                state = output.states[place]
+                found[row] = state[None] if state.ndim == 1 else state[: len(ids[row])]
+                advance("")
+        records = np.zeros(len(ids), _RECORD)
+        row = self._rows
+        for number, (key, rows_of_piece) in enumerate(zip(keys, found, strict=True)):
+            records[number] = (key, row, len(rows_of_piece))
+            row += len(rows_of_piece)
+        largest = np.finfo(np.float16).max
+        with full_disk_said(self._directory):
+            with self._states.open("ab") as stream:
+                np.concatenate(found).clip(-largest, largest).astype(np.float16).tofile(stream)
+            with self._index.open("ab") as stream:
+                records.tofile(stream)
+        for key, record in zip(keys, records, strict=True):
+            self._places[key] = (int(record["row"]), int(record["rows"]))
+        self._rows = row
+
+    @cached_property
+    def _model(self) -> TrunkModel:
+        return open_trunk_model(self._entry, self._trunk)
+
+    @property
+    def _states(self) -> Path:
+        return self._directory / _STATES
+
+    @property
+    def _index(self) -> Path:
+        return self._directory / _INDEX
+
+    @property
+    def _row_bytes(self) -> int:
+        return self.width * np.dtype(np.float16).itemsize
+
+
+def _key(ids: Sequence[int]) -> bytes:
+    return hashlib.blake2b(np.asarray(ids, np.int32).tobytes(), digest_size=16).digest()
+
+
+def _whole(path: Path, size: int) -> int:
+    """Return how many whole records a file has, which is made if it is not there."""
+    with path.open("ab"):
+        pass
+    return path.stat().st_size // size
