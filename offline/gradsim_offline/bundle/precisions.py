@@ -1,13 +1,13 @@
-"""A smaller form of an exported model, its embeddings in 8 bits, and the gate that it must pass on dev."""
+"""A smaller form of an exported model, in 8 bits, and the gate that it must pass on dev."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from gradsim_offline.core.dataset import AnyExample
+from gradsim_offline.models.eight_bits import in_eight_bits
 from gradsim_offline.training.task import Task
 from gradsim_shared.group_model import GroupModel
 
@@ -20,24 +20,10 @@ _CHANCE = 2  # texts of a language that may go wrong whatever share of its dev t
 
 
 def quantise(model: Path, smaller: Path) -> None:
-    """Write the form whose embeddings have 8 bits.
+    """Write the form whose matrices and embeddings have 8 bits."""
+    import onnx
 
-    The matrices stay whole: their quantised products scale a batch's activations together, so that an answer would
-    depend on what other texts are in the batch, and need a CPU with VNNI to be exact.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # of a step before it that only static quantisation needs
-    try:
-        quantize_dynamic(
-            str(model),
-            str(smaller),
-            op_types_to_quantize=["Gather"],
-            weight_type=QuantType.QInt8,
-        )
-    finally:
-        logging.disable(previous)
+    onnx.save(in_eight_bits(onnx.load(str(model))), str(smaller))
 
 
 def lost(

@@ -237,7 +237,7 @@ class Exporting(Section):
     parity_texts: Positive = Field(256, description="dev texts compared per group, at most")
     precision: Literal["auto", "fp32", "int8"] = Field(
         "auto",
-        description="auto: embeddings in 8 bits where that loses next to nothing on dev; fp32, as for GPUs",
+        description="auto: 8 bits where that loses next to nothing on dev; fp32, as for GPUs",
     )
     assignment: bool = Field(
         True, description="keep the joint model in the bundle, so that assign can also compare gradients"

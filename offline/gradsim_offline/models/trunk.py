@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 
 from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.models.eight_bits import in_eight_bits
 from gradsim_offline.models.loading import copy_tokenizer, first_line, from_pretrained, is_there, load_tokenizer
 from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_shared.errors import ModelError
@@ -165,16 +166,9 @@ def _export(trunk: PooledTrunk, path: Path, name: str | Path) -> None:
 
 def _in_8_bits(entry: Trunk, directory: Path, ids: Sequence[Sequence[int]], expected: Outputs) -> Trunk:
     """Quantise a trunk, and return its entry with the form that is kept; the file of the other is removed."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    import onnx
 
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # of a step before it that only static quantisation needs
-    try:
-        quantize_dynamic(
-            str(directory / ONNX_FILE), str(directory / INT8_FILE), per_channel=True, weight_type=QuantType.QInt8
-        )
-    finally:
-        logging.disable(previous)
+    onnx.save(in_eight_bits(onnx.load(str(directory / ONNX_FILE))), str(directory / INT8_FILE))
     smaller = entry.model_copy(update={"precisions": {"int8": _compared(INT8_FILE, expected, expected)}})
     form = _compared(INT8_FILE, _outputs(open_trunk_model(smaller, directory), ids), expected)
     if not form.cosine >= LEAST_COSINE:

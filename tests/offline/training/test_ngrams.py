@@ -8,8 +8,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from gradsim_offline.similarity.ngram_gradients import _products
-from gradsim_offline.training.ngrams import fit
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +15,8 @@ from torch.nn import functional
 
 from gradsim_offline.core.settings import NGrams
 from gradsim_offline.datasets.sources import demo
+from gradsim_offline.similarity.linear_gradients import _products
+from gradsim_offline.training.linear import fit
 from gradsim_offline.training.tfidf import TfIdf
 from gradsim_runtime import Bundle
 from gradsim_shared.normalisation import normalise
