@@ -16,7 +16,7 @@ import multiprocessing
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import _report
@@ -67,7 +67,8 @@ def main() -> None:
             name: lambda engine=engine: asyncio.run(_closed(engine, asked, arguments.seconds))  # type: ignore[misc]
             for name, engine in systems.items()
         }
-        runs[BARE] = lambda: _bare(bare, asked, arguments.seconds)
+        batches = _batches(asked)
+        runs[BARE] = lambda: _bare(bare, batches, arguments.seconds)
         found: dict[str, list[Speed]] = {name: [] for name in runs}
         for _, name in _report.interleaved([*runs], arguments.repeats):
             found[name].append(runs[name]())
@@ -181,19 +182,23 @@ async def _closed(engine: Engine, asked: Asked, seconds: float) -> Speed:
     return _speed(answered, wall, cpu)
 
 
-def _bare(bundle: Bundle, asked: Asked, seconds: float) -> Speed:
-    """Tokenise and run batches of 32 texts of like length with one model."""
-    model = bundle.predictor._model("g0")
+def _batches(asked: Asked) -> Iterator[list[str]]:
+    """Yield batches of texts of like length without end, long and short ones in turn."""
     texts = [text for _, text in asked]
     windows = [sorted(texts[first : first + WINDOW], key=len) for first in range(0, len(texts), WINDOW)]
     batches = [window[first : first + CALLERS] for window in windows for first in range(0, len(window), CALLERS)]
-    random.Random(0).shuffle(batches)  # long and short ones in turn, also in a short trial
-    wall, cpu, answered = time.monotonic(), time.process_time(), 0
-    for batch in itertools.cycle(batches):
+    random.Random(0).shuffle(batches)
+    return itertools.cycle(batches)
+
+
+def _bare(bundle: Bundle, batches: Iterator[list[str]], seconds: float) -> Speed:
+    """Tokenise and run the next batches with one model."""
+    model, answered = bundle.predictor._model("g0"), 0
+    wall, cpu = time.monotonic(), time.process_time()
+    while time.monotonic() < wall + seconds:
+        batch = next(batches)
         model.run_chunk([reading.ids[0] for reading in model.read(batch)])
         answered += len(batch)
-        if time.monotonic() > wall + seconds:
-            break
     return _speed(answered, wall, cpu)
 
 
