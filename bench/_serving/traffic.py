@@ -14,7 +14,14 @@ REQUESTS = 2048
 
 
 def texts(data: str, data_dir: Path | None, codes: Sequence[str], count: int, seed: int = 0) -> list[str]:
-    """Return test texts: the language with the most test texts comes with weight 1, the n-th with weight 1/n.
+    """As ``with_languages``, the texts alone."""
+    return [text for _, text in with_languages(data, data_dir, codes, count, seed)]
+
+
+def with_languages(
+    data: str, data_dir: Path | None, codes: Sequence[str], count: int, seed: int = 0
+) -> list[tuple[str, str]]:
+    """Return languages and test texts: that with the most test texts comes with weight 1, the n-th with weight 1/n.
 
     Args:
         data: Name of the data set.
@@ -28,7 +35,7 @@ def texts(data: str, data_dir: Path | None, codes: Sequence[str], count: int, se
     ranked = sorted((code for code in codes if by_language[code]), key=lambda code: -len(by_language[code]))
     source = random.Random(seed)
     drawn = source.choices(ranked, [1 / rank for rank in range(1, len(ranked) + 1)], k=count)
-    return [source.choice(by_language[code]) for code in drawn]
+    return [(code, source.choice(by_language[code])) for code in drawn]
 
 
 def write_bodies(found: Sequence[str], each: int, file: Path) -> Path:

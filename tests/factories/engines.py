@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -123,3 +124,33 @@ async def ready(http):
     """Wait until the service is ready."""
     while (await http.get("/readyz")).status_code != 200:
         await asyncio.sleep(0.005)
+
+
+@dataclass
+class RunCounts(Observer):
+    """Remembers which models ran on how many texts."""
+
+    batches: list[tuple[str, int, int]] = field(default_factory=list)
+    tops: list[tuple[str, int]] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
+
+    def batch(self, endpoint, group, texts, tokens, padded_tokens):  # noqa: D102
+        self.batches.append((group, texts, tokens))
+
+    def top(self, endpoint, group, texts):  # noqa: D102
+        self.tops.append((group, texts))
+
+    def queued(self, endpoint, group, texts):  # noqa: D102
+        self.waiting.add(group)
+
+    def clear(self):
+        """Forget everything."""
+        for each in (self.batches, self.tops, self.waiting):
+            each.clear()
+
+
+def numbers(prediction):
+    """Return all numbers of a prediction."""
+    if hasattr(prediction, "scores"):
+        return list(prediction.scores.values())
+    return [number for found in prediction.entities for number in (found.start, found.end, found.score)]

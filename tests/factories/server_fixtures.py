@@ -35,6 +35,22 @@ def tiny_pos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def trunk_pooled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for sentiment: three groups on a trunk with pooled outputs, one beside it."""
+    import tiny_trunk
+
+    return tiny_trunk.build(tmp_path_factory.mktemp("bundles") / "pooled")
+
+
+@pytest.fixture(scope="session")
+def trunk_hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same on a trunk with hidden states."""
+    import tiny_trunk
+
+    return tiny_trunk.build(tmp_path_factory.mktemp("bundles") / "hidden", "hidden")
+
+
+@pytest.fixture(scope="session")
 def three(tiny: Path, tiny_ner: Path, tiny_pos: Path) -> list[str]:
     """The directories of all three."""
     return [str(tiny), str(tiny_ner), str(tiny_pos)]
