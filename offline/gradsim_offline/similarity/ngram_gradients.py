@@ -20,7 +20,7 @@ from scipy.special import softmax
 from gradsim_offline.core.settings import NGrams
 from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.training.batching import halves
-from gradsim_offline.training.ngrams import SETTINGS_FILE, fit, training_texts
+from gradsim_offline.training.ngrams import SETTINGS_FILE, choose_strength, fit, training_texts
 from gradsim_offline.training.tfidf import TfIdf
 
 _SLICE = 20_000
@@ -49,11 +49,12 @@ def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor,
     )
     vectors = TfIdf.of(texts, options).vectors(texts)
     residual = np.zeros((len(texts), len(context.dataset.labels)))  # [texts, labels]: probability minus gold
+    strength = choose_strength(vectors, gold, options.strengths, seed)
+    context.training.progress.note(f"  joint classifier: C = {strength:g}")
     for number in (0, 1):
         here, there = fold == number, fold != number
-        linear = fit(vectors[there], gold[there], residual.shape[1], options.strengths, seed)
+        linear = fit(vectors[there], gold[there], residual.shape[1], [strength], seed)
         residual[here] = softmax(linear.logits(vectors[here]), axis=1)
-        context.training.progress.note(f"  joint classifier without fold {number + 1}: C = {linear.strength:g}")
     residual[np.arange(len(gold)), gold] -= 1
     part = half * len(languages) + language
     counts = np.bincount(part, minlength=2 * len(languages)).reshape(2, -1)
