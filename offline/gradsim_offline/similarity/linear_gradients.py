@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.training.batching import halves
-from gradsim_offline.training.linear import fit, training_texts
+from gradsim_offline.training.linear import choose_strength, fit, training_texts
 from gradsim_offline.training.linear_features import LinearFeatures
 from gradsim_offline.training.linear_start import read_linear_start
 
@@ -48,11 +48,12 @@ def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor,
     )
     vectors = LinearFeatures.of(texts, start, context.training.maximum_length).vectors(texts)
     residual = np.zeros((len(texts), len(context.dataset.labels)))  # [texts, labels]: probability minus gold
+    strength = choose_strength(vectors, gold, start.ngrams.strengths, seed)
+    context.training.progress.note(f"  joint classifier: C = {strength:g}")
     for number in (0, 1):
         here, there = fold == number, fold != number
-        linear = fit(vectors[there], gold[there], residual.shape[1], start.ngrams.strengths, seed)
+        linear = fit(vectors[there], gold[there], residual.shape[1], [strength], seed)
         residual[here] = softmax(linear.logits(vectors[here]), axis=1)
-        context.training.progress.note(f"  joint classifier without fold {number + 1}: C = {linear.strength:g}")
     residual[np.arange(len(gold)), gold] -= 1
     part = half * len(languages) + language
     counts = np.bincount(part, minlength=2 * len(languages)).reshape(2, -1)

@@ -47,7 +47,7 @@ class LinearFeatures:
         if self.texts is None:
             return vectors
         outputs = (self.texts.outputs(texts) - self.mean) / self.deviation * SCALE
-        return sparse.csr_array(sparse.hstack([vectors, sparse.csr_array(outputs)]))
+        return sparse.csr_array(sparse.hstack([vectors, sparse.csr_array(outputs.astype(np.float32))]))
 
     def head(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
