@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.languages import resolve
-from gradsim_offline.core.settings import Settings, Training
+from gradsim_offline.core.settings import NGRAMS, Settings, Training
 from gradsim_offline.experiments.few_shot.regimes import Regime
 from gradsim_offline.experiments.few_shot.shots import draw
 from gradsim_shared.errors import DataError, SettingsError
@@ -117,9 +117,10 @@ def _check_settings(settings: Settings) -> None:
     """Refuse settings that the regimes decide."""
     training = settings.training
     if settings.linear:
+        what = f"model {NGRAMS}" if settings.model == NGRAMS else "a head over a frozen encoder"
         raise SettingsError(
-            "linear models are not trained in steps, as the regimes are; --model mini is, or an encoder "
-            "(training.trained_blocks = all)"
+            f"{what} is not trained in steps, as the regimes are; --model mini is, or an encoder with "
+            "training.trained_blocks = all"
         )
     if training.strategy != "mixed":
         raise SettingsError(f"training.strategy = {training.strategy}: the regimes choose it; leave it out")
