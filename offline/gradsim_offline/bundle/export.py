@@ -14,7 +14,7 @@ import torch
 from gradsim_offline.bundle.full_length import check_shapes
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
 from gradsim_offline.bundle.parity import compare, parity_of, single_text_latency
-from gradsim_offline.bundle.precisions import INT8, INT8_FILE, lost, quantise
+from gradsim_offline.bundle.precisions import INT8, lost, quantise
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
@@ -104,12 +104,12 @@ def export_group(
         def judge(smaller: GroupModel) -> str:
             return lost(served, smaller, dev, task, dataset.labels) if precision == "auto" else ""
 
-        entry = _in_8_bits(directory, entry, contract, judge, texts, trained.logits(texts), progress)
+        entry = in_8_bits(directory.joinpath, entry, contract, judge, texts, trained.logits(texts), progress)
     write_json(directory / RESULT, entry.model_dump(mode="json"))
 
 
-def _in_8_bits(
-    directory: Path,
+def in_8_bits(
+    path: Callable[[str], Path],
     entry: Group,
     contract: Terms,
     judge: Callable[[GroupModel], str],
@@ -120,7 +120,7 @@ def _in_8_bits(
     """Quantise an exported model; return its entry with the form that is kept, and remove the file of the other.
 
     Args:
-        directory: Holds the export.
+        path: Where a file of the export is.
         entry: Of the whole form.
         contract: Of the bundle that is to be.
         judge: From the smaller form to what it loses too much, in words; empty: it is kept.
@@ -128,21 +128,23 @@ def _in_8_bits(
         trained: That model's logits of them.
         progress: Says what was kept.
     """
-    quantise(directory / MODEL_FILE, directory / INT8_FILE)
-    form = entry.precisions["fp32"].model_copy(update={"file": INT8_FILE})
+    file = entry.precisions["fp32"].file
+    small = file.replace(".onnx", f".{INT8}.onnx")
+    quantise(path(file), path(small))
+    form = entry.precisions["fp32"].model_copy(update={"file": small})
     kept = entry.model_copy(update={"precisions": {INT8: form}})
-    smaller = load_group_model(directory.joinpath, kept, contract, SessionSettings(threads=1))
-    sizes = [(directory / file).stat().st_size / 1e6 for file in (INT8_FILE, MODEL_FILE)]
+    smaller = load_group_model(path, kept, contract, SessionSettings(threads=1))
+    sizes = [path(each).stat().st_size / 1e6 for each in (small, file)]
     said = "  8 bits take {:.1f} MB instead of {:.1f}: ".format(*sizes)
     if reason := judge(smaller):
         progress.note(f"{said}not taken, {reason}")
-        (directory / INT8_FILE).unlink()
+        path(small).unlink()
         return entry.model_copy(update={"refused": {INT8: reason}})
     parity, _ = parity_of(smaller.logits(texts), trained)
     latency = round(single_text_latency(smaller, texts), 3)
     progress.note(f"{said}label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text")
-    (directory / MODEL_FILE).unlink()
-    form = Precision(file=INT8_FILE, parity=parity, latency_milliseconds=latency)
+    path(file).unlink()
+    form = Precision(file=small, parity=parity, latency_milliseconds=latency)
     return entry.model_copy(update={"precisions": {INT8: form}})
 
 

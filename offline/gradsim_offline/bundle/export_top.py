@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gradsim_offline.bundle.export import RESULT, Terms, dev_texts
+from gradsim_offline.bundle.export import RESULT, Terms, dev_texts, in_8_bits
 from gradsim_offline.bundle.onnx import export
 from gradsim_offline.bundle.parity import compare, parity_of, single_text_latency
+from gradsim_offline.bundle.precisions import lost
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import write_json
@@ -18,6 +19,7 @@ from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.models.trunk import read_trunk
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import TrainedModel, open_trained
+from gradsim_offline.training.trunk_batches import hidden_states
 from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.sessions import SessionSettings
 from gradsim_shared.decoding import Text
@@ -41,6 +43,7 @@ def export_top(
     maximum_length: int,
     tolerance: float,
     most_texts: int,
+    precision: str,
     progress: Progress,
 ) -> None:
     """Export what was trained on a trunk's outputs, and compare it with torch on dev texts of the served languages.
@@ -55,6 +58,7 @@ def export_top(
         maximum_length: Tokens that are read at once.
         tolerance: Largest allowed difference of a logit, behind the very same outputs of the trunk.
         most_texts: Dev texts, at most.
+        precision: Of upper blocks: ``auto``, ``fp32`` or ``int8``; a linear head stays whole.
         progress: Says how it went.
 
     Raises:
@@ -97,7 +101,15 @@ def export_top(
     latency = single_text_latency(served, texts)
     progress.note(f"  {parity.texts} texts: label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text")
     form = form.model_copy(update={"parity": parity, "latency_milliseconds": round(latency, 3)})
-    write_json(directory / RESULT, draft.model_copy(update={"precisions": {"fp32": form}}).model_dump(mode="json"))
+    entry = draft.model_copy(update={"precisions": {"fp32": form}})
+    if precision != "fp32" and trunk.output == "hidden":
+        dev = {code: dataset.split(code, "dev") for code in group.served}
+
+        def judge(smaller: GroupModel) -> str:
+            return lost(served, smaller, dev, task, dataset.labels) if precision == "auto" else ""
+
+        entry = in_8_bits(path, entry, contract, judge, texts, trained.logits(texts), progress)
+    write_json(directory / RESULT, entry.model_dump(mode="json"))
 
 
 def trunk_entry(directory: Path) -> Trunk:
@@ -114,6 +126,10 @@ def _check_alone(served: GroupModel, trained: TrainedModel, texts: Sequence[Text
     """Compare both on the very same outputs of the trunk, which were kept."""
     assert trained.outputs is not None
     ids = trained.read(texts).ids
-    states = trained.outputs.pooled(ids)
-    found = served.run_top(TrunkOutput(states, np.ones((len(ids), 1), np.int64)))
-    compare([row[None] for row in found], [row[None] for row in trained.run(ids)], name=name, tolerance=tolerance)
+    found, expected = [], trained.run(ids)
+    for each in ids:
+        mask = np.ones((1, len(each)), np.int64)
+        states = trained.outputs.pooled([each]) if trained.outputs.pools else hidden_states([each], trained.outputs)
+        found += served.run_top(TrunkOutput(np.asarray(states), mask))
+    rows = [[row if row.ndim == 2 else row[None] for row in each] for each in (found, expected)]
+    compare(*rows, name=name, tolerance=tolerance)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from gradsim_offline.bundle.ensemble_graph import merge
 from gradsim_offline.models.linear_head import LinearHead
 from gradsim_offline.models.loading import first_line
+from gradsim_offline.models.top import TopConfig
 from gradsim_offline.training.ensemble import Ensemble
 from gradsim_offline.training.task import Task
 from gradsim_shared.errors import ModelError
@@ -37,6 +40,8 @@ def export(model: nn.Module, path: Path, *, task: Task) -> list[str]:
 
     if isinstance(model, LinearHead):
         graph = linear_graph(model)
+    elif isinstance(model.config, TopConfig):
+        graph = _top_graph(model)
     elif isinstance(model, Ensemble):
         graph = merge([_graph(member, task) for member in model.members], model.average)
     else:
@@ -56,6 +61,35 @@ def linear_graph(head: LinearHead) -> ModelProto:
     constants = [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")]
     graph = helper.make_graph([product], "head", [features], [logits], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+
+
+def _top_graph(model: Any) -> ModelProto:  # noqa: ANN401 - a top of any task
+    """Return a top as an ONNX graph; in: ``hidden_states``, ``[texts, tokens, width]``, and ``attention_mask``."""
+    import onnx
+
+    config = copy.deepcopy(model.config)
+    config.attention = "eager"  # a graph of plain products
+    whole = type(model)(config).eval()
+    whole.load_state_dict(model.state_dict())
+    states, mask = torch.zeros(2, 9, model.width), torch.ones(2, 9, dtype=torch.int64)
+    mask[1, 5:] = 0
+    axes = {0: "texts", 1: "tokens"}
+    with tempfile.TemporaryDirectory() as scratch, _quietly():
+        draft = Path(scratch) / MODEL_FILE
+        try:
+            torch.onnx.export(
+                whole,
+                (states, mask),
+                str(draft),
+                input_names=["hidden_states", "attention_mask"],
+                output_names=["logits"],
+                dynamic_axes={"hidden_states": axes, "attention_mask": axes, "logits": axes},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        except (ValueError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
+            raise ModelError(_unknown(model, error)) from error
+        return onnx.load(str(draft))
 
 
 def _graph(model: nn.Module, task: Task) -> ModelProto:

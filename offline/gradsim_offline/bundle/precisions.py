@@ -12,7 +12,6 @@ from gradsim_offline.training.task import Task
 from gradsim_shared.group_model import GroupModel
 
 INT8 = "int8"
-INT8_FILE = "model.int8.onnx"
 MOST_TEXTS = 1000
 """Dev texts of a language that judge the smaller form, at most."""
 _MEAN, _EACH = 0.003, 0.01  # of the task's metric: what may be lost on average, and by a single language

@@ -46,10 +46,10 @@ class Schedule(Section):
 class Training(Schedule):
     """How one model is fine-tuned."""
 
-    trained_blocks: Literal[0, "all"] = Field(
+    trained_blocks: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
         "all",
-        description="of an encoder; 0: it is frozen, its outputs are kept, and linear heads over them and n-grams are "
-        "trained",
+        description="upper blocks of an encoder that are trained; the others are a frozen trunk, whose outputs are "
+        "kept; 0: linear heads over its outputs and n-grams",
     )
     strategy: str = Field("mixed", description="what a step does with the languages' gradients; see `list strategies`")
     strategy_options: dict[str, Any] = Field(
@@ -300,8 +300,6 @@ class Settings(Section):
     def _what_linear_models_can(self) -> Settings:
         if not self.linear:
             return self
-        if self.model == "mini":
-            raise ValueError("mini is made to be trained: training.trained_blocks = 0 is for pre-trained encoders")
         asked = {
             "training.strategy": self.training.strategy != "mixed",
             "training.ensemble": self.training.ensemble > 1,
@@ -316,10 +314,29 @@ class Settings(Section):
             raise ValueError(f"{what} is linear and has no steps: {', '.join(names)} cannot be set for it")
         return self
 
+    @model_validator(mode="after")
+    def _what_stands_on_a_trunk(self) -> Settings:
+        blocks = self.training.trained_blocks
+        if blocks == "all":
+            return self
+        given = f"training.trained_blocks = {blocks}"
+        if self.model in ("mini", NGRAMS):
+            raise ValueError(f"{given} is for pre-trained encoders; {self.model} is trained whole")
+        if self.adapting.mode == "tapt-group":
+            raise ValueError(f"{given}: groups share what lies below; use adapting.mode tapt, which adapts it once")
+        if blocks and self.training.ensemble > 1:
+            raise ValueError(f"{given}: what stands on a trunk is no ensemble; use all, or training.ensemble = 1")
+        return self
+
     @property
     def linear(self) -> bool:
         """Whether the models of the asked-for kind are linear."""
         return self.model == NGRAMS or self.training.trained_blocks == 0
+
+    @property
+    def trains_whole_models(self) -> bool:
+        """Whether a trained model is one of texts by itself: not linear, nor on a trunk."""
+        return self.model != NGRAMS and self.training.trained_blocks == "all"
 
     @property
     def kept(self) -> str:

@@ -75,7 +75,7 @@ def load_with_missing(
     Raises:
         ModelError: The model is nowhere to be found, or cannot be loaded; the message names the remedies.
     """
-    from gradsim_offline.models import linear_head, mini, mini_tagging, ngrams  # noqa: F401 - registers the architectures
+    from gradsim_offline.models import linear_head, mini, mini_tagging, ngrams, top  # noqa: F401 - registers the architectures
 
     try:
         with _quietly(bars=not Path(path).is_dir()):  # a new head is what we want, not a warning
@@ -246,7 +246,7 @@ def is_there(path: str | Path) -> Any:  # noqa: ANN401 - a PretrainedConfig
     """
     from transformers import AutoConfig
 
-    from gradsim_offline.models import mini, mini_tagging  # noqa: F401 - registers the architectures
+    from gradsim_offline.models import mini, mini_tagging, top  # noqa: F401 - registers the architectures
 
     try:
         return AutoConfig.from_pretrained(str(path), **hub_settings(path))

@@ -32,10 +32,30 @@ TOKENIZER_FILE = "tokenizer.json"
 LEAST_COSINE = 0.98
 """Between the outputs in 8 bits and whole, on average over texts: below it the trunk stays whole."""
 Outputs = NDArray[np.float32]
-"""``[texts, width]``"""
+"""``[texts, width]``, or ``[tokens, width]`` where they are not pooled"""
 _OPSET = 18
 _TOLERANCE = 1e-3  # of an output: exported and not
 _INPUTS = ["input_ids", "attention_mask"]
+
+
+class HiddenTrunk(nn.Module):
+    """The outputs of the last of an encoder's lower blocks, for each token.
+
+    Args:
+        encoder: A Hugging Face model that ends there.
+        blocks: How many it has.
+    """
+
+    def __init__(self, encoder: Any, blocks: int) -> None:  # noqa: ANN401 - a PreTrainedModel
+        super().__init__()
+        self.encoder, self.blocks = encoder, blocks
+        self.width = int(encoder.config.hidden_size)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return ``[texts, tokens, width]`` from ids and mask, ``[texts, tokens]``."""
+        return self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True
+        ).hidden_states[self.blocks]
 
 
 class PooledTrunk(nn.Module):
@@ -80,11 +100,22 @@ def load_pooled(path: str | Path, blocks: Sequence[int]) -> PooledTrunk:
     return PooledTrunk(encoder, blocks).eval()
 
 
+def load_hidden(path: str | Path, trained_blocks: int) -> HiddenTrunk:
+    """Load an encoder without its upper blocks.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    blocks = int(is_there(path).num_hidden_layers) - trained_blocks
+    encoder = from_pretrained(AutoModel, path, num_hidden_layers=blocks, attn_implementation="eager")
+    return HiddenTrunk(encoder, blocks).eval()
+
+
 def export_trunk(
     path: str | Path,
     directory: Path,
     *,
-    blocks: Sequence[int],
+    trained_blocks: int = 0,
     texts: Sequence[str],
     maximum_length: int,
     whole: bool = False,
@@ -94,7 +125,8 @@ def export_trunk(
     Args:
         path: Of the encoder: directory or Hub name.
         directory: Where to write.
-        blocks: Whose outputs are pooled.
+        trained_blocks: Upper ones that are left out, so that others read the hidden states below; 0: none is, and two
+            blocks' outputs are pooled.
         texts: Some that it will read, normalised: on them the forms are compared.
         maximum_length: Tokens that it reads at once.
         whole: Keep it in 32 bits; else it has 8 where the outputs stay close.
@@ -104,21 +136,21 @@ def export_trunk(
     """
     tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
     copy_tokenizer(path, directory)
-    trunk = load_pooled(path, blocks)
+    trunk = load_hidden(path, trained_blocks) if trained_blocks else load_pooled(path, pooled_blocks(path))
     _export(trunk, directory / ONNX_FILE, path)
     entry = Trunk(
         tokenizer=TOKENIZER_FILE,
         precisions={"fp32": TrunkPrecision(file=ONNX_FILE, texts=len(texts), cosine=0, max_difference=0)},
         inputs=_INPUTS,
         pad_id=pad_id,
-        output="pooled",
+        output="hidden" if trained_blocks else "pooled",
         width=trunk.width,
     )
     ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
     with torch.inference_mode():
-        expected = np.concatenate([trunk(*_batch([each], pad_id)).numpy() for each in ids])
+        expected = np.concatenate([trunk(*_batch([each], pad_id)).numpy().reshape(-1, trunk.width) for each in ids])
     exported = _outputs(open_trunk_model(entry, directory), ids)
-    form = _compared(ONNX_FILE, exported, expected)
+    form = _compared(ONNX_FILE, exported, expected, len(texts))
     if not form.max_difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ModelError(f"{path}: the exported form's outputs differ from torch's by {form.max_difference:.1e}")
     entry = entry.model_copy(update={"precisions": {"fp32": form}})
@@ -139,10 +171,11 @@ def open_trunk_model(entry: Trunk, directory: Path, threads: int = 0) -> TrunkMo
     return TrunkModel(open_session(file, SessionSettings(threads=threads or torch.get_num_threads())), entry)
 
 
-def _export(trunk: PooledTrunk, path: Path, name: str | Path) -> None:
+def _export(trunk: PooledTrunk | HiddenTrunk, path: Path, name: str | Path) -> None:
     ids, mask = torch.full((2, 9), 3), torch.ones(2, 9, dtype=torch.int64)
     mask[1, 5:] = 0
     axes = {0: "texts", 1: "tokens"}
+    output, output_axes = ("states", axes) if isinstance(trunk, HiddenTrunk) else ("features", {0: "texts"})
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -153,8 +186,8 @@ def _export(trunk: PooledTrunk, path: Path, name: str | Path) -> None:
                 (ids, mask),
                 str(path),
                 input_names=_INPUTS,
-                output_names=["features"],
-                dynamic_axes={"input_ids": axes, "attention_mask": axes, "features": {0: "texts"}},
+                output_names=[output],
+                dynamic_axes={"input_ids": axes, "attention_mask": axes, output: output_axes},
                 opset_version=_OPSET,
                 dynamo=False,
             )
@@ -169,8 +202,8 @@ def _in_8_bits(entry: Trunk, directory: Path, ids: Sequence[Sequence[int]], expe
     import onnx
 
     onnx.save(in_eight_bits(onnx.load(str(directory / ONNX_FILE))), str(directory / INT8_FILE))
-    smaller = entry.model_copy(update={"precisions": {"int8": _compared(INT8_FILE, expected, expected)}})
-    form = _compared(INT8_FILE, _outputs(open_trunk_model(smaller, directory), ids), expected)
+    smaller = entry.model_copy(update={"precisions": {"int8": _compared(INT8_FILE, expected, expected, len(ids))}})
+    form = _compared(INT8_FILE, _outputs(open_trunk_model(smaller, directory), ids), expected, len(ids))
     if not form.cosine >= LEAST_COSINE:
         (directory / INT8_FILE).unlink()
         return entry
@@ -178,12 +211,12 @@ def _in_8_bits(entry: Trunk, directory: Path, ids: Sequence[Sequence[int]], expe
     return entry.model_copy(update={"precisions": {"int8": form}})
 
 
-def _compared(file: str, found: Outputs, expected: Outputs) -> TrunkPrecision:
-    """Return the entry of an exported form from its outputs and the encoder's, ``[texts, width]``."""
+def _compared(file: str, found: Outputs, expected: Outputs, texts: int) -> TrunkPrecision:
+    """Return the entry of an exported form from its outputs and the encoder's, ``[texts or tokens, width]``."""
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (found * expected).sum(axis=1) / np.maximum(lengths, 1e-12)
     difference = float(np.abs(found - expected).max())
-    return TrunkPrecision(file=file, texts=len(found), cosine=float(cosines.mean()), max_difference=difference)
+    return TrunkPrecision(file=file, texts=texts, cosine=float(cosines.mean()), max_difference=difference)
 
 
 def _batch(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
@@ -194,11 +227,11 @@ def _batch(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
 
 
 def _outputs(model: TrunkModel, ids: Sequence[Sequence[int]]) -> Outputs:
-    """Return the outputs of pieces, ``[pieces, width]``, run in batches of like length."""
-    outputs = np.zeros((len(ids), 0), np.float32)
+    """Return the outputs of pieces one after the other, ``[pieces or tokens, width]``."""
+    found: dict[int, Outputs] = {}
     for rows in model.chunks([len(each) for each in ids]):
-        found = model.run([ids[row] for row in rows]).states
-        if not outputs.shape[1]:
-            outputs = np.zeros((len(ids), found.shape[1]), np.float32)
-        outputs[rows] = found
-    return outputs
+        states = model.run([ids[row] for row in rows]).states
+        found |= {
+            row: each[None] if each.ndim == 1 else each[: len(ids[row])] for row, each in zip(rows, states, strict=True)
+        }
+    return np.concatenate([found[row] for row in range(len(ids))])

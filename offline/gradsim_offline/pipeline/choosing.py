@@ -203,8 +203,9 @@ class Choosing:
             group = LanguageGroup(f"g{number}", tuple(trained), tuple(codes), dict(similarity.get(trained, {})))
             named.append(group)
             trunk, own = trunk_below(model.directory), model.directory / WIDE_FOLDER
-            if trunk is not None:  # its n-grams were trained with it, so nothing is to be weighed
-                parts[group.id] = Parts(model, StageResult(own, model.digest), Blend(1.0, 1.0), trunk.directory)
+            below = trunk.directory if trunk else None
+            if own.is_dir():  # trained with the model, so nothing is to be weighed
+                parts[group.id] = Parts(model, StageResult(own, model.digest), Blend(1.0, 1.0), below)
             else:
-                parts[group.id] = Parts(model, beside, blend)
+                parts[group.id] = Parts(model, beside, blend, below)
         return replace(self.groups, groups=tuple(named)), parts

@@ -78,7 +78,8 @@ class ModelStore:
             encoder = trimmed_encoder(encoder, self.dataset, self.run, common=common, extra_texts=extra)
         if self.settings.adapting.mode == "tapt":
             encoder = self._adapted(encoder, adapted)
-        return self._frozen(encoder) if self.settings.training.trained_blocks == 0 else encoder
+        blocks = self.settings.training.trained_blocks
+        return encoder if blocks == "all" else self._on_trunk(encoder, blocks)
 
     def _adapted(self, encoder: Encoder, adapted: str) -> Encoder:
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
@@ -89,8 +90,8 @@ class ModelStore:
         done = self.run.stage(adapted, inputs, adapt, title="adapt the encoder to the training texts")
         return Encoder(str(done.directory), done.digest)
 
-    def _frozen(self, encoder: Encoder) -> Encoder:
-        """Return what heads over a frozen encoder start from: its trunk, which has read all texts."""
+    def _on_trunk(self, encoder: Encoder, blocks: int) -> Encoder:
+        """Return what stands on a trunk, which has read all texts: heads, or upper blocks of the encoder."""
         from gradsim_offline.pipeline.trunk_stage import trunk_of
         from gradsim_offline.training.linear_start import LinearStart
 
@@ -98,11 +99,24 @@ class ModelStore:
             encoder,
             self.dataset,
             self.run,
+            task=self.task,
             common=self.common,
+            trained_blocks=blocks,
             maximum_length=self.settings.maximum_length,
             whole=self.settings.exporting.precision == "fp32",
         )
-        start, inputs = LinearStart(self.settings.ngrams, trunk), {"trunk": stage.digest}
+        inputs: dict[str, Any] = {"trunk": stage.digest}
+        if blocks:
+
+            def save(directory: Path) -> None:
+                from gradsim_offline.models.top import save_top
+
+                save_top(encoder.path, directory, trained_blocks=blocks)
+                trunk.save(directory)
+
+            done = self.run.stage("top", {**inputs, "blocks": blocks}, save, title=f"the upper {blocks} blocks")
+            return Encoder(str(done.directory), done.digest)
+        start = LinearStart(self.settings.ngrams, trunk)
         done = self.run.stage(
             "heads", {**inputs, "ngrams": self.settings.ngrams.model_dump()}, start.save, title="heads over the trunk"
         )

@@ -71,6 +71,7 @@ class Packaging:
             "maximum_length": settings.maximum_length,
             "tolerance": settings.exporting.tolerance,
             "most_texts": settings.exporting.parity_texts,
+            "precision": settings.exporting.precision,
             "progress": self.pipeline.run.progress,
         }
 
@@ -78,8 +79,7 @@ class Packaging:
             if trunk is not None:
                 export_top(self.pipeline.dataset, group, model.directory, trunk, directory, **checked)
                 return
-            precision = settings.exporting.precision
-            export_group(self.pipeline.dataset, group, model.directory, directory, precision=precision, **checked)
+            export_group(self.pipeline.dataset, group, model.directory, directory, **checked)
 
         name = model.directory.relative_to(self.pipeline.run.directory)
         return self.pipeline.run.stage(f"export/{'-'.join(name.parts)}", inputs, export, title=f"export {name}")
@@ -178,7 +178,7 @@ class Packaging:
     def reference_gradients(self, multilingual: StageResult) -> ReferenceGradients | None:
         """Measure every language's gradient at the joint model, for later languages; ``None``: not asked."""
         pipeline = self.pipeline
-        if not pipeline.settings.exporting.assignment or pipeline.settings.linear:
+        if not pipeline.settings.exporting.assignment or not pipeline.settings.trains_whole_models:
             return None
         from gradsim_offline.bundle import reference_gradients as reference
 

@@ -1,21 +1,23 @@
-"""The stages before heads over a frozen encoder are trained: the trunk is exported, and reads all texts once."""
+"""The stages before what stands on a frozen trunk is trained: it is exported, and reads all texts once."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import RunDirectory, StageResult
-from gradsim_offline.models.trunk import export_trunk, pooled_blocks, read_trunk
+from gradsim_offline.models.loading import load_tokenizer
+from gradsim_offline.models.trunk import export_trunk, read_trunk
 from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.linear_start import Trunk
-from gradsim_offline.training.trunk_outputs import OUTPUTS_FOLDER
-from gradsim_offline.training.trunk_texts import TrunkTexts
+from gradsim_offline.training.task import Task
+from gradsim_offline.training.trunk_outputs import OUTPUTS_FOLDER, TrunkOutputs
+from gradsim_offline.training.trunk_texts import open_outputs
+from gradsim_shared.decoding import Reader
 from gradsim_shared.errors import DataError
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.normalisation import normalise
@@ -30,7 +32,9 @@ def trunk_of(
     dataset: Dataset,
     run: RunDirectory,
     *,
+    task: Task,
     common: Mapping[str, Any],
+    trained_blocks: int,
     maximum_length: int,
     whole: bool,
 ) -> tuple[StageResult, Trunk]:
@@ -40,28 +44,29 @@ def trunk_of(
         encoder: To be frozen.
         dataset: The examples; of dev and test no labels are looked at.
         run: The run directory.
+        task: Its reader turns texts into tokens.
         common: What every training depends on.
+        trained_blocks: Upper ones that are no part of it.
         maximum_length: Tokens that it reads at once.
         whole: Keep it in 32 bits.
 
     Raises:
         GradsimError: It cannot be exported, or the disk is too small.
     """
-    train = {code: [normalise(e.text) for e in dataset.split(code, "train")] for code in dataset.languages}
 
     def export(directory: Path) -> None:
-        share = max(1, _COMPARED // len(train))
-        texts = list(chain.from_iterable(some[:share] for some in train.values()))
+        share = max(1, _COMPARED // len(dataset.languages))
+        texts = [normalise(e.text) for code in dataset.languages for e in dataset.split(code, "train")[:share]]
         export_trunk(
             encoder.path,
             directory,
-            blocks=pooled_blocks(encoder.path),
+            trained_blocks=trained_blocks,
             texts=texts,
             maximum_length=maximum_length,
             whole=whole,
         )
 
-    inputs = {**common, "encoder": encoder.digest, "whole": whole, "form": _FORM}
+    inputs = {**common, "encoder": encoder.digest, "blocks": trained_blocks, "whole": whole, "form": _FORM}
     done = run.stage("trunk", inputs, export, title="trunk: the frozen encoder")
     entry = read_trunk(done.directory)
     name, form = next(iter(entry.precisions.items()))
@@ -73,26 +78,29 @@ def trunk_of(
     for other in outputs.parent.glob("*"):
         if other != outputs:  # of a trunk that is no more
             shutil.rmtree(other, ignore_errors=True)
-    _read_all(TrunkTexts.open(done.directory, outputs, maximum_length), train, dataset, run)
+    tokenizer, _ = load_tokenizer(done.directory, maximum_length=maximum_length)
+    _read_all(
+        open_outputs(done.directory.resolve(), outputs.resolve()),
+        task.decoder.Reader(tokenizer, maximum_length),
+        dataset,
+        run,
+    )
     return done, Trunk(done.directory, outputs)
 
 
-def _read_all(texts: TrunkTexts, train: Mapping[str, Sequence[str]], dataset: Dataset, run: RunDirectory) -> None:
+def _read_all(outputs: TrunkOutputs, reader: Reader, dataset: Dataset, run: RunDirectory) -> None:
     """Compute what the trunk says of train and dev texts, and is not kept yet."""
-    everything = list(chain.from_iterable(train.values()))
-    for code in dataset.languages:
-        everything += [normalise(example.text) for example in dataset.split(code, "dev")]
-    ids = texts.ids(everything)
-    missing = texts.kept.missing(ids)
-    if not missing:
+    examples = [e for split in ("train", "dev") for code in dataset.languages for e in dataset.split(code, split)]
+    ids = reader.read([example.input for example in examples]).ids
+    pieces, rows = outputs.missing(ids)
+    if not pieces:
         return
-    needed = missing * texts.kept.width * 2
-    free = shutil.disk_usage(run.directory).free
+    needed, free = rows * outputs.row_bytes, shutil.disk_usage(run.directory).free
     if needed + _KEPT_FREE > free:
         raise DataError(
-            f"the outputs of the frozen encoder take {needed / 1e6:.0f} MB for {missing} texts, and {run.directory} "
+            f"the outputs of the frozen encoder take {needed / 1e6:.0f} MB for {pieces} texts, and {run.directory} "
             f"has {free / 1e6:.0f} MB left; free some, or choose another --out"
         )
-    run.progress.note(f"the trunk reads {missing} texts; its outputs are kept: {needed / 1e6:.1f} MB", heading=True)
-    with run.progress.bar("texts", missing) as advance:
-        texts.kept.of(ids, advance)
+    run.progress.note(f"the trunk reads {pieces} texts; its outputs are kept: {needed / 1e6:.1f} MB", heading=True)
+    with run.progress.bar("texts", pieces) as advance:
+        outputs.of(ids, advance)

@@ -186,7 +186,8 @@ def tracked_layers(model: nn.Module, names: Sequence[str]) -> dict[str, dict[str
         elif name == "head.out":
             tracked[name] = dict([list(head.items())[-1]])
         elif kind == "encoder" and number.isdecimal():
-            tracked[name] = {path: layer for path, layer in linear.items() if f".layer.{number}." in f".{path}"}
+            place = int(number) - getattr(model.config, "first_block", 0)  # of a top: its blocks keep their numbers
+            tracked[name] = {path: layer for path, layer in linear.items() if f".layer.{place}." in f".{path}"}
         else:
             raise SettingsError(f"tracked layer {name!r} is not known; use head.out, head or encoder.<number>")
         if not tracked[name]:

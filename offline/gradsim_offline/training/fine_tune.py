@@ -20,9 +20,12 @@ from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
 from gradsim_offline.training.checkpoint import Position
 from gradsim_offline.training.context import TrainingContext
+from gradsim_offline.training.linear_start import trunk_below
 from gradsim_offline.training.loop import Observer, train
 from gradsim_offline.training.strategy import Strategy, StrategyContext, load_strategy
 from gradsim_offline.training.trained import HALVES, DevTexts, TrainedModel
+from gradsim_offline.training.trunk_batches import on_trunk
+from gradsim_offline.training.trunk_texts import open_outputs
 from gradsim_shared.errors import SettingsError
 
 RESULT = "training.json"
@@ -61,7 +64,10 @@ def fine_tune(
         SettingsError: The strategy is not possible with these data, or not while gradients are watched.
     """
     task, seed, progress = context.task, context.seed, context.progress
-    tokenizer, pad_id = load_tokenizer(context.encoder, maximum_length=context.maximum_length)
+    trunk = trunk_below(context.encoder)  # of a top, which reads its outputs
+    outputs = open_outputs(trunk.directory, trunk.outputs) if trunk else None
+    reads = trunk.directory if trunk else context.encoder
+    tokenizer, pad_id = load_tokenizer(reads, maximum_length=context.maximum_length)
     torch.manual_seed(seed)  # the new head
     model: Any = task.load_model(context.encoder, dataset.labels, new_head=new_head)
     number = {language: i for i, language in enumerate(dataset.languages)}
@@ -79,14 +85,14 @@ def fine_tune(
         examples=chosen,
         rows=rows,
         encode=encode,
-        lay_out=lambda some: task.collate(some, pad_id),
+        lay_out=lambda some: on_trunk(task.collate(some, pad_id), some, outputs),
         batch_size=settings.batch_size,
         options=None,
         seed=seed,
     )
     chosen_strategy = strategy(given) if strategy else make_strategy(given, settings, watched=observe is not None)
     dev = DevTexts.of(dataset, served, reader=reader, task=task, seed=drawing)
-    trained = TrainedModel(model, task.decoder, reader, dataset.labels, pad_id, context.device)
+    trained = TrainedModel(model, task.decoder, reader, dataset.labels, pad_id, context.device, outputs)
     metric = task.metric(dataset.labels)
 
     def evaluate() -> dict[str, float]:
@@ -100,7 +106,7 @@ def fine_tune(
         end = train(
             model,
             lambda epoch: plan(lengths, settings.batch_size, seed=seed, epoch=epoch),
-            task.collate(rows, pad_id),
+            on_trunk(task.collate(rows, pad_id), rows, outputs),
             epochs=epochs,
             learning_rate=settings.learning_rate,
             warmup=settings.warmup,
@@ -123,7 +129,10 @@ def fine_tune(
             f"  epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.3f}{score}{_conflicts(epoch)}{best}"
         )
     model.to("cpu").save_pretrained(directory)
-    copy_tokenizer(context.encoder, directory)
+    if trunk is None:
+        copy_tokenizer(context.encoder, directory)
+    else:
+        trunk.save(directory)
     write_json(
         directory / RESULT,
         {

@@ -20,6 +20,7 @@ from gradsim_offline.training.batching import halves, pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
 from gradsim_offline.training.linear_start import WIDE_FOLDER, trunk_below
 from gradsim_offline.training.task import Task
+from gradsim_offline.training.trunk_batches import hidden_states
 from gradsim_offline.training.trunk_outputs import TrunkOutputs
 from gradsim_offline.training.trunk_texts import open_outputs
 from gradsim_shared.decoding import Logits, Reading, Text
@@ -79,7 +80,7 @@ class TrainedModel:
     def run(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Return the model's output for each piece: ``[labels]``, or ``[tokens, labels]`` without what was padded."""
         self.model.eval()
-        if self.outputs is not None:
+        if self.outputs is not None and self.outputs.pools:
             features = torch.from_numpy(self.outputs.pooled(ids)).to(self.device)
             return list(self.model(features=features).logits.float().cpu().numpy())
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -87,10 +88,16 @@ class TrainedModel:
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             with mixed_precision(self.device):
-                outputs = self.model(**to_device(pad([ids[i] for i in rows], self.pad_id), self.device)).logits
+                outputs = self.model(**to_device(self._batch([ids[i] for i in rows]), self.device)).logits
             for row, output in zip(rows, outputs.float().cpu().numpy(), strict=True):
                 by_row[row] = output if output.ndim == 1 else output[: len(ids[row])]
         return [by_row[row] for row in range(len(ids))]
+
+    def _batch(self, ids: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+        batch = pad(ids, self.pad_id)
+        if self.outputs is None:
+            return batch
+        return {"hidden_states": hidden_states(ids, self.outputs), "attention_mask": batch["attention_mask"]}
 
 
 def open_trained(

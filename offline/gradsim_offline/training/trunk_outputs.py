@@ -41,7 +41,7 @@ class TrunkOutputs:
             row, rows = int(record["row"]), int(record["rows"])
             self._places[bytes(record["key"]).ljust(16, b"\0")] = (row, rows)
             self._rows = max(self._rows, row + rows)
-        for path, size in ((self._index, len(index) * _RECORD.itemsize), (self._states, self._rows * self._row_bytes)):
+        for path, size in ((self._index, len(index) * _RECORD.itemsize), (self._states, self._rows * self.row_bytes)):
             with path.open("ab") as stream:
                 stream.truncate(size)  # what a killed process wrote in part
 
@@ -50,9 +50,15 @@ class TrunkOutputs:
         """Numbers of a row."""
         return self._entry.width
 
-    def missing(self, ids: Sequence[Sequence[int]]) -> int:
-        """Return how many pieces are not there yet."""
-        return len({key for each in ids if (key := _key(each)) not in self._places})
+    @property
+    def pools(self) -> bool:
+        """Whether a piece has one row, and not one for each token."""
+        return self._entry.output == "pooled"
+
+    def missing(self, ids: Sequence[Sequence[int]]) -> tuple[int, int]:
+        """Return how many pieces are not there yet, and how many rows they will have."""
+        absent = {key: len(each) for each in ids if (key := _key(each)) not in self._places}
+        return len(absent), len(absent) if self.pools else sum(absent.values())
 
     def of(
         self, ids: Sequence[Sequence[int]], advance: Callable[[str], None] = lambda _: None
@@ -120,7 +126,8 @@ class TrunkOutputs:
         return self._directory / _INDEX
 
     @property
-    def _row_bytes(self) -> int:
+    def row_bytes(self) -> int:
+        """What a row takes on disk."""
         return self.width * np.dtype(np.float16).itemsize
 
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from transformers import AutoModel, AutoTokenizer
 
 from gradsim_offline.core.settings import NGrams
-from gradsim_offline.datasets.sources import demo
+from gradsim_offline.datasets.sources import demo, demo_entities
 from gradsim_offline.models.trunk import export_trunk, open_trunk_model, pooled_blocks, read_trunk
 from gradsim_offline.training.linear import fit, save
 from gradsim_offline.training.linear_features import LinearFeatures
@@ -38,8 +38,7 @@ def sentences():
 
 def exported(encoder, texts, directory, **options):
     directory.mkdir(parents=True, exist_ok=True)
-    blocks = pooled_blocks(encoder)
-    return export_trunk(encoder, directory, blocks=blocks, texts=texts, maximum_length=LENGTH, **options)
+    return export_trunk(encoder, directory, texts=texts, maximum_length=LENGTH, **options)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +115,11 @@ def test_head_and_wide_part_answer_together_as_scikit_learn_does(trunk, tmp_path
     task, cpu = load_task(dataset.task), torch.device("cpu")
     trained = open_trained(tmp_path, dataset.labels, task=task, maximum_length=LENGTH, device=cpu)
     logits = np.concatenate(trained.logits(texts))
-    expected = LogisticRegression(C=4.0, max_iter=2000, tol=1e-7).fit(vectors.astype(np.float64), gold).predict_log_proba(vectors)
+    expected = (
+        LogisticRegression(C=4.0, max_iter=2000, tol=1e-7)
+        .fit(vectors.astype(np.float64), gold)
+        .predict_log_proba(vectors)
+    )
     assert np.allclose(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True), expected, atol=2e-2)
 
 
@@ -191,3 +194,35 @@ def test_what_linear_heads_cannot_is_said_before_anything_is_trained(tiny_xlmr, 
     code, _, error = build(tmp_path / "run", given.pop("model", given.pop("encoder")), **given)
     assert code == 1 and message in error and "Traceback" not in error
     assert not (tmp_path / "run" / "trunk").exists()
+
+
+UPPER = {"training.trained_blocks": 1, "training.minimum_steps": 0, "ngrams.beside": "false"}
+
+
+@pytest.mark.parametrize("data", ["demo", "demo-entities"])
+def test_upper_blocks_over_a_trunk_answer_as_they_were_trained(data, tiny_xlmr, tmp_path):
+    run = tmp_path / "run"
+    code, _, error = build(run, tiny_xlmr, UPPER, data=data, epochs=1, groups=3, keep="each")
+    assert code == 0, error
+    bundle, dataset = Bundle.open(run / "bundle", threads=1), load_data(data)
+    trunk = bundle.manifest.trunk
+    assert trunk is not None and trunk.output == "hidden"
+    assert {tuple(group.inputs) for group in bundle.manifest.groups} == {("hidden_states", "attention_mask")}
+    task, cpu = load_task(dataset.task), torch.device("cpu")
+    for group in bundle.groups:
+        (language,) = group.served
+        examples = dataset.split(language, "test")[:20]
+        trained = open_trained(run / "train" / language, dataset.labels, task=task, maximum_length=LENGTH, device=cpu)
+        routes = bundle.predictor.routes([example.text for example in examples], language)
+        inputs = [example.input for example in examples]
+        served = [answer.decoded.answer for answer in bundle.predictor.answers(inputs, routes)]
+        assert served == trained.answers(inputs)
+
+
+def test_a_block_that_is_not_there_cannot_be_trained(tiny_xlmr, tmp_path):
+    code, _, error = build(tmp_path / "run", tiny_xlmr, {**UPPER, "training.trained_blocks": 2})
+    assert code == 1 and "has 2 blocks; 1 to 1 can be trained over a frozen trunk" in error
+
+
+def load_data(data):
+    return {"demo": demo, "demo-entities": demo_entities}[data].load(languages=list(LANGUAGES))
