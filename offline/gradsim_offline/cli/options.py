@@ -128,7 +128,8 @@ BUILD: dict[str, Option] = {
     "model": click.option(
         "--model",
         metavar="NAME|DIR",
-        help="ngrams, mini, e5-small, a Hugging Face name, or a directory.  [default: mini]",
+        help="ngrams, mini, e5-small, a Hugging Face name, or a directory; auto: e5-small where it can be had.  "
+        "[default: mini]",
     ),
     "extra_texts": click.option(
         "--extra-texts",

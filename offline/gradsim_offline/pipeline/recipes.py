@@ -9,11 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import E5_SMALL, Settings
 from gradsim_offline.datasets.source import data_name, load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
+AUTO = "auto"  # of --model: auto_model.py
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
@@ -101,17 +103,21 @@ def changed(settings: Settings, name: str, value: object) -> Settings:
         raise SettingsError(_first_problem(error)) from error
 
 
-def _recipe(name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def _recipe(name: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe's values; one of the user's own lies over the default for the data set and model that are used.
 
     Args:
         name: As for ``resolve``.
-        given: What options and assignments say; it goes before the user's own recipe.
+        given: What options and assignments say; it goes before the user's own recipe. Model ``auto`` is replaced.
     """
     file = name is not None and name.endswith(".toml")
     own = read_recipe(str(name)) if file else {}
     used = {"data": "demo", "model": "mini", "data_dir": None} | own | dict(given)
     data, folder = _named(used)
+    if used["model"] == AUTO:
+        from gradsim_offline.pipeline.auto_model import model_for
+
+        used["model"] = given["model"] = model_for(_task(data, folder), Progress().note)
     values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):

@@ -20,6 +20,7 @@ from gradsim_offline.models import e5_small, loading
 from gradsim_offline.models.four_bit_file import decode
 from gradsim_offline.models.named_encoders import NAMED, Located, cache_directory, locate
 from gradsim_offline.models.wheels import fetch
+from gradsim_offline.pipeline.recipes import resolve
 from gradsim_shared.errors import ModelError
 
 from ..program import gradsim
@@ -214,3 +215,15 @@ def test_the_real_one_aligns_translations(online):
         alike = torch.stack([same[i] @ same[j] for i, j in combinations(range(len(same)), 2)])
         assert alike.min() > 0.86 and alike.mean() > 0.9 and alike.mean() > unrelated.max() > 0.8 > unrelated.min()
     assert weather[1] @ weather[4] > 0.96  # Swahili and Amharic
+
+
+def test_auto_takes_mini_where_nothing_else_can_be_had(capfd):
+    settings = resolve(None, {"data": "demo", "model": "auto"})
+    assert settings.model == "mini" and "model auto: mini" in capfd.readouterr().err
+
+
+def test_auto_freezes_the_encoder_that_can_be_had(monkeypatch):
+    monkeypatch.setattr("gradsim_offline.pipeline.auto_model.locate", lambda *_: Located("somewhere", "e5-small 1"))
+    settings = resolve(None, {"data": "demo", "model": "auto"})
+    assert settings.model == "e5-small" and settings.training.trained_blocks == 0
+    assert resolve(None, {"data": "demo-entities", "model": "auto"}).model == "mini"

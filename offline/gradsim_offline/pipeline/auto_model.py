@@ -1,0 +1,26 @@
+"""``--model auto``: a frozen pre-trained encoder where it can be had, else ``mini``; both stand beside n-grams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gradsim_offline.core.settings import E5_SMALL
+from gradsim_offline.models.named_encoders import locate
+from gradsim_shared.errors import ModelError
+
+
+def model_for(task: str, say: Callable[[str], None]) -> str:
+    """Return the model that ``auto`` stands for; what has to be downloaded is announced and fetched.
+
+    Args:
+        task: Of the data: words are tagged by ``mini``, for a frozen encoder has heads for texts only.
+        say: Gets a line where something is downloaded, and one that says what was chosen.
+    """
+    if task != "text_classification":
+        return "mini"
+    try:
+        locate(E5_SMALL, lambda line: say(f"model auto: {line}"))
+    except ModelError:
+        say(f"model auto: mini; with {E5_SMALL}, which cannot be had from here, answers are usually better")
+        return "mini"
+    return E5_SMALL
