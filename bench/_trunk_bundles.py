@@ -221,15 +221,8 @@ def _write(target: Path, groups: Mapping[str, Sequence[str]], entries: list[Grou
 
     with tempfile.TemporaryDirectory() as scratch:
         lines = Path(scratch) / "lines.txt"
-        lines.write_text("".join(f"__label__{code} {code}\n" for codes in groups.values() for code in codes))
-        options = {
-            "dim": 2,
-            "minCount": 1,
-            "bucket": 0,
-            "epoch": 1,
-            "thread": 11,
-            "verbose": 0,
-        }  # fewer leave memory unset
+        lines.write_text("".join(f"__label__{code} {code}\n" for codes in groups.values() for code in codes) * 1000)
+        options = {"dim": 10, "bucket": 0, "thread": 11, "verbose": 0}  # of other sizes, memory is left unset
         fasttext.train_supervised(str(lines), **options).save_model(str(target / "identifier.ftz"))
     (target / "similarity.json").write_text("{}")
     paths = [path for path in target.rglob("*") if path.is_file()]

@@ -5,7 +5,7 @@ python bench/trunk.py --encoder runs/demo/encoder --form int8 --json trunk.json
 The encoder, a directory in Hugging Face's form, is cut to the pieces of AfriSenti's training texts. The trunk is all of
 it: means over tokens of the outputs of two blocks; the groups have random linear heads. Whole models are the same in
 fp32. Traffic is AfriSenti's test texts, languages skewed and given, 32 callers with one text at a time; the bare loop
-gets batches of 32 of like length.
+gets token ids in batches of 32 of like length.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ import _trunk_bundles as bundles
 from _serving import traffic
 
 from gradsim_offline.datasets.source import load_source
-from gradsim_runtime import Bundle
+from gradsim_runtime.loading import load_group_model
+from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.app import create_engine
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.options import Options
+from gradsim_shared.bundle import open_bundle
+from gradsim_shared.group_model import GroupModel
 
 CALLERS = 32
 GROUPS = (1, 4, 12)
@@ -62,12 +65,14 @@ def main() -> None:
         made = _make(arguments.encoder, arguments.blocks, arguments.form, arguments.data_dir, codes, Path(scratch))
         resident = {name: _resident(bundle, asked, options) for name, bundle in made.items()}
         systems = {name: _engine(bundle, options) for name, bundle in made.items()}
-        bare = Bundle.open(made[WHOLE], threads=arguments.threads)
+        whole = open_bundle(made[WHOLE])
+        settings = SessionSettings(threads=arguments.threads)
+        bare = load_group_model(whole.path, whole.manifest.groups[0], whole.manifest, settings)
         runs: dict[str, Callable[[], Speed]] = {
             name: lambda engine=engine: asyncio.run(_closed(engine, asked, arguments.seconds))  # type: ignore[misc]
             for name, engine in systems.items()
         }
-        batches = _batches(asked)
+        batches = _batches(bare, asked)
         runs[BARE] = lambda: _bare(bare, batches, arguments.seconds)
         found: dict[str, list[Speed]] = {name: [] for name in runs}
         for _, name in _report.interleaved([*runs], arguments.repeats):
@@ -182,22 +187,21 @@ async def _closed(engine: Engine, asked: Asked, seconds: float) -> Speed:
     return _speed(answered, wall, cpu)
 
 
-def _batches(asked: Asked) -> Iterator[list[str]]:
-    """Yield batches of texts of like length without end, long and short ones in turn."""
-    texts = [text for _, text in asked]
-    windows = [sorted(texts[first : first + WINDOW], key=len) for first in range(0, len(texts), WINDOW)]
+def _batches(model: GroupModel, asked: Asked) -> Iterator[list[list[int]]]:
+    """Yield batches of token ids of like length without end, long and short ones in turn."""
+    ids = [reading.ids[0] for reading in model.read([text for _, text in asked])]
+    windows = [sorted(ids[first : first + WINDOW], key=len) for first in range(0, len(ids), WINDOW)]
     batches = [window[first : first + CALLERS] for window in windows for first in range(0, len(window), CALLERS)]
     random.Random(0).shuffle(batches)
     return itertools.cycle(batches)
 
 
-def _bare(bundle: Bundle, batches: Iterator[list[str]], seconds: float) -> Speed:
-    """Tokenise and run the next batches with one model."""
-    model, answered = bundle.predictor._model("g0"), 0
-    wall, cpu = time.monotonic(), time.process_time()
+def _bare(model: GroupModel, batches: Iterator[list[list[int]]], seconds: float) -> Speed:
+    """Run the next batches with one model."""
+    answered, wall, cpu = 0, time.monotonic(), time.process_time()
     while time.monotonic() < wall + seconds:
         batch = next(batches)
-        model.run_chunk([reading.ids[0] for reading in model.read(batch)])
+        model.run_chunk(batch)
         answered += len(batch)
     return _speed(answered, wall, cpu)
 
