@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shlex
 import signal
@@ -22,8 +21,6 @@ from gradsim_serving.options import Options
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import GradsimError, SettingsError
-
-logger = logging.getLogger(__name__)
 
 
 @click.command(
@@ -62,7 +59,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     served = {endpoint_of(manifest): [language.code for language in manifest.languages] for manifest in manifests}
 
     from gradsim_serving.app import create_app
-    from gradsim_serving.http.server import Server, configuration
+    from gradsim_serving.server import Server, configuration
 
     failures: list[GradsimError] = []
 
@@ -78,7 +75,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     address, number = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
     if not options.http.keys and not ip_address(address).is_loopback:
-        logger.warning("without keys everybody who reaches %s may ask; give --api-keys-file FILE", url)
+        _print(f"without keys everybody who reaches {url} may ask; give --api-keys-file FILE", to_stderr=True)
     how = configuration(app, log_level=log_level, timeout_keep_alive=options.keep_alive_seconds)
     server = Server(how, app.state.lifecycle, options.stop_seconds)
 
@@ -95,13 +92,14 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
         raise failures[0]
 
 
-def _print(lines: str) -> None:
-    """Write to stdout; if it is full or closed, the service goes on."""
+def _print(lines: str, *, to_stderr: bool = False) -> None:
+    """Write to stdout or stderr; if it is full or closed, the service goes on."""
     try:
-        click.echo(lines)
+        click.echo(lines, err=to_stderr)
     except OSError:
+        stream = sys.stderr if to_stderr else sys.stdout
         with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # what is left in the buffer fails at the exit otherwise
+            os.dup2(nowhere.fileno(), stream.fileno())  # what is left in the buffer fails at the exit otherwise
 
 
 def _listen(host: str, port: int) -> socket.socket:

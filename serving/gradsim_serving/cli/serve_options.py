@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gradsim_serving.http.authorization import Keys, keys_of, read_keys
+from gradsim_serving.http.keys import Keys, keys_of, read_keys
 from gradsim_serving.options import DEFAULTS, HttpOptions, Options
 from gradsim_shared.errors import SettingsError
 
