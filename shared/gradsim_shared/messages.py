@@ -6,7 +6,7 @@ from typing import Annotated, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gradsim_shared.manifest_identifier import Policy
+from gradsim_shared.manifest_identifier import Policy as Policy  # noqa: PLC0414 - a part of requests
 
 MAX_CODE_CHARACTERS = 40
 
@@ -139,6 +139,12 @@ class WordsPrediction(Prediction):
     """The words of one text with their parts of speech, and its route."""
 
     words: tuple[Word, ...] = Field(description="in the order of the text")
+
+
+class OtherPrediction(Prediction):
+    """The answer of a task that has no model here, as a newer service may have: what it holds stands in its fields."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 P = TypeVar("P", bound=Prediction)
