@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import fake_engine
 import pytest
@@ -23,7 +24,7 @@ def service(tiny, request):
 
 def statuses(answer: bytes) -> list[int]:
     """Return the status of each answer."""
-    return [int(piece[:3]) for piece in answer.split(b"HTTP/1.1 ")[1:]]
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gradsim_serving.http.bodies import parsed
 from gradsim_serving.http.errors import STATUS_OF_CODE, explained
 from gradsim_serving.http.results import results_json
 from gradsim_serving.http.texts import answer_model, texts_model, validated
@@ -44,18 +45,18 @@ def test_a_body_is_read_as_the_form_says_or_refused_with_a_known_code(value):
         expected = MODEL.model_validate(json.loads(body))
     except ValidationError:
         with pytest.raises(RequestError) as refused:
-            validated(MODEL, body, EXPLAIN)
+            validated(MODEL, parsed(body), EXPLAIN)
         assert STATUS_OF_CODE[refused.value.code] == 422
         assert len(str(refused.value)) < 400
         return
-    assert validated(MODEL, body, EXPLAIN).model_dump() == expected.model_dump()
+    assert validated(MODEL, parsed(body), EXPLAIN).model_dump() == expected.model_dump()
 
 
 @settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=60) | st.binary(max_size=20).map(lambda middle: b'{"texts": ["' + middle + b'"]}'))
 def test_bytes_are_read_or_refused_with_a_known_code(body):
     try:
-        asked = validated(MODEL, body, EXPLAIN)
+        asked = validated(MODEL, parsed(body), EXPLAIN)
     except RequestError as error:
         assert STATUS_OF_CODE[error.code] in (400, 422)
     else:
@@ -65,7 +66,7 @@ def test_bytes_are_read_or_refused_with_a_known_code(body):
 
 @pytest.mark.parametrize("policy", [None, "best", "soft", "reject", "fallback"])
 def test_every_policy_can_be_asked_for(policy):
-    assert validated(MODEL, json.dumps({"texts": ["a"], "policy": policy}).encode(), EXPLAIN).policy == policy
+    assert validated(MODEL, {"texts": ["a"], "policy": policy}, EXPLAIN).policy == policy
 
 
 numbers = st.floats(0, 1)

@@ -111,15 +111,23 @@ def json_of(record: Record, limit: int) -> bytes:
         limit: Bytes that are inflated, and no more, however small the body is.
 
     Raises:
-        RequestError: ``unsupported_media_type``, ``unsupported_encoding``, ``malformed_gzip`` or ``body_too_large``.
+        RequestError: ``unsupported_media_type``, or as of `inflated`.
     """
-    body, headers = record.body, record.headers
-    if not body:
-        return body
-    if not _is_json(headers.get(b"content-type", b"")):
+    if record.body and not _is_json(record.headers.get(b"content-type", b"")):
         message = "send JSON, with the header Content-Type: application/json"
         raise RequestError(message, code="unsupported_media_type")
-    encoding = headers.get(b"content-encoding", b"").lower()
+    return inflated(record, limit)
+
+
+def inflated(record: Record, limit: int) -> bytes:
+    """Return a request's body, inflated where it was sent as gzip.
+
+    Raises:
+        RequestError: ``unsupported_encoding``, ``malformed_gzip`` or ``body_too_large``.
+    """
+    body, encoding = record.body, record.headers.get(b"content-encoding", b"").lower()
+    if not body:
+        return body
     if encoding in {b"", b"identity"}:
         return body
     if encoding not in {b"gzip", b"x-gzip"}:

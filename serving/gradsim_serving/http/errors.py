@@ -151,6 +151,15 @@ def explained(errors: Sequence[Any], *, max_texts: int, max_characters: int) -> 
     return RequestError(message, code=code, index=index)
 
 
+def explained_by_name(errors: Sequence[Any]) -> RequestError:
+    """Return the first of pydantic's errors about another body: the field that is meant, and what is wrong with it."""
+    error = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    where = ".".join(str(part) for part in error["loc"])[:80]
+    if error["type"] == "extra_forbidden":
+        return RequestError(f"there is no field {where!a} here, or not for this endpoint", code="unknown_field")
+    return RequestError(f"{where or 'the body'}: {error['msg'].lower()}", code="invalid_request")
+
+
 def _of_a_text(error: Mapping[str, Any], index: int, max_characters: int) -> tuple[str, str]:
     empty = "empty_text", f"text {index} is empty: it has no visible character"
     return {

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from gradsim_serving.bundles.lifecycle import Lifecycle
 from gradsim_serving.http.openapi import complete, open_paths, responses
+from gradsim_serving.http.record import ErrorForm
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
@@ -39,7 +40,12 @@ PATHS = ("/", "/admin/reload", "/groups", "/languages", "/livez", "/metrics", "/
 
 
 def add_information(
-    router: APIRouter, lifecycle: Lifecycle, metrics: Metrics, options: HttpOptions, paths: Sequence[str]
+    router: APIRouter,
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    options: HttpOptions,
+    paths: Sequence[str],
+    forms: Mapping[str, ErrorForm],
 ) -> None:
     """Add the routes.
 
@@ -49,8 +55,9 @@ def add_information(
         metrics: What ``/metrics`` shows.
         options: Keys, and the limits that the OpenAPI document states.
         paths: Where something answers.
+        forms: Of errors, by the beginning of paths.
     """
-    document = Document(lifecycle, options)
+    document = Document(lifecycle, options, forms)
 
     async def index() -> Index:
         """What there is."""
@@ -107,11 +114,11 @@ class Document:
     Args:
         lifecycle: Of the bundles that are served.
         options: Keys, and the limits that it states.
+        forms: Of errors, by the beginning of paths.
     """
 
-    def __init__(self, lifecycle: Lifecycle, options: HttpOptions) -> None:
-        self._lifecycle = lifecycle
-        self._options = options
+    def __init__(self, lifecycle: Lifecycle, options: HttpOptions, forms: Mapping[str, ErrorForm]) -> None:
+        self._lifecycle, self._options, self._forms = lifecycle, options, forms
         self._made: tuple[Manifests, bytes] | None = None
         self._making = asyncio.Lock()  # requests that come meanwhile wait, so that it is made once
 
@@ -132,7 +139,7 @@ class Document:
             routes=request.app.routes,
             servers=[{"url": self._options.root_path}] if self._options.root_path else None,
         )
-        return json.dumps(complete(document, manifests, self._options), ensure_ascii=False).encode()
+        return json.dumps(complete(document, manifests, self._options, self._forms), ensure_ascii=False).encode()
 
 
 async def _reloaded(lifecycle: Lifecycle) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradsim_serving.http.errors import ErrorResponse
-from gradsim_serving.http.record import ErrorForm, Record
+from gradsim_serving.http.record import ErrorForm, Record, form_of
 from gradsim_serving.http.timeouts import ClientDisconnected
 from gradsim_serving.observing.log import describe, log_request
 from gradsim_serving.observing.metrics import Metrics
@@ -50,16 +50,16 @@ class RecordMiddleware:
         *,
         paths: Collection[str],
         metrics: Metrics,
-        log_requests: bool = False,
-        root_path: str = "",
-        error_forms: Mapping[str, ErrorForm] | None = None,
+        log_requests: bool,
+        root_path: str,
+        error_forms: Mapping[str, ErrorForm],
     ) -> None:
         self._app = app
         self._paths = frozenset(paths)
         self._metrics = metrics
         self._log_requests = log_requests
         self._root_path = root_path
-        self._error_forms = dict(error_forms or {})
+        self._error_forms = error_forms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -114,10 +114,8 @@ class RecordMiddleware:
             endpoint=path if path in self._paths else OTHER,
             headers=headers,
             begun=time.monotonic(),
+            error_form=form_of(path, self._error_forms),
         )
-        for start, form in self._error_forms.items():
-            if path.startswith(start):
-                record.error_form = form
         return record, path
 
     def _end(self, record: Record, status: int) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from gradsim_serving.http.errors import codes_of
 from gradsim_serving.http.examples import example
+from gradsim_serving.http.record import ErrorForm, form_of
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.messages import ErrorAnswer
@@ -31,31 +34,51 @@ _ID_IN = {
 }
 
 
-def responses(keyed: bool, *statuses: int) -> dict[int | str, dict[str, Any]]:
+ANSWERED = (400, 408, 413, 415, 422, 429, 503, 504)
+"""The statuses of errors where texts are answered."""
+
+
+def responses(keyed: bool, *statuses: int, form: type[BaseModel] = ErrorAnswer) -> dict[int | str, dict[str, Any]]:
     """Return the entries of these statuses and of those that every path has.
 
     Args:
         keyed: Whether a key may be asked for.
         statuses: Of errors.
+        form: Of errors.
     """
     entries: dict[int | str, dict[str, Any]] = {200: {"headers": {"X-Request-Id": _ID_OUT}}}
     for status in sorted({*statuses, 405, 500, *([401] if keyed else [])}):
         meanings = " ".join(f"`{code}`: {meaning}" for code, meaning in codes_of(status).items())
         headers = {"X-Request-Id": _ID_OUT, **_HEADERS.get(status, {})}
-        entries[status] = {"model": ErrorAnswer, "description": meanings, "headers": headers}
+        entries[status] = {"model": form, "description": meanings, "headers": headers}
     return entries
 
 
 def open_paths(options: HttpOptions) -> frozenset[str]:
     """Return the paths that need no key."""
-    return frozenset({"/livez", "/readyz"} | ({"/metrics"} if options.open_metrics else set()))
+    return frozenset(
+        {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"} | ({"/metrics"} if options.open_metrics else set())
+    )
 
 
-def complete(document: dict[str, Any], manifests: Mapping[str, Manifest], options: HttpOptions) -> dict[str, Any]:
-    """Return the document with headers, examples and keys; FastAPI itself would drop each ``null`` of an example."""
+def complete(
+    document: dict[str, Any],
+    manifests: Mapping[str, Manifest],
+    options: HttpOptions,
+    forms: Mapping[str, ErrorForm],
+) -> dict[str, Any]:
+    """Return the document with headers, examples and keys; FastAPI itself would drop each ``null`` of an example.
+
+    Args:
+        document: FastAPI's.
+        manifests: By endpoint.
+        options: Keys and limits.
+        forms: Of errors, by the beginning of paths.
+    """
     for path, methods in document["paths"].items():
+        form = form_of(path, forms)
         for method in methods.values():
-            method["parameters"] = [_ID_IN, *([_deadline(options)] if path in manifests else [])]
+            method["parameters"] = [_ID_IN, *([_deadline(options)] if "504" in method["responses"] else [])]
             if path in manifests:
                 content = method["requestBody"]["content"]["application/json"]
                 content["examples"] = _request_examples(path, manifests[path])
@@ -63,7 +86,7 @@ def complete(document: dict[str, Any], manifests: Mapping[str, Manifest], option
                 method["description"] = f"A prediction with its route for each text. Labels: {labels}."
             for status, answer in method["responses"].items():
                 if int(status) >= 400:
-                    answer["content"]["application/json"]["examples"] = _error_examples(int(status))
+                    answer["content"]["application/json"]["examples"] = _error_examples(int(status), form)
     return _with_keys(document, options)
 
 
@@ -97,12 +120,9 @@ def _request_examples(endpoint: str, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _error_examples(status: int) -> dict[str, Any]:
+def _error_examples(status: int, form: ErrorForm) -> dict[str, Any]:
     return {
-        code: {
-            "summary": meaning,
-            "value": {"error": {"code": code, "message": meaning, "index": 0 if code in OF_A_TEXT else None}},
-        }
+        code: {"summary": meaning, "value": form(status, code, meaning, 0 if code in OF_A_TEXT else None)}
         for code, meaning in codes_of(status).items()
     }
 

@@ -18,6 +18,14 @@ def error_form(_status: int, code: str, message: str, index: int | None) -> Mapp
     return {"error": {"code": code, "message": message, "index": index}}
 
 
+def form_of(path: str, forms: Mapping[str, ErrorForm]) -> ErrorForm:
+    """Return the form of errors at a path; ``forms`` are those of other APIs, by the beginning of their paths."""
+    for start, form in forms.items():
+        if path.startswith(start):
+            return form
+    return error_form
+
+
 @dataclass(slots=True)
 class Record:
     """What metrics and log learn of a request; it stands in the scope's state.

@@ -65,3 +65,27 @@ def plain_route(route: Route) -> dict[str, Any]:
         "mixture": [{"group": group, "weight": weight} for group, weight in route.mixture],
         "code_mixed": route.code_mixed,
     }
+
+
+ROUTE_HEADER = "x-gradsim-route"
+LONGEST_HEADER = 3000
+"""Characters: proxies refuse answers with larger headers."""
+
+
+def route_header(routes: Sequence[Route]) -> dict[str, str]:
+    """Return the header that tells the routes where the body has a form of its own: a list of RFC 9651.
+
+    An item for each text: its language (``und``: none of the bundle's), with group, reason, and confidence where the
+    identifier was asked. What would be too long for a header is left out, and counted: ``*;more=200``.
+    """
+    items: list[str] = []
+    length = 0
+    for route in routes:
+        confidence = "" if route.confidence is None else f";confidence={route.confidence:.3f}"
+        item = f'{route.language or "und"};group="{route.group}";reason={route.reason}{confidence}'
+        length += len(item) + 2
+        if length > LONGEST_HEADER:
+            items.append(f"*;more={len(routes) - len(items)}")
+            break
+        items.append(item)
+    return {ROUTE_HEADER: ", ".join(items)}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, fields
-from functools import partial
+from dataclasses import fields
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from fastapi.routing import APIRoute
@@ -19,7 +18,7 @@ from gradsim_runtime.text_checks import is_visible
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.engine.job import JobResult
 from gradsim_serving.http.bodies import json_of, parsed
-from gradsim_serving.http.errors import explained
+from gradsim_serving.http.errors import explained, explained_by_name
 from gradsim_serving.http.record import Record, record_of
 from gradsim_serving.http.results import results_json
 from gradsim_serving.http.timeouts import Timeouts
@@ -62,26 +61,28 @@ class JsonRoute(APIRoute):
         model: type[BaseModel] = get_type_hints(self.endpoint, include_extras=True)["body"]
 
         async def handler(request: Request) -> Response:
-            body = validated(model, json_of(record_of(request.scope), self.limit), self.explain)
+            body = validated(model, self.content(record_of(request.scope)), self.explain)
             response: Response = await self.endpoint(body=body, request=request)
             return response
 
         return handler
 
+    def content(self, record: Record) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Return what the body says, before it is validated."""
+        return parsed(json_of(record, self.limit))
+
     @staticmethod
     def explain(errors: Sequence[Any]) -> RequestError:
         """Return pydantic's errors in plain words."""
-        where = ".".join(str(part) for part in errors[0]["loc"])
-        return RequestError(f"{where or 'the body'}: {errors[0]['msg']}", code="invalid_request")
+        return explained_by_name(errors)
 
 
-def validated(model: type[B], body: bytes, explain: Callable[[Sequence[Any]], RequestError]) -> B:
-    """Return a body as its model.
+def validated(model: type[B], content: object, explain: Callable[[Sequence[Any]], RequestError]) -> B:
+    """Return what a body says as its model.
 
     Raises:
         RequestError: It is none.
     """
-    content = parsed(body)
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -89,14 +90,9 @@ def validated(model: type[B], body: bytes, explain: Callable[[Sequence[Any]], Re
     raise explain(errors)
 
 
-def text_route(options: HttpOptions) -> type[JsonRoute]:
-    """Return the class of routes that take `Texts`, with this service's limits."""
-
-    class TextRoute(JsonRoute):
-        limit = options.max_body_bytes
-        explain = staticmethod(partial(explained, max_texts=options.max_texts, max_characters=options.max_characters))
-
-    return TextRoute
+def json_route(options: HttpOptions, base: type[JsonRoute] = JsonRoute, **settings: object) -> type[JsonRoute]:
+    """Return a class of routes with this service's limits."""
+    return type(base.__name__, (base,), {"limit": options.max_body_bytes, **settings})
 
 
 def texts_model(options: HttpOptions) -> type[Texts]:
@@ -152,19 +148,33 @@ def answer_model(prediction: type[Any]) -> type[Answer[Any]]:
     return create_model(f"{name}Answer", __base__=Answer[one], __doc__=Answer.__doc__)
 
 
-@dataclass(frozen=True, slots=True)
 class Texting:
     """Answers texts, for whatever API they came through.
 
-    Attributes:
+    Args:
         engine: Answers them.
-        options: How long an answer may take, and how long texts may be.
+        options: How long an answer may take, and how many and how long texts may be.
         timeouts: Cancel the work for clients that disconnect.
+
+    Attributes:
+        model: Of requests, with this service's limits.
     """
 
-    engine: Engine
-    options: HttpOptions
-    timeouts: Timeouts
+    def __init__(self, engine: Engine, options: HttpOptions, timeouts: Timeouts) -> None:
+        self.engine, self.options, self.timeouts = engine, options, timeouts
+        self.model = texts_model(options)
+
+    def explain(self, errors: Sequence[Any]) -> RequestError:
+        """Return pydantic's errors about `Texts` in plain words."""
+        return explained(errors, max_texts=self.options.max_texts, max_characters=self.options.max_characters)
+
+    def asked(self, texts: object, language: object = None, policy: object = None) -> Texts:
+        """Return a request that came in another form.
+
+        Raises:
+            RequestError: It is none.
+        """
+        return validated(self.model, {"texts": texts, "language": language, "policy": policy}, self.explain)
 
     async def answer(self, request: Request, endpoint: str, asked: Texts) -> tuple[JobResult, frozenset[int]]:
         """Return the results, and which texts were cut to the service's limit.
@@ -189,21 +199,21 @@ class Texting:
         return results, cut
 
 
-def texts_handler(endpoint: str, texting: Texting, model: type[Texts]) -> Callable[..., Awaitable[Response]]:
+def texts_handler(endpoint: str, texting: Texting) -> Callable[..., Awaitable[Response]]:
     """Return the function that answers the requests to one endpoint."""
 
     async def answer_texts(body: Texts, request: Request) -> Response:
         results, cut = await texting.answer(request, endpoint, body)
-        size = sum(map(len, body.texts)) + CHARACTERS_OF_A_ROUTE * len(body.texts)
-        content = await written(results_json, results, cut, size=size)
+        content = await written(body, results_json, results, cut)
         return Response(content, media_type="application/json")
 
-    answer_texts.__annotations__["body"] = model
+    answer_texts.__annotations__["body"] = texting.model
     return answer_texts
 
 
-async def written(write: Callable[..., bytes], *arguments: object, size: int) -> bytes:
-    """Return what a function writes, in a thread where there is much to write."""
+async def written(asked: Texts, write: Callable[..., bytes], *arguments: object) -> bytes:
+    """Return what a function writes for these texts, in a thread where there is much to write."""
+    size = sum(map(len, asked.texts)) + CHARACTERS_OF_A_ROUTE * len(asked.texts)
     return write(*arguments) if size <= LONG_CHARACTERS else await asyncio.to_thread(write, *arguments)
 
 
