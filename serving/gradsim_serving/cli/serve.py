@@ -73,7 +73,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     app = create_app(bundles, options, finished=finished)
     listening = _listen(host, port)
     address, number = listening.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
+    url = f"http://{_bracketed(host)}:{number}"
     if not options.http.keys and not ip_address(address).is_loopback:
         _print(f"without keys everybody who reaches {url} may ask; give --api-keys-file FILE", to_stderr=True)
     how = configuration(app, log_level=log_level, timeout_keep_alive=options.keep_alive_seconds)
@@ -114,9 +114,14 @@ def _listen(host: str, port: int) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; choose another --port or --host"
+        message = f"cannot listen on {_bracketed(host)}:{port}: {error.strerror}; choose another --port or --host"
         raise SettingsError(message) from error
     return listening
+
+
+def _bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def ready_lines(url: str, served: Mapping[str, Collection[str]]) -> str:
