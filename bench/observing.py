@@ -43,12 +43,14 @@ def figures() -> Callable[[], None]:
 
 def microseconds(part: str, requests: int) -> float:
     """Return the CPU time of one request."""
-    from gradsim_serving.observing.log import Log
+    from gradsim_serving.observing.log import Log, log_request
 
     with tempfile.TemporaryDirectory() as folder:
         log, once = Log(Path(folder) / "log", waiting_lines=requests + 1), figures()
         line = {"endpoint": HERE, "status": 200, "code": None, "texts": 1, "seconds": 4e-3, "groups": ("g0",)}
-        call = (lambda: log.request(request_id="5f1c9a70b2de4c11", stages=STAGES, **line)) if part == "log" else once
+        log.listen()
+        log.start()
+        call = (lambda: log_request(request_id="5f1c9a70b2de4c11", stages=STAGES, **line)) if part == "log" else once
         call()
         begin = time.process_time()
         for _ in range(requests):

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from fastapi import FastAPI
+
 from gradsim_runtime.sessions import SessionSettings
 from gradsim_serving.bundles.lifecycle import Lifecycle
 from gradsim_serving.engine.engine import Engine
-from gradsim_serving.http.build import App, build
-from gradsim_serving.observing.log import Log, log_to_stderr
+from gradsim_serving.http.api import build
+from gradsim_serving.observing.log import Log
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.observing.observer import Observer
 from gradsim_serving.options import DEFAULTS, Options
@@ -25,7 +27,7 @@ logger = logging.getLogger(__name__)
 Finished = Callable[[GradsimError | None], None]
 
 
-def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished: Finished | None = None) -> App:
+def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished: Finished | None = None) -> FastAPI:
     """Return the service for these bundles; their models are loaded when the app is started.
 
     Args:
@@ -38,12 +40,11 @@ def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished
         SettingsError: The models cannot run as the options say.
     """
     metrics = Metrics()
-    log = Log(options.log_file) if options.log_requests or options.log_file is not None else None
-    if log is not None:
+    log_requests = options.log_requests or options.log_file is not None
+    log = Log(options.log_file, as_json=log_requests)
+    log.listen()
+    if log_requests:
         metrics.register(log)
-        log.listen()
-    else:
-        log_to_stderr()
     runtime = runtime_of(bundles, options)
     lifecycle, engine = create_engine(
         bundles, options, observer=metrics, serves=metrics.serves, finished=finished, runtime=runtime
@@ -52,14 +53,14 @@ def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
+        log.start()
         logger.info("%s", runtime)
         lifecycle.start()
         yield
         await lifecycle.stop(options.stop_seconds)
-        if log is not None:
-            log.close()
+        log.close()
 
-    app = build(engine, lifecycle, metrics, options.http, log=log, lifespan=lifespan)
+    app = build(engine, lifecycle, metrics, options.http, log_requests=log_requests, lifespan=lifespan)
     app.state.lifecycle = lifecycle
     return app
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradsim_runtime.sessions import Optimisation, Provider
-from gradsim_serving.http.authorization import Keys
+from gradsim_serving.http.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # BentoML's: memory-mapped metrics cost 2.4 times as much
 
 import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradsim_serving.app import create_app
-from gradsim_serving.bento_app import OFF, BentoApp, tracing
 from gradsim_serving.cli.serve import command
 from gradsim_serving.cli.serve_options import options_of_environment
+from gradsim_serving.tracing import tracing
 from gradsim_shared.errors import BundleError, GradsimError
-
-with suppress(ImportError, AttributeError):  # private: a test says when it has moved
-    from bentoml._internal.utils.analytics import usage_stats
-
-    usage_stats.do_not_track.cache_clear()  # `bentoml serve` has asked for the variable before it imports us
 
 BUNDLES_BESIDE_US = Path(__file__).resolve().parents[2] / "bundles"
 """Where ``make bento`` puts bundles: beside ``serving/``, at the root of the Bento's sources."""
+
+MARGIN_SECONDS = 5.0
+"""BentoML's time for a request ends so much after ours: it answers in another form, and keeps a timer till then."""
 
 
 def bundle_directories() -> list[Path]:
@@ -51,10 +49,20 @@ try:
     _options = options_of_environment(command)  # those of gradsim-serve, as GRADSIM_...
     _tracing = tracing(os.environ)
     app = create_app(_directories, _options, finished=_finished)
-    _bento_app = BentoApp(app, traced=_tracing is not OFF, on_error=_finished)
 except GradsimError as _error:
     _print_error(_error)
     raise SystemExit(1) from None
+
+
+class OursFirst:
+    """Middleware that hands every request to our app: BentoML answers some paths itself, in a form of its own."""
+
+    def __init__(self, app: ASGIApp) -> None:  # BentoML's
+        self._bentoml_app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; start and stop stay with BentoML, which starts and stops ours."""
+        await (app if scope["type"] == "http" else self._bentoml_app)(scope, receive, send)
 
 
 @bentoml.service(
@@ -62,14 +70,11 @@ except GradsimError as _error:
     metrics={"enabled": False},  # ours are at /metrics; BentoML's label "endpoint" is unbounded
     tracing=_tracing,  # off unless asked for: spans cost a third of the throughput, even at sample rate 0
     logging={"access": {"enabled": False}},
-    traffic={"timeout": _options.http.timeout_seconds * 1.5},  # not used here: see bento_app.py
+    traffic={"timeout": max(_options.http.timeout_seconds, _options.http.body_seconds) + MARGIN_SECONDS},
 )
 @bentoml.asgi_app(app, path="/")
 class Gradsim:
     """Identifies the language of a text and answers from the model of the group that serves it."""
-
-    def __init__(self) -> None:
-        _bento_app.require_built()
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
@@ -81,8 +86,4 @@ class Gradsim:
             raise SystemExit(1)
 
 
-try:
-    _bento_app.install(Gradsim)
-except GradsimError as _error:
-    _print_error(_error)
-    raise SystemExit(1) from None
+Gradsim.add_asgi_middleware(OursFirst)  # type: ignore[attr-defined] # bentoml.service returns its Service

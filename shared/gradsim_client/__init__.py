@@ -3,34 +3,34 @@
 from gradsim_client.clients import AsyncClient, Client
 from gradsim_client.errors import ServiceError
 from gradsim_client.retries import RetryPolicy
-from gradsim_client.schemas import (
+from gradsim_shared.messages import (
     Candidate,
-    Entities,
+    EntitiesPrediction,
     Entity,
+    LabelPrediction,
     Prediction,
     Route,
-    Sentiment,
     ServedGroup,
     ServedLanguage,
     Share,
     Word,
-    Words,
+    WordsPrediction,
 )
 
 __all__ = [
     "AsyncClient",
     "Candidate",
     "Client",
-    "Entities",
+    "EntitiesPrediction",
     "Entity",
+    "LabelPrediction",
     "Prediction",
     "RetryPolicy",
     "Route",
-    "Sentiment",
     "ServedGroup",
     "ServedLanguage",
     "ServiceError",
     "Share",
     "Word",
-    "Words",
+    "WordsPrediction",
 ]

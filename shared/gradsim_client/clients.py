@@ -12,17 +12,16 @@ import httpx
 
 from gradsim_client.protocol import Attempt, Exchange, Languages, ServiceProtocol, headers
 from gradsim_client.retries import Backoff, Failure, RetryPolicy
-from gradsim_client.schemas import (
-    Endpoint,
-    Entities,
+from gradsim_shared.errors import SettingsError
+from gradsim_shared.messages import (
+    EntitiesPrediction,
+    LabelPrediction,
     Policy,
     Prediction,
-    Sentiment,
     ServedGroup,
     ServedLanguage,
-    Words,
+    WordsPrediction,
 )
-from gradsim_shared.errors import SettingsError
 
 T = TypeVar("T")
 
@@ -65,17 +64,22 @@ class Client:
         *,
         policy: Policy | None = ...,
         endpoint: Literal["sentiment"] = ...,
-    ) -> list[Sentiment]: ...
+    ) -> list[LabelPrediction]: ...
 
     @overload
     def answer(
         self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["ner"]
-    ) -> list[Entities]: ...
+    ) -> list[EntitiesPrediction]: ...
 
     @overload
     def answer(
         self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["pos"]
-    ) -> list[Words]: ...
+    ) -> list[WordsPrediction]: ...
+
+    @overload
+    def answer(
+        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: str
+    ) -> list[Any]: ...
 
     def answer(
         self,
@@ -83,7 +87,7 @@ class Client:
         language: Languages = None,
         *,
         policy: Policy | None = None,
-        endpoint: Endpoint = "sentiment",
+        endpoint: str = "sentiment",
     ) -> Sequence[Prediction]:
         """Return one prediction for each text, in their order; none when there is no text.
 
@@ -91,7 +95,7 @@ class Client:
             texts: The texts; long lists are sent in several requests, one after the other.
             language: Of all texts, or of each; ``None``: the service identifies it.
             policy: What to do with uncertain languages; ``None``: as the bundle says.
-            endpoint: Which task.
+            endpoint: Where they are answered, such as ``ner``; `languages` tells all.
 
         Raises:
             ServiceError: The service refused a text, or did not answer in time; then there is no answer at all.
@@ -191,17 +195,22 @@ class AsyncClient:
         *,
         policy: Policy | None = ...,
         endpoint: Literal["sentiment"] = ...,
-    ) -> list[Sentiment]: ...
+    ) -> list[LabelPrediction]: ...
 
     @overload
     async def answer(
         self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["ner"]
-    ) -> list[Entities]: ...
+    ) -> list[EntitiesPrediction]: ...
 
     @overload
     async def answer(
         self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["pos"]
-    ) -> list[Words]: ...
+    ) -> list[WordsPrediction]: ...
+
+    @overload
+    async def answer(
+        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: str
+    ) -> list[Any]: ...
 
     async def answer(
         self,
@@ -209,7 +218,7 @@ class AsyncClient:
         language: Languages = None,
         *,
         policy: Policy | None = None,
-        endpoint: Endpoint = "sentiment",
+        endpoint: str = "sentiment",
     ) -> Sequence[Prediction]:
         """As of `Client`; of a long list a few requests are sent at once.
 

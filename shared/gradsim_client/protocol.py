@@ -11,18 +11,33 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gradsim_client.errors import ServiceError, error_of
 from gradsim_client.retries import Failure, RetryPolicy
-from gradsim_client.schemas import SCHEMAS, Prediction, ServedGroup, ServedLanguage
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.messages import (
+    EntitiesPrediction,
+    LabelPrediction,
+    OtherPrediction,
+    Prediction,
+    ServedGroup,
+    ServedLanguage,
+    WordsPrediction,
+)
 
 T = TypeVar("T")
-Entry = TypeVar("Entry", bound=BaseModel)
+Entry = TypeVar("Entry")
+
+PREDICTION: TypeAdapter[Prediction] = TypeAdapter(
+    Annotated[
+        LabelPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction, Field(union_mode="left_to_right")
+    ]
+)
+LANGUAGE, GROUP = TypeAdapter(ServedLanguage), TypeAdapter(ServedGroup)
 
 Languages = str | Sequence[str | None] | None
 """Of all texts, or of each; ``None``: the service identifies it."""
@@ -116,12 +131,12 @@ class ServiceProtocol:
     def languages(self) -> Exchange[list[ServedLanguage]]:
         """Return the exchange for every language that is served."""
         response = yield from self.exchange(time.monotonic() + self.seconds, "GET", "/languages")
-        return _listed(response, "languages", ServedLanguage)
+        return _listed(response, "languages", LANGUAGE)
 
     def groups(self) -> Exchange[list[ServedGroup]]:
         """Return the exchange for every group of every bundle."""
         response = yield from self.exchange(time.monotonic() + self.seconds, "GET", "/groups")
-        return _listed(response, "groups", ServedGroup)
+        return _listed(response, "groups", GROUP)
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Exchange[Any]:
         """Return the exchange for the JSON of any path."""
@@ -162,8 +177,8 @@ class ServiceProtocol:
             yield pause
 
     def _answer_part(self, deadline: float, endpoint: str, part: Part) -> Exchange[list[Prediction]]:
-        response = yield from self.exchange(deadline, "POST", f"/{endpoint}", part.body, part.offset)
-        predictions: list[Prediction] = _listed(response, "predictions", SCHEMAS[endpoint])
+        response = yield from self.exchange(deadline, "POST", f"/{endpoint.strip('/')}", part.body, part.offset)
+        predictions = _listed(response, "predictions", PREDICTION)
         if len(predictions) != part.count:
             message = f"{response.url} did not answer {part.count} texts with as many predictions"
             raise ServiceError(message, code="no_form")
@@ -193,7 +208,7 @@ def content_of(response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
         raise ServiceError(message, code="no_form", status=response.status_code) from error
 
 
-def _listed(response: httpx.Response, field: str, schema: type[Entry]) -> list[Entry]:
+def _listed(response: httpx.Response, field: str, entry: TypeAdapter[Entry]) -> list[Entry]:
     """Return the entries of a list in a response.
 
     Raises:
@@ -204,7 +219,7 @@ def _listed(response: httpx.Response, field: str, schema: type[Entry]) -> list[E
     if not isinstance(entries, list):
         raise ServiceError(f"{response.url} did not answer with a list of {field}; check the URL", code="no_form")
     try:
-        return [schema.model_validate(entry) for entry in entries]
+        return [entry.validate_python(one) for one in entries]
     except ValidationError as error:
         message = f"{response.url} answered in a form that this client does not know: {error.errors()[0]['msg']}"
         raise ServiceError(message, code="no_form") from error

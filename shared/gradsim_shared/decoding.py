@@ -181,8 +181,8 @@ def decoder_of(task: str) -> Decoder:
 
 
 def endpoint_of(manifest: Manifest) -> str:
-    """Return where a bundle's task is answered, such as ``/sentiment``."""
-    return f"/{decoder_of(manifest.task).route_name(manifest.labels)}"
+    """Return where a bundle is answered, such as ``/sentiment``."""
+    return f"/{manifest.endpoint or decoder_of(manifest.task).route_name(manifest.labels)}"
 
 
 def probabilities(logits: Logits, labels: Sequence[str]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from gradsim_shared.endpoints import EndpointName
 from gradsim_shared.manifest_identifier import Entry, Name, Normalisation
 from gradsim_shared.manifest_identifier import Identifier as Identifier  # noqa: PLC0414 - a part of it
 from gradsim_shared.manifest_identifier import Policy as Policy  # noqa: PLC0414
@@ -165,6 +166,9 @@ class Manifest(Entry):
     name: Name
     version: Name
     task: Name
+    endpoint: EndpointName | None = Field(
+        default=None, description="name of the path where it is answered; null: what the task has for its labels"
+    )
     labels: list[str] = Field(min_length=2, description="in the order of the model's outputs")
     metric: Name
     segmentation: str = Field(default="none", description="the rule that splits raw text into words; none: not split")

@@ -11,10 +11,10 @@ from gradsim_shared.identification import Identification
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.language_tags import readings
 from gradsim_shared.manifest import Manifest, Policy
+from gradsim_shared.messages import Reason
 from gradsim_shared.nearest import unknown
 from gradsim_shared.scripts import scripts_of
 
-Reason = Literal["given", "identified", "same_group", "soft", "too_short", "unknown", "fallback"]
 Mixture = tuple[tuple[str, float], ...]
 CANDIDATES = 3
 

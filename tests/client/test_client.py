@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_client import AsyncClient, Client, Entities, Sentiment, ServiceError, Words
+from gradsim_client import AsyncClient, Client, EntitiesPrediction, LabelPrediction, ServiceError, WordsPrediction
 from gradsim_client.protocol import ServiceProtocol, split
 from gradsim_client.retries import Backoff, retry_after
 from gradsim_shared.errors import SettingsError
@@ -107,7 +107,7 @@ def test_a_real_service_answers_in_types(kind, url):
     client = kind(url, texts_per_request=2)
     texts = ["Wannan fim yana da kyau sosai", "Filamu hii ni mbaya sana", "ይህ ፊልም በጣም ጥሩ ነው"]
     found = client.answer(texts, language=[None, "sw", None])
-    assert [type(one) for one in found] == [Sentiment] * 3
+    assert [type(one) for one in found] == [LabelPrediction] * 3
     assert [one.route.language for one in found] == ["hau", "swa", "amh"]
     assert [one.route.reason for one in found] == ["identified", "given", "identified"]
     assert all(one.score == max(one.scores.values()) for one in found)
@@ -118,10 +118,10 @@ def test_the_other_endpoints_of_a_real_service(kind, url):
     client = kind(url)
     text = "Juma anaishi Nairobi"
     (names,) = client.answer([text], "swa", endpoint="ner")
-    assert isinstance(names, Entities)
+    assert isinstance(names, EntitiesPrediction)
     assert all(text[name.start : name.end] == name.text for name in names.entities)
     (parts_of_speech,) = client.answer(["Juma anaishi"], endpoint="pos")
-    assert isinstance(parts_of_speech, Words)
+    assert isinstance(parts_of_speech, WordsPrediction)
     assert [word.text for word in parts_of_speech.words] == ["Juma", "anaishi"]
 
 
@@ -341,3 +341,10 @@ def test_no_model_library_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout in ("[]\n", "['click']\n")  # httpx loads click where it finds it
+
+
+def test_a_task_that_this_client_does_not_know_is_answered_all_the_same(kind):
+    answer = {"predictions": [{"answer": "Kano", "route": ROUTE, "truncated": False}], "bundle": "a@1"}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    (one,) = kind("http://service", transport=transport).answer(["a"], endpoint="qa")
+    assert (one.answer, one.route.language) == ("Kano", "hau")

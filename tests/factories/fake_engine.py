@@ -16,10 +16,10 @@ import httpx
 import uvicorn
 
 from gradsim_serving.engine.job import JobResult, TextResult
-from gradsim_serving.http.build import build
-from gradsim_serving.http.server import FAST, configuration, protocol_class
+from gradsim_serving.http.api import build
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
+from gradsim_serving.server import FAST, configuration
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.decode.text_classification import Prediction
 from gradsim_shared.errors import BundleError, RequestError
@@ -114,7 +114,6 @@ class Running:
             answer = b""
             try:
                 connection.sendall(data)
-                connection.shutdown(socket.SHUT_WR)
                 while piece := connection.recv(65536):
                     answer += piece
             except OSError:
@@ -123,24 +122,21 @@ class Running:
 
 
 @contextmanager
-def running(
-    bundle: Path, log: Any = None, header_seconds: float = 10, fast: bool = FAST, **options: Any
-) -> Iterator[Running]:
+def running(bundle: Path, *, log_requests: bool = False, fast: bool = FAST, **options: Any) -> Iterator[Running]:
     """Run the HTTP side with these options."""
     engine, lifecycle, metrics = Engine(), Lifecycle({"/sentiment": read_manifest(bundle)}), Metrics()
-    app = build(engine, lifecycle, metrics, HttpOptions(**options), log=log)
+    app = build(engine, lifecycle, metrics, HttpOptions(**options), log_requests=log_requests)
     with (
-        serving(app, header_seconds, fast) as port,
+        serving(app, fast) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
     ):
         yield Running(engine, lifecycle, metrics, port, client)
 
 
 @contextmanager
-def serving(app: Callable[..., Any], header_seconds: float = 10, fast: bool = FAST, **settings: Any) -> Iterator[int]:
+def serving(app: Callable[..., Any], fast: bool = FAST, **settings: Any) -> Iterator[int]:
     """Run an app on a free port, in a thread, with these settings of uvicorn."""
-    protocol = type("Connection", (protocol_class(fast),), {"header_seconds": header_seconds})
-    server = uvicorn.Server(configuration(app, fast=fast, http=protocol, log_level="warning", **settings))
+    server = uvicorn.Server(configuration(app, fast=fast, log_level="critical", **settings))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

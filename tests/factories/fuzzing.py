@@ -43,7 +43,10 @@ VALUES = [
     "é" * 300,
 ]
 METHODS = ["POST", "POST", "POST", "POST", "GET", "PUT", "HEAD", "OPTIONS", "PATCH", "DELETE", "TRACE", "post", "P\x7f"]
-PATHS = ["/sentiment", "/sentiment", "/sentiment", "/ner", "/pos", "/", "/languages", "/livez", "/x", "/admin/reload"]
+OURS = ["/sentiment", "/sentiment", "/sentiment", "/ner", "/pos", "/", "/languages", "/livez", "/x", "/admin/reload"]
+TASKS = ["/models/sentiment", "/models/ner", "/models/x", "/predict"]
+PROTOCOL = ["/v2/models/sentiment/infer", "/v2/models/pos/infer", "/v2/models/ner", "/v2", "/v2/health/ready"]
+PATHS = [*OURS, *TASKS, *PROTOCOL]
 TYPES = [
     "application/json",
     "application/json",
@@ -72,6 +75,9 @@ HEADERS = [
     ": empty",
     "A: " + "b" * 70_000,
     "Origin: null",
+    "Inference-Header-Content-Length: 5",
+    "Inference-Header-Content-Length: -1",
+    "Inference-Header-Content-Length: 80",
 ]
 
 
@@ -85,13 +91,16 @@ class Sent:
 
 def body(rng: random.Random) -> bytes:
     """Return a body: a right one, a wrong one, or one that was damaged."""
-    value: object = {"texts": [rng.choice(WORDS) for _ in range(rng.randrange(1, 4))]}
+    texts = [rng.choice(WORDS) for _ in range(rng.randrange(1, 4))]
+    tensor = {"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}
+    more = {"parameters": {rng.choice(["binary_data_size", "x"]): rng.choice(VALUES)}} if rng.random() < 0.2 else {}
+    value: object = rng.choice([{"texts": texts}, {"inputs": texts}, {"inputs": [{**tensor, **more}]}])
     for _ in range(rng.randrange(3)):
         value = {rng.choice(WORDS): rng.choice(VALUES), **value} if isinstance(value, dict) else [value]  # type: ignore[dict-item]
         if rng.random() < 0.2:
             value = rng.choice(VALUES)
     if isinstance(value, dict) and rng.random() < 0.5:
-        value = {**value, rng.choice(["texts", "language", "policy"]): rng.choice(VALUES)}
+        value = {**value, rng.choice(["texts", "language", "policy", "inputs", "parameters"]): rng.choice(VALUES)}
     data = bytearray(json.dumps(value, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass"))
     for _ in range(rng.choice([0, 0, 1, 1, 2, 8])):
         place = rng.randrange(len(data) + 1)

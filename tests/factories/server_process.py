@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +82,7 @@ def started(
     *,
     port: int | None = None,
     environment: dict[str, str] | None = None,
+    more: Sequence[Path] = (),
     **options: object,
 ) -> Iterator[Started]:
     """Start a server with one bundle, wait until it is ready, and stop it in the end.
@@ -92,19 +93,25 @@ def started(
         log: Where what it writes goes.
         port: ``None``: any free one.
         environment: Beside ours.
+        more: Bundles beside that one.
         options: Of ``gradsim-serve``, as in ``queue_texts=64``; passed as environment variables.
     """
     port = port or free_port()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GRADSIM", "BENTOML", "PYTHONPATH"))}
     chosen = {"threads": 1, "canary_seconds": 0, **options}
     kept |= {f"GRADSIM_{name.upper()}": str(value) for name, value in chosen.items()}
+    bundles = [str(bundle), *map(str, more)]
     if kind == "direct":
-        command = [sys.executable, "-m", "gradsim_serving", str(bundle), "--port", str(port)]
+        command = [sys.executable, "-m", "gradsim_serving", *bundles, "--port", str(port)]
         kept |= {"PYTHONPATH": SOURCES}
     else:
         command = [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--host", "127.0.0.1"]
         command += ["--port", str(port)]
-        kept |= {"GRADSIM_BUNDLES": str(bundle), "BENTOML_HOME": str(log.parent), "BENTOML_DO_NOT_TRACK": "True"}
+        kept |= {
+            "GRADSIM_BUNDLES": os.pathsep.join(bundles),
+            "BENTOML_HOME": str(log.parent),
+            "BENTOML_DO_NOT_TRACK": "True",
+        }
     with log.open("ab") as stream:
         process = subprocess.Popen(
             command, cwd=ROOT, env=kept | (environment or {}), stdout=stream, stderr=stream, start_new_session=True

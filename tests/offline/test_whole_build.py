@@ -134,6 +134,7 @@ def test_the_bundle_opens_and_every_language_is_served(built):
 def test_facts_of_the_manifest(built, own_data):
     manifest = manifest_of(built[0])
     assert (manifest.name, manifest.version, manifest.task) == (own_data.name, "1.0.0", "text_classification")
+    assert manifest.endpoint == "sentiment"
     assert manifest.labels == ["negative", "neutral", "positive"] and manifest.maximum_length == 64
     assert manifest.grouping.proven and manifest.grouping.score == pytest.approx(manifest.grouping.bound)
     assert manifest.similarity.measure == "gradient" and manifest.similarity.settings["fraction"] == 0.5

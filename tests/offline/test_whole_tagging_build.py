@@ -89,7 +89,9 @@ def built(request, data, tmp_path_factory):
 def test_facts_of_the_manifest(built):
     manifest = open_bundle(built[0] / "bundle").manifest
     assert (manifest.task, manifest.metric) == ("token_classification", "entity_f1")
-    assert manifest.labels == list(demo_entities.LABELS) and endpoint_of(manifest) == "/ner"
+    assert (
+        manifest.labels == list(demo_entities.LABELS) and manifest.endpoint == "ner" and endpoint_of(manifest) == "/ner"
+    )
     assert manifest.segmentation == "words", "the rule that cut the demo's sentences"
     assert [language.code for language in manifest.languages] == list(LANGUAGES)
     for language in manifest.languages:

@@ -90,7 +90,8 @@ def test_a_bento_holds_nothing_else(tag, home):
 def test_two_bundles_for_one_endpoint_make_no_bento(tiny, environment):
     command = [sys.executable, str(ROOT / "serving" / "make_bento.py"), str(tiny), str(tiny)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, f"Error: {tiny} and {tiny} both answer /sentiment; name one of them\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {tiny} and {tiny} both answer /sentiment; name one of them")
 
 
 @pytest.mark.slow

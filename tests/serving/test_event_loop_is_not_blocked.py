@@ -9,7 +9,7 @@ import fake_engine
 import pytest
 
 from gradsim_serving.http import information
-from gradsim_serving.http import predictions as answers
+from gradsim_serving.http import texts as answers
 
 
 def is_on_a_loop() -> bool:
@@ -38,13 +38,13 @@ def test_long_answers_are_written_in_a_thread(tiny, monkeypatch, texts, on_the_l
 
 
 def test_the_document_is_written_in_a_thread_and_once_after_each_reload(tiny, monkeypatch):
-    places, write = [], information.openapi
+    places, write = [], information.complete
 
     def noted(*arguments):
         places.append(is_on_a_loop())
         return write(*arguments)
 
-    monkeypatch.setattr(information, "openapi", noted)
+    monkeypatch.setattr(information, "complete", noted)
     with fake_engine.running(tiny) as service, ThreadPoolExecutor(4) as several:
         for reloads in (1, 2):
             found = list(several.map(lambda _: service.client.get("/openapi.json").content, range(8)))

@@ -10,7 +10,7 @@ import fake_engine
 import pytest
 from requests_and_errors import head, whole
 
-from gradsim_serving.http.responses import CODES, RETRIED, STATUS_OF_CODE
+from gradsim_serving.http.errors import CODES, RETRIED, STATUS_OF_CODE
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["fast", "plain"])
@@ -244,35 +244,6 @@ def test_a_slow_body_is_ended(tiny, fast):
             assert b" 200 " in whole(connection)
 
 
-@pytest.mark.parametrize("fast", [True, False])
-def test_slow_headers_are_ended(tiny, fast):
-    with fake_engine.running(tiny, header_seconds=0.5, fast=fast) as service:
-        for sent in (b"", b"P", b"POST /sentiment HTTP/1.1\r\nHost: t\r\nX-Slow: "):
-            with service.socket() as connection:
-                connection.sendall(sent)
-                assert connection.recv(100) == b""
-        with service.socket() as connection:  # the second request of a connection, too
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n")
-            assert b" 200 " in whole(connection)
-            connection.sendall(b"GET /li")
-            while connection.recv(100):
-                pass
-        with service.socket() as connection:  # who is in time is served
-            connection.sendall(b"GET /livez HTTP/1.1\r\n")
-            time.sleep(0.05)
-            connection.sendall(b"Host: t\r\n\r\n")
-            assert b" 200 " in whole(connection)
-            time.sleep(0.6)
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n")
-            assert b" 200 " in whole(connection)
-
-
-def test_invalid_http_is_refused_in_the_form_of_all_errors(service):
-    status, _, body = service.raw(b"\x16\x03\x01 no HTTP\r\n\r\n").partition(b"\r\n\r\n")
-    assert b" 400 " in status
-    assert json.loads(body)["error"]["code"] == "invalid_http"
-
-
 def test_a_large_body_that_waits_for_a_word_is_refused_before_it_is_sent(service):
     with service.socket() as connection:
         connection.sendall(head(b"", "Expect: 100-continue", length=2**24))
@@ -286,22 +257,41 @@ def test_requests_in_one_packet_are_answered_in_order(service):
     assert [piece.count(b'"label"') for piece in answer.split(b"HTTP/1.1 200")[1:]] == [1, 3, 2]
 
 
-def test_each_request_is_logged_once_without_its_text(tiny):
-    class Log:
-        lines: list[dict[str, object]] = []  # noqa: RUF012 - of this test
-
-        def request(self, **line):
-            self.lines.append(line)
-
-    with fake_engine.running(tiny, log=Log()) as service:
+def test_each_request_is_logged_once_without_its_text(tiny, caplog):
+    caplog.set_level(logging.INFO, "gradsim_serving.requests")
+    with fake_engine.running(tiny, log_requests=True) as service:
         service.client.post("/sentiment", json={"texts": ["Zanbarawa", "b"]}, headers={"X-Request-Id": "r1"})
         service.client.get("/Zanbarawa?Zanbarawa")
         service.ask("")
-    seen = [(line["endpoint"], line["status"], line["code"], line["texts"], line["groups"]) for line in Log.lines]
+    lines = [record.fields for record in caplog.records if record.name == "gradsim_serving.requests"]
+    seen = [(line["endpoint"], line["status"], line["code"], line["texts"], line["groups"]) for line in lines]
     assert seen == [
-        ("/sentiment", 200, None, 2, ("g0",)),
-        ("other", 404, "not_found", 0, ()),
-        ("/sentiment", 422, "empty_text", 0, ()),
+        ("/sentiment", 200, None, 2, ["g0"]),
+        ("other", 404, "not_found", 0, []),
+        ("/sentiment", 422, "empty_text", 0, []),
     ]
-    assert Log.lines[0]["request_id"] == "r1"
-    assert "Zanbarawa" not in str(Log.lines)
+    assert lines[0]["request"] == "r1"
+    assert "Zanbarawa" not in caplog.text + str(lines)
+
+
+def test_preflights_are_counted_and_have_ids(tiny, caplog):
+    caplog.set_level(logging.INFO, "gradsim_serving.requests")
+    with fake_engine.running(tiny, log_requests=True, cors_origins=("https://example.org",)) as service:
+        asked = {"Access-Control-Request-Method": "POST", "X-Request-Id": "mine"}
+        allowed = service.client.options("/sentiment", headers={"Origin": "https://example.org", **asked})
+        refused = service.client.options("/nothing", headers={"Origin": "https://evil.example", **asked})
+        assert [one.status_code for one in (allowed, refused)] == [200, 403]
+        assert [one.headers["x-request-id"] for one in (allowed, refused)] == ["mine", "mine"]
+    lines = [record.fields for record in caplog.records if record.name == "gradsim_serving.requests"]
+    assert [(line["request"], line["status"], line["code"]) for line in lines] == [
+        ("mine", 200, None),
+        ("mine", 403, "forbidden"),
+    ]
+
+
+@pytest.mark.parametrize("path", ["/sentiment/", "/livez/", "/languages/"])
+def test_a_slash_at_the_end_changes_nothing(service, path):
+    plain = service.client.get(path[:-1])
+    slashed = service.client.get(path)
+    assert (slashed.status_code, slashed.content) == (plain.status_code, plain.content)
+    assert service.client.post("/sentiment/", json={"texts": ["a b"]}).status_code == 200

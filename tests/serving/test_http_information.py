@@ -69,6 +69,7 @@ def test_the_index_names_every_endpoint_and_loads_nothing_from_elsewhere(server)
 
 
 PREDICTIONS = {"/sentiment": {"label", "score", "scores"}, "/ner": {"entities"}, "/pos": {"words"}}
+NAMES = {"/sentiment": "Label", "/ner": "Entities", "/pos": "Words"}
 
 
 @pytest.mark.parametrize("endpoint", PREDICTIONS)
@@ -79,11 +80,11 @@ def test_openapi_is_complete(server, endpoint):
     for status in STATUSES - {"200"}:
         form = answer["responses"][status]["content"]["application/json"]["schema"]
         assert form == {"$ref": "#/components/schemas/ErrorAnswer"}
-    forms, name = schema["components"]["schemas"], endpoint[1:].capitalize()
+    forms, name = schema["components"]["schemas"], NAMES[endpoint]
     assert answer["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{name}Answer")
     assert set(forms[f"{name}Prediction"]["properties"]) == PREDICTIONS[endpoint] | {"truncated", "route"}
     reasons = {"given", "identified", "same_group", "soft", "too_short", "unknown", "fallback"}
-    assert set(forms["RouteForm"]["properties"]["reason"]["enum"]) == reasons
+    assert set(forms["Route"]["properties"]["reason"]["enum"]) == reasons
     assert forms["Texts"]["additionalProperties"] is False
 
 
@@ -103,7 +104,7 @@ def test_the_examples_of_openapi_can_be_sent_and_are_answered_as_openapi_says(se
     for shown in examples.values():
         response = server.client.post(endpoint, json=shown["value"])
         assert response.status_code == 200
-        conforms(response.json(), {"$ref": f"#/components/schemas/{endpoint[1:].capitalize()}Answer"}, schema)
+        conforms(response.json(), {"$ref": f"#/components/schemas/{NAMES[endpoint]}Answer"}, schema)
 
 
 def conforms(value: object, form: dict[str, Any], schema: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import fake_engine
 import pytest
 
-from gradsim_serving.http.authorization import Keys, keys_of, read_keys, refusal
-from gradsim_serving.http.request import request_of
+from gradsim_serving.http.keys import KeyMiddleware, Keys, keys_of, read_keys
+from gradsim_serving.http.record import Record
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.errors import SettingsError
 
@@ -108,13 +110,24 @@ def test_without_keys_web_pages_and_proxies_do_not_reload(tiny, header):
     [("127.0.0.1", True), ("::1", True), ("10.0.0.1", False), ("no address", False), (None, False)],
 )
 def test_without_keys_only_this_machine_reloads(client, local):
-    async def receive():
-        return {"type": "http.disconnect"}
+    def passes(options):
+        passed = []
 
-    scope = {"method": "POST", "path": "/admin/reload", "headers": [], "client": client and (client, 1)}
-    call = request_of(scope, receive)
-    assert (refusal(call, "admin", HttpOptions()) is None) is local
-    assert refusal(call, "admin", HttpOptions(keys=keys_of([ALICE]))) is not None
+        async def app(*_):
+            passed.append(True)
+
+        async def sent(_):
+            pass
+
+        record = Record("r1", "POST", "/admin/reload", {}, 0.0)
+        scope = {"type": "http", "path": "/admin/reload", "headers": [], "client": client and (client, 1)}
+        middleware = KeyMiddleware(app, options=options, access={"/admin/reload": "admin"})
+        asyncio.run(middleware({**scope, "state": {"record": record}}, None, sent))
+        assert record.code == (None if passed else "forbidden")
+        return bool(passed)
+
+    assert passes(HttpOptions()) is local
+    assert not passes(HttpOptions(keys=keys_of([ALICE])))
 
 
 def test_metrics_are_open_where_the_service_says_so(tiny):

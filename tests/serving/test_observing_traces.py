@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from gradsim_serving import bento_app as traces
-from gradsim_serving.bento_app import OFF, tracing
+from gradsim_serving import tracing as traces
+from gradsim_serving.tracing import OFF, tracing
 from gradsim_shared.errors import SettingsError
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import fake_engine
 import pytest
 
-from gradsim_serving.http.authorization import keys_of
-from gradsim_serving.http.openapi import openapi
-from gradsim_serving.http.responses import CODES, codes_of
+from gradsim_serving.http.errors import CODES, codes_of
+from gradsim_serving.http.keys import keys_of
+from gradsim_serving.http.texts import texts_model
 from gradsim_serving.options import HttpOptions
-from gradsim_shared.bundle import read_manifest
 
 UNMET = "positive_data_acceptance,negative_data_rejection"
 """Not asked for: a schema cannot say that a text must be visible or which codes there are, and that other headers are
@@ -67,15 +67,20 @@ def test_both_servers_conform_to_the_openapi_document(server, tmp_path):
     assert "internal error" not in log
 
 
+FORMS = defaultdict(lambda: "ErrorAnswer", models="TaskError", predict="TaskError", v2="ProtocolError")
+
+
 def test_every_error_stands_in_the_document_with_an_example(tiny):
-    document = openapi({"/sentiment": read_manifest(tiny)}, HttpOptions(keys=keys_of(["alice-0123456789"])))
+    key = "alice-0123456789"
+    with fake_engine.running(tiny, keys=keys_of([key])) as service:
+        document = service.client.get("/openapi.json", headers={"X-Api-Key": key}).json()
     seen = {}
-    for methods in document["paths"].values():
+    for path, methods in document["paths"].items():
         for method in methods.values():
             for status, answer in method["responses"].items():
                 if status != "200":
                     content = answer["content"]["application/json"]
-                    assert content["schema"] == {"$ref": "#/components/schemas/ErrorAnswer"}
+                    assert content["schema"] == {"$ref": f"#/components/schemas/{FORMS[path.split('/')[1]]}"}
                     assert set(content["examples"]) == set(codes_of(int(status)))
                     seen |= dict.fromkeys(content["examples"])
                     assert "X-Request-Id" in answer["headers"]
@@ -83,13 +88,14 @@ def test_every_error_stands_in_the_document_with_an_example(tiny):
 
 
 def test_the_document_names_the_limits_of_this_service(tiny):
-    manifests = {"/sentiment": read_manifest(tiny)}
-    texts = openapi(manifests, HttpOptions(max_texts=7, max_characters=9))["components"]["schemas"]["Texts"]
-    assert texts["properties"]["texts"]["maxItems"] == 7
-    assert texts["properties"]["texts"]["items"]["maxLength"] == 9
-    cut = openapi(manifests, HttpOptions(max_characters=9, cut_texts=True))["components"]["schemas"]["Texts"]
-    assert "maxLength" not in cut["properties"]["texts"]["items"]
-    assert "beyond 9 characters is cut off" in cut["properties"]["texts"]["items"]["description"]
+    texts = texts_model(HttpOptions(max_texts=7, max_characters=9)).model_json_schema()["properties"]["texts"]
+    assert (texts["maxItems"], texts["items"]["maxLength"]) == (7, 9)
+    cut = texts_model(HttpOptions(max_characters=9, cut_texts=True)).model_json_schema()["properties"]["texts"]
+    assert "maxLength" not in cut["items"]
+    assert "beyond 9 characters is cut off" in cut["items"]["description"]
+    with fake_engine.running(tiny, max_texts=7) as service:
+        document = service.client.get("/openapi.json").json()
+    assert document["components"]["schemas"]["Texts"]["properties"]["texts"]["maxItems"] == 7
 
 
 def test_the_documents_page_shows_every_error_and_header():

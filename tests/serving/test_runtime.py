@@ -43,6 +43,7 @@ def test_without_a_gpu_auto_is_the_cpu_tuned_as_the_cpu(tiny, caplog):
 def test_that_a_gpu_did_not_start_stands_in_the_log(tmp_path):
     log = Log(tmp_path / "log")
     log.listen()
+    log.start()
     choose_provider("auto")
     log.close()
     messages = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]

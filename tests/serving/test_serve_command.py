@@ -232,7 +232,7 @@ def test_limits_reach_the_bentoml_service(tiny, variable):
     environment = os.environ | {"PYTHONPATH": SOURCES, "GRADSIM_BUNDLES": str(tiny), variable: "100"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    expected = ["100 30.0", "45.0"] if variable == "GRADSIM_QUEUE_TEXTS" else ["4096 100.0", "150.0"]
+    expected = ["100 30.0", "35.0"] if variable == "GRADSIM_QUEUE_TEXTS" else ["4096 100.0", "105.0"]
     assert done.stdout.splitlines() == expected
 
 

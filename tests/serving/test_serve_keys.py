@@ -12,7 +12,7 @@ import pytest
 from real_server import SOURCES
 
 from gradsim_serving.cli.serve import serve
-from gradsim_serving.http.authorization import keys_of
+from gradsim_serving.http.keys import keys_of
 from gradsim_serving.options import HttpOptions, Options
 
 
@@ -47,7 +47,7 @@ def test_a_service_without_keys_on_a_public_address_warns_in_one_line(tiny, monk
         def run(self, sockets):
             sockets[0].close()
 
-    monkeypatch.setattr("gradsim_serving.http.server.Server", Server)
+    monkeypatch.setattr("gradsim_serving.server.Server", Server)
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's; with them somebody else shows what is logged
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     serve((tiny,), Options(HttpOptions(keys=keys_of([keys] if keys else []))), host=host, port=0, log_level="warning")

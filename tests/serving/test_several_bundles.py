@@ -7,6 +7,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import server_process
 import tiny_bundle
 import tiny_tags
 from engines import engine_of
@@ -122,3 +123,15 @@ def test_a_bundle_whose_words_this_version_cannot_find_is_refused(tiny_ner, tmp_
     (tmp_path / "copy" / "manifest.json").write_text(json.dumps(manifest | {"segmentation": "wodrs"}), encoding="utf-8")
     with pytest.raises(BundleError, match="unknown segmentation rule 'wodrs'"):
         open_bundle(tmp_path / "copy")
+
+
+def test_two_text_classifiers_answer_in_one_service(tiny, tmp_path):
+    topic = tiny_bundle.build(tmp_path / "topic", name="news")
+    tiny_bundle.write_manifest(topic, name="news", endpoint="topic", threshold=0.5)
+    with server_process.started("direct", tiny, tmp_path / "log", more=[topic]) as server:
+        for endpoint, bundle in (("/sentiment", "tiny@1.0.0"), ("/topic", "news@1.0.0")):
+            answer = server.post(endpoint, texts=["Wannan fim yana da kyau"], language="hau").json()
+            assert (answer["bundle"], answer["predictions"][0]["label"]) == (bundle, "positive")
+        with server.client() as client:
+            assert client.get("/languages").json()["endpoints"].keys() == {"/sentiment", "/topic"}
+            assert {"/sentiment", "/topic"} <= client.get("/openapi.json").json()["paths"].keys()

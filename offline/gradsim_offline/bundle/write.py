@@ -24,6 +24,8 @@ from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.predictor import Predictor
 from gradsim_shared.bundle import file_entry, open_bundle
+from gradsim_shared.decoding import decoder_of
+from gradsim_shared.endpoints import default_endpoint
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest import (
@@ -68,12 +70,14 @@ def draft_manifest(
     )
     counts = {split: dataset.counts(split) for split in ("train", "dev", "test")}
     files = [*identifier_files(identified), SIMILARITY_FILE, REPORT_FILE, *models.files]
+    of_task = decoder_of(dataset.task).route_name(dataset.labels)
     server = {code: group for group in groups.groups for code in group.served}
     return Manifest(
         format=1 if models.trunk is None else 2,
         name=settings.name or dataset.name,
         version=settings.version,
         task=dataset.task,
+        endpoint=settings.endpoint or default_endpoint(of_task, dataset.labels, dataset.name),
         labels=list(dataset.labels),
         metric=metric,
         segmentation=segmentation,

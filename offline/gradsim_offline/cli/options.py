@@ -192,6 +192,12 @@ BUILD: dict[str, Option] = {
     "bundle_version": click.option(
         "--bundle-version", metavar="VERSION", help="Version of the bundle.  [default: 1.0.0]"
     ),
+    "endpoint": click.option(
+        "--endpoint",
+        metavar="NAME",
+        help="Where the service answers, as in topic for /topic.  [default: sentiment, ner or pos by the labels, else "
+        "the data's name]",
+    ),
     "assignments": click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as in training.epochs=5."
     ),
@@ -211,7 +217,7 @@ def build_options(*without: str) -> Option:
 
 def training_options(*without: str) -> Option:
     """Return the options of ``build`` that experiments have, too: not a method's own, nor those that a bundle has."""
-    return build_options("measure", "keep", "solver", "name", "bundle_version", "out", *without)
+    return build_options("measure", "keep", "solver", "name", "bundle_version", "endpoint", "out", *without)
 
 
 comparison_options = all_of(

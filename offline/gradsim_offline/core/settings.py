@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gradsim_offline.core import plugins
+from gradsim_shared.endpoints import EndpointName
 
 NGRAMS = "ngrams"
 """The model that is no encoder: linear classifiers over n-grams."""
@@ -285,6 +286,9 @@ class Settings(Section):
     device: str = Field("auto", description="auto, cpu, cuda, mps")
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
     version: BundleName = Field("1.0.0", description="of the bundle")
+    endpoint: EndpointName | None = Field(
+        None, description="where the service answers; none: sentiment, ner or pos by the labels, else the data's name"
+    )
     similarity: dict[str, Any] = Field({}, description="the measure's own settings; `gradsim-offline list` names them")
     pretraining: Pretraining = Pretraining()
     ngrams: NGrams = NGrams()

@@ -58,6 +58,7 @@ def open_bundles(directories: Sequence[Path]) -> dict[str, VerifiedBundle]:
         bundle = open_bundle(directory)
         endpoint = endpoint_of(bundle.manifest)
         if endpoint in bundles:
-            raise BundleError(f"{bundles[endpoint].directory} and {directory} both answer {endpoint}; name one of them")
+            both = f"{bundles[endpoint].directory} and {directory} both answer {endpoint}"
+            raise BundleError(f"{both}; name one of them, or build one with another --endpoint")
         bundles[endpoint] = bundle
     return bundles

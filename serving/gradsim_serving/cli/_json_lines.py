@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
 from gradsim_runtime.text_checks import check_text
-from gradsim_serving.http.parsing import unique_keys
+from gradsim_serving.unique_keys import unique_keys
 from gradsim_shared.errors import RequestError
 
 LINE_BYTES = 2**22

@@ -141,7 +141,7 @@ def _answering(
     """
     from gradsim_runtime import Bundle, Prediction
     from gradsim_runtime.predictions import OtherPrediction
-    from gradsim_serving.http.predictions import plain, plain_route
+    from gradsim_serving.http.results import plain, plain_route
 
     if threads is not None:
         os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # of tokenizers, which takes all cores without it

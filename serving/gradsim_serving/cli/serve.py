@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shlex
 import signal
@@ -16,37 +15,71 @@ from pathlib import Path
 import click
 
 from gradsim_serving.cli._one_line_errors import SETTINGS, OneLineErrors
-from gradsim_serving.cli.serve_options import options_of, service_options
+from gradsim_serving.cli.serve_options import (
+    BATCHES,
+    LIMITS,
+    LOG,
+    MAIN,
+    MODELS,
+    WEB,
+    SectionOption,
+    options_of,
+    service_options,
+)
 from gradsim_serving.http.examples import example
 from gradsim_serving.options import Options
 from gradsim_shared.bundle import read_manifest
 from gradsim_shared.decoding import endpoint_of
 from gradsim_shared.errors import GradsimError, SettingsError
 
-logger = logging.getLogger(__name__)
+
+class ServeCommand(OneLineErrors):
+    """The command, whose help is one screen: what matters first, the rest under headings, a line for each option."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section."""
+        records: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                records.setdefault(getattr(parameter, "section", MAIN), []).append(record)
+        for section in (MAIN, MODELS, BATCHES, LIMITS, WEB, LOG):
+            with formatter.section(section):
+                formatter.write_dl(records[section], col_max=34)
 
 
 @click.command(
-    cls=OneLineErrors,
+    cls=ServeCommand,
     context_settings=SETTINGS,
-    epilog="To answer the texts of a file without a server: gradsim-serve predict --help",
+    epilog="Each option but --host, --port and --log-level is an environment variable, too: GRADSIM_QUEUE_TEXTS=1000. "
+    "Keys may stand in GRADSIM_API_KEYS. A file's texts without a server: gradsim-serve predict --help",
 )
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 means all of them.")
-@click.option("--port", default=3000, type=click.IntRange(0, 65535), help="Port to listen on; 0 means any free one.")
+@click.option("--host", default="127.0.0.1", metavar="NAME", help="Address; 0.0.0.0 means all.")
+@click.option(
+    "--port",
+    cls=SectionOption,
+    section=MAIN,
+    default=3000,
+    type=click.IntRange(0, 65535),
+    help="0 means any free one.",
+)
 @service_options
 @click.option(
     "--log-level",
+    cls=SectionOption,
+    section=LOG,
     default="warning",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What is written to stderr; never a text that a client sent.",
+    metavar="NAME",
+    help="Of the HTTP server: debug, info, warning, error.",
 )
 @click.version_option(package_name="gradsim-router", prog_name="gradsim-serve")
 def command(bundles: tuple[Path, ...], *, host: str, port: int, log_level: str, **settings: object) -> None:
-    """Serve one or more bundles over HTTP: one for each of /sentiment, /ner and /pos.
+    """Serve one or more bundles over HTTP, each at its endpoint, such as /sentiment.
 
-    A bundle is the directory that `gradsim-offline build` wrote, such as runs/demo/bundle. The signal SIGHUP, or
-    POST /admin/reload, reads the bundles again without losing a request.
+    A bundle is the directory that `gradsim-offline build` wrote, such as runs/demo/bundle. SIGHUP, or POST
+    /admin/reload, reads the bundles again without losing a request.
     """
     serve(bundles, options_of(settings), host=host, port=port, log_level=log_level)
 
@@ -62,7 +95,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     served = {endpoint_of(manifest): [language.code for language in manifest.languages] for manifest in manifests}
 
     from gradsim_serving.app import create_app
-    from gradsim_serving.http.server import Server, configuration
+    from gradsim_serving.server import Server, configuration
 
     failures: list[GradsimError] = []
 
@@ -76,9 +109,9 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     app = create_app(bundles, options, finished=finished)
     listening = _listen(host, port)
     address, number = listening.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{number}"
+    url = f"http://{_bracketed(host)}:{number}"
     if not options.http.keys and not ip_address(address).is_loopback:
-        logger.warning("without keys everybody who reaches %s may ask; give --api-keys-file FILE", url)
+        _print(f"without keys everybody who reaches {url} may ask; give --api-keys-file FILE", to_stderr=True)
     how = configuration(app, log_level=log_level, timeout_keep_alive=options.keep_alive_seconds)
     server = Server(how, app.state.lifecycle, options.stop_seconds)
 
@@ -95,13 +128,14 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
         raise failures[0]
 
 
-def _print(lines: str) -> None:
-    """Write to stdout; if it is full or closed, the service goes on."""
+def _print(lines: str, *, to_stderr: bool = False) -> None:
+    """Write to stdout or stderr; if it is full or closed, the service goes on."""
     try:
-        click.echo(lines)
+        click.echo(lines, err=to_stderr)
     except OSError:
+        stream = sys.stderr if to_stderr else sys.stdout
         with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # what is left in the buffer fails at the exit otherwise
+            os.dup2(nowhere.fileno(), stream.fileno())  # what is left in the buffer fails at the exit otherwise
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -116,9 +150,14 @@ def _listen(host: str, port: int) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; choose another --port or --host"
+        message = f"cannot listen on {_bracketed(host)}:{port}: {error.strerror}; choose another --port or --host"
         raise SettingsError(message) from error
     return listening
+
+
+def _bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def ready_lines(url: str, served: Mapping[str, Collection[str]]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gradsim_serving.http.authorization import Keys, keys_of, read_keys
+from gradsim_serving.http.keys import Keys, keys_of, read_keys
 from gradsim_serving.options import DEFAULTS, HttpOptions, Options
 from gradsim_shared.errors import SettingsError
 
@@ -21,10 +21,34 @@ COUNT, SECONDS = click.IntRange(1), click.FloatRange(0)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-def _option(name: str, *others: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - those of click
+class SectionOption(click.Option):
+    """An option that stands under a heading of the help.
+
+    Args:
+        section: The heading.
+        settings: Of click.
+    """
+
+    def __init__(self, *arguments: Any, section: str, **settings: Any) -> None:  # noqa: ANN401 - those of click
+        if isinstance(settings.get("type"), click.IntRange | click.FloatRange):
+            settings.setdefault("metavar", "N")
+        super().__init__(*arguments, **settings)
+        self.section = section
+
+    def get_help_extra(self, ctx: click.Context) -> Any:  # noqa: ANN401 - of click
+        """Return what stands in brackets: the default alone; who gives a wrong value is told range and variable."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        extra.pop("envvars", None)
+        return extra
+
+
+def _option(section: str, name: str, *others: str, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401 - those of click
     """Return an option that is an environment variable, too: ``--queue-texts`` and ``GRADSIM_QUEUE_TEXTS``."""
     variable = "GRADSIM_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
-    return click.option(name, *others, envvar=variable, show_envvar=True, **settings)
+    return click.option(
+        name, *others, envvar=variable, show_envvar=True, cls=SectionOption, section=section, **settings
+    )
 
 
 def _root_path(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -34,145 +58,167 @@ def _root_path(_context: click.Context, _option: click.Parameter, value: str) ->
     return value.removesuffix("/")
 
 
+MAIN, MODELS, BATCHES, LIMITS, WEB, LOG = "Options", "Models", "Batches and times", "Limits", "Web", "Log"
+"""The headings of the help, in its order."""
+
 _OPTIONS = (
     _option(
+        MAIN,
         "--threads",
         type=COUNT,
-        show_default="one for each core that may be used",
+        show_default="all cores",
         help="Threads that run models, in all.",
     ),
+    _option(MAIN, "--api-keys-file", type=FILE, help="Answer only those who send a key of this file, one a line."),
     _option(
-        "--runners",
-        type=COUNT,
-        show_default="as many as threads, fewer for large models, 1 on a GPU",
-        help="Batches that run at the same time; they share the threads.",
-    ),
-    _option(
-        "--batch-tokens", default=DEFAULTS.batch_tokens, type=COUNT, help="A batch is full at so many tokens, padded."
-    ),
-    _option(
-        "--batch-wait-ms",
-        default=DEFAULTS.batch_wait_ms,
-        type=SECONDS,
-        help="Longest time that a free runner waits for texts that are just being read, milliseconds.",
-    ),
-    _option(
-        "--queue-texts",
-        default=DEFAULTS.queue_texts,
-        type=COUNT,
-        help="Texts that may wait; past them requests are refused with 429.",
-    ),
-    _option(
-        "--timeout-seconds",
-        default=HTTP.timeout_seconds,
-        type=click.FloatRange(0, min_open=True),
-        help="How long a request may take; then it is answered with 504.",
-    ),
-    _option(
-        "--provider",
-        default=DEFAULTS.provider,
-        type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
-        help="What runs the models; auto: a GPU where onnxruntime can use one, else the CPU.",
-    ),
-    _option(
-        "--engine-cache",
-        metavar="DIR",
-        type=click.Path(file_okay=False, path_type=Path),
-        show_default="none",
-        help="Where TensorRT keeps the engines that it compiles; without it, it compiles them at each start.",
-    ),
-    _option(
-        "--warm-up/--no-warm-up",
-        default=DEFAULTS.warm_up,
-        help="Whether each model runs its longest text, and a full batch of them, before the service is ready.",
-    ),
-    _option(
-        "--arena/--no-arena",
-        default=DEFAULTS.arena,
-        help="Whether onnxruntime keeps memory that a batch has used for later batches.",
-    ),
-    _option(
-        "--optimisation",
-        default=DEFAULTS.optimisation,
-        type=click.Choice(["none", "basic", "extended", "all"]),
-        help="How far onnxruntime rewrites the models' graphs when it loads them.",
-    ),
-    _option(
-        "--memory-mb",
-        type=COUNT,
-        show_default="no limit",
-        help="Size of the model files in memory, MB; groups not asked for longest are unloaded, and loaded again.",
-    ),
-    _option(
-        "--canary-seconds",
-        default=DEFAULTS.canary_seconds,
-        type=SECONDS,
-        help="Let every group answer a text of ours so often; while one fails /readyz says 503. 0: only at the start.",
-    ),
-    _option(
-        "--check-given",
-        default=DEFAULTS.check_given,
-        type=click.FloatRange(0, 1),
-        help="Share of the texts with a given language that are identified as well, only to count disagreements.",
-    ),
-    _option(
-        "--stop-seconds",
-        default=DEFAULTS.stop_seconds,
-        type=SECONDS,
-        help="How long requests in flight may take when the service is told to stop.",
-    ),
-    _option(
-        "--keep-alive-seconds",
-        default=DEFAULTS.keep_alive_seconds,
-        type=SECONDS,
-        help="How long a connection may be idle between requests: longer than a load balancer keeps its own.",
-    ),
-    _option("--max-body-bytes", default=HTTP.max_body_bytes, type=COUNT, help="Refuse larger request bodies, bytes."),
-    _option("--max-texts", default=HTTP.max_texts, type=COUNT, help="Refuse requests of more texts."),
-    _option("--max-characters", default=HTTP.max_characters, type=COUNT, help="Refuse longer texts."),
-    _option(
-        "--cut-texts/--refuse-texts",
-        default=HTTP.cut_texts,
-        help="Whether longer texts are cut, and flagged as truncated, instead.",
-    ),
-    _option(
-        "--body-seconds", default=HTTP.body_seconds, type=SECONDS, help="How long a request's body may take to arrive."
-    ),
-    _option(
-        "--api-keys-file",
-        type=FILE,
-        help="Answer only those who send one of the keys in this file, one a line, or in GRADSIM_API_KEYS.",
-    ),
-    _option(
-        "--admin-keys-file",
-        type=FILE,
-        help="Keys for /admin/reload, one a line, also in GRADSIM_ADMIN_KEYS; without any, only from this machine.",
-    ),
-    _option(
-        "--open-metrics/--no-open-metrics",
-        default=HTTP.open_metrics,
-        help="Whether /metrics is answered without a key.",
-    ),
-    _option(
-        "--cors-origin",
-        "cors_origins",
-        multiple=True,
-        help="Let browsers ask from pages of this origin, such as https://example.org; may be repeated.",
-    ),
-    _option(
+        MAIN,
         "--root-path",
         metavar="PATH",
         default=HTTP.root_path,
         callback=_root_path,
-        show_default="none",
-        help="Prefix under which a proxy shows the service, such as /gradsim; every path is answered with it, too.",
+        show_default=False,
+        help="Prefix under which a proxy shows the service, as /gradsim.",
     ),
     _option(
+        MAIN,
         "--log-requests/--no-log-requests",
         default=DEFAULTS.log_requests,
-        help="Whether a line of JSON is written for each request; never a text.",
+        show_default=False,
+        help="Write a line of JSON for each request; never a text.",
     ),
-    _option("--log-file", type=FILE, show_default="stderr", help="Where these lines go."),
+    _option(
+        MODELS,
+        "--provider",
+        default=DEFAULTS.provider,
+        type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
+        metavar="NAME",
+        help="auto (a GPU, if any), cpu, cuda, tensorrt.",
+    ),
+    _option(
+        MODELS,
+        "--memory-mb",
+        type=COUNT,
+        show_default="no limit",
+        help="Of models; idle ones are unloaded.",
+    ),
+    _option(
+        MODELS,
+        "--warm-up/--no-warm-up",
+        default=DEFAULTS.warm_up,
+        show_default=False,
+        help="Whether each model runs its longest text before the start.",
+    ),
+    _option(
+        MODELS,
+        "--arena/--no-arena",
+        default=DEFAULTS.arena,
+        show_default=False,
+        help="Whether onnxruntime keeps memory for later batches.",
+    ),
+    _option(
+        MODELS,
+        "--optimisation",
+        default=DEFAULTS.optimisation,
+        type=click.Choice(["none", "basic", "extended", "all"]),
+        metavar="LEVEL",
+        help="Of graphs: none, basic, extended, all.",
+    ),
+    _option(
+        MODELS,
+        "--engine-cache",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where TensorRT keeps the engines that it compiles.",
+    ),
+    _option(
+        MODELS,
+        "--canary-seconds",
+        default=DEFAULTS.canary_seconds,
+        type=SECONDS,
+        help="Try each group so often. 0: once.",
+    ),
+    _option(
+        BATCHES,
+        "--runners",
+        type=COUNT,
+        show_default="by model size",
+        help="At the same time, sharing the threads.",
+    ),
+    _option(BATCHES, "--batch-tokens", default=DEFAULTS.batch_tokens, type=COUNT, help="Of a full batch, padded."),
+    _option(
+        BATCHES,
+        "--batch-wait-ms",
+        default=DEFAULTS.batch_wait_ms,
+        type=SECONDS,
+        help="Longest wait for texts being read.",
+    ),
+    _option(
+        BATCHES,
+        "--check-given",
+        default=DEFAULTS.check_given,
+        type=click.FloatRange(0, 1),
+        help="Share of given languages that are checked.",
+    ),
+    _option(
+        BATCHES,
+        "--timeout-seconds",
+        default=HTTP.timeout_seconds,
+        type=click.FloatRange(0, min_open=True),
+        help="Of a request; then it is answered with 504.",
+    ),
+    _option(
+        BATCHES,
+        "--stop-seconds",
+        default=DEFAULTS.stop_seconds,
+        type=SECONDS,
+        help="For requests in flight at the stop.",
+    ),
+    _option(
+        BATCHES,
+        "--keep-alive-seconds",
+        default=DEFAULTS.keep_alive_seconds,
+        type=SECONDS,
+        help="Of an idle connection; more than a proxy's.",
+    ),
+    _option(
+        LIMITS,
+        "--queue-texts",
+        default=DEFAULTS.queue_texts,
+        type=COUNT,
+        help="Texts that may wait; past them requests get 429.",
+    ),
+    _option(LIMITS, "--max-texts", default=HTTP.max_texts, type=COUNT, help="Of a request."),
+    _option(LIMITS, "--max-characters", default=HTTP.max_characters, type=COUNT, help="Of a text."),
+    _option(
+        LIMITS,
+        "--cut-texts/--refuse-texts",
+        default=HTTP.cut_texts,
+        show_default="refuse",
+        help="What becomes of longer texts.",
+    ),
+    _option(LIMITS, "--max-body-bytes", default=HTTP.max_body_bytes, type=COUNT, help="Of a request, inflated."),
+    _option(LIMITS, "--body-seconds", default=HTTP.body_seconds, type=SECONDS, help="For a request's body to arrive."),
+    _option(
+        WEB,
+        "--admin-keys-file",
+        type=FILE,
+        help="Keys for /admin/reload; none: only from this machine.",
+    ),
+    _option(
+        WEB,
+        "--open-metrics/--no-open-metrics",
+        default=HTTP.open_metrics,
+        show_default=False,
+        help="Whether /metrics needs no key.",
+    ),
+    _option(
+        WEB,
+        "--cors-origin",
+        "cors_origins",
+        multiple=True,
+        help="Web pages of this origin may ask; repeatable, * is all.",
+    ),
+    _option(LOG, "--log-file", type=FILE, show_default="stderr", help="Where lines of requests go."),
 )
 
 

@@ -1,115 +1,169 @@
-"""The endpoints beside the answers: index, languages, groups, health, metrics, OpenAPI, reload."""
+"""The routes beside the answers: index, languages, groups, health, metrics, the OpenAPI document, reload."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from fastapi import APIRouter
+from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gradsim_serving.bundles.lifecycle import Lifecycle
-from gradsim_serving.http.dispatch import Endpoint
-from gradsim_serving.http.openapi import openapi
-from gradsim_serving.http.request import Request
-from gradsim_serving.http.responses import Response, error_response, json_response
-from gradsim_serving.http.schemas import BundleForm, GroupForm, Groups, Index, LanguageForm, Languages
+from gradsim_serving.http.openapi import complete, open_paths, responses
+from gradsim_serving.http.record import ErrorForm
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
-from gradsim_shared.errors import BundleError, SettingsError
+from gradsim_shared.errors import BundleError, RequestError, SettingsError
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Group, Language, Manifest
+from gradsim_shared.messages import (
+    Groups,
+    Index,
+    Languages,
+    Parity,
+    Reloaded,
+    ServedBundle,
+    ServedGroup,
+    ServedLanguage,
+    State,
+)
 
 Manifests = Mapping[str, Manifest]
-Render = Callable[[Manifests], Response]
 
 
-def information(
-    lifecycle: Lifecycle, metrics: Metrics, options: HttpOptions, answered: Collection[str]
-) -> dict[str, dict[str, Endpoint]]:
-    """Return the endpoints, by path and method.
+PATHS = ("/", "/admin/reload", "/groups", "/languages", "/livez", "/metrics", "/openapi.json", "/readyz")
+
+
+def add_information(
+    router: APIRouter,
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    options: HttpOptions,
+    paths: Sequence[str],
+    forms: Mapping[str, ErrorForm],
+) -> None:
+    """Add the routes.
 
     Args:
+        router: To this one.
         lifecycle: Of the bundles that are served.
         metrics: What ``/metrics`` shows.
         options: Keys, and the limits that the OpenAPI document states.
-        answered: The paths where texts are answered.
+        paths: Where something answers.
+        forms: Of errors, by the beginning of paths.
     """
-    pages: dict[str, Render] = {
-        "/languages": lambda manifests: _page(_languages(manifests)),
-        "/groups": lambda manifests: _page(_groups(manifests)),
-        "/openapi.json": lambda manifests: json_response(openapi(manifests, options)),
-    }
-    paths = sorted([*answered, *pages, "/", "/livez", "/readyz", "/metrics", "/admin/reload"])
-    pages["/"] = lambda manifests: _page(_index(manifests, paths))
+    document = Document(lifecycle, options, forms)
 
-    async def livez(_: Request) -> Response:
-        return json_response({"status": "live"})
+    async def index() -> Index:
+        """What there is."""
+        return _index(lifecycle.manifests, paths)
 
-    async def readyz(_: Request) -> Response:
+    async def languages() -> Languages:
+        """Languages that are served."""
+        return _languages(lifecycle.manifests)
+
+    async def groups() -> Groups:
+        """Groups and who is in them."""
+        return _groups(lifecycle.manifests)
+
+    async def livez() -> State:
+        """Whether the process answers."""
+        return State(status="live")
+
+    async def readyz() -> State:
+        """Whether every group answers."""
         lifecycle.require_ready()
-        return json_response({"status": "ready"})
+        return State(status="ready")
 
-    async def metrics_text(_: Request) -> Response:
-        return Response(
-            await asyncio.to_thread(metrics.text), headers=((b"content-type", CONTENT_TYPE_LATEST.encode()),)
+    async def metrics_text() -> Response:
+        """Metrics for Prometheus."""
+        return Response(await asyncio.to_thread(metrics.text), media_type=CONTENT_TYPE_LATEST)
+
+    async def reload() -> Reloaded:
+        """Read the bundles again and swap to them; a client that disconnects does not stop it."""
+        return Reloaded(bundles=await _reloaded(lifecycle))
+
+    opened = open_paths(options)
+
+    def add(path: str, run: Callable[..., Any], *statuses: int, method: str = "GET", **settings: Any) -> None:  # noqa: ANN401
+        keyed = path.startswith("/admin/") or (bool(options.keys) and path not in opened)
+        summary = (run.__doc__ or "").removesuffix(".")
+        entries = responses(keyed, *statuses)
+        router.add_api_route(
+            path, run, methods=[method], summary=summary, description="", responses=entries, **settings
         )
 
-    endpoints = {path: {"GET": Endpoint(_rendered_once(lifecycle, render))} for path, render in pages.items()}
-    endpoints["/livez"] = {"GET": Endpoint(livez, "open")}
-    endpoints["/readyz"] = {"GET": Endpoint(readyz, "open")}
-    endpoints["/metrics"] = {"GET": Endpoint(metrics_text, "open" if options.open_metrics else "key")}
-    endpoints["/admin/reload"] = {"POST": Endpoint(_reload(lifecycle), "admin")}
-    return endpoints
+    add("/", index)
+    add("/languages", languages)
+    add("/groups", groups)
+    add("/livez", livez)
+    add("/readyz", readyz, 503)
+    add("/metrics", metrics_text, response_class=Response, response_model=None)
+    add("/admin/reload", reload, 403, 408, 409, 413, method="POST")
+    router.add_api_route("/openapi.json", document.answer, include_in_schema=False)
 
 
-def _rendered_once(lifecycle: Lifecycle, render: Render) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler of a page, which is rendered when it is first requested, and again after a reload.
+class Document:
+    """The OpenAPI document: made when it is first asked for, and again after a reload, in a thread: it takes a while.
 
-    It is rendered in a thread: the OpenAPI document takes a tenth of a second, which would block the event loop.
+    Args:
+        lifecycle: Of the bundles that are served.
+        options: Keys, and the limits that it states.
+        forms: Of errors, by the beginning of paths.
     """
-    rendered: tuple[Manifests, Response] | None = None
-    rendering = asyncio.Lock()  # requests that come meanwhile wait, so that it is rendered once
 
-    async def handler(_: Request) -> Response:
-        nonlocal rendered
-        page = rendered
-        if page is None or page[0] is not lifecycle.manifests:
-            async with rendering:
-                page, manifests = rendered, lifecycle.manifests
-                if page is None or page[0] is not manifests:
-                    page = rendered = manifests, await asyncio.to_thread(render, manifests)
-        return page[1]
+    def __init__(self, lifecycle: Lifecycle, options: HttpOptions, forms: Mapping[str, ErrorForm]) -> None:
+        self._lifecycle, self._options, self._forms = lifecycle, options, forms
+        self._made: tuple[Manifests, bytes] | None = None
+        self._making = asyncio.Lock()  # requests that come meanwhile wait, so that it is made once
 
-    return handler
+    async def answer(self, request: Request) -> Response:
+        """Return it."""
+        async with self._making:
+            manifests = self._lifecycle.manifests
+            if self._made is None or self._made[0] is not manifests:
+                self._made = manifests, await asyncio.to_thread(self._make, request, manifests)
+        return Response(self._made[1], media_type="application/json")
 
-
-def _reload(lifecycle: Lifecycle) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler that reloads the bundles; a client that disconnects does not stop it."""
-
-    async def reload(_: Request) -> Response:
-        try:
-            return json_response({"bundles": await lifecycle.reload()})
-        except (BundleError, SettingsError) as error:
-            return error_response("reload_refused", str(error))
-        except OSError as error:  # files that may not be read, a disk that fails
-            where = f" {error.filename}" if error.filename else ""
-            message = f"the bundle's files{where} cannot be read: {error.strerror or type(error).__name__}; mend that"
-            return error_response("reload_refused", f"{message}, and reload again")
-
-    return reload
+    def _make(self, request: Request, manifests: Manifests) -> bytes:
+        document = get_openapi(
+            title="GradSim",
+            version="1",
+            description="Identifies the language of a text and answers from the model of the group that serves it. "
+            "Every GET endpoint answers HEAD too, and every endpoint OPTIONS.",
+            routes=request.app.routes,
+            servers=[{"url": self._options.root_path}] if self._options.root_path else None,
+        )
+        return json.dumps(complete(document, manifests, self._options, self._forms), ensure_ascii=False).encode()
 
 
-def _page(content: BaseModel) -> Response:
-    return Response(content.model_dump_json().encode())
+async def _reloaded(lifecycle: Lifecycle) -> dict[str, Any]:
+    """Reload the bundles.
+
+    Raises:
+        RequestError: ``reload_refused``: the old ones are still served.
+    """
+    try:
+        return await lifecycle.reload()
+    except (BundleError, SettingsError) as error:
+        raise RequestError(str(error), code="reload_refused") from error
+    except OSError as error:  # files that may not be read, a disk that fails
+        where = f" {error.filename}" if error.filename else ""
+        message = f"the bundle's files{where} cannot be read: {error.strerror or type(error).__name__}; mend that"
+        raise RequestError(f"{message}, and reload again", code="reload_refused") from error
 
 
-def _index(manifests: Manifests, paths: list[str]) -> Index:
+def _index(manifests: Manifests, paths: Sequence[str]) -> Index:
     bundles = [
-        BundleForm(bundle=manifest.title, task=manifest.task, endpoint=endpoint, labels=manifest.labels)
+        ServedBundle(bundle=manifest.title, task=manifest.task, endpoint=endpoint, labels=manifest.labels)
         for endpoint, manifest in manifests.items()
     ]
-    return Index(bundles=bundles, endpoints=paths)
+    return Index(bundles=bundles, endpoints=tuple(paths))
 
 
 def _languages(manifests: Manifests) -> Languages:
@@ -123,8 +177,8 @@ def _groups(manifests: Manifests) -> Groups:
     return Groups(groups=[_group(endpoint, m, group) for endpoint, m in manifests.items() for group in m.groups])
 
 
-def _language(endpoint: str, manifest: Manifest, language: Language) -> LanguageForm:
-    return LanguageForm(
+def _language(endpoint: str, manifest: Manifest, language: Language) -> ServedLanguage:
+    return ServedLanguage(
         task=manifest.task,
         endpoint=endpoint,
         code=language.code,
@@ -137,9 +191,9 @@ def _language(endpoint: str, manifest: Manifest, language: Language) -> Language
     )
 
 
-def _group(endpoint: str, manifest: Manifest, group: Group) -> GroupForm:
+def _group(endpoint: str, manifest: Manifest, group: Group) -> ServedGroup:
     served = served_precision(group)
-    return GroupForm(
+    return ServedGroup(
         task=manifest.task,
         endpoint=endpoint,
         bundle=manifest.title,
@@ -148,6 +202,6 @@ def _group(endpoint: str, manifest: Manifest, group: Group) -> GroupForm:
         serves=[language.code for language in manifest.languages if language.group == group.id],
         fallback=group.id == manifest.fallback.group,
         precision=next(name for name, form in group.precisions.items() if form is served),
-        parity=served.parity,
+        parity=Parity(**served.parity.model_dump()),
         latency_milliseconds=served.latency_milliseconds,
     )

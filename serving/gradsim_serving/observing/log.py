@@ -1,26 +1,41 @@
-"""The service's log: JSON lines from a thread of its own, or plain messages on stderr; never a client's text."""
+"""The service's log: JSON lines of requests, or plain messages, written by a thread of their own; never a text.
+
+`logging`'s own queue handler and listener carry the lines, so that a slow, full or closed sink never blocks or fails a
+request: what cannot be written is dropped and counted.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import threading
-import time
 import traceback
-from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily
 
-from gradsim_serving.observing.log_sink import Sink
+from gradsim_shared.errors import SettingsError
 
 PACKAGES = ("gradsim_serving", "gradsim_runtime")
 """The names of the service's own loggers."""
+
+WAITING_LINES = 10_000
+"""Lines that wait to be written; more are dropped and counted."""
+
+LONGEST = 200
+"""Characters of a field that clients filled; the rest is cut."""
+
+requests = logging.getLogger("gradsim_serving.requests")
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode  # ASCII only: no line end can be smuggled in
 
 
 def describe(error: BaseException) -> str:
@@ -30,191 +45,200 @@ def describe(error: BaseException) -> str:
     return json.dumps({"error": type(error).__name__, "at": places})
 
 
-class StderrHandler(logging.Handler):
-    """Writes each message as one line to stderr, unless the root logger has handlers, which do so already.
+def log_request(
+    *,
+    request_id: str,
+    endpoint: str,
+    status: int,
+    code: str | None,
+    texts: int,
+    seconds: float,
+    stages: Mapping[str, float] | None = None,
+    groups: Iterable[str] = (),
+) -> None:
+    """Log one line for a request that was answered.
 
-    A full or closed stderr is ignored.
+    Args:
+        request_id: As the answer carries it.
+        endpoint: One of the known paths, or ``other``: never a path as it was sent, which may hold anything.
+        status: HTTP status.
+        code: That of the error; ``None``: there was none.
+        texts: How many texts it held; 0 where it could not be read.
+        seconds: From its headers to the end of its answer.
+        stages: Seconds of each stage, by name.
+        groups: The groups that answered.
+    """
+    milliseconds = {"total": seconds, **(stages or {})}
+    fields = {
+        "request": request_id[:LONGEST],
+        "endpoint": endpoint,
+        "status": status,
+        "code": code,
+        "texts": texts,
+        "milliseconds": {name: round(spent * 1000, 3) for name, spent in milliseconds.items()},
+        "groups": list(groups),
+    }
+    requests.info("request", extra={"fields": fields})
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: a request's fields, or a message of the service's own modules."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line; what an exception says is left out, since it may hold a text."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        time = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+        fields = getattr(record, "fields", None)
+        if fields is not None:
+            return _encode({"time": time, "event": "request", **fields})
+        level, message = record.levelname.lower(), record.getMessage()
+        return _encode({"time": time, "event": "message", "level": level, "logger": record.name, "message": message})
+
+
+class PlainFormatter(logging.Formatter):
+    """The message alone."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line; what an exception says is left out, since it may hold a text."""
+        return record.getMessage()
+
+
+class LineHandler(logging.Handler):
+    """Writes lines to a file descriptor, in the listener's thread.
+
+    Unlike the handlers of `logging` it has neither a buffer nor a lock, on which the end of the process could wait for
+    a pipe that nobody reads; a file that is moved away (logrotate) is made anew.
+
+    Args:
+        path: Lines are appended to it; ``None``: stderr.
+
+    Raises:
+        SettingsError: The file cannot be opened.
     """
 
+    def __init__(self, path: Path | None) -> None:
+        super().__init__()
+        self.written = self.lost = 0
+        self._path = path
+        self._descriptor: int | None = None
+        self._is_torn = False  # a line was cut off by a full disk: the next one must begin on a line of its own
+        try:
+            self._open()
+        except OSError as error:
+            if path is not None:
+                raise SettingsError(f"the log file {path} cannot be opened: {error.strerror}") from error
+
+    def createLock(self) -> None:  # noqa: N802 - of logging
+        """Have none: one thread writes."""
+        self.lock = None
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a message; what an exception says is left out, since it may hold a text."""
-        if logging.getLogger().handlers:
-            return
-        with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(f"{record.getMessage()}\n")
-            sys.stderr.flush()
+        """Write a line, or count it as lost."""
+        line, written = f"{self.format(record)}\n".encode(), 0
+        with suppress(OSError):  # full disk, broken pipe, a directory that has gone
+            if self._path is not None:
+                self._follow(self._path)
+            if self._descriptor is not None:
+                if self._is_torn:
+                    line = b"\n" + line
+                written = os.write(self._descriptor, line)
+                self._is_torn = written < len(line) if written else self._is_torn
+        if written == len(line):
+            self.written += 1
+        else:
+            self.lost += 1
+
+    def _open(self) -> None:
+        if self._path is not None:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        elif sys.__stderr__ is not None:  # else descriptor 2 was closed at the start and may be a socket by now
+            self._descriptor = os.dup(2)
+
+    def _follow(self, path: Path) -> None:
+        """Open the file again when another, or none, has its name now."""
+        assert self._descriptor is not None
+        ours = os.fstat(self._descriptor)
+        try:
+            named = path.stat()
+        except FileNotFoundError:
+            named = None
+        if named is None or (named.st_ino, named.st_dev) != (ours.st_ino, ours.st_dev):
+            old = self._descriptor
+            self._open()
+            os.close(old)
 
 
-_STDERR_HANDLER = StderrHandler(logging.INFO)
+class BoundedQueueHandler(QueueHandler):
+    """Hands records to the listener's queue; past a limit they are dropped and counted."""
 
+    queue: SimpleQueue[Any]
 
-def log_to_stderr() -> None:
-    """Write messages of the service's own modules, of level INFO and above, to stderr; idempotent."""
-    for name in PACKAGES:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.INFO)
-        logger.addHandler(_STDERR_HANDLER)  # logging takes a handler once
+    def __init__(self, queue: SimpleQueue[Any], limit: int) -> None:
+        super().__init__(queue)
+        self.dropped = 0
+        self._limit = limit
 
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return the record as it is: it stays in this process, and is formatted by the thread that writes."""
+        return record
 
-WAITING_LINES = 10_000
-"""Lines that wait to be written; more are dropped and counted."""
-
-GATHER_SECONDS = 0.1
-"""How long the writing thread collects lines before it writes: one thread switch for many requests."""
-
-LONGEST = 200
-"""Characters of a field that clients filled; the rest is cut."""
-
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode  # ASCII only: no line end can be smuggled in
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Put a record into the queue, if there is room."""
+        if self.queue.qsize() >= self._limit:
+            self.dropped += 1
+        else:
+            self.queue.put_nowait(record)
 
 
 class Log:
-    """Writes lines from a thread of its own, so that a slow, full or closed sink never blocks or fails a request.
+    """The log of a service that runs, from ``listen`` to ``close``.
 
     Args:
-        path: A file that lines are appended to; ``None`` means stderr.
+        path: Where lines go; ``None``: stderr.
+        as_json: Whether lines are JSON; else they are messages alone, and none where the root logger has handlers,
+            which show them already.
         waiting_lines: How many may wait to be written.
 
     Raises:
         SettingsError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path | None = None, *, waiting_lines: int = WAITING_LINES) -> None:
-        self._sink = Sink(path)
-        self._limit = waiting_lines
-        self._lines: deque[dict[str, Any]] = deque()
-        self._some = threading.Event()
-        self._end = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._dropped = self._written = 0
-        self._handler = JsonHandler(self)
-
-    def request(
-        self,
-        *,
-        request_id: str,
-        endpoint: str,
-        status: int,
-        code: str | None,
-        texts: int,
-        seconds: float,
-        stages: Mapping[str, float] | None = None,
-        groups: Iterable[str] = (),
-    ) -> None:
-        """Write one line for a request that was answered.
-
-        Args:
-            request_id: As the answer carries it.
-            endpoint: One of the known paths, or ``other``: never a path as it was sent, which may hold anything.
-            status: HTTP status.
-            code: That of the error; ``None``: there was none.
-            texts: How many texts it held; 0 where it could not be read.
-            seconds: From its headers to the end of its answer.
-            stages: Seconds of each stage, by name.
-            groups: The groups that answered.
-        """
-        milliseconds = {"total": round(seconds * 1000, 3)}
-        for name, spent in (stages or {}).items():
-            milliseconds[name] = round(spent * 1000, 3)
-        self._put(
-            {
-                "time": time.time(),
-                "event": "request",
-                "request": request_id[:LONGEST],
-                "endpoint": endpoint,
-                "status": status,
-                "code": code,
-                "texts": texts,
-                "milliseconds": milliseconds,
-                "groups": list(groups),
-            }
-        )
-
-    def event(self, name: str, **fields: str | float | bool | list[str] | None) -> None:
-        """Write one line for something that happened to the service: a reload, a canary that failed."""
-        self._put({"time": time.time(), "event": name, **fields})
+    def __init__(self, path: Path | None = None, *, as_json: bool = True, waiting_lines: int = WAITING_LINES) -> None:
+        self._sink = LineHandler(path)
+        self._sink.setFormatter(JsonFormatter() if as_json else PlainFormatter())
+        queue: SimpleQueue[Any] = SimpleQueue()
+        self._handler = BoundedQueueHandler(queue, waiting_lines)
+        if not as_json:
+            self._handler.addFilter(lambda _: not logging.getLogger().handlers)
+        self._listener = QueueListener(queue, self._sink)
 
     def listen(self) -> None:
-        """Write the messages of the service's own modules too, until ``close``: reloads, canaries, errors."""
+        """Take what the service's own modules log from now on; it waits until ``start``."""
         for name in PACKAGES:
             logger = logging.getLogger(name)
             logger.setLevel(logging.INFO)
             logger.addHandler(self._handler)
 
+    def start(self) -> None:
+        """Write it, in a thread."""
+        self._listener.start()
+
     def close(self, timeout_seconds: float = 1.0) -> None:
         """Write what waits, as far as that is possible in the time; later lines are dropped."""
         for name in PACKAGES:
             logging.getLogger(name).removeHandler(self._handler)
-        self._end.set()
-        self._some.set()
-        if self._thread is not None:
-            self._thread.join(timeout_seconds)
-        if self._thread is None or not self._thread.is_alive():
-            self._sink.close()
+        stopping = threading.Thread(target=self._listener.stop, name="gradsim-log-end", daemon=True)
+        stopping.start()
+        stopping.join(timeout_seconds)
 
     @property
     def dropped(self) -> int:
         """How many lines were lost."""
-        return self._dropped
+        return self._handler.dropped + self._sink.lost
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return the metrics of the log, for Prometheus."""
         lines = CounterMetricFamily("gradsim_log_lines", "Lines of the log, by what became of them.", labels=["fate"])
-        lines.add_metric(["written"], self._written)
-        lines.add_metric(["dropped"], self._dropped)
+        lines.add_metric(["written"], self._sink.written)
+        lines.add_metric(["dropped"], self.dropped)
         return (lines,)
-
-    def _put(self, line: dict[str, Any]) -> None:
-        if len(self._lines) >= self._limit or self._end.is_set():
-            with self._lock:
-                self._dropped += 1
-            return
-        self._lines.append(line)
-        if not self._some.is_set():
-            self._some.set()
-        if self._thread is None:
-            self._start()
-
-    def _start(self) -> None:
-        """Start the writing thread with the first line, so that an import starts none."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="gradsim-log", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while not self._end.is_set():
-            self._some.wait()
-            self._some.clear()
-            self._end.wait(GATHER_SECONDS)
-            self._flush()
-        self._flush()
-
-    def _flush(self) -> None:
-        """Write what waits now."""
-        lines = [_bytes(self._lines.popleft()) for _ in range(len(self._lines))]
-        if not lines:
-            return
-        lost = self._sink.write(lines)
-        with self._lock:
-            self._dropped += lost
-            self._written += len(lines) - lost
-
-
-class JsonHandler(logging.Handler):
-    """Sends what the service's own modules log to a `Log`: their messages name places in the code, never a text."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__()
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record; what an exception says is left out, since it may hold a text."""
-        self._log.event("message", level=record.levelname.lower(), logger=record.name, message=record.getMessage())
-
-
-def _bytes(line: dict[str, Any]) -> bytes:
-    moment = datetime.fromtimestamp(line["time"], UTC)
-    line["time"] = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-    return f"{_encode(line)}\n".encode("ascii")

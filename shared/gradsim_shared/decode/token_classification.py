@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities, set_up
 from gradsim_shared.iob import best_tags, entities, is_iob
@@ -21,44 +19,41 @@ from gradsim_shared.normalisation import NEWEST, Span, normalise, original_spans
 from gradsim_shared.segmentation import join, locate, segment
 from gradsim_shared.windows import windows
 
-Start = Annotated[int, Field(description="of its first character, from 0; counted in Unicode code points, not bytes")]
-End = Annotated[int, Field(description="behind its last character; counted in Unicode code points, not bytes")]
-
 
 @dataclass(frozen=True, slots=True)
 class Entity:
     """A named entity: ``text[start:end]`` of the text as it was sent."""
 
-    type: Annotated[str, Field(description="such as PER, LOC, ORG", examples=["LOC"])]
-    text: Annotated[str, Field(description="as it stands in the text that was sent", examples=["Lagos"])]
-    start: Start
-    end: End
-    score: Annotated[float, Field(description="mean probability of its words' tags, 0 to 1")]
+    type: str
+    text: str
+    start: int
+    end: int
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Entities:
     """The named entities of one text, in its order."""
 
-    entities: Annotated[list[Entity], Field(description="in the order of the text; none overlap")]
+    entities: list[Entity]
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word with its part of speech: ``text[start:end]`` of the text as it was sent."""
 
-    text: Annotated[str, Field(description="as it stands in the text that was sent", examples=["Lagos"])]
-    start: Start
-    end: End
-    tag: Annotated[str, Field(description="part of speech, one of the endpoint's labels", examples=["PROPN"])]
-    score: Annotated[float, Field(description="probability of the tag, 0 to 1")]
+    text: str
+    start: int
+    end: int
+    tag: str
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """The words of one text, in its order."""
 
-    words: Annotated[list[Word], Field(description="in the order of the text")]
+    words: list[Word]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,21 @@
-"""API keys: read from a file or the environment, kept as digests, and compared in constant time with requests."""
+"""API keys: read from a file or the environment, kept as digests, and asked for by a middleware."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gradsim_serving.http.responses import Response, error_response
-from gradsim_shared.errors import SettingsError
+from gradsim_serving.http.record import record_of
+from gradsim_shared.errors import RequestError, SettingsError
 
 if TYPE_CHECKING:
-    from gradsim_serving.http.request import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from gradsim_serving.options import HttpOptions  # which imports Keys
 
 MINIMUM_CHARACTERS = 16
@@ -89,49 +90,75 @@ def _checked(lines: Iterable[str], source: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"origin")
-
 
 Access = Literal["open", "key", "admin"]
 
 
-def refusal(request: Request, access: Access, options: HttpOptions) -> Response | None:
-    """Return the error that a request is refused with; ``None`` where it is allowed.
+class KeyMiddleware:
+    """Asks for a key; which paths exist is told only to those who have one.
 
     Args:
-        request: The request.
-        access: What the endpoint asks for. An admin's key opens everything; an ordinary one all but ``admin``.
+        app: What answers.
         options: Which keys there are.
+        access: What a path asks for, ``open`` to all or for an ``admin``; a path that is not named asks for a ``key``.
     """
-    if access == "open" or (access == "key" and not options.keys):
-        return None
-    if access == "admin" and not options.admin_keys:
-        if not options.keys and _is_local(request):
-            return None
-        message = "this needs an admin key, and the service has none; start it with --admin-keys-file FILE"
-        return error_response("forbidden", message)
-    return _refusal_of(request.key, access, options)
+
+    def __init__(self, app: ASGIApp, *, options: HttpOptions, access: Mapping[str, Access]) -> None:
+        self._app = app
+        self._options = options
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            access = self._access.get(scope["path"], "key")
+            if access == "admin" or (access == "key" and self._options.keys):
+                try:
+                    self._check(scope, access)
+                except RequestError as error:
+                    from gradsim_serving.http.errors import response_of
+
+                    await response_of(error)(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, access: Access) -> None:
+        """Check the key: an admin's opens everything, an ordinary one all but what is for an ``admin``.
+
+        Raises:
+            RequestError: ``unauthorized`` or ``forbidden``.
+        """
+        options, headers = self._options, record_of(scope).headers
+        if access == "admin" and not options.admin_keys:
+            if not options.keys and _is_local(scope, headers):
+                return
+            message = "this needs an admin key, and the service has none; start it with --admin-keys-file FILE"
+            raise RequestError(message, code="forbidden")
+        key = _key_of(headers)
+        if key is None:
+            message = "send a key, with the header Authorization: Bearer KEY or X-Api-Key: KEY"
+            raise RequestError(message, code="unauthorized")
+        is_key, is_admin = options.keys.hold(key), options.admin_keys.hold(key)
+        if is_admin or (is_key and access == "key"):
+            return
+        if is_key:
+            raise RequestError("this key is not an admin's", code="forbidden")
+        raise RequestError("the key is not one of this service's", code="unauthorized")
 
 
-def _refusal_of(key: bytes | None, access: Access, options: HttpOptions) -> Response | None:
-    """Return the error for a key that does not do, or for none."""
-    if key is None:
-        message = "send a key, with the header Authorization: Bearer KEY or X-Api-Key: KEY"
-        return error_response("unauthorized", message, headers=_CHALLENGE)
-    is_key, is_admin = options.keys.hold(key), options.admin_keys.hold(key)
-    if is_admin or (is_key and access == "key"):
-        return None
-    if is_key:
-        return error_response("forbidden", "this key is not an admin's")
-    return error_response("unauthorized", "the key is not one of this service's", headers=_CHALLENGE)
+def _key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """Return the key that came with a request."""
+    scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key")
 
 
-def _is_local(request: Request) -> bool:
+def _is_local(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
     """Say whether a request comes from this machine itself, not through a proxy on it or from a web page."""
-    if request.client is None or any(name in request.headers for name in _FORWARDED):
+    client = scope.get("client")
+    if not client or any(name in headers for name in _FORWARDED):
         return False
     try:
-        return ip_address(request.client).is_loopback
+        return ip_address(client[0]).is_loopback
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""Uvicorn's configuration, with parser and event loop in C where installed, and a server with a bounded stop."""
+"""Uvicorn as it comes, configured; a signal refuses new requests at once, and a stop takes a bounded time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from gradsim_serving.bundles.lifecycle import Lifecycle
 FAST = all(find_spec(name) is not None for name in ("httptools", "uvloop"))
 """Whether the packages in C are there; on Windows they are not."""
 
+READ_SECONDS = 1.0
+"""For clients to read the last answers; then their connections are closed."""
+
 
 def configuration(app: Any, *, fast: bool = FAST, **settings: Any) -> uvicorn.Config:  # noqa: ANN401 - as uvicorn's
     """Return uvicorn's configuration: no websockets, no access log, no server header, no proxy headers.
@@ -24,10 +27,9 @@ def configuration(app: Any, *, fast: bool = FAST, **settings: Any) -> uvicorn.Co
         fast: Whether to use the packages in C.
         settings: More of uvicorn's.
     """
-    protocol = settings.pop("http", None) or protocol_class(fast)
     return uvicorn.Config(
         app,
-        http=protocol,
+        http="httptools" if fast else "h11",
         loop="uvloop" if fast else "asyncio",
         ws="none",
         access_log=False,
@@ -37,27 +39,17 @@ def configuration(app: Any, *, fast: bool = FAST, **settings: Any) -> uvicorn.Co
     )
 
 
-def protocol_class(fast: bool = FAST) -> type[asyncio.Protocol]:
-    """Return the protocol class of a connection."""
-    if fast:
-        from gradsim_serving.http.fast_connection import FastConnection
-
-        return FastConnection
-    from gradsim_serving.http.connection import Connection
-
-    return Connection
-
-
 class Server(uvicorn.Server):
-    """Uvicorn's server with a bounded stop: its own waits without limit for clients that never read.
+    """Uvicorn's server, which tells the service of a signal before it waits for requests in flight.
 
     Args:
         config: Of uvicorn.
-        lifecycle: Stopped first, so that requests that take too long are answered with 503.
-        stop_seconds: For requests in flight, and for clients to read the responses; then connections are aborted.
+        lifecycle: Refuses requests from a signal on, on open connections too.
+        stop_seconds: For requests in flight.
     """
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, stop_seconds: float) -> None:
+        config.timeout_graceful_shutdown = stop_seconds + READ_SECONDS  # type: ignore[assignment] # it may have a fraction
         super().__init__(config)
         self._lifecycle = lifecycle
         self._stop_seconds = stop_seconds
@@ -68,15 +60,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, and end the open ones."""
-        ending = asyncio.create_task(self._end())
+        """Accept no more connections, and end the open ones; requests that take too long are answered with 503."""
+        ending = asyncio.create_task(self._lifecycle.stop(self._stop_seconds))
         await super().shutdown(sockets)
-        ending.cancel()
-
-    async def _end(self) -> None:
-        reading = asyncio.create_task(asyncio.sleep(self._stop_seconds))
-        await self._lifecycle.stop(self._stop_seconds)
-        await reading
-        await asyncio.sleep(1)  # for the refusals to be read
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        await ending

@@ -1,57 +1,15 @@
-"""The endpoints that answer texts, and the quickest correct way from results to JSON."""
+"""Results as JSON, the quickest correct way."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pydantic_core import to_json
 
-from gradsim_serving.engine.engine import Engine
 from gradsim_serving.engine.job import TextResult
-from gradsim_serving.http.parsing import RequestParser
-from gradsim_serving.http.request import Request
-from gradsim_serving.http.responses import Response
-from gradsim_serving.http.timeouts import Timeouts
-from gradsim_serving.options import HttpOptions
 from gradsim_shared.routing import Route
-
-LONG_CHARACTERS = 4096
-"""Responses to more than this are written in a thread: of so many characters `/pos` makes some 800 words, which take
-about 2 ms, and of a megabyte half a second, in which the event loop would be blocked. A thread costs 0.1 ms."""
-
-CHARACTERS_OF_A_ROUTE = 40
-"""A route takes about as long to write as so many characters' words."""
-
-
-def prediction_endpoint(
-    endpoint: str, engine: Engine, parser: RequestParser, options: HttpOptions, timeouts: Timeouts
-) -> Callable[[Request], Awaitable[Response]]:
-    """Return the function that answers the requests to one endpoint.
-
-    Args:
-        endpoint: Such as ``/sentiment``.
-        engine: Answers texts.
-        parser: Parses bodies.
-        options: How long an answer may take.
-        timeouts: Cancel the work for clients that disconnect.
-    """
-
-    async def respond(request: Request) -> Response:
-        deadline = request.deadline(options.timeout_seconds)
-        asked, cut = parser.parse(request.body)
-        request.texts = len(asked.texts)
-        work = engine.answer(endpoint, asked.texts, asked.language, policy=asked.policy, deadline=deadline)
-        results = await timeouts.unless_disconnected(work, request.receive)
-        request.groups = tuple({result.route.group: None for result in results})
-        request.stages = results.seconds
-        if sum(map(len, asked.texts)) + CHARACTERS_OF_A_ROUTE * len(asked.texts) <= LONG_CHARACTERS:
-            return Response(results_json(results, cut))
-        return Response(await asyncio.to_thread(results_json, results, cut))
-
-    return respond
 
 
 def results_json(results: Sequence[TextResult], cut: frozenset[int] = frozenset()) -> bytes:
@@ -107,3 +65,27 @@ def plain_route(route: Route) -> dict[str, Any]:
         "mixture": [{"group": group, "weight": weight} for group, weight in route.mixture],
         "code_mixed": route.code_mixed,
     }
+
+
+ROUTE_HEADER = "x-gradsim-route"
+LONGEST_HEADER = 3000
+"""Characters: proxies refuse answers with larger headers."""
+
+
+def route_header(routes: Sequence[Route]) -> dict[str, str]:
+    """Return the header that tells the routes where the body has a form of its own: a list of RFC 9651.
+
+    An item for each text: its language (``und``: none of the bundle's), with group, reason, and confidence where the
+    identifier was asked. What would be too long for a header is left out, and counted: ``*;more=200``.
+    """
+    items: list[str] = []
+    length = 0
+    for route in routes:
+        confidence = "" if route.confidence is None else f";confidence={route.confidence:.3f}"
+        item = f'{route.language or "und"};group="{route.group}";reason={route.reason}{confidence}'
+        length += len(item) + 2
+        if length > LONGEST_HEADER:
+            items.append(f"*;more={len(routes) - len(items)}")
+            break
+        items.append(item)
+    return {ROUTE_HEADER: ", ".join(items)}

@@ -1,0 +1,164 @@
+"""The Hugging Face task form: ``POST /models/{endpoint}`` as pipelines and inference endpoints have it.
+
+Clients such as ``huggingface_hub.InferenceClient`` work unchanged; ``POST /predict`` is that of
+text-embeddings-inference, where one bundle is served. Errors are as that server gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gradsim_serving.engine.job import TextResult
+from gradsim_serving.http.openapi import ANSWERED, responses
+from gradsim_serving.http.results import route_header
+from gradsim_serving.http.texts import Texting, json_route, written
+from gradsim_shared.decode import text_classification, token_classification
+from gradsim_shared.decoding import decoder_of
+from gradsim_shared.manifest import Manifest, Policy
+from gradsim_shared.messages import Message
+
+PREFIX, PREDICT = "/models", "/predict"
+
+_KINDS = {408: "Validation", 429: "Overloaded", 503: "Unhealthy"}
+
+
+class TaskError(Message):
+    """The form of errors."""
+
+    error: str
+    error_type: Literal["Validation", "Overloaded", "Unhealthy", "Backend"]
+
+
+def error_form(status: int, _code: str, message: str, _index: int | None) -> Mapping[str, Any]:
+    """Return the body of an error."""
+    return {"error": message, "error_type": _KINDS.get(status, "Validation" if status < 500 else "Backend")}
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Parameters(_Form):
+    """What every task may be told."""
+
+    language: str | list[str | None] | None = Field(default=None, description="of the inputs; null: identify it")
+    policy: Policy | None = Field(default=None, description="what to do with a text whose language is not sure")
+
+
+class LabelParameters(Parameters):
+    """What text classification may be told."""
+
+    top_k: int | None = Field(default=None, ge=1, description="so many of the likeliest labels; null: all")
+    function_to_apply: Literal["softmax"] | None = Field(default=None, description="scores are probabilities, always")
+
+
+class TokenParameters(Parameters):
+    """What token classification may be told."""
+
+    aggregation_strategy: Literal["simple"] | None = Field(default=None, description="answers are whole entities")
+
+
+class LabelTask(_Form):
+    """Texts to classify."""
+
+    inputs: str | list[str]
+    parameters: LabelParameters = LabelParameters()
+
+
+class TokenTask(_Form):
+    """Texts whose words to tag."""
+
+    inputs: str | list[str]
+    parameters: TokenParameters = TokenParameters()
+
+
+class LabelScore(Message):
+    """A label and its probability."""
+
+    label: str
+    score: float
+
+
+class Span(Message):
+    """A named entity, or a word with its part of speech: ``word == sent[start:end]``."""
+
+    entity_group: str
+    score: float
+    word: str
+    start: int
+    end: int
+
+
+def add_tasks(router: APIRouter, texting: Texting, manifests: Mapping[str, Manifest]) -> None:
+    """Add a route for each endpoint that has a task of Hugging Face, and ``/predict`` where there is one bundle."""
+    for endpoint, manifest in manifests.items():
+        kind = decoder_of(manifest.task).prediction_type(manifest.labels)
+        if kind in (text_classification.Prediction, token_classification.Entities, token_classification.Words):
+            _add(router, texting, f"{PREFIX}{endpoint}", endpoint, kind)
+            if len(manifests) == 1:
+                _add(router, texting, PREDICT, endpoint, kind)
+
+
+def task_paths(manifests: Mapping[str, Manifest]) -> list[str]:
+    """Return the paths where such routes may be."""
+    return [*(f"{PREFIX}{endpoint}" for endpoint in manifests), *([PREDICT] if len(manifests) == 1 else [])]
+
+
+def _add(router: APIRouter, texting: Texting, path: str, endpoint: str, kind: type[Any]) -> None:
+    labels = kind is text_classification.Prediction
+    answer: Any = list[list[LabelScore]] | list[LabelScore] if labels else list[list[Span]] | list[Span]
+    router.add_api_route(
+        path,
+        _handler(texting, endpoint, LabelTask if labels else TokenTask, nested=labels and path != PREDICT),
+        methods=["POST"],
+        name=path.strip("/").replace("/", "_"),
+        summary=f"{'Text' if labels else 'Token'} classification as a task of Hugging Face: {endpoint.strip('/')}",
+        response_model=answer,
+        response_description="For each text labels and scores, or spans; the route stands in `X-Gradsim-Route`.",
+        responses=responses(bool(texting.options.keys), *ANSWERED, form=TaskError),
+        route_class_override=json_route(texting.options),
+    )
+
+
+def _handler(
+    texting: Texting, endpoint: str, model: type[LabelTask | TokenTask], *, nested: bool
+) -> Callable[..., Awaitable[Response]]:
+    """Return the function that answers one path; ``nested``: one text is answered as a list of one, as the Hub does."""
+
+    async def answer_task(body: LabelTask | TokenTask, request: Request) -> Response:
+        texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+        asked = texting.asked(texts, body.parameters.language, body.parameters.policy)
+        results, _ = await texting.answer(request, endpoint, asked)
+        most = getattr(body.parameters, "top_k", None)
+        content = await written(asked, _json, results, most, isinstance(body.inputs, str) and not nested)
+        routes = route_header([result.route for result in results])
+        return Response(content, media_type="application/json", headers=routes)
+
+    answer_task.__annotations__["body"] = model
+    return answer_task
+
+
+def _json(results: Sequence[TextResult], most: int | None, alone: bool) -> bytes:
+    """Return the body of an answer: a list for each text; ``alone``: that of the only one."""
+    answers = [_answer(result.prediction, most) for result in results]
+    return to_json(answers[0] if alone else answers)
+
+
+def _answer(prediction: Any, most: int | None) -> list[dict[str, Any]]:  # noqa: ANN401 - of a task
+    if isinstance(prediction, text_classification.Prediction):
+        ranked = sorted(prediction.scores.items(), key=lambda scored: -scored[1])
+        return [{"label": label, "score": score} for label, score in ranked[:most]]
+    if isinstance(prediction, token_classification.Entities):
+        return [_span(one.type, one) for one in prediction.entities]
+    return [_span(one.tag, one) for one in prediction.words]
+
+
+def _span(group: str, one: token_classification.Entity | token_classification.Word) -> dict[str, Any]:
+    return {"entity_group": group, "score": one.score, "word": one.text, "start": one.start, "end": one.end}

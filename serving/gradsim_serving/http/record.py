@@ -1,0 +1,63 @@
+"""What is known of a request while it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+ErrorForm = Callable[[int, str, str, int | None], Mapping[str, Any]]
+"""Returns the body of an error from status, code, message and the index of the text that is meant."""
+
+
+def error_form(_status: int, code: str, message: str, index: int | None) -> Mapping[str, Any]:
+    """Return the body of an error as our own API has it."""
+    return {"error": {"code": code, "message": message, "index": index}}
+
+
+def form_of(path: str, forms: Mapping[str, ErrorForm]) -> ErrorForm:
+    """Return the form of errors at a path; ``forms`` are those of other APIs, by the beginning of their paths."""
+    for start, form in forms.items():
+        if path.startswith(start):
+            return form
+    return error_form
+
+
+@dataclass(slots=True)
+class Record:
+    """What metrics and log learn of a request; it stands in the scope's state.
+
+    Attributes:
+        id: The client's ``X-Request-Id`` if it can be logged, else one of ours.
+        method: As it was sent.
+        endpoint: The path, or ``other``.
+        headers: By name, in small letters; of several with one name the last.
+        begun: On the clock of ``time.monotonic``.
+        error_form: Of the API that was asked.
+        body: Once it has been read.
+        code: Of the error; ``None``: there was none.
+        texts: How many it holds, once the body is read.
+        groups: That answered.
+        stages: Seconds of each stage of the work.
+    """
+
+    id: str
+    method: str
+    endpoint: str
+    headers: dict[bytes, bytes]
+    begun: float
+    error_form: ErrorForm = error_form
+    body: bytes = b""
+    code: str | None = None
+    texts: int = 0
+    groups: tuple[str, ...] = ()
+    stages: Mapping[str, float] | None = None
+
+
+def record_of(scope: Scope) -> Record:
+    """Return the record of a request."""
+    record: Record = scope["state"]["record"]
+    return record

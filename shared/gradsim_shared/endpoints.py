@@ -1,0 +1,55 @@
+"""The endpoint of a bundle: the name of the path at which the service answers from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+TAKEN = frozenset(
+    {"admin", "docs", "groups", "languages", "livez", "metrics", "models", "predict", "readyz", "serve", "v2"}
+)
+"""Names of paths that the service has of its own."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_OPINIONS = frozenset({"positive", "negative", "neutral"})
+
+
+def endpoint_name(name: str) -> str:
+    """Return a name that can be an endpoint.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if _NAME.fullmatch(name) is None:
+        what = "a small letter, then up to 39 small letters, digits, - or _"
+        raise ValueError(f"{name[:60]!r} is no endpoint such as topic: {what}")
+    if name in TAKEN:
+        raise ValueError(f"the service has a path /{name} of its own; choose another endpoint")
+    return name
+
+
+EndpointName = Annotated[str, AfterValidator(endpoint_name)]
+
+
+def default_endpoint(of_task: str, labels: Sequence[str], data: str) -> str:
+    """Return the endpoint of a new bundle that names none.
+
+    Args:
+        of_task: The endpoint that the task has for these labels: ``sentiment`` for texts with one label each.
+        labels: Of the bundle.
+        data: Name of the data set.
+
+    Returns:
+        ``ner`` and ``pos`` as the task says; ``sentiment`` for opinions; else the data set's name.
+    """
+    if of_task != "sentiment" or _are_opinions(labels):
+        return of_task
+    name = re.sub(r"[^a-z0-9]+", "-", data.lower()).lstrip("-0123456789")[:40].rstrip("-")
+    return name if _NAME.fullmatch(name) and name not in TAKEN else "labels"
+
+
+def _are_opinions(labels: Collection[str]) -> bool:
+    return {label.lower() for label in labels} <= _OPINIONS
