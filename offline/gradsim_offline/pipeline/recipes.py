@@ -28,8 +28,8 @@ def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
     """Return the recipe that is used when none is named: by the data set if it has one, else by model and task."""
     if model == "ngrams":
         return "ngrams"
-    if model == E5_SMALL and _task(data, data_dir) == "text_classification":
-        return "frozen"
+    if model == E5_SMALL:
+        return "frozen" if _task(data, data_dir) == "text_classification" else "upper-blocks"
     if model != "mini":
         return "pretrained"
     if data.replace("-", "_") in recipe_names():
