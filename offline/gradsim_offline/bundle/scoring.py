@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import open_trained
 from gradsim_runtime.predictor import Answer, Predictor
+from gradsim_shared.decoding import Text
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.manifest import Scores as Columns
+from gradsim_shared.routing import Route
 
 COLUMNS = tuple(Columns.model_fields)  # multilingual, group, service
 SCORED: tuple[Split, ...] = ("dev", "test")
@@ -81,10 +84,11 @@ def score(
                 texts, inputs = [example.text for example in examples], [example.input for example in examples]
                 gold = [example.gold for example in examples]
                 routes = predictor.routes(texts, policy=policy)
-                served = predictor.answers(inputs, routes)
+                known = predictor.answers(inputs, predictor.routes(texts, language))
+                served = rerouted(predictor, inputs, known, routes)
                 predicted = {
                     "multilingual": multilingual_model.answers(inputs),
-                    "group": golds(predictor.answers(inputs, predictor.routes(texts, language))),
+                    "group": golds(known),
                     "service": golds(served),
                 }
                 if split == "dev":
@@ -123,6 +127,16 @@ def score(
 def scoring_policy(manifest: Manifest) -> Policy:
     """Return the policy that scores are of: every text is answered, those that ``reject`` refuses by ``fallback``."""
     return "fallback" if manifest.identifier.policy == "reject" else manifest.identifier.policy
+
+
+def rerouted(
+    predictor: Predictor, inputs: Sequence[Text], answered: Sequence[Answer], routes: Sequence[Route]
+) -> list[Answer]:
+    """Return the answers by other routes than they were given by; the same groups are not asked again."""
+    rows = [row for row, route in enumerate(routes) if route.mixture != answered[row].route.mixture]
+    again = predictor.answers([inputs[row] for row in rows], [routes[row] for row in rows])
+    anew = dict(zip(rows, again, strict=True))
+    return [anew.get(row, replace(answered[row], route=route)) for row, route in enumerate(routes)]
 
 
 def golds(answers: Sequence[Answer]) -> list[Gold]:
