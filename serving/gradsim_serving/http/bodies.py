@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import zlib
 from collections.abc import Mapping
@@ -10,9 +9,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gradsim_serving.http.disconnects import ClientDisconnected
 from gradsim_serving.http.errors import BODY_FORM, response_of
 from gradsim_serving.http.record import Record, record_of
+from gradsim_serving.http.waiting import ClientDisconnected, within
 from gradsim_serving.unique_keys import unique_keys
 from gradsim_shared.errors import RequestError
 
@@ -44,8 +43,7 @@ class BodyMiddleware:
             record = record_of(scope)
             try:
                 self._check_length(record.headers)
-                async with asyncio.timeout(self._seconds):
-                    record.body = await self._read(receive)
+                record.body = await within(self._seconds, self._read(receive))
                 if not record.body and b"upgrade" in record.headers:
                     _check_lost(record.headers)
             except TimeoutError:

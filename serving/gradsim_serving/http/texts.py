@@ -18,10 +18,10 @@ from gradsim_runtime.text_checks import is_visible
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.engine.job import JobResult
 from gradsim_serving.http.bodies import json_of, parsed
-from gradsim_serving.http.disconnects import unless_disconnected
 from gradsim_serving.http.errors import explained, explained_by_name
 from gradsim_serving.http.record import Record, record_of
 from gradsim_serving.http.results import results_json
+from gradsim_serving.http.waiting import unless_disconnected
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.decode import text_classification, token_classification
 from gradsim_shared.errors import RequestError
