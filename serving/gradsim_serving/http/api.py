@@ -22,7 +22,6 @@ from gradsim_serving.http.middleware import Cors, RecordMiddleware
 from gradsim_serving.http.openapi import ANSWERED, open_paths, responses
 from gradsim_serving.http.record import ErrorForm
 from gradsim_serving.http.texts import Texting, answer_model, json_route, texts_handler
-from gradsim_serving.http.timeouts import Timeouts
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.decoding import decoder_of
@@ -69,7 +68,6 @@ def build(
         log_requests: Whether a line is logged for each request.
         lifespan: Of the app; ``None``: there is nothing to start or stop.
     """
-    timeouts = Timeouts(options.body_seconds)
     manifests = lifecycle.manifests
     paths = sorted(
         [*manifests, *PATHS, *huggingface.task_paths(manifests), *inference_protocol.protocol_paths(manifests)]
@@ -84,10 +82,10 @@ def build(
             RequestError: on_request_error,
             HTTPException: on_http_exception,
         },
-        middleware=_middleware(paths, metrics, options, timeouts, log_requests),
+        middleware=_middleware(paths, metrics, options, log_requests),
         telemetry=TELEMETRY,
     )
-    texting = Texting(engine, options, timeouts)
+    texting = Texting(engine, options)
     _add_answers(app.router, texting, manifests)
     huggingface.add_tasks(app.router, texting, manifests)
     inference_protocol.add_protocol(app.router, texting, lifecycle)
@@ -114,9 +112,7 @@ def _add_answers(router: APIRouter, texting: Texting, manifests: Mapping[str, Ma
         )
 
 
-def _middleware(
-    paths: Sequence[str], metrics: Metrics, options: HttpOptions, timeouts: Timeouts, log_requests: bool
-) -> list[Middleware]:
+def _middleware(paths: Sequence[str], metrics: Metrics, options: HttpOptions, log_requests: bool) -> list[Middleware]:
     """Return the middleware, outermost first."""
     cors = Middleware(
         Cors,
@@ -136,6 +132,6 @@ def _middleware(
             error_forms=ERROR_FORMS,
         ),
         *([cors] if options.cors_origins else []),
-        Middleware(BodyMiddleware, limit=options.max_body_bytes, timeouts=timeouts),
+        Middleware(BodyMiddleware, limit=options.max_body_bytes, seconds=options.body_seconds),
         Middleware(KeyMiddleware, options=options, access=access),
     ]

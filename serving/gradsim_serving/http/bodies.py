@@ -7,11 +7,11 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gradsim_serving.http.errors import BODY_FORM, response_of
 from gradsim_serving.http.record import Record, record_of
-from gradsim_serving.http.timeouts import ClientDisconnected, Timeouts
+from gradsim_serving.http.waiting import ClientDisconnected, within
 from gradsim_serving.unique_keys import unique_keys
 from gradsim_shared.errors import RequestError
 
@@ -24,43 +24,36 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class BodyMiddleware:
-    """Reads the body of a request to its end, before anything else sees the request.
+    """Reads the body of a request into its record, before anything else sees the request.
 
     Args:
-        app: What answers; it receives the body in one piece.
+        app: What answers; all that it may still receive is that the client has gone.
         limit: Bytes of a body.
-        timeouts: Of slow bodies.
+        seconds: How long it may take to arrive.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int, timeouts: Timeouts) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, seconds: float) -> None:
         self._app = app
         self._limit = limit
-        self._timeouts = timeouts
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["method"] in _BODILESS:
-            await self._app(scope, receive, send)
-            return
-        try:
+        if scope["type"] == "http" and scope["method"] not in _BODILESS:
             record = record_of(scope)
-            self._check_length(record.headers)
-            body = record.body = await self._timeouts.within_body_timeout(self._read(receive), receive)
-            if not body and b"upgrade" in record.headers:
-                _check_lost(record.headers)
-        except RequestError as error:
-            await response_of(error)(scope, receive, send)
-            return
-        is_read = False
-
-        async def received() -> Message:
-            nonlocal is_read
-            if is_read:
-                return await receive()
-            is_read = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._app(scope, received, send)
+            try:
+                self._check_length(record.headers)
+                record.body = await within(self._seconds, self._read(receive))
+                if not record.body and b"upgrade" in record.headers:
+                    _check_lost(record.headers)
+            except TimeoutError:
+                message = f"the body did not arrive within {self._seconds:g} seconds"
+                await response_of(RequestError(message, code="body_timeout"))(scope, receive, send)
+                return
+            except RequestError as error:
+                await response_of(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
     def _check_length(self, headers: Mapping[bytes, bytes]) -> None:
         """Refuse a body that is not worth reading to its end, by its ``Content-Length``."""
@@ -157,6 +150,9 @@ def _inflated(body: bytes, limit: int) -> bytes:
     return whole
 
 
+_decode = json.JSONDecoder(object_pairs_hook=unique_keys).decode
+
+
 def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Return the JSON of a body, with exact errors; keys that are there twice, which parsers let pass, are refused.
 
@@ -166,7 +162,7 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     if not body.strip():
         raise RequestError(f"the body is empty; it {BODY_FORM}", code="invalid_request")
     try:
-        return json.loads(body.decode("utf-8-sig", "surrogatepass"), object_pairs_hook=unique_keys)
+        return _decode(body.decode("utf-8-sig", "surrogatepass"))
     except UnicodeDecodeError as error:
         message = f"the body is not UTF-8: byte {error.start} is wrong"
         raise RequestError(message, code="invalid_encoding") from error

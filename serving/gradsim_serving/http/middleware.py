@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradsim_serving.http.errors import ErrorResponse
 from gradsim_serving.http.record import ErrorForm, Record, form_of
-from gradsim_serving.http.timeouts import ClientDisconnected
+from gradsim_serving.http.waiting import ClientDisconnected
 from gradsim_serving.observing.log import describe, log_request
 from gradsim_serving.observing.metrics import Metrics
 

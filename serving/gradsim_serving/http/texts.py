@@ -21,7 +21,7 @@ from gradsim_serving.http.bodies import json_of, parsed
 from gradsim_serving.http.errors import explained, explained_by_name
 from gradsim_serving.http.record import Record, record_of
 from gradsim_serving.http.results import results_json
-from gradsim_serving.http.timeouts import Timeouts
+from gradsim_serving.http.waiting import unless_disconnected
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.decode import text_classification, token_classification
 from gradsim_shared.errors import RequestError
@@ -154,14 +154,13 @@ class Texting:
     Args:
         engine: Answers them.
         options: How long an answer may take, and how many and how long texts may be.
-        timeouts: Cancel the work for clients that disconnect.
 
     Attributes:
         model: Of requests, with this service's limits.
     """
 
-    def __init__(self, engine: Engine, options: HttpOptions, timeouts: Timeouts) -> None:
-        self.engine, self.options, self.timeouts = engine, options, timeouts
+    def __init__(self, engine: Engine, options: HttpOptions) -> None:
+        self.engine, self.options = engine, options
         self.model = texts_model(options)
 
     def explain(self, errors: Sequence[Any]) -> RequestError:
@@ -193,7 +192,7 @@ class Texting:
         cut = cut_texts(asked, self.options.max_characters) if self.options.cut_texts else frozenset()
         record.texts = len(asked.texts)
         work = self.engine.answer(endpoint, asked.texts, asked.language, policy=asked.policy, deadline=deadline)
-        results = await self.timeouts.unless_disconnected(work, request.receive)
+        results = await unless_disconnected(work, request.receive)
         record.groups = tuple({result.route.group: None for result in results})
         record.stages = results.seconds
         return results, cut
