@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.pipeline.candidates import Candidate
 
 _CHOICE_FILE = "choice.json"
-_CHOOSING = 5  # the form of its content, and how it is chosen: raise it with them
+_CHOOSING = 6  # the form of its content, and how it is chosen: raise it with them
 ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
 LINEAR_GROUPS = "an n-gram model for each group"
