@@ -93,7 +93,8 @@ def score(root: Path, random: np.random.Generator, number: int, directory: Path,
     manifest = read_manifest(directory / "run" / "bundle")
     built = {column: plain(baseline.of_bundle(directory / "run" / "bundle", column), counts) for column in COLUMNS}
     content = {**asdict(sample), "seconds": seconds, "verdict": manifest.verdict, "baseline": ways, **built}
-    content["choice"] = json.loads((directory / "run" / "choose" / "choice.json").read_text(encoding="utf-8"))
+    choice = directory / "run" / "choose" / "choice.json"  # there is none, where there was one candidate
+    content["chosen"] = json.loads(choice.read_text(encoding="utf-8"))["chosen"] if choice.is_file() else "one model"
     shutil.rmtree(directory / "run")
     write_json(directory / "scores.json", content)
 
@@ -137,7 +138,7 @@ def report(results: Sequence[Mapping[str, Any]]) -> None:
                 *(f"{best[split]:.2f}" for split in ALLOWED),
                 *(f"{some[-1]:+.2f}" for some in gains.values()),
                 f"{found['seconds'] / 60:.1f}",
-                found["choice"]["chosen"],
+                found["chosen"],
             ]
         )
     names = [f"{column} {split}" for column, split in gains]
