@@ -3,7 +3,7 @@
 Ten samples are drawn from public data of texts with one label (2 to 12 languages, 50 to 2 000 training texts each), one
 after the other from each data set. Each is built as a user would build files, with a quicker schedule for ``mini``, and
 scored beside ``bench/baseline.py``, whose better way counts in every column (its C is chosen on dev: its dev score is
-rewarded for luck). Samples that are done are not built again.
+rewarded for luck). What is done is not done again: delete a sample's ``scores.json`` to build it anew.
 
     python bench/samples.py --data-root data --out runs/samples
     python bench/samples.py --data-root data --out runs/samples-ngrams -- --model ngrams
@@ -75,21 +75,25 @@ def main() -> None:
 
 def score(root: Path, random: np.random.Generator, number: int, directory: Path, extra: Sequence[str]) -> None:
     """Draw one sample, build it, score it and the baseline, and write down what came out."""
-    shutil.rmtree(directory, ignore_errors=True)
     name = DATA[number % len(DATA)]
     own_reader = name == "afrisenti"  # its quotes are text
     whole = load_dataset(name if own_reader else str(root / name), root / name if own_reader else None, None)
     sample = draw(whole, name, random)
-    write(whole, sample, random, directory / "data")
     print(f"\nsample {number}: {sample}", flush=True)
+    if not (directory / "baseline.json").is_file():
+        shutil.rmtree(directory, ignore_errors=True)
+        write(whole, sample, random, directory / "data")
+    dataset = load_dataset(str(directory / "data"), None, None)
+    counts = dataset.counts("test")
+    if not (directory / "baseline.json").is_file():
+        found = {title: plain(baseline.score_all(dataset, way), counts) for way, title in baseline.TITLES.items()}
+        write_json(directory / "baseline.json", found)
+    ways = json.loads((directory / "baseline.json").read_text(encoding="utf-8"))
     command = [str(Path(sys.executable).with_name("gradsim-offline")), "build", "--data", str(directory / "data")]
     settings = [part for setting in QUICK for part in ("--set", setting)]
     started = time.perf_counter()
     subprocess.run([*command, "--out", str(directory / "run"), *settings, *extra], check=True)
     seconds = time.perf_counter() - started
-    dataset = load_dataset(str(directory / "data"), None, None)
-    counts = dataset.counts("test")
-    ways = {title: plain(baseline.score_all(dataset, way), counts) for way, title in baseline.TITLES.items()}
     manifest = read_manifest(directory / "run" / "bundle")
     built = {column: plain(baseline.of_bundle(directory / "run" / "bundle", column), counts) for column in COLUMNS}
     content = {**asdict(sample), "seconds": seconds, "verdict": manifest.verdict, "baseline": ways, **built}

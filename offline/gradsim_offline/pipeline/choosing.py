@@ -141,7 +141,7 @@ class Choosing:
             return {"one"}
         return {"each"} if kept == "groups" and number == len(languages) else {kept}
 
-    def _models(self) -> list[Candidate]:
+    def _models(self, *, each: bool = False) -> list[Candidate]:
         """Return the candidates of the asked-for kind of model: one, the groups, each language if that is asked."""
         from gradsim_offline.pipeline.candidates import Candidate
 
@@ -153,7 +153,7 @@ class Choosing:
             models.append(Candidate(EACH, "each", of_group))
         elif number > 1:
             models.append(Candidate(f"{number} groups", "groups", of_group))
-        if self.pipeline.settings.kept == "each" and number < len(languages):
+        if (each or self.pipeline.settings.kept == "each") and number < len(languages):
             alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
             models.append(Candidate(EACH, "each", alone))
         return models
@@ -162,6 +162,9 @@ class Choosing:
         """Train the linear models, and list what there is to choose from."""
         from gradsim_offline.pipeline.candidates import Candidate, with_wide
 
+        if self.encoder.linear and self.pipeline.settings.ngrams.beside:
+            linear = self._models(each=True)
+            return [*linear, *with_wide(linear[1:], linear[:1])]
         models, languages, number = self._models(), self.pipeline.dataset.languages, len(self.groups.groups)
         if not self.pipeline.store.tries_ngrams:
             return models
