@@ -77,11 +77,13 @@ def score_all(dataset: Dataset, way: str) -> Scores:
         return {code: score(trained(dataset, [code]), dataset, code) for code in dataset.languages}
 
 
-def of_bundle(path: Path) -> Scores:
-    """Return the service's scores that a bundle's manifest holds."""
+def of_bundle(path: Path, column: str = "service") -> Scores:
+    """Return the scores that a bundle's manifest holds: of its service, or (``group``) language known."""
     manifest = read_manifest(path)
     return {
-        language.code: {split: 100 * language.scores[split].service["weighted_f1"] for split in ("dev", "test")}
+        language.code: {
+            split: 100 * getattr(language.scores[split], column)["weighted_f1"] for split in ("dev", "test")
+        }
         for language in manifest.languages
     }
 

@@ -9,6 +9,8 @@ import pytest
 from scipy.special import log_softmax
 
 from gradsim_offline.bundle.blending import cross_fitted, fit_blend
+from gradsim_offline.core.run_directory import StageResult
+from gradsim_offline.pipeline.candidates import luck
 from gradsim_runtime import Bundle
 from gradsim_runtime.loading import load_group_model
 from gradsim_shared.bundle import open_bundle
@@ -55,6 +57,20 @@ def test_each_half_is_weighed_by_the_other():
     changed = gold.copy()
     changed[::2] = 0  # what is judged has no say in its own weights
     assert np.allclose(cross_fitted(model, wide, changed, sides)[::2], summed[::2])
+
+
+@pytest.mark.parametrize(
+    ("halves", "expected"),
+    [
+        ([(0.7, 0.5)], 0),  # one epoch: no choice
+        ([(0.9, 0.1), (0.2, 0.8)], 0.35),  # each half likes another epoch: 0.5 chosen, 0.15 when the other half chooses
+        ([(0.3, 0.3), (0.6, 0.6)], 0),  # both like the same
+    ],
+)
+def test_a_chosen_epoch_owes_to_luck_what_it_loses_when_the_other_half_chooses(tmp_path, halves, expected):
+    history = [{"score": sum(pair) / 2, "half_0": pair[0], "half_1": pair[1]} for pair in halves]
+    (tmp_path / "training.json").write_text(json.dumps({"history": history}))
+    assert luck(StageResult(tmp_path, "")) == pytest.approx(expected)
 
 
 def build(out, settings=None, **options):

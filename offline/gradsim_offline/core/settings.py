@@ -160,7 +160,7 @@ class NGrams(Section):
         True, description="try them alone, and beside the models of the asked-for kind; what answers dev best is kept"
     )
     strengths: Annotated[list[Rate], Field(min_length=1)] = Field(
-        [0.5, 2.0, 8.0, 32.0], description="C of the logistic regression, chosen by cross-validation on train"
+        [0.5, 2.0, 8.0, 32.0, 128.0], description="C of the logistic regression, chosen by cross-validation on train"
     )
 
 

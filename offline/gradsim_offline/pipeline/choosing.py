@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.pipeline.candidates import Candidate
 
 _CHOICE_FILE = "choice.json"
-_CHOOSING = 5  # the form of its content, and how it is chosen: raise it with them
+_CHOOSING = 6  # the form of its content, and how it is chosen: raise it with them
 ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
 LINEAR_GROUPS = "an n-gram model for each group"
@@ -142,7 +142,7 @@ class Choosing:
             return {"one"}
         return {"each"} if kept == "groups" and number == len(languages) else {kept}
 
-    def _models(self) -> list[Candidate]:
+    def _models(self, *, each: bool = False) -> list[Candidate]:
         """Return the candidates of the asked-for kind of model: one, the groups, each language if that is asked."""
         from gradsim_offline.pipeline.candidates import Candidate
 
@@ -154,7 +154,7 @@ class Choosing:
             models.append(Candidate(EACH, "each", of_group))
         elif number > 1:
             models.append(Candidate(f"{number} groups", "groups", of_group))
-        if (self.pipeline.settings.kept == "each" or self.encoder.linear) and number < len(languages):
+        if (each or self.pipeline.settings.kept == "each") and number < len(languages):
             alone = {code: self.pipeline.train(self.encoder, (code,), (code,)) for code in languages}
             models.append(Candidate(EACH, "each", alone))
         return models
@@ -163,12 +163,16 @@ class Choosing:
         """Train the linear models, and list what there is to choose from."""
         from gradsim_offline.pipeline.candidates import Candidate, with_wide
 
-        models, languages, number = self._models(), self.pipeline.dataset.languages, len(self.groups.groups)
+        if self.encoder.kind == "ngrams" and self.pipeline.settings.ngrams.beside:
+            linear = self._models(each=True)
+            return [*linear, *with_wide(linear[1:], linear[:1])]
+        frozen = self.encoder.kind == "frozen"  # heads read n-grams already, and take seconds to train
+        models, languages = self._models(each=frozen), self.pipeline.dataset.languages
+        number = len(self.groups.groups)
         if not self.pipeline.store.tries_ngrams:
             return models
         start, store = self.pipeline.store.ngrams(), self.pipeline.store
         one = store.train(start, languages, languages, "n-grams of all languages")
-        frozen = self.encoder.kind == "frozen"  # their heads read n-grams already
         if len(languages) == 1:
             linear = [Candidate(LINEAR_ONE, "one", {languages[0]: one})]
             return [*models, *linear, *([] if frozen else with_wide(models, linear))]

@@ -111,6 +111,12 @@ def test_a_build_of_ngrams_answers_and_is_small(built, dataset):
     assert sum(path.stat().st_size for path in (built / "bundle").rglob("*.onnx")) < 2_000_000
 
 
+def test_a_model_of_each_language_is_tried_alone_and_with_one_of_all_beside(built):
+    names = [each["name"] for each in json.loads((built / "choose" / "choice.json").read_text())["candidates"]]
+    assert names[0] == "one model of all languages"
+    assert {"one model for each language", f"one model for each language with {names[0]} beside"} <= set(names)
+
+
 def test_the_similarity_of_ngrams_is_measured(built):
     measured = json.loads((built / "measure" / "similarity.json").read_text())
     similarity = np.array(measured["similarity"])
