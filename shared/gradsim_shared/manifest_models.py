@@ -44,6 +44,9 @@ class TrunkPrecision(Entry):
     texts: int = Field(description="real training texts compared")
     cosine: float = Field(description="between the two outputs of a text, on average")
     max_difference: float = Field(description="largest absolute difference of an output")
+    latency_milliseconds: float = Field(
+        default=0.0, description="median of one text of median length, token ids, one thread; 0: not measured"
+    )
 
 
 class Trunk(Entry):

@@ -10,10 +10,11 @@ from scipy.special import log_softmax
 
 from gradsim_offline.bundle.blending import cross_fitted, fit_blend
 from gradsim_offline.core.run_directory import StageResult
-from gradsim_offline.pipeline.candidates import luck
+from gradsim_offline.pipeline.candidates import Candidate, Judged, choose, luck
 from gradsim_runtime import Bundle
 from gradsim_runtime.loading import load_group_model
 from gradsim_shared.bundle import open_bundle
+from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_model import wide_group
 
 from .program import TINY, arguments, gradsim
@@ -104,6 +105,27 @@ def test_the_best_is_chosen_or_a_smaller_one_that_is_nearly_as_good(choice):
     assert len(choice["candidates"]) == 13  # one, groups, three linear ones, six pairs of both, two of linear ones
 
 
+def test_an_answer_of_two_models_costs_as_much_as_both(choice):
+    took = {each["name"]: each["milliseconds"] for each in choice["candidates"]}
+    assert min(took.values()) > 0
+    both = took["2 groups with one n-gram model of all languages beside"]
+    assert both == pytest.approx(took["2 groups"] + took["one n-gram model of all languages"], abs=2e-3)
+
+
+def judged(name, score, milliseconds):
+    return Judged(Candidate(name, "one", {}), score, np.full(10, score), None, milliseconds)
+
+
+def test_what_answers_too_slowly_is_not_chosen_and_where_none_is_left_the_quickest_is_named():
+    tried = [judged("slow", 0.9, 30.0), judged("middling", 0.8, 3.0), judged("quick", 0.7, 0.3)]
+    chosen = [choose(tried, most).candidate.name for most in (None, 30, 29.9, 1)]
+    assert chosen == ["slow", "slow", "middling", "quick"]
+    as_good = [judged("slow", 0.9, 30.0), judged("quick", 0.898, 20.0)]
+    assert choose(as_good).candidate.name == "quick"
+    with pytest.raises(SettingsError, match=r"= 0.2: no candidate .* the quickest, quick, takes 0.30 ms"):
+        choose(tried, 0.2)
+
+
 def test_the_gain_over_itself_is_none(choice):
     chosen = next(each for each in choice["candidates"] if each["name"] == choice["chosen"])
     assert chosen["interval"] == [0, 0]
@@ -166,6 +188,13 @@ def test_another_precision_is_scored_anew(run):
     assert forms <= {"int8", "fp32"}
 
 
+def test_a_bound_that_nothing_meets_ends_the_build(run):
+    words = ("--data", "demo", "--languages", ",".join(LANGUAGES), "--epochs", 1, "--groups", 2, "--out", run)
+    usual = arguments({}, {**TINY, "training.minimum_steps": 0, "measuring.minimum_steps": 0})
+    code, _, error = gradsim("build", *words, *usual, "--max-milliseconds", 0.0001)
+    assert code == 1 and "the quickest, " in error and "--max-milliseconds" in error and "Traceback" not in error
+
+
 @pytest.mark.parametrize(("keep", "groups"), [("each", 3), ("each", 1), ("one", 3), ("groups", 3)])
 def test_what_is_to_be_kept_is_kept(tmp_path_factory, keep, groups):
     out = tmp_path_factory.mktemp("kept") / "run"
@@ -179,7 +208,10 @@ def test_without_dev_texts_it_is_kept_unjudged(tmp_path, keep):
     rows = [f"{code},{label},{word} {code} {i}" for code in LANGUAGES for i in range(12) for label, word in PAIRS]
     (tmp_path / "own.csv").write_text("\n".join(["language,label,text", *rows]) + "\n", encoding="utf-8")
     words = ("--data", tmp_path / "own.csv", "--model", "ngrams", "--keep", keep, "--out", tmp_path / "run")
-    code, _, error = gradsim("build", *words, "--set", "data_options.held_out=0")
+    words = (*words, "--set", "data_options.held_out=0")
+    refused, _, error = gradsim("build", *words, "--max-milliseconds", 5)
+    assert refused == 1 and "no dev split" in error and "maximum_milliseconds" in error
+    code, _, error = gradsim("build", *words)
     assert code == 0, error
     assert "no candidate is judged" in error
     assert len(open_bundle(tmp_path / "run" / "bundle").manifest.groups) == (1 if keep == "one" else 3)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradsim_offline.core.timing import median_milliseconds, middle
 from gradsim_shared.decoding import Logits, Text
 from gradsim_shared.errors import ModelError
 from gradsim_shared.group_model import GroupModel
@@ -46,12 +45,7 @@ def parity_of(exported_texts: Sequence[Logits], trained_texts: Sequence[Logits])
     return Parity(texts=len(trained_texts), max_difference=difference, label_agreement=float(same.mean())), same
 
 
-def single_text_latency(model: GroupModel, texts: Sequence[Text], repeats: int = 50) -> float:
+def single_text_latency(model: GroupModel, texts: Sequence[Text]) -> float:
     """Return the median time of one text of median length, in milliseconds."""
-    text = sorted(texts, key=len)[len(texts) // 2]
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        model.answers([text])
-        times.append(time.perf_counter() - started)
-    return 1000 * statistics.median(times)
+    text = middle(texts)
+    return median_milliseconds(lambda: model.answers([text]))

@@ -155,6 +155,14 @@ BUILD: dict[str, Option] = {
         help="What the bundle holds: what answers dev texts best, or the best in groups, one model, one for each "
         "language.  [default: best; groups where K is a number]",
     ),
+    "maximum_milliseconds": click.option(
+        "--max-milliseconds",
+        "maximum_milliseconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        help="The bundle holds nothing that takes longer for a text of median length on one thread.  [default: no "
+        "limit]",
+    ),
     "solver": click.option("--solver", metavar="NAME", help="Grouping solver.  [default: exact]"),
     "must_link": click.option(
         "--must-link",
@@ -217,7 +225,8 @@ def build_options(*without: str) -> Option:
 
 def training_options(*without: str) -> Option:
     """Return the options of ``build`` that experiments have, too: not a method's own, nor those that a bundle has."""
-    return build_options("measure", "keep", "solver", "name", "bundle_version", "endpoint", "out", *without)
+    of_builds = ("measure", "keep", "maximum_milliseconds", "solver", "name", "bundle_version", "endpoint", "out")
+    return build_options(*of_builds, *without)
 
 
 comparison_options = all_of(

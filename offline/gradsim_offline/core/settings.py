@@ -266,6 +266,9 @@ class Settings(Section):
     keep: Literal["best", "groups", "one", "each"] | None = Field(
         None, description="what the bundle holds: what answers dev best, or the best of a kind; none: best for auto K"
     )
+    maximum_milliseconds: Rate | None = Field(
+        None, description="what an answer may cost: one text of median length, one thread; none: any"
+    )
     trim_vocabulary: bool = Field(
         True, description="of a pre-trained encoder: keep only the pieces that the training texts use"
     )

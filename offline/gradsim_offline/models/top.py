@@ -127,18 +127,13 @@ class TopForTokenClassification(_Top):
 
 
 def save_top(path: str | Path, directory: Path, *, trained_blocks: int) -> None:
-    """Write the upper blocks of an encoder to a directory, for heads of any task to be put on.
+    """Write the upper blocks of an encoder, above those of ``load_hidden``, for heads of any task to be put on.
 
     Raises:
-        ModelError: It has not so many blocks, or its blocks cannot stand alone.
+        ModelError: Its blocks cannot stand alone.
     """
     whole: Any = from_pretrained(AutoModel, path)
     blocks = int(whole.config.num_hidden_layers)
-    if not 0 < trained_blocks < blocks:
-        raise ModelError(
-            f"training.trained_blocks = {trained_blocks}: {path} has {blocks} blocks; 1 to {blocks - 1} can be trained "
-            "over a frozen trunk, 0 freezes all, and all trains all"
-        )
     first = blocks - trained_blocks
     below = whole.config.to_dict() | {"num_hidden_layers": trained_blocks, "vocab_size": 2}
     below = {name: value for name, value in below.items() if name not in ("architectures", "torch_dtype", "dtype")}

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 
 from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.core.timing import median_milliseconds, middle
 from gradsim_offline.models.eight_bits import in_eight_bits
 from gradsim_offline.models.loading import copy_tokenizer, first_line, from_pretrained, is_there, load_tokenizer
 from gradsim_runtime.sessions import SessionSettings, open_session
@@ -104,9 +105,15 @@ def load_hidden(path: str | Path, trained_blocks: int) -> HiddenTrunk:
     """Load an encoder without its upper blocks.
 
     Raises:
-        ModelError: It cannot be loaded.
+        ModelError: It cannot be loaded, or has not so many blocks.
     """
-    blocks = int(is_there(path).num_hidden_layers) - trained_blocks
+    there = int(is_there(path).num_hidden_layers)
+    if not 0 < trained_blocks < there:
+        raise ModelError(
+            f"training.trained_blocks = {trained_blocks}: {path} has {there} blocks; 1 to {there - 1} can be trained "
+            "over a frozen trunk, 0 freezes all, and all trains all"
+        )
+    blocks = there - trained_blocks
     encoder = from_pretrained(AutoModel, path, num_hidden_layers=blocks, attn_implementation="eager")
     return HiddenTrunk(encoder, blocks).eval()
 
@@ -120,14 +127,14 @@ def export_trunk(
     maximum_length: int,
     whole: bool = False,
 ) -> Trunk:
-    """Write an encoder as a trunk: its graph, its tokenizer and trunk.json, the entry for the manifest.
+    """Write an encoder as a trunk: its graph, its tokenizer and trunk.json, the manifest's entry.
 
     Args:
         path: Of the encoder: directory or Hub name.
         directory: Where to write.
         trained_blocks: Upper ones that are left out, so that others read the hidden states below; 0: none is, and two
             blocks' outputs are pooled.
-        texts: Some that it will read, normalised: on them the forms are compared.
+        texts: Some that it will read, normalised: on them the forms are compared, and one of median length is timed.
         maximum_length: Tokens that it reads at once.
         whole: Keep it in 32 bits; else it has 8 where the outputs stay close.
 
@@ -156,6 +163,7 @@ def export_trunk(
     entry = entry.model_copy(update={"precisions": {"fp32": form}})
     if not whole:
         entry = _in_8_bits(entry, directory, ids, expected)
+    entry = _timed(entry, directory, middle(ids))
     write_json(directory / TRUNK_FILE, entry.model_dump(mode="json"))
     return entry
 
@@ -209,6 +217,14 @@ def _in_8_bits(entry: Trunk, directory: Path, ids: Sequence[Sequence[int]], expe
         return entry
     (directory / ONNX_FILE).unlink()
     return entry.model_copy(update={"precisions": {"int8": form}})
+
+
+def _timed(entry: Trunk, directory: Path, ids: Sequence[int]) -> Trunk:
+    """Return the entry of a trunk with what one text costs on one thread."""
+    model = open_trunk_model(entry, directory, threads=1)
+    ((name, form),) = entry.precisions.items()
+    took = round(median_milliseconds(lambda: model.run([ids])), 3)
+    return entry.model_copy(update={"precisions": {name: form.model_copy(update={"latency_milliseconds": took})}})
 
 
 def _compared(file: str, found: Outputs, expected: Outputs, texts: int) -> TrunkPrecision:

@@ -2,7 +2,8 @@
 
 Candidates are the models of the asked-for kind (one model of all languages, the groups), linear models over n-grams
 (one of all languages, one for each language), and each of the former with one of the latter beside it, whose logits are
-added. Of those that score within 0.3 points of the best the smallest is chosen.
+added. Of those that score within 0.3 points of the best the smallest is chosen; where milliseconds are limited, of those
+that answer within the limit.
 """
 
 from __future__ import annotations
@@ -12,22 +13,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gradsim_offline.bundle.blending import Blend, cross_fitted, fit_blend
 from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import StageResult
+from gradsim_offline.core.timing import median_milliseconds, middle, one_thread
 from gradsim_offline.grouping.choose_k import cross_fitted as cross_fitted_score
 from gradsim_offline.training.batching import halves
 from gradsim_offline.training.fine_tune import RESULT
 from gradsim_offline.training.linear_start import trunk_below
 from gradsim_offline.training.task import Task
-from gradsim_offline.training.trained import open_trained
-from gradsim_shared.decoding import Logits, Reading
+from gradsim_offline.training.trained import TrainedModel, open_trained
+from gradsim_shared.decoding import Logits, Reading, Text
+from gradsim_shared.errors import SettingsError
+from gradsim_shared.group_model import served_precision
 from gradsim_shared.ngrams import TABLE_FILE
 
 SAME = 0.003  # of dev score: a larger candidate must bring more
@@ -85,12 +91,15 @@ class Judged:
             blends are cross-fitted.
         draws: The same of every bootstrap draw of the texts, ``[draws]``.
         blend: Fitted to all dev texts; ``None``: there is nothing to blend.
+        milliseconds: What an answer costs: one dev text of median length on one thread, the plain mean over languages.
+            Models are timed as they were trained, by torch; a trunk as it is served.
     """
 
     candidate: Candidate
     score: float
     draws: NDArray[np.float64]
     blend: Blend | None
+    milliseconds: float
 
     def gain_over(self, other: Judged) -> tuple[float, float]:
         """Return the 95 % interval of its gain."""
@@ -132,11 +141,39 @@ def judge(
     return [answers.judge(candidate) for candidate in candidates]
 
 
-def choose(judged: Sequence[Judged]) -> Judged:
-    """Return the smallest of the candidates that score within ``SAME`` of the best."""
-    best = max(each.score for each in judged)
-    good = [each for each in judged if each.score >= best - SAME]
-    return min(good, key=lambda each: (each.candidate.size, -each.score))
+def choose(judged: Sequence[Judged], maximum_milliseconds: float | None = None) -> Judged:
+    """Return the smallest of the candidates that score within ``SAME`` of the best, of two as small the quicker one.
+
+    Args:
+        judged: At least one.
+        maximum_milliseconds: What an answer may cost; of the others none is chosen. ``None``: any.
+
+    Raises:
+        SettingsError: None is as quick.
+    """
+    quick = [each for each in judged if maximum_milliseconds is None or each.milliseconds <= maximum_milliseconds]
+    if not quick:
+        quickest = min(judged, key=lambda each: each.milliseconds)
+        raise SettingsError(
+            f"maximum_milliseconds = {maximum_milliseconds:g}: no candidate answers a text as quickly; the quickest, "
+            f"{quickest.candidate.name}, takes {quickest.milliseconds:.2f} ms. Allow more (--max-milliseconds)"
+        )
+    best = max(each.score for each in quick)
+    good = [each for each in quick if each.score >= best - SAME]
+    return min(good, key=lambda each: (each.candidate.size, each.milliseconds, -each.score))
+
+
+def milliseconds_per_text(trained: TrainedModel, text: Text) -> float:
+    """Return what an answer of a model costs on one thread of the CPU, the trunk below it included.
+
+    Args:
+        trained: As torch runs it; it is on the CPU.
+        text: To be answered; a trunk below has read it.
+    """
+    with one_thread():
+        own = median_milliseconds(lambda: trained.answers([text]))
+    below = trained.outputs
+    return own + (served_precision(below.entry).latency_milliseconds if below is not None else 0.0)
 
 
 def luck(model: StageResult) -> float:
@@ -176,6 +213,7 @@ class _Answers:
             for number, (code, gold) in enumerate(self._gold.items())
         }
         self._known: dict[tuple[Path, str], tuple[list[Logits], Reading]] = {}
+        self._milliseconds: dict[Path, float] = {}
 
     def judge(self, candidate: Candidate) -> Judged:
         known = {code: self._run(candidate.models[code], code) for code in self._languages}
@@ -189,7 +227,11 @@ class _Answers:
             draws.append(self._task.metric_from(self._times[code] @ counts, self._dataset.labels))
         share = blend.model / max(blend.model + blend.wide, 1e-9) if blend else 1.0
         less = share * float(np.mean([luck(candidate.models[code]) for code in self._languages]))
-        return Judged(candidate, float(np.mean(scores)) - less, np.mean(draws, axis=0) - less, blend)
+        took = fmean(
+            sum(self._milliseconds[models[code].directory] for models in (candidate.models, candidate.wide) if models)
+            for code in self._languages
+        )
+        return Judged(candidate, float(np.mean(scores)) - less, np.mean(draws, axis=0) - less, blend, round(took, 3))
 
     def _blended(
         self, models: Mapping[str, list[Logits]], wide: Mapping[str, list[Logits]]
@@ -215,7 +257,9 @@ class _Answers:
         return self._known[model.directory, code]
 
     def prepare(self, candidates: Sequence[Candidate]) -> None:
-        """Run every model on the dev texts of the languages that it answers, one model after the other."""
+        """Run every model on the dev texts of the languages that it answers, and time it, one after the other."""
+        timed = middle([text for texts in self._inputs.values() for text in texts])
+        cpu = torch.device("cpu")
         asked: dict[Path, dict[str, None]] = {}
         for candidate in candidates:
             for models in (candidate.models, candidate.wide):
@@ -226,3 +270,6 @@ class _Answers:
             for code in languages:
                 reading = trained.read(self._inputs[code])
                 self._known[path, code] = trained.logits_of(reading), reading
+            if trained.device != cpu:
+                trained = open_trained(path, self._dataset.labels, **{**self._reads, "device": cpu})
+            self._milliseconds[path] = milliseconds_per_text(trained, timed)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.pipeline.candidates import Candidate
 
 _CHOICE_FILE = "choice.json"
-_CHOOSING = 6  # the form of its content, and how it is chosen: raise it with them
+_CHOOSING = 7  # the form of its content, and how it is chosen: raise it with them
 ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
 LINEAR_GROUPS = "an n-gram model for each group"
@@ -36,8 +36,8 @@ class HandedOver:
         groups: As they are served: languages that the same models answer.
         parts: By the id of the group.
         chosen: Name of the candidate that was chosen.
-        candidates: Name, dev score (0 to 1; ``None``: not judged), size in bytes and the interval of the chosen one's
-            gain over it, of all that were judged.
+        candidates: Name, dev score (0 to 1; ``None``: not judged), size in bytes, milliseconds per text and the
+            interval of the chosen one's gain over it, of all that were judged.
         asked: The settings chose, not the scores.
     """
 
@@ -86,7 +86,8 @@ class Choosing:
         from gradsim_offline.pipeline.candidates import choose, judge
 
         candidates = self._candidates()
-        if len(candidates) == 1:
+        most = settings.maximum_milliseconds
+        if len(candidates) == 1 and most is None:
             return HandedOver(*self._as_groups(candidates[0]))
 
         def work(directory: Path) -> None:
@@ -99,7 +100,7 @@ class Choosing:
                 seed=settings.seed,
                 device=self.pipeline.store.device,
             )
-            chosen = choose([each for each in judged if each.candidate.kept in kinds])
+            chosen = choose([each for each in judged if each.candidate.kept in kinds], most)
             content = {
                 "chosen": chosen.candidate.name,
                 "blend": asdict(chosen.blend) if chosen.blend else None,
@@ -108,6 +109,7 @@ class Choosing:
                         "name": each.candidate.name,
                         "score": each.score,
                         "size": each.candidate.size,
+                        "milliseconds": each.milliseconds,
                         "interval": chosen.gain_over(each),
                         "linear": each.candidate.name in _LINEAR,
                     }
@@ -121,13 +123,18 @@ class Choosing:
             "candidates": {each.name: each.digests for each in candidates},
             "keep": sorted(kinds),
             "long_texts": self.long_texts,
+            "maximum_milliseconds": most,
             "form": _CHOOSING,
         }
         done = run.stage("choose", inputs, work, title="what the bundle hands over")
         content = json.loads((done.directory / _CHOICE_FILE).read_text(encoding="utf-8"))
+        run.progress.note("  dev score, size as trained, milliseconds for a text of median length on one thread:")
         for each in content["candidates"]:
             mark = "  <- chosen" if each["name"] == content["chosen"] else ""
-            run.progress.note(f"  dev {100 * each['score']:.2f}, {each['size'] / 1e6:.1f} MB: {each['name']}{mark}")
+            if most is not None and each["milliseconds"] > most:
+                mark = f"  (over {most:g} ms)"
+            cost = f"{each['size'] / 1e6:.1f} MB, {each['milliseconds']:.2f} ms"
+            run.progress.note(f"  dev {100 * each['score']:.2f}, {cost}: {each['name']}{mark}")
         chosen = next(each for each in candidates if each.name == content["chosen"])
         blend = Blend(**content["blend"]) if content["blend"] else None
         groups, parts = self._as_groups(chosen, blend)

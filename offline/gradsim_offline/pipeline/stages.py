@@ -70,14 +70,19 @@ class Pipeline:
         given = chosen.groups != "auto" and reads_k(chosen)
         groups = int(chosen.groups) if given else count  # auto tries every language alone, too
         check_constraints(Problem(np.eye(count), groups, np.zeros(count), languages, constraints))
-        without = [code for code in languages if not self.dataset.split(code, "dev")]
-        if solver_to_try(chosen) and without and "groups" in chosen.model_fields_set:  # auto was asked for
-            raise DataError(
-                f"{self.dataset.name}: {', '.join(without)} has no dev split, and auto K chooses by dev texts; add "
-                "one, leave the language out (--languages), or give K as a number"
-            )
+        if solver_to_try(chosen) and "groups" in chosen.model_fields_set:  # auto was asked for
+            self._check_dev("auto K chooses by dev texts", ", or give K as a number")
         if groups > count:  # no error: K is a largest number, and more than N where few languages meet the default
             self.run.progress.note(f"K = {groups} groups of {count} languages: there will be {count} at most")
+
+    def _check_dev(self, why: str, instead: str = "") -> None:
+        """Raise ``DataError`` where a language has no dev texts."""
+        without = [code for code in self.dataset.languages if not self.dataset.split(code, "dev")]
+        if without:
+            raise DataError(
+                f"{self.dataset.name}: {', '.join(without)} has no dev split, and {why}; add one, or leave the "
+                f"language out (--languages){instead}"
+            )
 
     def check_strategy(self) -> None:
         """Find before anything is trained what the training strategy cannot do with these data, if it can tell.
@@ -111,6 +116,8 @@ class Pipeline:
         load_solver(self.settings.grouping.solver).check(len(self.dataset.languages))
         measure = load_measure(self.settings.measure)
         measure.check(self.dataset, self._measure_options)
+        if self.settings.maximum_milliseconds is not None:
+            self._check_dev("maximum_milliseconds bounds a choice by dev texts")
         if self.settings.linear:
             self._check_linear(reads_encoder=measure.reads_encoder)
         self._check_grouping()

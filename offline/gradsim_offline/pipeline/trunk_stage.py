@@ -22,7 +22,7 @@ from gradsim_shared.errors import DataError
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.normalisation import normalise
 
-_FORM = 1  # of a trunk: raise it with what is exported
+_FORM = 2  # of a trunk: raise it with what is exported
 _COMPARED = 100  # training texts on which the forms of a trunk are compared
 _KEPT_FREE = 2**28  # bytes of the disk that kept outputs leave
 
@@ -72,7 +72,8 @@ def trunk_of(
     name, form = next(iter(entry.precisions.items()))
     size = (done.directory / served_precision(entry).file).stat().st_size / 1e6
     run.progress.note(
-        f"  {entry.width} numbers a text; {name}, {size:.0f} MB; cosine with the encoder {form.cosine:.4f}"
+        f"  {entry.width} numbers a text; {name}, {size:.0f} MB; cosine with the encoder {form.cosine:.4f}; "
+        f"{form.latency_milliseconds:.1f} ms for a text of median length on one thread"
     )
     outputs = run.directory / OUTPUTS_FOLDER / hashlib.sha256(done.digest.encode()).hexdigest()[:16]
     for other in outputs.parent.glob("*"):

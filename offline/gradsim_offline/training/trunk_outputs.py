@@ -29,10 +29,13 @@ class TrunkOutputs:
     Args:
         trunk: Directory of the trunk, as ``export_trunk`` wrote it.
         directory: Where outputs are kept.
+
+    Attributes:
+        entry: The trunk's.
     """
 
     def __init__(self, trunk: Path, directory: Path) -> None:
-        self._trunk, self._directory, self._entry = trunk, directory, read_trunk(trunk)
+        self._trunk, self._directory, self.entry = trunk, directory, read_trunk(trunk)
         directory.mkdir(parents=True, exist_ok=True)
         self._places: dict[bytes, tuple[int, int]] = {}
         index = np.fromfile(self._index, _RECORD, count=_whole(self._index, _RECORD.itemsize))
@@ -48,12 +51,12 @@ class TrunkOutputs:
     @property
     def width(self) -> int:
         """Numbers of a row."""
-        return self._entry.width
+        return self.entry.width
 
     @property
     def pools(self) -> bool:
         """Whether a piece has one row, and not one for each token."""
-        return self._entry.output == "pooled"
+        return self.entry.output == "pooled"
 
     def missing(self, ids: Sequence[Sequence[int]]) -> tuple[int, int]:
         """Return how many pieces are not there yet, and how many rows they will have."""
@@ -115,7 +118,7 @@ class TrunkOutputs:
 
     @cached_property
     def _model(self) -> TrunkModel:
-        return open_trunk_model(self._entry, self._trunk)
+        return open_trunk_model(self.entry, self._trunk)
 
     @property
     def _states(self) -> Path:

@@ -59,6 +59,19 @@ def test_of_many_candidates_the_one_model_the_best_baseline_and_the_best_other_a
     assert len(said) == 4  # 0.2 points are no reason to build again
 
 
+def test_what_an_answer_costs_is_said_and_what_is_too_slow_is_not_recommended():
+    slow, quick = Candidate("4 groups", 0.80, milliseconds=14.26), Candidate("n-grams", 0.70, milliseconds=0.61)
+    free = built("4 groups", [slow, quick])
+    assert free[0].startswith("The bundle holds 4 groups, the best of all that was tried: ")
+    assert free[1] == (
+        "A text of median length takes 14.26 ms on one thread, as trained; the quickest, n-grams, takes 0.61."
+    )
+    bounded = built("n-grams", [slow, quick], limit=5.0)
+    assert bounded[0].startswith("The bundle holds n-grams, the best of all that answers within 5 ms: ")
+    assert bounded[1] == "A text of median length takes 0.61 ms on one thread, as trained."
+    assert "10.00 points less than 4 groups" in bounded[2] and len(bounded) == 3
+
+
 def test_without_dev_scores():
     assert built("4 groups", []) == ["The bundle holds 4 groups; nothing was judged on dev."]
 

@@ -22,6 +22,7 @@ from gradsim_offline.training.trunk_outputs import TrunkOutputs
 from gradsim_offline.training.trunk_texts import TrunkTexts
 from gradsim_runtime import Bundle
 from gradsim_shared.bundle import open_bundle
+from gradsim_shared.group_model import served_precision
 from gradsim_shared.normalisation import normalise
 
 from ..program import TINY, arguments, gradsim
@@ -178,6 +179,9 @@ def test_heads_are_judged_beside_n_grams_alone(tiny_xlmr, run, tmp_path):
     sizes = {each["name"]: each["size"] for each in judged}
     (trunk,) = (run / "trunk").glob("*.onnx")
     assert sizes["one model of all languages"] > trunk.stat().st_size
+    took = {each["name"]: each["milliseconds"] for each in judged}
+    form = served_precision(read_trunk(tmp_path / "run" / "trunk"))
+    assert took["one model of all languages"] > form.latency_milliseconds > 0
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,14 @@ class Candidate:
         score: Plain mean over languages on dev, 0 to 1; ``None``: not judged there.
         interval: 95 % interval of the chosen candidate's gain over this one, 0 to 1; ``None``: not known.
         baseline: It is a model of another kind, to beat rather than to serve.
+        milliseconds: What an answer costs; ``None``: not known.
     """
 
     name: str
     score: float | None
     interval: tuple[float, float] | None = None
     baseline: bool = False
+    milliseconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def build_verdict(
     served: Gain | None = None,
     against: str = "",
     asked: bool = False,
+    limit: float | None = None,
 ) -> list[str]:
     """Return the outcome in sentences, the most important first.
 
@@ -60,16 +63,19 @@ def build_verdict(
         served: What the whole service path scores on test, or on dev where there is no test; ``None``: not scored.
         against: What there is to say against the choice, such as that S does not repeat; empty: nothing.
         asked: The user asked for this candidate, so that dev scores did not choose it.
+        limit: Milliseconds that an answer may cost; ``None``: any.
     """
     holds = next((each for each in candidates if each.name == chosen), Candidate(chosen, None))
     judged = [each for each in candidates if each.name != chosen and each.score is not None]
     judged.sort(key=lambda each: -(each.score or 0.0))
-    said = [_holds(holds, judged, metric, asked=asked)]
+    quick = [each for each in judged if limit is None or (each.milliseconds or 0.0) <= limit]
+    within = f"{limit:g} ms" if limit is not None and len(quick) < len(judged) else ""
+    said = [_holds(holds, quick, metric, asked=asked, within=within), *_cost(holds, judged)]
     if holds.score is not None:
         said += [_beside(holds, other) for other in _named(judged)]
     if served is not None:
         said.append(_served(served, alone=chosen == ONE))
-    return [*said, *([against] if against else []), *_next(holds, judged, asked=asked, against=against)]
+    return [*said, *([against] if against else []), *_next(holds, quick, asked=asked, against=against)]
 
 
 def _named(judged: Sequence[Candidate]) -> list[Candidate]:
@@ -80,14 +86,27 @@ def _named(judged: Sequence[Candidate]) -> list[Candidate]:
     return [each for each in judged if each in (*one, *baselines, *others)]
 
 
-def _holds(holds: Candidate, judged: Sequence[Candidate], metric: str, *, asked: bool) -> str:
+def _holds(holds: Candidate, judged: Sequence[Candidate], metric: str, *, asked: bool, within: str) -> str:
     if holds.score is None:
         return f"The bundle holds {holds.name}; nothing was judged on dev."
     best = all(holds.score >= (each.score or 0.0) for each in judged)
     which = ""
-    if judged:
-        which = ", the best of all that was tried" if best else "" if asked else ", the smallest of the best"
+    if judged or within:
+        tried = f"all that answers within {within}" if within else "all that was tried"
+        which = f", the best of {tried}" if best else "" if asked else ", the smallest of the best"
     return f"The bundle holds {holds.name}{which}: {metric_name(metric)} on dev {percent(holds.score)} %, plain mean."
+
+
+def _cost(holds: Candidate, judged: Sequence[Candidate]) -> list[str]:
+    """Say what an answer costs, and what the quickest of the others would."""
+    if holds.milliseconds is None:
+        return []
+    others = [each for each in judged if each.milliseconds is not None]
+    quickest = min(others, key=lambda each: each.milliseconds or 0.0, default=holds)
+    said = f"A text of median length takes {holds.milliseconds:.2f} ms on one thread, as trained"
+    if (quickest.milliseconds or 0.0) >= holds.milliseconds:
+        return [f"{said}."]
+    return [f"{said}; the quickest, {quickest.name}, takes {quickest.milliseconds:.2f}."]
 
 
 def _beside(holds: Candidate, other: Candidate) -> str:
@@ -150,13 +169,15 @@ def verdict_of(
         curve: What each K came to (``Groups.curve``); empty: K was given, or there was nothing to choose.
         chosen: Name of the candidate that is handed over; empty: there were no candidates but the groups.
         judged: The candidates: ``name``, ``score``, ``interval`` of the chosen one's gain, and whether it is
-            ``linear``, a baseline; empty: K was all there was to choose.
+            ``linear``, a baseline, and its ``milliseconds``; empty: K was all there was to choose.
         asked: The settings chose the candidate, not its scores.
     """
     count = len(manifest.languages)
     chosen = chosen or in_words(len(manifest.groups), count)
     averages, intervals = evaluated.get("averages", {}), evaluated.get("average_intervals", {})
-    candidates = [Candidate(e["name"], e["score"], _pair(e["interval"]), e["linear"]) for e in judged]
+    candidates = [
+        Candidate(e["name"], e["score"], _pair(e["interval"]), e["linear"], e.get("milliseconds")) for e in judged
+    ]
     if not judged and curve:
         scores = {in_words(int(each["distinct"]), count): each["score"] for each in curve}
         candidates = [Candidate(name, score) for name, score in scores.items()]
@@ -168,6 +189,7 @@ def verdict_of(
     split = next((name for name in ("test", "dev") if name in averages), None)
     plain = {column: averages[split][column]["plain"] for column in averages[split]} if split else {}
     grouping = manifest.provenance.settings.get("grouping")
+    limit: Any = manifest.provenance.settings.get("maximum_milliseconds")
     given = isinstance(grouping, Mapping) and grouping.get("groups", "auto") != "auto"
     return build_verdict(
         chosen,
@@ -180,6 +202,7 @@ def verdict_of(
         else None,
         against=manifest.grouping.reason,
         asked=asked or given,
+        limit=limit,
     )
 
 
