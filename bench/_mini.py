@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.datasets.sources import afrisenti
 from gradsim_offline.models.loading import load_tokenizer
@@ -104,8 +103,7 @@ class Trainee:
 
     def forward(self, batch: dict[str, Tensor]) -> Any:  # noqa: ANN401 - the model's own output
         """Return the model's output for a batch on this device."""
-        with mixed_precision(self.device):
-            return self.model(**to_device(batch, self.device))
+        return self.model(**to_device(batch, self.device))
 
     def save(self) -> list[Tensor]:
         """Return a copy of all weights and of all that the optimizer remembers."""

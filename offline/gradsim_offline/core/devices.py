@@ -1,10 +1,9 @@
-"""Device and precision of the arithmetic: CUDA, MPS or CPU."""
+"""Where trainings compute: CUDA, MPS or CPU; and how its memory is kept."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -26,13 +25,6 @@ def resolve_device(name: str) -> torch.device:
     if not available[name]:
         raise SettingsError(f"device {name}: torch {torch.__version__} finds none here; use auto or cpu")
     return torch.device(name)
-
-
-def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which matrix products run in bf16 on CUDA, and as they are elsewhere."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def keep_memory() -> None:

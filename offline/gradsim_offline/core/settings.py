@@ -52,6 +52,11 @@ class Training(Schedule):
         description="upper blocks of an encoder that are trained; the others are a frozen trunk, whose outputs are "
         "kept; 0: linear heads over its outputs and n-grams",
     )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="of matrix products in all trainings, weights and gradients are fp32; auto: bf16 for pre-trained "
+        "encoders where the GPU, or the CPU by AMX or AVX512-BF16, has it",
+    )
     strategy: str = Field("mixed", description="what a step does with the languages' gradients; see `list strategies`")
     strategy_options: dict[str, Any] = Field(
         {}, description="the strategy's own settings; `settings --strategy NAME` shows them"

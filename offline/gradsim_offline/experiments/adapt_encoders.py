@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gradsim_offline.core.arithmetic import choose_arithmetic
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.experiments.text_source import TextSource
+from gradsim_offline.models.mini import is_mini
 from gradsim_offline.report.table import Table, figure
 from gradsim_offline.training.adapt import Perplexity, adapt, mean, read_perplexities
 from gradsim_offline.training.context import PretrainingContext
@@ -75,6 +77,7 @@ def adapt_encoders(
     """
     where = resolve_device(device)
     start = pretrained.find(model, progress)
+    precision = choose_arithmetic("auto", where, mini=is_mini(start.path)).precision
     members = {} if groups is None else read_members(groups)
     if Path(model).resolve() in [(out / name).resolve() for name in members or [ALL]]:
         raise SettingsError(f"--out {out} would overwrite the encoder that it starts from, {model}; choose another")
@@ -92,6 +95,7 @@ def adapt_encoders(
                     device=where,
                     progress=progress,
                     log=lambda **figures: run.log(stage=name, **figures),
+                    precision=precision,
                 )
                 adapt(chosen, start.path, directory, settings=settings, context=context)
 
@@ -103,6 +107,7 @@ def adapt_encoders(
                 "maximum_length": maximum_length,
                 "seed": seed,
                 "device": where.type,
+                "precision": precision,
                 "versions": library_versions(),
             }
             done = run.stage(name, inputs, work, title=f"adapt {name}: {' '.join(languages)}")

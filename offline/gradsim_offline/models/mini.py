@@ -7,6 +7,7 @@ pre-norm transformer reads the pieces. All of it happens inside the graph: token
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -284,6 +285,12 @@ class MiniForMaskedLM(MiniPreTrainedModel):
         if labels is not None:  # a batch without labels has the loss 0
             loss = F.cross_entropy(logits, labels[labels != -100], reduction="sum") / max(1, len(asked))
         return MaskedLMOutput(loss=loss, logits=logits)
+
+
+def is_mini(path: str | Path) -> bool:
+    """Return whether a directory holds a mini."""
+    config = Path(path) / "config.json"
+    return config.is_file() and f'"{MiniConfig.model_type}"' in config.read_text(encoding="utf-8")
 
 
 AutoConfig.register(MiniConfig.model_type, MiniConfig, exist_ok=True)

@@ -2,8 +2,8 @@
 
 Candidates are the models of the asked-for kind (one model of all languages, the groups), linear models over n-grams
 (one of all languages, one for each language), and each of the former with one of the latter beside it, whose logits are
-added. Of those that score within 0.3 points of the best the smallest is chosen; where milliseconds are limited, of those
-that answer within the limit.
+added. Of those that score within 0.3 points of the best the smallest is chosen; where milliseconds are limited, of
+those that answer within the limit.
 """
 
 from __future__ import annotations

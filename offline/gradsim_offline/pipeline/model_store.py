@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradsim_offline.core.dataset import Dataset, Split
 from gradsim_offline.core.run_directory import RECORD, WORK, RunDirectory, StageResult, write_json
@@ -19,6 +19,9 @@ from gradsim_offline.training.context import PretrainingContext, TrainingContext
 from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import Task
+
+if TYPE_CHECKING:  # torch takes seconds to load
+    from gradsim_offline.core.arithmetic import Arithmetic
 
 DISTILLING = {"distil_weight", "distil_temperature"}  # settings that matter with training.distil only
 ENSEMBLES = {"ensemble", "average", "distil", *DISTILLING}  # and with training.ensemble above 1
@@ -62,6 +65,21 @@ class ModelStore:
 
         return resolve_device(self.settings.device)
 
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """What trainings compute in."""
+        from gradsim_offline.core.arithmetic import choose_arithmetic
+        from gradsim_offline.models.mini import is_mini
+
+        mini = self.settings.model == "mini" or is_mini(self.settings.model)
+        return choose_arithmetic(self.settings.training.precision, self.device, mini=mini)
+
+    @property
+    def precision(self) -> dict[str, str]:
+        """What a training in steps depends on beside its settings, where it does not compute in fp32."""
+        steps = not self.settings.linear and self.arithmetic.precision != "fp32"
+        return {"precision": self.arithmetic.precision} if steps else {}
+
     def prepare_encoder(self, adapted: str = "adapt") -> Encoder:
         """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked.
 
@@ -83,6 +101,7 @@ class ModelStore:
 
     def _adapted(self, encoder: Encoder, adapted: str) -> Encoder:
         inputs = {**self.common, "adapting": self.settings.adapting.model_dump(), "encoder": encoder.digest}
+        inputs["precision"] = self.arithmetic.precision
 
         def adapt(directory: Path) -> None:
             self._adapt(encoder, self.dataset.languages, directory, adapted)
@@ -236,6 +255,7 @@ class ModelStore:
             except (OSError, ValueError, KeyError):
                 continue
             measuring, start = inputs.get("measuring", {}), {**self.common, "encoder": encoder.digest}
+            start["precision"] = self.precision.get("precision")
             alike = training.strategy == "mixed" and all(measuring.get(name) == schedule[name] for name in schedule)
             same = all(inputs.get(name) == value for name, value in start.items())
             if (directory / "training.json").is_file() and alike and same:
@@ -319,7 +339,7 @@ class ModelStore:
         adapting, training = self.settings.adapting, self.settings.training
         own = {"adapting": adapting.model_dump()} if adapting.mode == "tapt-group" else {}
         unused = ENSEMBLES if training.ensemble == 1 else set() if training.distil else DISTILLING
-        return {"training": training.model_dump(exclude=unused), **own}
+        return {"training": training.model_dump(exclude={*unused, "precision"}), **self.precision, **own}
 
     def _folder(self, members: Sequence[str], served: Sequence[str]) -> str:
         return "multilingual" if self.is_multilingual(members, served) else folder_name(members, served)
@@ -335,6 +355,7 @@ class ModelStore:
             device=self.device,
             progress=self.run.progress,
             log=self.log(stage),
+            precision=self.arithmetic.precision,
         )
 
     def texts(self, split: Split) -> dict[str, list[str]]:

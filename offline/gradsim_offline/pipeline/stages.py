@@ -143,6 +143,9 @@ class Pipeline:
         """Write the resolved settings to the run directory, and say what trains where."""
         write_json(self.run.directory / "settings.json", self.settings.model_dump(mode="json"))
         self.run.progress.note(f"model {self.settings.model}, on {self.store.device.type}; in {self.run.directory}")
+        if not self.settings.linear or self.settings.adapting.mode == "tapt":
+            arithmetic = self.store.arithmetic
+            self.run.progress.note(f"trained in {arithmetic.precision}: {arithmetic.reason} (training.precision)")
 
     def segmentation(self) -> str:
         """Return the rule that splits raw text into words; it is chosen once."""
@@ -180,7 +183,11 @@ class Pipeline:
         return {
             **self.store.common,
             "measure": settings.measure,
-            **({"measuring": measure.joint_run(settings.measuring)} if measure.joint_run else {}),
+            **(
+                {"measuring": measure.joint_run(settings.measuring), **self.store.precision}
+                if measure.joint_run
+                else {}
+            ),
             "encoder": encoder.digest,
             **({"options": options.model_dump(mode="json")} if options else {}),
             **(self.store.schedule if measure.trains(options) else {}),

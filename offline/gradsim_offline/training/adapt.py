@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gradsim_offline.core.devices import mixed_precision
+from gradsim_offline.core.arithmetic import mixed_precision, set_precision
 from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.core.settings import Adapting
 from gradsim_offline.models.loading import copy_tokenizer
@@ -67,6 +67,7 @@ def adapt(
     """
     seed, progress, batch_size = context.seed, context.progress, settings.batch_size
     masked = open_masked(encoder, maximum_length=context.maximum_length, seed=seed)
+    set_precision(masked.model, context.precision)
     if masked.new_head:
         progress.note(f"  {encoder} was saved without its masked-language-modelling head: a new one starts at random")
 
@@ -158,7 +159,7 @@ def perplexities(
             for step, start in enumerate(range(0, len(order), batch_size)):
                 batch = collate(order[start : start + batch_size], 0, step)
                 count = int((batch["labels"] != IGNORED).sum())
-                with torch.inference_mode(), mixed_precision(context.device):
+                with torch.inference_mode(), mixed_precision(masked.model):
                     summed += count * float(masked.model(**to_device(batch, context.device)).loss)
                 asked += count
                 advance(code)

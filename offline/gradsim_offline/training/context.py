@@ -12,6 +12,8 @@ from gradsim_offline.training.task import Task
 if TYPE_CHECKING:  # torch takes seconds to load
     import torch
 
+    from gradsim_offline.core.arithmetic import Precision
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingContext:
@@ -23,6 +25,7 @@ class PretrainingContext:
         device: Where to compute.
         progress: Shows how far it is.
         log: Called with figures worth keeping, as keyword arguments.
+        precision: Of matrix products.
     """
 
     maximum_length: int
@@ -30,6 +33,7 @@ class PretrainingContext:
     device: torch.device
     progress: Progress
     log: Callable[..., None]
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradsim_offline.core.devices import mixed_precision
+from gradsim_offline.core.arithmetic import mixed_precision
 from gradsim_offline.training.batching import IGNORED, Row
 from gradsim_offline.training.strategies.mixed import Mixed
 from gradsim_offline.training.strategy import Batch
@@ -41,7 +41,7 @@ class Distilling(Mixed):
 
     def backward(self, model: nn.Module, batch: Batch, indices: Sequence[int], epoch: int, step: int) -> Tensor:  # noqa: ARG002
         """Leave the gradient of the batch's loss in ``.grad`` and return the loss."""
-        with mixed_precision(batch["labels"].device):
+        with mixed_precision(model):
             output = model(**batch)
         student = output.logits[batch["labels"] != IGNORED].float()  # [units, labels], in the order of the rows
         teacher = torch.cat([self._logits[i] for i in indices]).to(student.device)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from gradsim_offline.core import plugins
+from gradsim_offline.core.arithmetic import set_precision
 from gradsim_offline.core.dataset import AnyExample, Dataset
 from gradsim_offline.core.run_directory import WORK, write_json
 from gradsim_offline.core.settings import Schedule, Training
@@ -53,7 +54,8 @@ def fine_tune(
         members: Languages to train on.
         served: Languages whose plain mean dev score chooses the epoch.
         directory: Gets the model in Hugging Face form, its tokenizer, and training.json.
-        context: Task, encoder to start from, maximum length, seed, device, progress; ``log`` gets each epoch's figures.
+        context: Task, encoder to start from, maximum length, seed, device, precision, progress; ``log`` gets each
+            epoch's figures.
         settings: The schedule, and the share of each language's training texts to use.
         new_head: Start with a new head; ``False`` goes on with the one that the encoder was saved with.
         observe: Makes an observer of the backward passes from the model and the training rows; for plain training.
@@ -70,6 +72,7 @@ def fine_tune(
     tokenizer, pad_id = load_tokenizer(reads, maximum_length=context.maximum_length)
     torch.manual_seed(seed)  # the new head
     model: Any = task.load_model(context.encoder, dataset.labels, new_head=new_head)
+    set_precision(model, context.precision)
     number = {language: i for i, language in enumerate(dataset.languages)}
     drawing = seed if data_seed is None else data_seed
 

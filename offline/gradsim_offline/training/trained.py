@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gradsim_offline.core.arithmetic import mixed_precision
 from gradsim_offline.core.dataset import AnyExample, Dataset, Gold
-from gradsim_offline.core.devices import mixed_precision
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.batching import halves, pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
@@ -87,7 +87,7 @@ class TrainedModel:
         by_row: dict[int, NDArray[np.float32]] = {}
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
-            with mixed_precision(self.device):
+            with mixed_precision(self.model):
                 outputs = self.model(**to_device(self._batch([ids[i] for i in rows]), self.device)).logits
             for row, output in zip(rows, outputs.float().cpu().numpy(), strict=True):
                 by_row[row] = output if output.ndim == 1 else output[: len(ids[row])]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gradsim_offline.core.devices import mixed_precision
+from gradsim_offline.core.arithmetic import mixed_precision
 from gradsim_offline.training.strategy import Batch, Strategy, StrategyContext, TrainingStrategy
 
 
@@ -36,7 +36,7 @@ class Mixed:
 
 def backward(model: nn.Module, batch: Batch) -> Tensor:
     """Add the gradient of one batch to ``.grad`` and return its loss."""
-    with mixed_precision(next(iter(batch.values())).device):
+    with mixed_precision(model):
         loss: Tensor = model(**batch).loss
     loss.backward()
     return loss
