@@ -109,7 +109,10 @@ def _by_variant(methods: Sequence[Method]) -> dict[str, list[Method]]:
 
 
 def _same_start(settings: Settings, base: Settings) -> bool:
-    return all(getattr(settings, name) == getattr(base, name) for name in _START)
+    same_blocks = settings.training.trained_blocks == base.training.trained_blocks
+    if settings.training.trained_blocks != "all" and settings.adapting != base.adapting:
+        return False  # another trunk, which reads all texts again
+    return same_blocks and all(getattr(settings, name) == getattr(base, name) for name in _START)
 
 
 def _variant_encoder(pipeline: Pipeline, base: Settings, variant: str) -> Encoder:

@@ -1,8 +1,8 @@
 """Put an exported encoder into 8 bits: weights by column, activations by token, embeddings by row.
 
 Every token has a scale of its own, so a text's answer does not depend on the texts that run beside it, as it does
-where one scale is taken over a whole batch (onnxruntime's dynamic quantisation). Products of bytes are exact on CPUs
-with VNNI or the like (AVX512-VNNI, AVX-VNNI, ARM dot products); older ones may cut off large sums.
+where one scale is taken over a whole batch (onnxruntime's dynamic quantisation). Matrices use 7 of their bits: CPUs
+without VNNI or the like add two products in 16 bits, which larger ones would overflow; so all CPUs answer alike.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _LARGEST = 127
+_LARGEST_FACTOR = 63  # of a matrix: 2 x 255 x 63 < 2^15
 _SMALLEST_SCALE = 1e-9
 _OPERATORS = "com.microsoft"  # onnxruntime's own
 _FEWEST = 4096  # numbers of a weight: smaller ones stay whole
@@ -76,7 +77,7 @@ class _Rewriting:
         """Multiply bytes, then scale by column and by token."""
         from onnx import helper
 
-        name, (values, scales) = node.output[0], _rounded(weight, axis=0)
+        name, (values, scales) = node.output[0], _rounded(weight, 0, _LARGEST_FACTOR)
         nodes, (bytes_, by_token) = self._quantised(node.input[0])
         inputs = [
             bytes_,
@@ -114,7 +115,7 @@ class _Rewriting:
         """Take rows of bytes, and scale each."""
         from onnx import TensorProto, helper
 
-        values, scales = _rounded(table, axis=1)
+        values, scales = _rounded(table, 1, _LARGEST)
         table_name, (output,) = node.input[0], node.output
         bytes_, by_row = self._constant(f"{table_name}/bytes", values), self._constant(f"{table_name}/scales", scales)
         return [
@@ -133,7 +134,7 @@ class _Rewriting:
         return full
 
 
-def _rounded(weight: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return a weight in 8 bits and its scales, which have the length 1 along ``axis``."""
-    scales = np.maximum(np.abs(weight).max(axis=axis, keepdims=True) / _LARGEST, _SMALLEST_SCALE).astype(np.float32)
-    return np.round(weight / scales).clip(-_LARGEST, _LARGEST).astype(np.int8), scales
+def _rounded(weight: NDArray[np.float32], axis: int, largest: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return a weight in whole numbers up to ``largest``, and its scales, which have the length 1 along ``axis``."""
+    scales = np.maximum(np.abs(weight).max(axis=axis, keepdims=True) / largest, _SMALLEST_SCALE).astype(np.float32)
+    return np.round(weight / scales).clip(-largest, largest).astype(np.int8), scales

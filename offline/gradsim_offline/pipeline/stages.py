@@ -118,15 +118,15 @@ class Pipeline:
         measure.check(self.dataset, self._measure_options)
         if self.settings.maximum_milliseconds is not None:
             self._check_dev("maximum_milliseconds bounds a choice by dev texts")
-        if self.settings.linear:
-            self._check_linear(reads_encoder=measure.reads_encoder)
+        if not self.settings.trains_whole_models:
+            self._check_parts(reads_encoder=measure.reads_encoder)
         self._check_grouping()
         self.check_strategy()
 
-    def _check_linear(self, *, reads_encoder: bool) -> None:
-        """Raise ``SettingsError`` where the models are linear and what is asked for needs others."""
+    def _check_parts(self, *, reads_encoder: bool) -> None:
+        """Raise ``SettingsError`` where the models are linear, or stand on a trunk, and what is asked for cannot."""
         of_ngrams = self.settings.model == NGRAMS
-        if self.dataset.tagged:
+        if self.dataset.tagged and self.settings.linear:
             raise SettingsError(
                 f"model {NGRAMS} is for texts with one label; --model mini tags words"
                 if of_ngrams
@@ -134,7 +134,7 @@ class Pipeline:
                 "trained (training.trained_blocks = all)"
             )
         if reads_encoder:
-            what = f"which model {NGRAMS} is not" if of_ngrams else "and the heads over a frozen one are linear"
+            what = f"which model {NGRAMS} is not" if of_ngrams else "and here its lower blocks are a frozen trunk"
             raise SettingsError(
                 f"measure {self.settings.measure} reads an encoder, {what}; take another one (--measure, --methods)"
             )

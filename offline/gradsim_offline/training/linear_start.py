@@ -29,7 +29,7 @@ class Trunk:
 
     def save(self, directory: Path) -> None:
         """Note in a directory of the same run that what lies there stands on the trunk."""
-        places = {name: os.path.relpath(path, directory) for name, path in vars(self).items()}
+        places = {name: os.path.relpath(path.resolve(), directory.resolve()) for name, path in vars(self).items()}
         write_json(directory / STANDS_ON_FILE, places)
 
 

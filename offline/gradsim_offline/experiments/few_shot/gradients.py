@@ -18,6 +18,7 @@ from gradsim_offline.similarity.measures.gradient import compare
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.strategies.mixed import backward
 from gradsim_offline.training.trained import open_trained
+from gradsim_offline.training.trunk_batches import on_trunk
 
 TEXTS = 200  # of a language, at most
 _BATCH = 32
@@ -74,7 +75,7 @@ def similarities(
         for i, code in enumerate(languages)
         for row in task.encode(opened.reader, texts[code], labels, language=i, seed=0)
     ]
-    lay_out = task.collate(rows, opened.pad_id)
+    lay_out = on_trunk(task.collate(rows, opened.pad_id), rows, opened.outputs)
     layers, projection = measuring.layers, measuring.projection
     observer = GradientObserver(opened.model, rows, layers, len(languages), projection=projection)
     opened.model.eval()

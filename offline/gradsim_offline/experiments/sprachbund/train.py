@@ -25,6 +25,7 @@ from gradsim_offline.experiments.sprachbund.results import PLAIN, STARTS, summar
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.pipeline.build import load_data
 from gradsim_offline.pipeline.model_store import ModelStore
+from gradsim_offline.pipeline.recipes import changed
 from gradsim_offline.training.encoders import pretrained
 from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.task import load_task
@@ -96,6 +97,8 @@ def train_clusters(
         raise SettingsError(
             f"adapting.mode = {settings.adapting.mode}: sprachbund-train starts from adapted encoders; leave it out"
         )
+    if settings.training.trained_blocks != "all":
+        settings = changed(settings, "training.trained_blocks", "all")  # its encoders differ from below
     plain = pretrained.find(settings.model, progress)
     dataset = load_data(settings)
     announce(dataset, progress)

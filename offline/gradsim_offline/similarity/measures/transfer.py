@@ -17,7 +17,6 @@ from pydantic import Field
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.core.settings import Section
-from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.trained import DevTexts, open_trained
@@ -61,7 +60,7 @@ def measure(context: MeasureContext) -> Measured:
     """
     check(context.dataset, context.options)
     languages = context.dataset.languages
-    dev, metric = _dev_texts(context), context.training.task.metric(context.dataset.labels)
+    metric = context.training.task.metric(context.dataset.labels)
     (context.directory / SCORES).mkdir(parents=True, exist_ok=True)
     matrix, seconds = np.zeros((len(languages), len(languages))), []
     spent: list[float] = []  # by the trainings of this run
@@ -71,7 +70,7 @@ def measure(context: MeasureContext) -> Measured:
             left = _time_left(spent, len(languages) - column)  # a line, not a bar: each training shows its own
             context.training.progress.note(f"  transfer from {language}, {column + 1} of {len(languages)}{left}")
             started = time.monotonic()
-            scores = _scores_of(context, context.train((language,), (language,)), dev)
+            scores = _scores_of(context, context.train((language,), (language,)))
             spent.append(time.monotonic() - started)
             write_json(file, {"trained_on": language, "dev": scores, "seconds": round(spent[-1], 1)})
             context.training.log(trained_on=language, **{code: scores[code][metric] for code in languages})
@@ -118,25 +117,19 @@ def check(dataset: Dataset, _: Section) -> None:
         )
 
 
-def _dev_texts(context: MeasureContext) -> DevTexts:
-    """Return every language's dev split."""
-    tokenizer, _ = load_tokenizer(context.training.encoder, maximum_length=context.training.maximum_length)
-    dataset, task = context.dataset, context.training.task
-    reader = task.decoder.Reader(tokenizer, context.training.maximum_length)
-    return DevTexts.of(dataset, dataset.languages, reader=reader, task=task, seed=context.training.seed)
-
-
-def _scores_of(context: MeasureContext, directory: Path, dev: DevTexts) -> dict[str, dict[str, float]]:
+def _scores_of(context: MeasureContext, directory: Path) -> dict[str, dict[str, float]]:
     """Score the model of a directory on every language, ``{language: {metric: 0 to 1}}``."""
+    dataset, task = context.dataset, context.training.task
     model = open_trained(
         directory,
-        context.dataset.labels,
-        task=context.training.task,
+        dataset.labels,
+        task=task,
         maximum_length=context.training.maximum_length,
         device=context.training.device,
     )
+    dev = DevTexts.of(dataset, dataset.languages, reader=model, task=task, seed=context.training.seed)
     scores = dev.scores(model)
-    del model
+    del model, dev
     if context.training.device.type == "cuda":
         torch.cuda.empty_cache()
     return scores
@@ -150,4 +143,4 @@ def _time_left(spent: Sequence[float], trainings: int) -> str:
     return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
 
 
-PLUGIN = SimilarityMeasure(measure, reads_encoder=True, check=check, trains=trains, options=Options)
+PLUGIN = SimilarityMeasure(measure, check=check, trains=trains, options=Options)
