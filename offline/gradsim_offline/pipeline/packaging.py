@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
 
 EVALUATION_FILE = "evaluation.json"
 _SCORING = 5  # the form of its content: raise it with it
-_EXPORT = 4  # the form of an export and its gate: raise it with them
+_EXPORT = 5  # the form of an export and its gate: raise it with them
 _REPORT = 2  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
