@@ -29,7 +29,7 @@ class Texts(BaseModel):
 
     texts: list[str]
     language: Annotated[
-        Code | list[Code | None] | None,
+        Code | Annotated[list[Code | None], Field(fail_fast=True)] | None,
         Field(description="of all texts, or of each; null: identify it"),
     ] = None
     policy: Annotated[

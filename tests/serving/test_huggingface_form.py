@@ -88,6 +88,7 @@ def test_the_header_is_no_longer_than_proxies_take(server):
         ("/models/ner", {"inputs": NAMES, "parameters": {"top_k": 1}}, 422, "'parameters.top_k'"),
         ("/models/sentiment", {"texts": [GOOD]}, 422, "'texts'"),
         ("/models/sentiment", {"inputs": 5}, 422, "inputs"),
+        ("/models/sentiment", {"inputs": [GOOD] * 257}, 422, "more than 256 texts"),
         ("/models/nothing", {"inputs": GOOD}, 404, "nothing at this path"),
     ],
 )

@@ -110,6 +110,9 @@ def body(**changes: object) -> dict[str, object]:
         (body(data=[5]), "text 0 must be a string"),
         (body(data=[" "]), "text 0 is empty"),
         ({"inputs": []}, "inputs"),
+        ({"inputs": body()["inputs"] * 2}, "at most 1 item"),
+        ({**body(), "outputs": [1] * 200_000}, "outputs.0"),
+        (body(parameters={"binary_data_size": 5}), "0 bytes follow the JSON"),
         ([], "the body"),
     ],
 )
@@ -126,11 +129,27 @@ def test_binary_texts_that_end_too_early_are_refused(server, binary):
     headers = {"Inference-Header-Content-Length": str(len(head))}
     response = server.client.post("/v2/models/sentiment/infer", content=head.encode() + binary, headers=headers)
     assert response.status_code == 422
-    wrong = server.client.post(
-        "/v2/models/sentiment/infer", content=head, headers={"Inference-Header-Content-Length": "9999"}
-    )
-    assert wrong.status_code == 400
     assert "Traceback" not in server.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("length", ["99999", "9" * 5000, "-1", ""])
+def test_a_length_of_the_json_that_cannot_be_is_refused(server, length):
+    headers = {"Inference-Header-Content-Length": length}
+    wrong = server.client.post("/v2/models/sentiment/infer", json=body(), headers=headers)
+    assert (wrong.status_code, wrong.json().keys()) == (400, {"error"})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [([6], "7 bytes follow the JSON"), ([8], "7 bytes"), ([-1], "7 bytes"), ([None], "7 bytes"), ([7, 0], "at most 1")],
+)
+def test_binary_texts_are_all_that_follows_the_json(server, sizes, said):
+    tensors = [{**body()["inputs"][0], "parameters": {"binary_data_size": size}} for size in sizes]
+    head, binary = json.dumps({"inputs": tensors}), struct.pack("<I", 3) + b"a b"
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    response = server.client.post("/v2/models/sentiment/infer", content=head.encode() + binary, headers=headers)
+    assert response.status_code == 422
+    assert said in response.json()["error"]
 
 
 def test_a_key_may_be_asked_for(tiny):

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import shutil
 import threading
+import time
 import weakref
 
+import fake_engine
+import httpx
 import onnx
 import pytest
 import tiny_bundle
 import tiny_tags
 from engines import Gate, answers_of, living, watch
 
+from gradsim_serving.app import create_app
 from gradsim_serving.bundles import loading
+from gradsim_serving.options import Options
 from gradsim_shared.errors import BundleError, RequestError
 
 GOOD = "Wannan fim yana da kyau sosai"
@@ -109,6 +115,24 @@ def test_a_broken_bundle_is_refused_and_the_old_one_stays(copy, monkeypatch, fau
         lifecycle.require_ready()
         assert lifecycle.manifests is manifests
         assert answers_of(engine, "/sentiment", [GOOD], "hau")[0].bundle == "tiny@1.0.0"
+
+
+def test_a_bundle_that_answers_in_another_form_is_refused(copy):
+    with (
+        fake_engine.serving(create_app([copy], Options(threads=1, canary_seconds=0))) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        while client.get("/readyz").status_code != 200:
+            time.sleep(0.01)
+        shutil.rmtree(copy)
+        manifest = tiny_tags.build_ner(copy) / "manifest.json"
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        manifest.write_text(json.dumps(content | {"endpoint": "sentiment"}), encoding="utf-8")
+        refused = client.post("/admin/reload")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "reload_refused")
+        assert "token_classification (Entities), not text_classification (Prediction); stop it" in refused.text
+        text = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [GOOD]}]}
+        assert client.post("/v2/models/sentiment/infer", json=text).status_code == 200
 
 
 def test_a_signal_reloads_in_the_background_and_says_how_it_went(copy, caplog):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import fake_engine
 import httpx
@@ -12,6 +15,11 @@ from real_server import Server
 
 from gradsim_client import Client
 from gradsim_serving.cli import main
+from gradsim_serving.http.api import build
+from gradsim_serving.http.keys import keys_of
+from gradsim_serving.observing.metrics import Metrics
+from gradsim_serving.options import HttpOptions
+from gradsim_shared.bundle import read_manifest
 
 
 @pytest.fixture(scope="module", params=["direct", "bentoml", "plain"])
@@ -23,6 +31,17 @@ def port(request, tiny):
     else:
         server: Server = request.getfixturevalue(request.param)
         yield server.client.base_url.port
+
+
+@contextmanager
+def client_of(
+    bundle: Path, options: HttpOptions, endpoint: str = "/sentiment", **server: str
+) -> Iterator[httpx.Client]:
+    """A client of a service that answers at this endpoint, with these settings of uvicorn."""
+    lifecycle = fake_engine.Lifecycle({endpoint: read_manifest(bundle)})
+    app = build(fake_engine.Engine(), lifecycle, Metrics(), options)
+    with fake_engine.serving(app, **server) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        yield client
 
 
 def ask(port: int, method: str, target: str, *lines: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:
@@ -88,6 +107,29 @@ def test_a_request_under_the_prefix_is_counted_at_its_endpoint_and_the_client_kn
         with Client(f"http://127.0.0.1:{service.port}/gradsim") as client:
             assert client.answer(["a b"])[0].label == "positive"
         assert 'endpoint="/sentiment",status="200"} 1.0' in service.client.get("/metrics").text
+
+
+@pytest.mark.parametrize("prefix", ["", "/gradsim"])
+def test_the_prefix_that_a_server_sets_opens_nothing(tiny, prefix):
+    key = {"X-Api-Key": "alice-0123456789"}
+    options = HttpOptions(root_path=prefix, keys=keys_of(key.values()), admin_keys=keys_of(["admin-0123456789"]))
+    with client_of(tiny, options, root_path="/x") as client:  # which uvicorn puts before every path
+        assert client.get("/livez").status_code == 200
+        assert client.get(f"{prefix}/languages", headers=key).status_code == 200
+        assert client.post("/admin/reload", headers=key).status_code == 403
+        assert client.post(f"{prefix}/admin/reload", headers=key).status_code == 403
+        assert 'endpoint="/admin/reload",status="403"} 2.0' in client.get("/metrics", headers=key).text
+
+
+@pytest.mark.parametrize("name", ["predictions", "models-x", "v2topics"])
+def test_an_endpoint_named_like_another_api_has_errors_of_our_form(tiny, name):
+    with client_of(tiny, HttpOptions(), f"/{name}") as client:
+        refused = client.post(f"/{name}", json={"texts": []})
+        assert refused.json()["error"]["code"] == "no_texts"
+        assert client.post(f"/models/{name}", json={}).json().keys() == {"error", "error_type"}
+        assert client.post(f"/v2/models/{name}/infer", json={}).json()["error"].startswith("inputs")
+        examples = client.get("/openapi.json").json()["paths"][f"/{name}"]["post"]["responses"]["422"]
+        assert "code" in examples["content"]["application/json"]["examples"]["no_texts"]["value"]["error"]
 
 
 @pytest.mark.parametrize("prefix", ["gradsim", "/a//b", "//", "/a?b", "/a b", "http://host/gradsim"])

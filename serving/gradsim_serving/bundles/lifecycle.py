@@ -16,6 +16,7 @@ from gradsim_serving.bundles.served import Served, open_bundles
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.observing.log import describe
 from gradsim_shared.bundle import VerifiedBundle
+from gradsim_shared.decoding import decoder_of
 from gradsim_shared.errors import BundleError, GradsimError, RequestError
 from gradsim_shared.manifest import Manifest
 
@@ -118,7 +119,8 @@ class Lifecycle:
             Endpoint to the titles ``before`` and ``after``.
 
         Raises:
-            BundleError: A bundle is not valid, or does not answer; the old ones are still served.
+            BundleError: A bundle is not valid, answers in another form, or does not answer; the old ones are still
+                served.
         """
         return await asyncio.to_thread(self.reload_now)
 
@@ -132,6 +134,8 @@ class Lifecycle:
                     f"the bundles are for {', '.join(sorted(opened))} now, the service answers "
                     f"{', '.join(sorted(before))}; stop it and start it again"
                 )
+            for endpoint, bundle in opened.items():
+                _check_kind(endpoint, self._manifests[endpoint], bundle)
             self._serve(opened)
             after = {endpoint: manifest.title for endpoint, manifest in self._manifests.items()}
         logger.info("reloaded: %s", ", ".join(after.values()))
@@ -238,6 +242,16 @@ class Lifecycle:
             except Exception as error:  # as above
                 return f"group {group}", error
         return None
+
+
+def _check_kind(endpoint: str, before: Manifest, bundle: VerifiedBundle) -> None:
+    """Raise ``BundleError`` where a bundle answers in another form than its endpoint's routes are made for."""
+    old, new = (decoder_of(one.task).prediction_type(one.labels) for one in (before, bundle.manifest))
+    if new is not old:
+        raise BundleError(
+            f"bundle {bundle.directory} answers {endpoint} in another form than the service: {bundle.manifest.task} "
+            f"({new.__name__}), not {before.task} ({old.__name__}); stop it and start it again"
+        )
 
 
 def _manifests(opened: Mapping[str, VerifiedBundle]) -> dict[str, Manifest]:

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from gradsim_shared.errors import RequestError
 
 
-def strings_of(binary: bytes) -> Iterator[str]:
+def fill(content: Any, binary: bytes) -> None:  # noqa: ANN401 - JSON
+    """Put the texts behind the JSON of a request into its one input; where there is not one, validation refuses it.
+
+    Raises:
+        RequestError: ``invalid_request``: the input does not say that all these bytes are its own, or they end within
+            a text; ``invalid_encoding``.
+    """
+    inputs = content.get("inputs") if isinstance(content, dict) else None
+    tensor = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
+    if not isinstance(tensor, dict):
+        return
+    parameters = tensor.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    if (size or 0) != len(binary):
+        message = f"{len(binary)} bytes follow the JSON; binary_data_size of the input must say so"
+        raise RequestError(message, code="invalid_request")
+    if binary:
+        tensor["data"] = list(_strings_of(binary))
+
+
+def _strings_of(binary: bytes) -> Iterator[str]:
     """Yield the elements of a BYTES tensor: four bytes of length, little-endian, then UTF-8.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,6 +17,9 @@ from gradsim_shared.errors import RequestError
 
 DRAIN_BYTES = 32 * 2**20
 """A body that is too large is read to its end, and thrown away, up to this size: most clients read no answer before."""
+
+MAX_FIELDS = 100
+"""Of an object: more than any form has, and few enough that an error for each of them costs nothing."""
 
 FEWER = "send fewer texts in a request"
 
@@ -150,14 +153,21 @@ def _inflated(body: bytes, limit: int) -> bytes:
     return whole
 
 
-_decode = json.JSONDecoder(object_pairs_hook=unique_keys).decode
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_FIELDS:
+        raise RequestError(f"an object of the body has more than {MAX_FIELDS} fields", code="unknown_field")
+    return unique_keys(pairs)
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Return the JSON of a body, with exact errors; keys that are there twice, which parsers let pass, are refused.
 
     Raises:
-        RequestError: ``invalid_request``, ``invalid_encoding``, ``malformed_json`` or ``repeated_key``.
+        RequestError: ``invalid_request``, ``invalid_encoding``, ``malformed_json``, ``repeated_key`` or
+            ``unknown_field``.
     """
     if not body.strip():
         raise RequestError(f"the body is empty; it {BODY_FORM}", code="invalid_request")

@@ -7,7 +7,7 @@ text-embeddings-inference, where one bundle is served. Errors are as that server
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,6 +41,10 @@ def error_form(status: int, _code: str, message: str, _index: int | None) -> Map
     return {"error": message, "error_type": _KINDS.get(status, "Validation" if status < 500 else "Backend")}
 
 
+Inputs = str | Annotated[list[str], Field(fail_fast=True)]
+"""One text, or several."""
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -48,7 +52,9 @@ class _Form(BaseModel):
 class Parameters(_Form):
     """What every task may be told."""
 
-    language: str | list[str | None] | None = Field(default=None, description="of the inputs; null: identify it")
+    language: str | Annotated[list[str | None], Field(fail_fast=True)] | None = Field(
+        default=None, description="of the inputs; null: identify it"
+    )
     policy: Policy | None = Field(default=None, description="what to do with a text whose language is not sure")
 
 
@@ -68,14 +74,14 @@ class TokenParameters(Parameters):
 class LabelTask(_Form):
     """Texts to classify."""
 
-    inputs: str | list[str]
+    inputs: Inputs
     parameters: LabelParameters = LabelParameters()
 
 
 class TokenTask(_Form):
     """Texts whose words to tag."""
 
-    inputs: str | list[str]
+    inputs: Inputs
     parameters: TokenParameters = TokenParameters()
 
 

@@ -16,9 +16,9 @@ from starlette.responses import Response
 
 from gradsim_serving.bundles.lifecycle import Lifecycle
 from gradsim_serving.engine.job import TextResult
-from gradsim_serving.http.binary_tensors import binary_of, strings_of
+from gradsim_serving.http.binary_tensors import binary_of, fill
 from gradsim_serving.http.bodies import inflated, parsed
-from gradsim_serving.http.openapi import ANSWERED, responses
+from gradsim_serving.http.openapi import ANSWERED, PROTOCOL_HEALTH, responses
 from gradsim_serving.http.record import Record
 from gradsim_serving.http.results import plain, plain_route, route_header
 from gradsim_serving.http.texts import JsonRoute, Texting, json_route, written
@@ -84,7 +84,7 @@ class Inference(_Form):
 
     id: str | None = None
     inputs: list[Input] = Field(min_length=1, max_length=1)
-    outputs: list[Output] | None = Field(default=None, description="null: all of them")
+    outputs: list[Output] | None = Field(default=None, fail_fast=True, description="null: all of them")
     parameters: RequestParameters = RequestParameters()
 
 
@@ -133,18 +133,12 @@ class InferenceRoute(JsonRoute):
 
     def content(self, record: Record) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON, with the texts of binary tensors put in."""
-        body, length = inflated(record, self.limit), record.headers.get(_LENGTH)
-        if length is None:
-            return parsed(body)
-        if not length.isdigit() or int(length) > len(body):
+        body = inflated(record, self.limit)
+        length = record.headers.get(_LENGTH, b"%d" % len(body))
+        if not length.isdigit() or len(length) >= 20 or int(length) > len(body):
             raise RequestError("Inference-Header-Content-Length is not the length of the JSON", code="invalid_header")
-        content, binary = parsed(body[: int(length)]), body[int(length) :]
-        tensors = content.get("inputs") if isinstance(content, dict) else None
-        for tensor in tensors if isinstance(tensors, list) else []:
-            parameters = tensor.get("parameters") if isinstance(tensor, dict) else None
-            size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-            if isinstance(size, int):
-                tensor["data"], binary = list(strings_of(binary[:size])), binary[size:]
+        content = parsed(body[: int(length)])
+        fill(content, body[int(length) :])
         return content
 
 
@@ -173,8 +167,9 @@ def add_protocol(router: APIRouter, texting: Texting, lifecycle: Lifecycle) -> N
         }
         router.add_api_route(path, run, responses=responses(keyed, *statuses, form=ProtocolError), **settings)
 
-    add(f"{PREFIX}/health/live", live, keyed=False, response_class=Response)
-    add(f"{PREFIX}/health/ready", ready, 503, keyed=False, response_class=Response)
+    live_path, ready_path = PROTOCOL_HEALTH
+    add(live_path, live, keyed=False, response_class=Response)
+    add(ready_path, ready, 503, keyed=False, response_class=Response)
     add(PREFIX, server)
     for endpoint, manifest in lifecycle.manifests.items():
         path = f"{PREFIX}/models{endpoint}"
@@ -193,11 +188,7 @@ def add_protocol(router: APIRouter, texting: Texting, lifecycle: Lifecycle) -> N
 def protocol_paths(manifests: Mapping[str, Manifest]) -> list[str]:
     """Return the paths of these routes."""
     of_models = [f"{PREFIX}/models{endpoint}{end}" for endpoint in manifests for end in ("", "/ready", "/infer")]
-    return [PREFIX, *OPEN, *of_models]
-
-
-OPEN = (f"{PREFIX}/health/live", f"{PREFIX}/health/ready")
-"""Paths that need no key."""
+    return [PREFIX, *PROTOCOL_HEALTH, *of_models]
 
 
 def _metadata(lifecycle: Lifecycle, endpoint: str) -> Callable[[], Awaitable[ModelMetadata]]:

@@ -69,7 +69,7 @@ class RecordMiddleware:
             )
             return
         record, path = self._begin(scope)
-        inner = {**scope, "path": path, "state": {**scope.get("state", {}), "record": record}}
+        inner = {**scope, "path": path, "root_path": "", "state": {**scope.get("state", {}), "record": record}}
         if is_head := record.method == "HEAD":
             inner["method"] = "GET"
         status, id_header = 0, (b"x-request-id", record.id.encode("ascii"))
@@ -98,12 +98,12 @@ class RecordMiddleware:
         self._end(record, status)
 
     def _begin(self, scope: Scope) -> tuple[Record, str]:
-        """Return the record of a request, and its path as the routes have it."""
+        """Return the record of a request, and its path as routes and keys have it: without any prefix."""
         path: str = scope["path"]
         if not path.startswith("/"):  # in absolute form (RFC 9112, section 3.2.2): not every server takes the host away
             path = _ORIGIN.sub("", path, count=1) or "/"
-        if self._root_path and path.startswith(f"{self._root_path}/"):
-            path = path[len(self._root_path) :]
+        for prefix in (scope.get("root_path", ""), self._root_path):  # of the server or an app around us; of a proxy
+            path = path[len(prefix) :] if path.startswith(f"{prefix}/") else path
         if path.endswith("/") and len(path) > 1:
             path = path[:-1]
         headers = dict(scope["headers"])

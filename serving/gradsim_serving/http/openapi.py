@@ -16,6 +16,9 @@ from gradsim_shared.messages import ErrorAnswer
 
 OF_A_TEXT = frozenset({"empty_text", "invalid_text", "text_too_long", "unsupported_language"})
 
+PROTOCOL_HEALTH = ("/v2/health/live", "/v2/health/ready")
+"""Of the Open Inference Protocol: whether the process answers, and whether every group does."""
+
 _TEXT = {"type": "string"}
 _ID_OUT = {"description": "that of the request, or one made for it; it is in the service's log", "schema": _TEXT}
 _RETRY = {"description": "seconds after which to try again", "schema": {"type": "integer", "minimum": 1}}
@@ -56,9 +59,7 @@ def responses(keyed: bool, *statuses: int, form: type[BaseModel] = ErrorAnswer) 
 
 def open_paths(options: HttpOptions) -> frozenset[str]:
     """Return the paths that need no key."""
-    return frozenset(
-        {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"} | ({"/metrics"} if options.open_metrics else set())
-    )
+    return frozenset({"/livez", "/readyz", *PROTOCOL_HEALTH} | ({"/metrics"} if options.open_metrics else set()))
 
 
 def complete(

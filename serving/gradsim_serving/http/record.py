@@ -21,7 +21,7 @@ def error_form(_status: int, code: str, message: str, index: int | None) -> Mapp
 def form_of(path: str, forms: Mapping[str, ErrorForm]) -> ErrorForm:
     """Return the form of errors at a path; ``forms`` are those of other APIs, by the beginning of their paths."""
     for start, form in forms.items():
-        if path.startswith(start):
+        if path == start or path.startswith(f"{start}/"):
             return form
     return error_form
 
