@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ class TrunkOutputs:
     """The outputs of one trunk, by token ids; what is not there yet is computed and appended.
 
     A pooled trunk has one row of ``width`` numbers for each piece, another one for each token, in 16 bits. A process
-    that is killed leaves whole rows: the index is written after them.
+    that is killed leaves whole rows: the index is written after them, and what it names beyond them is dropped.
 
     Args:
         trunk: Directory of the trunk, as ``export_trunk`` wrote it.
@@ -39,11 +40,10 @@ class TrunkOutputs:
         directory.mkdir(parents=True, exist_ok=True)
         self._places: dict[bytes, tuple[int, int]] = {}
         index = np.fromfile(self._index, _RECORD, count=_whole(self._index, _RECORD.itemsize))
-        self._rows = 0
+        index = index[: _kept_records(index, _whole(self._states, self.row_bytes))]
         for record in index:
-            row, rows = int(record["row"]), int(record["rows"])
-            self._places[bytes(record["key"]).ljust(16, b"\0")] = (row, rows)
-            self._rows = max(self._rows, row + rows)
+            self._places[bytes(record["key"]).ljust(16, b"\0")] = (int(record["row"]), int(record["rows"]))
+        self._rows = int(index["rows"].sum())
         for path, size in ((self._index, len(index) * _RECORD.itemsize), (self._states, self._rows * self.row_bytes)):
             with path.open("ab") as stream:
                 stream.truncate(size)  # what a killed process wrote in part
@@ -110,6 +110,7 @@ class TrunkOutputs:
         with full_disk_said(self._directory):
             with self._states.open("ab") as stream:
                 np.concatenate(found).clip(-largest, largest).astype(np.float16).tofile(stream)
+                os.fsync(stream.fileno())  # before the index says that they are there
             with self._index.open("ab") as stream:
                 records.tofile(stream)
         for key, record in zip(keys, records, strict=True):
@@ -136,6 +137,13 @@ class TrunkOutputs:
 
 def _key(ids: Sequence[int]) -> bytes:
     return hashlib.blake2b(np.asarray(ids, np.int32).tobytes(), digest_size=16).digest()
+
+
+def _kept_records(index: NDArray[np.void], rows: int) -> int:
+    """Return how many records, from the first, follow one another and lie within the rows that are there."""
+    ends = np.cumsum(index["rows"], dtype=np.int64)
+    fits = (index["rows"] >= 0) & (index["row"] == ends - index["rows"]) & (ends <= rows)
+    return len(index) if fits.all() else int(np.argmin(fits))
 
 
 def _whole(path: Path, size: int) -> int:

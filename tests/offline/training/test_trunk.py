@@ -101,6 +101,17 @@ def test_a_text_is_read_once_and_a_killed_process_costs_what_it_had_not_written(
     assert np.abs(again.pooled([ids[40]])[0] - alone).max() < 2e-3
 
 
+def test_rows_that_never_reached_the_disk_are_computed_again(sentences, trunk, tmp_path):
+    ids = TrunkTexts.open(trunk.directory, trunk.outputs, LENGTH).ids(sentences[:10])
+    first = TrunkOutputs(trunk.directory, tmp_path).pooled(ids)
+    states = tmp_path / "states.f16"
+    with states.open("ab") as stream:
+        stream.truncate(states.stat().st_size // 2 - 1)
+    calls = []
+    assert np.allclose(TrunkOutputs(trunk.directory, tmp_path).pooled(ids, calls.append), first, atol=2e-3)
+    assert len(calls) == 6  # the fifth was cut
+
+
 def test_head_and_wide_part_answer_together_as_scikit_learn_does(trunk, tmp_path):
     dataset = demo.load(languages=["hau"])
     examples = dataset.split("hau", "train")
