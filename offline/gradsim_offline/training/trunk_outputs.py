@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from gradsim_shared.trunk import TrunkModel
 OUTPUTS_FOLDER = "trunk-outputs"
 _STATES, _INDEX = "states.f16", "index.bin"
 _RECORD = np.dtype([("key", "S16"), ("row", "<i8"), ("rows", "<i4")])
-_CHUNK = 2048  # pieces that are computed before they are written
+_CHUNK, _HELD = 2048, 2**26  # pieces, and bytes of their outputs, that are computed before they are written
 
 
 class TrunkOutputs:
@@ -78,8 +78,7 @@ class TrunkOutputs:
         keys = [_key(each) for each in ids]
         absent = list({key: i for i, key in enumerate(keys) if key not in self._places}.values())
         absent.sort(key=lambda i: len(ids[i]), reverse=True)  # the longest first: the time left is not underestimated
-        for start in range(0, len(absent), _CHUNK):
-            chunk = absent[start : start + _CHUNK]
+        for chunk in self._chunks(absent, ids):
             self._append([keys[i] for i in chunk], [ids[i] for i in chunk], advance)
         if not keys:
             return []
@@ -93,23 +92,38 @@ class TrunkOutputs:
         outputs = self.of(ids, advance)
         return np.concatenate(outputs).astype(np.float32) if outputs else np.zeros((0, self.width), np.float32)
 
+    def _chunks(self, pieces: Sequence[int], ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """Yield pieces, in their order, that are written together."""
+        chunk: list[int] = []
+        held = 0
+        for piece in pieces:
+            size = self.row_bytes * (1 if self.pools else len(ids[piece]))
+            if chunk and (len(chunk) == _CHUNK or held + size > _HELD):
+                yield chunk
+                chunk, held = [], 0
+            chunk.append(piece)
+            held += size
+        if chunk:
+            yield chunk
+
     def _append(self, keys: Sequence[bytes], ids: Sequence[Sequence[int]], advance: Callable[[str], None]) -> None:
         found: list[NDArray[np.float16]] = [np.zeros((0, self.width), np.float16)] * len(ids)
+        largest = np.finfo(np.float16).max
         for rows in self._model.chunks([len(each) for each in ids]):
             output = self._model.run([ids[row] for row in rows])
             for place, row in enumerate(rows):
                 state = output.states[place]
-                found[row] = state[None] if state.ndim == 1 else state[: len(ids[row])]
+                of_piece = state[None] if state.ndim == 1 else state[: len(ids[row])]
+                found[row] = of_piece.clip(-largest, largest).astype(np.float16)
                 advance("")
         records = np.zeros(len(ids), _RECORD)
         row = self._rows
-        for number, (key, rows_of_piece) in enumerate(zip(keys, found, strict=True)):
-            records[number] = (key, row, len(rows_of_piece))
-            row += len(rows_of_piece)
-        largest = np.finfo(np.float16).max
+        for number, (key, of_piece) in enumerate(zip(keys, found, strict=True)):
+            records[number] = (key, row, len(of_piece))
+            row += len(of_piece)
         with full_disk_said(self._directory):
             with self._states.open("ab") as stream:
-                np.concatenate(found).clip(-largest, largest).astype(np.float16).tofile(stream)
+                np.concatenate(found).tofile(stream)
                 os.fsync(stream.fileno())  # before the index says that they are there
             with self._index.open("ab") as stream:
                 records.tofile(stream)

@@ -112,6 +112,20 @@ def test_rows_that_never_reached_the_disk_are_computed_again(sentences, trunk, t
     assert len(calls) == 6  # the fifth was cut
 
 
+def test_hidden_states_are_written_before_they_fill_the_memory(tiny_xlmr, sentences, tmp_path, monkeypatch):
+    entry = exported(tiny_xlmr, sentences, tmp_path / "trunk", whole=True, trained_blocks=1)
+    ids = TrunkTexts.open(tmp_path / "trunk", tmp_path / "none", LENGTH).ids(sentences[:10])
+    monkeypatch.setattr("gradsim_offline.training.trunk_outputs._HELD", 40 * 2 * entry.width)
+    written = []
+    kept = TrunkOutputs(tmp_path / "trunk", tmp_path / "kept")
+    states = kept.of(ids, lambda _: written.append((tmp_path / "kept" / "states.f16").stat().st_size))
+    assert [len(state) for state in states] == [len(each) for each in ids]
+    gained = np.diff(np.unique(written)) // (2 * entry.width)
+    assert len(gained) > 1 and gained.max() <= 40
+    model = open_trunk_model(entry, tmp_path / "trunk")
+    assert np.abs(states[3] - model.run([ids[3]]).states[0, : len(ids[3])]).max() < 2e-3
+
+
 def test_head_and_wide_part_answer_together_as_scikit_learn_does(trunk, tmp_path):
     dataset = demo.load(languages=["hau"])
     examples = dataset.split("hau", "train")
