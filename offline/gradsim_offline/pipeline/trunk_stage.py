@@ -16,7 +16,7 @@ from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.linear_start import Trunk
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trunk_outputs import OUTPUTS_FOLDER, TrunkOutputs
-from gradsim_offline.training.trunk_texts import open_outputs
+from gradsim_offline.training.trunk_texts import close_outputs, open_outputs
 from gradsim_shared.decoding import Reader
 from gradsim_shared.errors import DataError
 from gradsim_shared.group_model import served_precision
@@ -78,6 +78,7 @@ def trunk_of(
     outputs = run.directory / OUTPUTS_FOLDER / hashlib.sha256(done.digest.encode()).hexdigest()[:16]
     for other in outputs.parent.glob("*"):
         if other != outputs:  # of a trunk that is no more
+            close_outputs()
             shutil.rmtree(other, ignore_errors=True)
     tokenizer, _ = load_tokenizer(done.directory, maximum_length=maximum_length)
     _read_all(

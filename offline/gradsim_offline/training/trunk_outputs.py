@@ -49,6 +49,11 @@ class TrunkOutputs:
                 stream.truncate(size)  # what a killed process wrote in part
 
     @property
+    def as_on_disk(self) -> bool:
+        """Whether the file of outputs is as long as this object knows it."""
+        return self._index.is_file() and self._states.is_file() and self._states.stat().st_size == self._rows * self.row_bytes
+
+    @property
     def width(self) -> int:
         """Numbers of a row."""
         return self.entry.width

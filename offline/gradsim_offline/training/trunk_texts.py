@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,20 @@ class TrunkTexts:
         return self.kept.pooled(self.ids(texts), advance)
 
 
-@cache
 def open_outputs(trunk: Path, outputs: Path) -> TrunkOutputs:
-    """Open what is kept of a trunk's outputs, once in a process: only then what is appended is known to all."""
-    return TrunkOutputs(trunk, outputs)
+    """Open what is kept of a trunk's outputs, anew where its files are not those that this process knows."""
+    opened = _opened(trunk, outputs)
+    if opened.as_on_disk:
+        return opened
+    close_outputs()
+    return _opened(trunk, outputs)
+
+
+def close_outputs() -> None:
+    """Forget what was opened, the trunks with it."""
+    _opened.cache_clear()
+
+
+@lru_cache(2)
+def _opened(trunk: Path, outputs: Path) -> TrunkOutputs:
+    return TrunkOutputs(trunk, outputs)  # once: only then what is appended is known to all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -110,6 +111,15 @@ def test_rows_that_never_reached_the_disk_are_computed_again(sentences, trunk, t
     calls = []
     assert np.allclose(TrunkOutputs(trunk.directory, tmp_path).pooled(ids, calls.append), first, atol=2e-3)
     assert len(calls) == 6  # the fifth was cut
+
+
+def test_outputs_that_were_removed_are_read_anew_in_the_same_process(sentences, trunk, tmp_path):
+    texts, kept = sentences[:5], tmp_path / "kept"
+    first = TrunkTexts.open(trunk.directory, kept, LENGTH).outputs(texts)
+    shutil.rmtree(kept)
+    again = TrunkTexts.open(trunk.directory, kept, LENGTH)
+    assert np.allclose(again.outputs(texts[:1]), first[:1], atol=2e-3)
+    assert np.allclose(again.outputs(texts), first, atol=2e-3)
 
 
 def test_hidden_states_are_written_before_they_fill_the_memory(tiny_xlmr, sentences, tmp_path, monkeypatch):
