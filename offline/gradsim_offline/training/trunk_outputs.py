@@ -51,7 +51,11 @@ class TrunkOutputs:
     @property
     def as_on_disk(self) -> bool:
         """Whether the file of outputs is as long as this object knows it."""
-        return self._index.is_file() and self._states.is_file() and self._states.stat().st_size == self._rows * self.row_bytes
+        return (
+            self._index.is_file()
+            and self._states.is_file()
+            and self._states.stat().st_size == self._rows * self.row_bytes
+        )
 
     @property
     def width(self) -> int:
@@ -80,22 +84,32 @@ class TrunkOutputs:
         Raises:
             GradsimError: The disk is full.
         """
-        keys = [_key(each) for each in ids]
-        absent = list({key: i for i, key in enumerate(keys) if key not in self._places}.values())
-        absent.sort(key=lambda i: len(ids[i]), reverse=True)  # the longest first: the time left is not underestimated
-        for chunk in self._chunks(absent, ids):
-            self._append([keys[i] for i in chunk], [ids[i] for i in chunk], advance)
-        if not keys:
+        places = self._found(ids, advance)
+        if not places:
             return []
-        states = np.memmap(self._states, np.float16, "r", shape=(self._rows, self.width))
-        return [np.asarray(states[row : row + rows]) for row, rows in (self._places[key] for key in keys)]
+        states = self._kept()
+        return [np.asarray(states[row : row + rows]) for row, rows in places]
 
     def pooled(
         self, ids: Sequence[Sequence[int]], advance: Callable[[str], None] = lambda _: None
     ) -> NDArray[np.float32]:
         """Return the outputs of a pooled trunk, ``[pieces, width]``."""
-        outputs = self.of(ids, advance)
-        return np.concatenate(outputs).astype(np.float32) if outputs else np.zeros((0, self.width), np.float32)
+        places = self._found(ids, advance)
+        if not places:
+            return np.zeros((0, self.width), np.float32)
+        return self._kept()[[row for row, _ in places]].astype(np.float32)
+
+    def _found(self, ids: Sequence[Sequence[int]], advance: Callable[[str], None]) -> list[tuple[int, int]]:
+        """Return first row and number of rows of each piece; what is not there yet is computed."""
+        keys = [_key(each) for each in ids]
+        absent = list({key: i for i, key in enumerate(keys) if key not in self._places}.values())
+        absent.sort(key=lambda i: len(ids[i]), reverse=True)  # the longest first: the time left is not underestimated
+        for chunk in self._chunks(absent, ids):
+            self._append([keys[i] for i in chunk], [ids[i] for i in chunk], advance)
+        return [self._places[key] for key in keys]
+
+    def _kept(self) -> NDArray[np.float16]:
+        return np.memmap(self._states, np.float16, "r", shape=(self._rows, self.width))
 
     def _chunks(self, pieces: Sequence[int], ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Yield pieces, in their order, that are written together."""

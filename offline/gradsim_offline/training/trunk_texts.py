@@ -14,6 +14,8 @@ from tokenizers import Tokenizer
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.trunk_outputs import TrunkOutputs
 
+_SLICE = 4096  # texts that are tokenised at once
+
 
 @dataclass(frozen=True)
 class TrunkTexts:
@@ -38,7 +40,11 @@ class TrunkTexts:
 
     def outputs(self, texts: Sequence[str], advance: Callable[[str], None] = lambda _: None) -> NDArray[np.float32]:
         """Return the pooled outputs of texts, ``[texts, width]``."""
-        return self.kept.pooled(self.ids(texts), advance)
+        found = np.zeros((len(texts), self.kept.width), np.float32)
+        for start in range(0, len(texts), _SLICE):
+            here = slice(start, start + _SLICE)
+            found[here] = self.kept.pooled(self.ids(texts[here]), advance)
+        return found
 
 
 def open_outputs(trunk: Path, outputs: Path) -> TrunkOutputs:

@@ -141,10 +141,10 @@ def test_head_and_wide_part_answer_together_as_scikit_learn_does(trunk, tmp_path
     examples = dataset.split("hau", "train")
     texts = [normalise(example.text) for example in examples]
     gold = np.array([dataset.labels.index(example.label) for example in examples])
-    features = LinearFeatures.of(texts, LinearStart(NGrams(), trunk), LENGTH)
-    vectors = features.vectors(texts)
+    features, vectors = LinearFeatures.of(texts, LinearStart(NGrams(), trunk), LENGTH)
     width = read_trunk(trunk.directory).width
     assert vectors.shape[1] == features.tfidf.table.rows + width
+    assert vectors.dtype == np.float32
     assert np.allclose(vectors[:, -width:].toarray().std(axis=0), 0.03, atol=1e-3)
     save(features, fit(vectors, gold, len(dataset.labels), [4.0], 0), dataset.labels, tmp_path)
     trunk.save(tmp_path)
