@@ -318,6 +318,9 @@ class Settings(Section):
             "adapting.mode": self.adapting.mode == "tapt-group"
             or (self.adapting.mode != "none" and self.model == NGRAMS),
             "measuring.balanced": self.measuring.balanced,
+            "measuring.layers": self.measuring.layers != ["head.out"],
+            "measuring.projection": self.measuring.projection is not None,
+            "measuring.skipped_epochs": self.measuring.skipped_epochs > 0,
         }
         if names := [name for name, set_so in asked.items() if set_so]:
             what = (

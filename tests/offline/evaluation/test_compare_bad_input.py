@@ -111,6 +111,8 @@ def test_a_sweep_without_an_effect(words, tmp_path):
     refused(made, "pretraining.epochs has no effect on xlm-roberta-base")
     code, _, said = gradsim(*words("sweep", tmp_path / "run", layers="head", method="embedding-ft"))
     assert code == 2 and "--layers is about the method gradient" in said
+    linear = gradsim(*words("sweep", tmp_path / "run", layers="head.out,head", model="ngrams"))
+    refused(linear, "--layers", "these models are linear")
 
 
 def test_a_sweep_takes_exactly_one_of_its_options(words, tmp_path):
