@@ -184,6 +184,14 @@ def test_a_bundle_has_one_trunk_and_a_small_head_for_each_group(run):
     assert all(group.wide is not None and group.wide.weight == 1 for group in manifest.groups)
 
 
+def test_to_assign_by_gradients_a_bundle_of_whole_models_is_asked_for(run, tmp_path):
+    (tmp_path / "pcm").mkdir()
+    (tmp_path / "pcm" / "train.tsv").write_text("text\tlabel\n" + "I dey happy\tpositive\nE bad\tnegative\n" * 10)
+    words = ("--bundle", run / "bundle", "--data", tmp_path, "--language", "pcm", "--by", "gradient")
+    code, _, error = gradsim("assign", *words)
+    assert code == 1 and "build it with training.trained_blocks = all" in " ".join(error.split())
+
+
 def test_it_answers_as_what_was_trained(run):
     bundle, dataset = Bundle.open(run / "bundle", threads=1), demo.load(languages=list(LANGUAGES))
     task, cpu = load_task(dataset.task), torch.device("cpu")
