@@ -14,6 +14,8 @@ from gradsim_shared.endpoints import EndpointName
 
 NGRAMS = "ngrams"
 """The model that is no encoder: linear classifiers over n-grams."""
+AUTO = "auto"
+"""Of ``--model``: a build chooses it (``pipeline/auto_model.py``); no settings have it."""
 E5_SMALL = "e5-small"
 """The pre-trained encoder that can be had without the Hub."""
 SINGLETON_RULES = ("self", "split-half", "zero", "forbid")
@@ -357,6 +359,15 @@ class Settings(Section):
     def kept(self) -> str:
         """What the bundle holds: as set, else the groups where K was given as a number."""
         return self.keep or ("best" if self.grouping.groups == "auto" else "groups")
+
+    @field_validator("model")
+    @classmethod
+    def _named(cls, model: str) -> str:
+        if model == AUTO:
+            raise ValueError(
+                "only a build chooses the model; name ngrams, mini, e5-small, another encoder or a directory"
+            )
+        return model
 
     @field_validator("languages")
     @classmethod

@@ -115,6 +115,20 @@ def test_a_sweep_without_an_effect(words, tmp_path):
     refused(linear, "--layers", "these models are linear")
 
 
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("compare", {}),
+        ("sweep", {"groups": "1..2"}),
+        ("few-shot", {"source": "hau"}),
+        ("sprachbund-train", {"sprachbunds": ".", "adapted": "."}),
+    ],
+)
+def test_a_model_that_the_machine_chooses_is_for_builds(command, needed, words, tmp_path):
+    answer = gradsim(*words(command, tmp_path / "run", model="auto", **needed))
+    refused(answer, "model = 'auto': only a build chooses the model; name ngrams, mini")
+
+
 def test_a_sweep_takes_exactly_one_of_its_options(words, tmp_path):
     for given in ((), ("--groups", "1..2", "--layers", "head"), ("--groups", "1..2", "--over", "training.epochs=1,2")):
         code, _, error = gradsim(*words("sweep", tmp_path / "run"), *given)
