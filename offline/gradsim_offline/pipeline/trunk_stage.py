@@ -86,23 +86,28 @@ def trunk_of(
         task.decoder.Reader(tokenizer, maximum_length),
         dataset,
         run,
+        {**common, "trunk": done.digest},
     )
     return done, Trunk(done.directory, outputs)
 
 
-def _read_all(outputs: TrunkOutputs, reader: Reader, dataset: Dataset, run: RunDirectory) -> None:
-    """Compute what the trunk says of train and dev texts, and is not kept yet."""
+def _read_all(
+    outputs: TrunkOutputs, reader: Reader, dataset: Dataset, run: RunDirectory, inputs: Mapping[str, Any]
+) -> None:
+    """Compute what the trunk says of train and dev texts, and is not kept yet: a stage, whose folder stays empty."""
     examples = [e for split in ("train", "dev") for code in dataset.languages for e in dataset.split(code, split)]
     ids = reader.read([example.input for example in examples]).ids
     pieces, rows = outputs.missing(ids)
-    if not pieces:
-        return
-    needed, free = rows * outputs.row_bytes, shutil.disk_usage(run.directory).free
-    if needed + _KEPT_FREE > free:
-        raise DataError(
-            f"the outputs of the frozen encoder take {needed / 1e6:.0f} MB for {pieces} texts, and {run.directory} "
-            f"has {free / 1e6:.0f} MB left; free some, or choose another --out"
-        )
-    run.progress.note(f"the trunk reads {pieces} texts; its outputs are kept: {needed / 1e6:.1f} MB", heading=True)
-    with run.progress.bar("texts", pieces) as advance:
-        outputs.of(ids, advance)
+
+    def read(_: Path) -> None:
+        needed, free = rows * outputs.row_bytes, shutil.disk_usage(run.directory).free
+        if needed + _KEPT_FREE > free:
+            raise DataError(
+                f"the outputs of the frozen encoder take {needed / 1e6:.0f} MB for {pieces} texts, and "
+                f"{run.directory} has {free / 1e6:.0f} MB left; free some, or choose another --out"
+            )
+        run.progress.note(f"  the trunk reads {pieces} texts; its outputs are kept: {needed / 1e6:.1f} MB")
+        with run.progress.bar("texts", pieces) as advance:
+            outputs.of(ids, advance)
+
+    run.stage("trunk-texts", inputs, read, title="texts by the frozen encoder", whole=lambda: not pieces)

@@ -184,6 +184,14 @@ def test_a_bundle_has_one_trunk_and_a_small_head_for_each_group(run):
     assert all(group.wide is not None and group.wide.weight == 1 for group in manifest.groups)
 
 
+def test_the_report_names_what_every_kind_of_stage_took(run):
+    page = (run / "bundle" / "report" / "index.html").read_text(encoding="utf-8")
+    for kind in ("Export the frozen encoder", "Read all texts by the frozen encoder", "Export to ONNX and compare"):
+        assert kind in page
+    done = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert any(line["stage"] == "trunk-texts" and line["seconds"] >= 0 for line in done if "seconds" in line)
+
+
 def test_to_assign_by_gradients_a_bundle_of_whole_models_is_asked_for(run, tmp_path):
     (tmp_path / "pcm").mkdir()
     (tmp_path / "pcm" / "train.tsv").write_text("text\tlabel\n" + "I dey happy\tpositive\nE bad\tnegative\n" * 10)
