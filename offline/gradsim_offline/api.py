@@ -27,7 +27,7 @@ class Choices(TypedDict, total=False):
     """What the functions that train have in common; what is left out is as on the command line.
 
     Attributes:
-        model: ``ngrams``, ``mini``, ``e5-small``, a Hugging Face name, or a directory.
+        model: ``ngrams``, ``mini``, ``e5-small``, a Hugging Face name, or a directory; in a build also ``auto``.
         languages: Only these, by any ISO 639 code.
         data_dir: Directory of the data set's files.
         recipe: Name or TOML file of the settings to start from.
@@ -60,7 +60,7 @@ def build(data: str | Path = "demo", out: str | Path | None = None, **choices: U
     from gradsim_offline.pipeline.build import build as run_stages
     from gradsim_offline.pipeline.recipes import run_directory
 
-    settings = _resolved(data, choices)
+    settings = _resolved(data, choices, chooses_model=True)
     return Bundle.open(run_stages(settings, run_directory(settings, out), Progress(quiet=_quiet(choices))))
 
 
@@ -91,7 +91,7 @@ def measure(
     from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 
-    settings = _resolved(data, choices, {"measure": measure})
+    settings = _resolved(data, choices, {"measure": measure}, chooses_model=True)
     run = run_directory(settings, out)
     run_stages(settings, run, Progress(quiet=_quiet(choices)), until="measure")
     return read_measured(run / "measure" / SIMILARITY_FILE)
@@ -190,7 +190,9 @@ def compare(
     )
 
 
-def _resolved(data: str | Path, choices: Choices, given: Mapping[str, Any] | None = None) -> Settings:
+def _resolved(
+    data: str | Path, choices: Choices, given: Mapping[str, Any] | None = None, *, chooses_model: bool = False
+) -> Settings:
     """Put the settings together as the command line does."""
     from gradsim_offline.core import plugins
     from gradsim_offline.pipeline.recipes import resolve
@@ -200,7 +202,8 @@ def _resolved(data: str | Path, choices: Choices, given: Mapping[str, Any] | Non
             raise SettingsError(unknown("argument", name, Choices.__annotations__))
     names = ("model", "languages", "data_dir", "seed")
     options = {name: choices.get(name) for name in names} | dict(choices.get("settings", {}))
-    settings = resolve(choices.get("recipe"), {"data": str(data), **options, **(given or {})})
+    named = {"data": str(data), **options, **(given or {})}
+    settings = resolve(choices.get("recipe"), named, chooses_model=chooses_model)
     plugins.check("datasets", settings.data)
     return settings
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 
 import pytest
 
@@ -51,3 +53,14 @@ def test_a_folder_that_no_stage_made_is_left_alone(run, tmp_path):
     with pytest.raises(SettingsError, match="is not a stage of a build"):
         run({"value": 1})
     assert (tmp_path / "one/thesis.txt").read_text() == "mine"
+
+
+def test_a_stage_within_another_is_known_and_counts_once(tmp_path, quiet):
+    def go_through():
+        run = RunDirectory(tmp_path, quiet)
+        run.stage("outer", {}, lambda _: (run.stage("inner", {}, lambda _: time.sleep(0.5)), time.sleep(0.2)))
+        return run.went_through
+
+    assert go_through() == ["inner", "outer"] == go_through()
+    seconds = {name: json.loads((tmp_path / name / RECORD).read_text())["seconds"] for name in ("inner", "outer")}
+    assert seconds["inner"] >= 0.5 > seconds["outer"] >= 0.2

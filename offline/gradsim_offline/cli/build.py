@@ -51,7 +51,8 @@ def run_until(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Run the stages of a build up to one, with the values of ``build_options``."""
-    settings = settings_from(**{**options, "grouping.solver": solver, "version": bundle_version})
+    given = {**options, "grouping.solver": solver, "version": bundle_version}
+    settings = settings_from(**given, chooses_model=True)
     plugins.check("similarity", settings.measure)
     plugins.check("solvers", settings.grouping.solver)
     from gradsim_offline.core.progress import Progress

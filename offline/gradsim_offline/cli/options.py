@@ -128,8 +128,8 @@ BUILD: dict[str, Option] = {
     "model": click.option(
         "--model",
         metavar="NAME|DIR",
-        help="ngrams, mini, e5-small, a Hugging Face name, or a directory; auto: e5-small where it can be had.  "
-        "[default: mini]",
+        help="ngrams, mini, e5-small, a Hugging Face name, or a directory; in a build auto: e5-small where it can "
+        "be had.  [default: mini]",
     ),
     "extra_texts": click.option(
         "--extra-texts",
@@ -255,9 +255,12 @@ def settings_from(
     largest_group: int | None = None,
     budget: float | None = None,
     adapt: str | None = None,
+    chooses_model: bool = False,
     **options: Any,  # noqa: ANN401
 ) -> Settings:
     """Put the settings together: defaults under the recipe, under the options, under ``--set``.
+
+    ``chooses_model``: ``--model auto`` may be given.
 
     Raises:
         SettingsError: Something is unknown or impossible.
@@ -282,7 +285,7 @@ def settings_from(
         "training.epochs": epochs,
         "training.minimum_steps": no_minimum,
     }
-    settings = resolve(recipe, given, assignments)
+    settings = resolve(recipe, given, assignments, chooses_model=chooses_model)
     plugins.check("datasets", settings.data)
     return settings
 

@@ -37,12 +37,16 @@ class RunDirectory:
 
     A stage is run again when its inputs have changed: the settings that matter to it, the data, the digests of the
     stages before it. A stage that was interrupted finds its checkpoints again if its inputs are still the same.
+
+    A stage's seconds are its own, without those of stages that it ran.
     """
 
     def __init__(self, directory: Path, progress: Progress) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.progress = progress
+        self.went_through: list[str] = []  # stages, those within others too, up to date or run
+        self._seconds = 0.0  # of the stages that were run
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -83,6 +87,7 @@ class RunDirectory:
         record = _read(directory / RECORD)
         if record and record["inputs"] == wanted and record.get("files") == _sizes(directory) and whole():
             self.progress.note(f"{title or name}: up to date, skipped")
+            self.went_through += [*record.get("within", []), name]
             return StageResult(directory, record["digest"])
         resumes = bool(record) and record["inputs"] == wanted and "digest" not in record
         if not resumes and directory.exists():
@@ -92,16 +97,19 @@ class RunDirectory:
         write_json(directory / RECORD, {"inputs": wanted})
         reason = ": resumes where it stopped" if resumes else _changes(record, wanted)
         self.progress.note(f"{title or name}{reason}", heading=True)
-        started = time.monotonic()
+        before, seconds_before, started = len(self.went_through), self._seconds, time.monotonic()
         with self.progress.reporting(title or name):
             work(directory)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - started - (self._seconds - seconds_before)
+        self._seconds += seconds
         shutil.rmtree(directory / WORK, ignore_errors=True)
         digest = _digest(directory)
         files = _sizes(directory)
-        write_json(
-            directory / RECORD, {"inputs": wanted, "digest": digest, "files": files, "seconds": round(seconds, 1)}
-        )
+        record = {"inputs": wanted, "digest": digest, "files": files, "seconds": round(seconds, 1)}
+        if within := self.went_through[before:]:
+            record["within"] = list(dict.fromkeys(within))
+        write_json(directory / RECORD, record)
+        self.went_through.append(name)
         self.log(stage=name, seconds=round(seconds, 1))
         return StageResult(directory, digest)
 

@@ -14,6 +14,8 @@ from gradsim_shared.endpoints import EndpointName
 
 NGRAMS = "ngrams"
 """The model that is no encoder: linear classifiers over n-grams."""
+AUTO = "auto"
+"""Of ``--model``: a build chooses it (``pipeline/auto_model.py``); no settings have it."""
 E5_SMALL = "e5-small"
 """The pre-trained encoder that can be had without the Hub."""
 SINGLETON_RULES = ("self", "split-half", "zero", "forbid")
@@ -318,6 +320,9 @@ class Settings(Section):
             "adapting.mode": self.adapting.mode == "tapt-group"
             or (self.adapting.mode != "none" and self.model == NGRAMS),
             "measuring.balanced": self.measuring.balanced,
+            "measuring.layers": self.measuring.layers != ["head.out"],
+            "measuring.projection": self.measuring.projection is not None,
+            "measuring.skipped_epochs": self.measuring.skipped_epochs > 0,
         }
         if names := [name for name, set_so in asked.items() if set_so]:
             what = (
@@ -354,6 +359,15 @@ class Settings(Section):
     def kept(self) -> str:
         """What the bundle holds: as set, else the groups where K was given as a number."""
         return self.keep or ("best" if self.grouping.groups == "auto" else "groups")
+
+    @field_validator("model")
+    @classmethod
+    def _named(cls, model: str) -> str:
+        if model == AUTO:
+            raise ValueError(
+                "only a build chooses the model; name ngrams, mini, e5-small, another encoder or a directory"
+            )
+        return model
 
     @field_validator("languages")
     @classmethod

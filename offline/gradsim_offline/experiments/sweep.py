@@ -94,7 +94,16 @@ def sweep_layers(
     """Score the groups from each tracked layer, all measured in one joint run; write sweep-layers.json, .md and .tex.
 
     Layers but the first have no split-half values: with that rule, a group of one is scored by the diagonal, for all.
+
+    Raises:
+        SettingsError: The models are linear.
+        GradsimError: As for a comparison.
     """
+    if settings.linear:
+        raise SettingsError(
+            "--layers compares the layers of an encoder that is trained, and these models are linear; take --model "
+            "mini, or a pre-trained encoder with training.trained_blocks = all"
+        )
     tracked = overlay(with_groups(settings), {"measuring": {"layers": list(layers)}}, "gradient")
     (read,) = read_methods(["gradient"], tracked)
     methods = [

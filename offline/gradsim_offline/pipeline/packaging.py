@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch takes seconds to load
 EVALUATION_FILE = "evaluation.json"
 _SCORING = 5  # the form of its content: raise it with it
 _EXPORT = 5  # the form of an export and its gate: raise it with them
-_REPORT = 2  # the form of the page: raise it with the templates
+_REPORT = 3  # the form of the page: raise it with the templates
 _IDENTIFIER = 2  # the form of the identifier's content; language profiles came with 2
 
 
@@ -214,7 +214,7 @@ class Packaging:
         """Write the bundle, with its report."""
         from gradsim_offline.bundle.write import complete_manifest, write_bundle
         from gradsim_offline.report.conflicts import read_trainings
-        from gradsim_offline.report.costs import build_stages, stage_seconds
+        from gradsim_offline.report.costs import stage_seconds
         from gradsim_offline.report.page import drawings, render
         from gradsim_offline.report.verdicts.build import verdict_of
 
@@ -226,7 +226,7 @@ class Packaging:
         )
         manifest = manifest.model_copy(update={"verdict": said})
         test_counts = pipeline.dataset.counts("test")
-        costs = stage_seconds(pipeline.run.directory, build_stages(groups, multilingual.directory))
+        costs = stage_seconds(pipeline.run.directory, pipeline.run.went_through)
         trainings = read_trainings(pipeline.run.directory, groups, multilingual.directory)
         inputs = {
             "manifest": manifest.model_dump(mode="json", exclude={"provenance": {"created"}}),

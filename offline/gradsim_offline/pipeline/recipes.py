@@ -10,12 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.settings import E5_SMALL, Settings
+from gradsim_offline.core.settings import AUTO, E5_SMALL, Settings
 from gradsim_offline.datasets.source import data_name, load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
-AUTO = "auto"  # of --model: auto_model.py
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
@@ -60,20 +59,23 @@ def read_recipe(name: str) -> dict[str, Any]:
         raise SettingsError(f"the recipe {path} is not valid TOML: {error}") from error
 
 
-def resolve(recipe: str | None, options: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
+def resolve(
+    recipe: str | None, options: Mapping[str, Any], assignments: Sequence[str] = (), *, chooses_model: bool = False
+) -> Settings:
     """Put the settings together: defaults, under the recipe, under the options, under ``key=value`` assignments.
 
     Args:
         recipe: Name or path; ``None`` chooses by data set and model.
         options: Dotted names to values, as ``{"grouping.groups": 3}``; ``None`` values are left out.
         assignments: ``"training.epochs=5"``; the value is read as TOML, else as a string.
+        chooses_model: Model ``auto`` is replaced by the one that it stands for, as in a build; else it is an error.
 
     Raises:
         SettingsError: Something is unknown or impossible; the message names the setting.
     """
     given = {name: value for name, value in options.items() if value is not None}
     given.update(_assignment(text) for text in assignments)
-    values = _recipe(recipe, given)
+    values = _recipe(recipe, given, chooses_model=chooses_model)
     for name, value in given.items():
         _put(values, name, value)
     if values.get("data"):
@@ -103,18 +105,19 @@ def changed(settings: Settings, name: str, value: object) -> Settings:
         raise SettingsError(_first_problem(error)) from error
 
 
-def _recipe(name: str | None, given: dict[str, Any]) -> dict[str, Any]:
+def _recipe(name: str | None, given: dict[str, Any], *, chooses_model: bool) -> dict[str, Any]:
     """Return a recipe's values; one of the user's own lies over the default for the data set and model that are used.
 
     Args:
         name: As for ``resolve``.
         given: What options and assignments say; it goes before the user's own recipe. Model ``auto`` is replaced.
+        chooses_model: As for ``resolve``.
     """
     file = name is not None and name.endswith(".toml")
     own = read_recipe(str(name)) if file else {}
     used = {"data": "demo", "model": "mini", "data_dir": None} | own | dict(given)
     data, folder = _named(used)
-    if used["model"] == AUTO:
+    if chooses_model and used["model"] == AUTO:
         from gradsim_offline.pipeline.auto_model import model_for
 
         used["model"] = given["model"] = model_for(_task(data, folder), Progress().note)

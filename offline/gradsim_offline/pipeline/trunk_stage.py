@@ -16,7 +16,7 @@ from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.linear_start import Trunk
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trunk_outputs import OUTPUTS_FOLDER, TrunkOutputs
-from gradsim_offline.training.trunk_texts import open_outputs
+from gradsim_offline.training.trunk_texts import close_outputs, open_outputs
 from gradsim_shared.decoding import Reader
 from gradsim_shared.errors import DataError
 from gradsim_shared.group_model import served_precision
@@ -78,6 +78,7 @@ def trunk_of(
     outputs = run.directory / OUTPUTS_FOLDER / hashlib.sha256(done.digest.encode()).hexdigest()[:16]
     for other in outputs.parent.glob("*"):
         if other != outputs:  # of a trunk that is no more
+            close_outputs()
             shutil.rmtree(other, ignore_errors=True)
     tokenizer, _ = load_tokenizer(done.directory, maximum_length=maximum_length)
     _read_all(
@@ -85,23 +86,28 @@ def trunk_of(
         task.decoder.Reader(tokenizer, maximum_length),
         dataset,
         run,
+        {**common, "trunk": done.digest},
     )
     return done, Trunk(done.directory, outputs)
 
 
-def _read_all(outputs: TrunkOutputs, reader: Reader, dataset: Dataset, run: RunDirectory) -> None:
-    """Compute what the trunk says of train and dev texts, and is not kept yet."""
+def _read_all(
+    outputs: TrunkOutputs, reader: Reader, dataset: Dataset, run: RunDirectory, inputs: Mapping[str, Any]
+) -> None:
+    """Compute what the trunk says of train and dev texts, and is not kept yet: a stage, whose folder stays empty."""
     examples = [e for split in ("train", "dev") for code in dataset.languages for e in dataset.split(code, split)]
     ids = reader.read([example.input for example in examples]).ids
     pieces, rows = outputs.missing(ids)
-    if not pieces:
-        return
-    needed, free = rows * outputs.row_bytes, shutil.disk_usage(run.directory).free
-    if needed + _KEPT_FREE > free:
-        raise DataError(
-            f"the outputs of the frozen encoder take {needed / 1e6:.0f} MB for {pieces} texts, and {run.directory} "
-            f"has {free / 1e6:.0f} MB left; free some, or choose another --out"
-        )
-    run.progress.note(f"the trunk reads {pieces} texts; its outputs are kept: {needed / 1e6:.1f} MB", heading=True)
-    with run.progress.bar("texts", pieces) as advance:
-        outputs.of(ids, advance)
+
+    def read(_: Path) -> None:
+        needed, free = rows * outputs.row_bytes, shutil.disk_usage(run.directory).free
+        if needed + _KEPT_FREE > free:
+            raise DataError(
+                f"the outputs of the frozen encoder take {needed / 1e6:.0f} MB for {pieces} texts, and "
+                f"{run.directory} has {free / 1e6:.0f} MB left; free some, or choose another --out"
+            )
+        run.progress.note(f"  the trunk reads {pieces} texts; its outputs are kept: {needed / 1e6:.1f} MB")
+        with run.progress.bar("texts", pieces) as advance:
+            outputs.of(ids, advance)
+
+    run.stage("trunk-texts", inputs, read, title="texts by the frozen encoder", whole=lambda: not pieces)

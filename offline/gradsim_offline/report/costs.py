@@ -6,16 +6,23 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gradsim_offline.grouping.result import Groups
 from gradsim_offline.report.numbers import decimal
 from gradsim_offline.report.table import Table
 
 _STAGES = {
     "encoder": "Make the encoder",
+    "reading": "Try what the encoder reads",
+    "trim": "Trim the vocabulary",
     "adapt": "Adapt the encoder to the training texts",
+    "trunk": "Export the frozen encoder",
+    "trunk-texts": "Read all texts by the frozen encoder",
+    "top": "Take the upper blocks",
+    "heads": "Set up the heads",
     "measure": "Measure S in one joint training",
     "group": "Choose the groups",
     "train": "Train the models",
+    "ngrams": "Train n-gram models",
+    "choose": "Choose what the bundle holds",
     "export": "Export to ONNX and compare",
     "identify": "Train the language identifier",
     "long-texts": "Try long texts in windows",
@@ -24,26 +31,12 @@ _STAGES = {
 }
 
 
-def build_stages(groups: Groups, multilingual: Path) -> list[str]:
-    """Return the folders of a build's stages, all but the bundle's own.
-
-    Args:
-        groups: That it chose.
-        multilingual: Directory of the multilingual model; that of the measurement if the joint model is it.
-    """
-    folders = [group.folder for group in groups.groups]
-    trained = [f"train/{folder}" for folder in (multilingual.name, *folders)]
-    exported = [f"export/{folder}" for folder in folders]
-    last = ["identify", "long-texts", "evaluate", "assignment"]
-    return ["encoder", "adapt", "measure", "group", *trained, *exported, *last]
-
-
 def stage_seconds(directory: Path, names: Iterable[str]) -> dict[str, float]:
     """Return the seconds of stages, by name; those without a record are left out.
 
     Args:
         directory: The run directory.
-        names: Folders of stages below it.
+        names: Folders of stages below it, as the run directory went through them.
     """
     known = {}
     for name in names:
@@ -56,7 +49,7 @@ def stage_seconds(directory: Path, names: Iterable[str]) -> dict[str, float]:
     return known
 
 
-def cost_table(seconds: Mapping[str, float], *, total: bool) -> Table:
+def cost_table(seconds: Mapping[str, float]) -> Table:
     """Sum the seconds by kind of stage, in the order of a build; ``train/ab`` is of the kind ``train``."""
     kinds: dict[str, list[float]] = {kind: [] for kind in _STAGES}
     for name, value in seconds.items():
@@ -64,5 +57,5 @@ def cost_table(seconds: Mapping[str, float], *, total: bool) -> Table:
     rows = [
         (_STAGES.get(kind, kind), str(len(values)), decimal(sum(values), 1)) for kind, values in kinds.items() if values
     ]
-    together = [("Together", "", decimal(sum(seconds.values()), 1))] if total and rows else []
+    together = [("Together", "", decimal(sum(seconds.values()), 1))] if rows else []
     return Table("Cost of the build", ("Stage", "Runs", "Seconds"), [*rows, *together], totals=len(together))

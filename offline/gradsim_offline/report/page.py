@@ -84,7 +84,7 @@ def render(
         mix_ups=_identifier.mix_up_table(manifest, evaluated),
         models=_models(manifest),
         fallback=[language.name for language in manifest.languages if language.group == manifest.fallback.group],
-        costs=cost_table(costs or {}, total=not curve),
+        costs=cost_table(costs or {}),
         settings=written(manifest.provenance.settings),
         measured_with=written(dict(measured.settings)),
     )

@@ -46,7 +46,7 @@ def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor,
         np.concatenate([halves(size, language=i, seed=drawn) for i, size in enumerate(sizes)])
         for drawn in (seed, seed + _FOLD_SEED)
     )
-    vectors = LinearFeatures.of(texts, start, context.training.maximum_length).vectors(texts)
+    _, vectors = LinearFeatures.of(texts, start, context.training.maximum_length)
     residual = np.zeros((len(texts), len(context.dataset.labels)))  # [texts, labels]: probability minus gold
     strength = choose_strength(vectors, gold, start.ngrams.strengths, seed)
     context.training.progress.note(f"  joint classifier: C = {strength:g}")

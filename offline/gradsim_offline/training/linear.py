@@ -63,8 +63,8 @@ def train_linear(
     """
     start = read_linear_start(context.encoder)
     texts, gold = training_texts(dataset, members, settings.fraction, context.seed)
-    features = LinearFeatures.of(texts, start, context.maximum_length)
-    linear = fit(features.vectors(texts), gold, len(dataset.labels), start.ngrams.strengths, context.seed)
+    features, vectors = LinearFeatures.of(texts, start, context.maximum_length)
+    linear = fit(vectors, gold, len(dataset.labels), start.ngrams.strengths, context.seed)
     save(features, linear, dataset.labels, directory)
     if start.trunk is not None:
         start.trunk.save(directory)
@@ -113,7 +113,7 @@ def training_texts(
 
 def save(features: LinearFeatures, linear: Linear, labels: Sequence[str], directory: Path) -> None:
     """Write a classifier in Hugging Face form, with its table of n-grams; over a trunk as a head with a wide part."""
-    if features.texts is None:
+    if not features.mean.size:
         save_ngrams(features.tfidf, linear, labels, directory)
         return
     rows = features.tfidf.table.rows

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from gradsim_offline.training.linear_start import LinearStart, Trunk
+from gradsim_offline.training.linear_start import LinearStart
 from gradsim_offline.training.tfidf import TfIdf
 from gradsim_offline.training.trunk_texts import TrunkTexts
 
@@ -24,30 +24,35 @@ class LinearFeatures:
 
     Attributes:
         tfidf: Of their n-grams.
-        texts: Reads them as the trunk does; ``None``: there is none.
-        mean: Of the training texts' outputs, ``[width]``.
+        mean: Of the training texts' outputs, ``[width]``; empty: there is no trunk.
         deviation: Likewise, never 0.
     """
 
     tfidf: TfIdf
-    texts: TrunkTexts | None
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
 
     @classmethod
-    def of(cls, texts: Sequence[str], start: LinearStart, maximum_length: int) -> LinearFeatures:
-        """Take the n-grams of training texts, and mean and deviation of the trunk's outputs of them."""
-        tfidf, reader = TfIdf.of(texts, start.ngrams), trunk_texts(start.trunk, maximum_length)
-        outputs = np.zeros((1, 0)) if reader is None else reader.outputs(texts).astype(np.float64)
-        return cls(tfidf, reader, outputs.mean(axis=0), outputs.std(axis=0) + 1e-6)
+    def of(
+        cls, texts: Sequence[str], start: LinearStart, maximum_length: int
+    ) -> tuple[LinearFeatures, sparse.csr_array]:
+        """Take the n-grams of normalised training texts, and mean and deviation of the trunk's outputs of them.
 
-    def vectors(self, texts: Sequence[str]) -> sparse.csr_array:
-        """Return the vectors of normalised texts, ``[texts, rows + width]``."""
-        vectors = self.tfidf.vectors(texts)
-        if self.texts is None:
-            return vectors
-        outputs = (self.texts.outputs(texts) - self.mean) / self.deviation * SCALE
-        return sparse.csr_array(sparse.hstack([vectors, sparse.csr_array(outputs.astype(np.float32))]))
+        Returns:
+            That, and the vectors of the texts, ``[texts, rows + width]``, 32 bits each.
+        """
+        tfidf = TfIdf.of(texts, start.ngrams)
+        vectors, none = tfidf.vectors(texts), np.zeros(0)
+        if start.trunk is None:
+            return cls(tfidf, none, none), vectors
+        kept = TrunkTexts.open(Path(start.trunk.directory), Path(start.trunk.outputs), maximum_length)
+        outputs = kept.outputs(texts)
+        mean = outputs.mean(axis=0, dtype=np.float64)
+        outputs -= mean
+        deviation = np.sqrt(np.square(outputs).mean(axis=0, dtype=np.float64)) + 1e-6
+        outputs *= SCALE / deviation
+        both = sparse.csr_array(sparse.hstack([vectors, sparse.csr_array(outputs)]))
+        return cls(tfidf, mean, deviation), both
 
     def head(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
@@ -60,8 +65,3 @@ class LinearFeatures:
         """
         plain = weights * SCALE / self.deviation
         return plain, bias - plain @ self.mean
-
-
-def trunk_texts(trunk: Trunk | None, maximum_length: int) -> TrunkTexts | None:
-    """Return what reads texts as a trunk does; ``None``: there is none."""
-    return None if trunk is None else TrunkTexts.open(Path(trunk.directory), Path(trunk.outputs), maximum_length)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,14 +18,14 @@ from gradsim_shared.trunk import TrunkModel
 OUTPUTS_FOLDER = "trunk-outputs"
 _STATES, _INDEX = "states.f16", "index.bin"
 _RECORD = np.dtype([("key", "S16"), ("row", "<i8"), ("rows", "<i4")])
-_CHUNK = 2048  # pieces that are computed before they are written
+_CHUNK, _HELD = 2048, 2**26  # pieces, and bytes of their outputs, that are computed before they are written
 
 
 class TrunkOutputs:
     """The outputs of one trunk, by token ids; what is not there yet is computed and appended.
 
     A pooled trunk has one row of ``width`` numbers for each piece, another one for each token, in 16 bits. A process
-    that is killed leaves whole rows: the index is written after them.
+    that is killed leaves whole rows: the index is written after them, and what it names beyond them is dropped.
 
     Args:
         trunk: Directory of the trunk, as ``export_trunk`` wrote it.
@@ -39,14 +40,22 @@ class TrunkOutputs:
         directory.mkdir(parents=True, exist_ok=True)
         self._places: dict[bytes, tuple[int, int]] = {}
         index = np.fromfile(self._index, _RECORD, count=_whole(self._index, _RECORD.itemsize))
-        self._rows = 0
+        index = index[: _kept_records(index, _whole(self._states, self.row_bytes))]
         for record in index:
-            row, rows = int(record["row"]), int(record["rows"])
-            self._places[bytes(record["key"]).ljust(16, b"\0")] = (row, rows)
-            self._rows = max(self._rows, row + rows)
+            self._places[bytes(record["key"]).ljust(16, b"\0")] = (int(record["row"]), int(record["rows"]))
+        self._rows = int(index["rows"].sum())
         for path, size in ((self._index, len(index) * _RECORD.itemsize), (self._states, self._rows * self.row_bytes)):
             with path.open("ab") as stream:
                 stream.truncate(size)  # what a killed process wrote in part
+
+    @property
+    def as_on_disk(self) -> bool:
+        """Whether the file of outputs is as long as this object knows it."""
+        return (
+            self._index.is_file()
+            and self._states.is_file()
+            and self._states.stat().st_size == self._rows * self.row_bytes
+        )
 
     @property
     def width(self) -> int:
@@ -75,41 +84,66 @@ class TrunkOutputs:
         Raises:
             GradsimError: The disk is full.
         """
-        keys = [_key(each) for each in ids]
-        absent = list({key: i for i, key in enumerate(keys) if key not in self._places}.values())
-        absent.sort(key=lambda i: len(ids[i]), reverse=True)  # the longest first: the time left is not underestimated
-        for start in range(0, len(absent), _CHUNK):
-            chunk = absent[start : start + _CHUNK]
-            self._append([keys[i] for i in chunk], [ids[i] for i in chunk], advance)
-        if not keys:
+        places = self._found(ids, advance)
+        if not places:
             return []
-        states = np.memmap(self._states, np.float16, "r", shape=(self._rows, self.width))
-        return [np.asarray(states[row : row + rows]) for row, rows in (self._places[key] for key in keys)]
+        states = self._kept()
+        return [np.asarray(states[row : row + rows]) for row, rows in places]
 
     def pooled(
         self, ids: Sequence[Sequence[int]], advance: Callable[[str], None] = lambda _: None
     ) -> NDArray[np.float32]:
         """Return the outputs of a pooled trunk, ``[pieces, width]``."""
-        outputs = self.of(ids, advance)
-        return np.concatenate(outputs).astype(np.float32) if outputs else np.zeros((0, self.width), np.float32)
+        places = self._found(ids, advance)
+        if not places:
+            return np.zeros((0, self.width), np.float32)
+        return self._kept()[[row for row, _ in places]].astype(np.float32)
+
+    def _found(self, ids: Sequence[Sequence[int]], advance: Callable[[str], None]) -> list[tuple[int, int]]:
+        """Return first row and number of rows of each piece; what is not there yet is computed."""
+        keys = [_key(each) for each in ids]
+        absent = list({key: i for i, key in enumerate(keys) if key not in self._places}.values())
+        absent.sort(key=lambda i: len(ids[i]), reverse=True)  # the longest first: the time left is not underestimated
+        for chunk in self._chunks(absent, ids):
+            self._append([keys[i] for i in chunk], [ids[i] for i in chunk], advance)
+        return [self._places[key] for key in keys]
+
+    def _kept(self) -> NDArray[np.float16]:
+        return np.memmap(self._states, np.float16, "r", shape=(self._rows, self.width))
+
+    def _chunks(self, pieces: Sequence[int], ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """Yield pieces, in their order, that are written together."""
+        chunk: list[int] = []
+        held = 0
+        for piece in pieces:
+            size = self.row_bytes * (1 if self.pools else len(ids[piece]))
+            if chunk and (len(chunk) == _CHUNK or held + size > _HELD):
+                yield chunk
+                chunk, held = [], 0
+            chunk.append(piece)
+            held += size
+        if chunk:
+            yield chunk
 
     def _append(self, keys: Sequence[bytes], ids: Sequence[Sequence[int]], advance: Callable[[str], None]) -> None:
         found: list[NDArray[np.float16]] = [np.zeros((0, self.width), np.float16)] * len(ids)
+        largest = np.finfo(np.float16).max
         for rows in self._model.chunks([len(each) for each in ids]):
             output = self._model.run([ids[row] for row in rows])
             for place, row in enumerate(rows):
                 state = output.states[place]
-                found[row] = state[None] if state.ndim == 1 else state[: len(ids[row])]
+                of_piece = state[None] if state.ndim == 1 else state[: len(ids[row])]
+                found[row] = of_piece.clip(-largest, largest).astype(np.float16)
                 advance("")
         records = np.zeros(len(ids), _RECORD)
         row = self._rows
-        for number, (key, rows_of_piece) in enumerate(zip(keys, found, strict=True)):
-            records[number] = (key, row, len(rows_of_piece))
-            row += len(rows_of_piece)
-        largest = np.finfo(np.float16).max
+        for number, (key, of_piece) in enumerate(zip(keys, found, strict=True)):
+            records[number] = (key, row, len(of_piece))
+            row += len(of_piece)
         with full_disk_said(self._directory):
             with self._states.open("ab") as stream:
-                np.concatenate(found).clip(-largest, largest).astype(np.float16).tofile(stream)
+                np.concatenate(found).tofile(stream)
+                os.fsync(stream.fileno())  # before the index says that they are there
             with self._index.open("ab") as stream:
                 records.tofile(stream)
         for key, record in zip(keys, records, strict=True):
@@ -136,6 +170,13 @@ class TrunkOutputs:
 
 def _key(ids: Sequence[int]) -> bytes:
     return hashlib.blake2b(np.asarray(ids, np.int32).tobytes(), digest_size=16).digest()
+
+
+def _kept_records(index: NDArray[np.void], rows: int) -> int:
+    """Return how many records, from the first, follow one another and lie within the rows that are there."""
+    ends = np.cumsum(index["rows"], dtype=np.int64)
+    fits = (index["rows"] >= 0) & (index["row"] == ends - index["rows"]) & (ends <= rows)
+    return len(index) if fits.all() else int(np.argmin(fits))
 
 
 def _whole(path: Path, size: int) -> int:

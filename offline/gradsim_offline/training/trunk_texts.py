@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from tokenizers import Tokenizer
 
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.trunk_outputs import TrunkOutputs
+
+_SLICE = 4096  # texts that are tokenised at once
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,27 @@ class TrunkTexts:
 
     def outputs(self, texts: Sequence[str], advance: Callable[[str], None] = lambda _: None) -> NDArray[np.float32]:
         """Return the pooled outputs of texts, ``[texts, width]``."""
-        return self.kept.pooled(self.ids(texts), advance)
+        found = np.zeros((len(texts), self.kept.width), np.float32)
+        for start in range(0, len(texts), _SLICE):
+            here = slice(start, start + _SLICE)
+            found[here] = self.kept.pooled(self.ids(texts[here]), advance)
+        return found
 
 
-@cache
 def open_outputs(trunk: Path, outputs: Path) -> TrunkOutputs:
-    """Open what is kept of a trunk's outputs, once in a process: only then what is appended is known to all."""
-    return TrunkOutputs(trunk, outputs)
+    """Open what is kept of a trunk's outputs, anew where its files are not those that this process knows."""
+    opened = _opened(trunk, outputs)
+    if opened.as_on_disk:
+        return opened
+    close_outputs()
+    return _opened(trunk, outputs)
+
+
+def close_outputs() -> None:
+    """Forget what was opened, the trunks with it."""
+    _opened.cache_clear()
+
+
+@lru_cache(2)
+def _opened(trunk: Path, outputs: Path) -> TrunkOutputs:
+    return TrunkOutputs(trunk, outputs)  # once: only then what is appended is known to all

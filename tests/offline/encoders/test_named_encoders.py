@@ -218,12 +218,12 @@ def test_the_real_one_aligns_translations(online):
 
 
 def test_auto_takes_mini_where_nothing_else_can_be_had(capfd):
-    settings = resolve(None, {"data": "demo", "model": "auto"})
+    settings = resolve(None, {"data": "demo", "model": "auto"}, chooses_model=True)
     assert settings.model == "mini" and "model auto: mini" in capfd.readouterr().err
 
 
 def test_auto_freezes_the_encoder_that_can_be_had(monkeypatch):
     monkeypatch.setattr("gradsim_offline.pipeline.auto_model.locate", lambda *_: Located("somewhere", "e5-small 1"))
-    settings = resolve(None, {"data": "demo", "model": "auto"})
+    settings = resolve(None, {"data": "demo", "model": "auto"}, chooses_model=True)
     assert settings.model == "e5-small" and settings.training.trained_blocks == 0
-    assert resolve(None, {"data": "demo-entities", "model": "auto"}).model == "mini"
+    assert resolve(None, {"data": "demo-entities", "model": "auto"}, chooses_model=True).model == "mini"

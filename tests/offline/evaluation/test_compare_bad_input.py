@@ -111,6 +111,22 @@ def test_a_sweep_without_an_effect(words, tmp_path):
     refused(made, "pretraining.epochs has no effect on xlm-roberta-base")
     code, _, said = gradsim(*words("sweep", tmp_path / "run", layers="head", method="embedding-ft"))
     assert code == 2 and "--layers is about the method gradient" in said
+    linear = gradsim(*words("sweep", tmp_path / "run", layers="head.out,head", model="ngrams"))
+    refused(linear, "--layers", "these models are linear")
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("compare", {}),
+        ("sweep", {"groups": "1..2"}),
+        ("few-shot", {"source": "hau"}),
+        ("sprachbund-train", {"sprachbunds": ".", "adapted": "."}),
+    ],
+)
+def test_a_model_that_the_machine_chooses_is_for_builds(command, needed, words, tmp_path):
+    answer = gradsim(*words(command, tmp_path / "run", model="auto", **needed))
+    refused(answer, "model = 'auto': only a build chooses the model; name ngrams, mini")
 
 
 def test_a_sweep_takes_exactly_one_of_its_options(words, tmp_path):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gradsim_offline.grouping.result import Groups, LanguageGroup
-from gradsim_offline.report.costs import build_stages, stage_seconds
+from gradsim_offline.report.costs import stage_seconds
 from gradsim_offline.report.drawing import Caption, Text
 from gradsim_offline.report.heatmap import TOOLTIP_CELLS, heatmap
 from gradsim_offline.report.numbers import MINUS, MISSING, decimal, percent, points, sign, tiny
@@ -210,16 +208,6 @@ def test_cost(read, tmp_path):
     assert page.rows_of("Train the models") == [["Train the models", "2", "7.0"]]
     assert page.rows_of("Together") == [["Together", "", "19.5"]]
     assert not page.rows_of("Choose the groups")
-    with_curve = read(render(make_manifest(), make_measured(), make_evaluated(), COUNTS, CURVE, costs))
-    assert not with_curve.rows_of("Together")  # choosing K holds trainings that stand below, too
-
-
-def test_stages_of_a_build():
-    both = LanguageGroup("g1", ("hau", "ibo"), ("hau", "ibo"), {})
-    groups = Groups("exact", "self", 1.0, 1.0, True, (both, LanguageGroup("g2", ("amh", "hau"), ("amh",), {})))
-    names = build_stages(groups, Path("run/train/multilingual"))
-    assert names[:6] == ["encoder", "adapt", "measure", "group", "train/multilingual", "train/hau-ibo"]
-    assert names[6].startswith("train/amh-hau-") and names[8] == names[6].replace("train", "export")
 
 
 def test_figures_of_the_page():

@@ -125,7 +125,17 @@ def test_the_similarity_of_ngrams_is_measured(built):
     assert np.allclose(similarity.diagonal(), 1)
 
 
-@pytest.mark.parametrize("setting", ["training.strategy=pcgrad", "training.ensemble=3", "adapting.mode=tapt"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "training.strategy=pcgrad",
+        "training.ensemble=3",
+        "adapting.mode=tapt",
+        "measuring.layers=['head']",
+        "measuring.projection=64",
+        "measuring.skipped_epochs=1",
+    ],
+)
 def test_what_a_linear_model_cannot_do_is_refused(setting, tmp_path):
     words = ("--model", "ngrams", "--set", setting, "--out", tmp_path / "run")
     code, _, error = gradsim("build", "--data", "demo", *words)

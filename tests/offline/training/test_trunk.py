@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -101,15 +102,49 @@ def test_a_text_is_read_once_and_a_killed_process_costs_what_it_had_not_written(
     assert np.abs(again.pooled([ids[40]])[0] - alone).max() < 2e-3
 
 
+def test_rows_that_never_reached_the_disk_are_computed_again(sentences, trunk, tmp_path):
+    ids = TrunkTexts.open(trunk.directory, trunk.outputs, LENGTH).ids(sentences[:10])
+    first = TrunkOutputs(trunk.directory, tmp_path).pooled(ids)
+    states = tmp_path / "states.f16"
+    with states.open("ab") as stream:
+        stream.truncate(states.stat().st_size // 2 - 1)
+    calls = []
+    assert np.allclose(TrunkOutputs(trunk.directory, tmp_path).pooled(ids, calls.append), first, atol=2e-3)
+    assert len(calls) == 6  # the fifth was cut
+
+
+def test_outputs_that_were_removed_are_read_anew_in_the_same_process(sentences, trunk, tmp_path):
+    texts, kept = sentences[:5], tmp_path / "kept"
+    first = TrunkTexts.open(trunk.directory, kept, LENGTH).outputs(texts)
+    shutil.rmtree(kept)
+    again = TrunkTexts.open(trunk.directory, kept, LENGTH)
+    assert np.allclose(again.outputs(texts[:1]), first[:1], atol=2e-3)
+    assert np.allclose(again.outputs(texts), first, atol=2e-3)
+
+
+def test_hidden_states_are_written_before_they_fill_the_memory(tiny_xlmr, sentences, tmp_path, monkeypatch):
+    entry = exported(tiny_xlmr, sentences, tmp_path / "trunk", whole=True, trained_blocks=1)
+    ids = TrunkTexts.open(tmp_path / "trunk", tmp_path / "none", LENGTH).ids(sentences[:10])
+    monkeypatch.setattr("gradsim_offline.training.trunk_outputs._HELD", 40 * 2 * entry.width)
+    written = []
+    kept = TrunkOutputs(tmp_path / "trunk", tmp_path / "kept")
+    states = kept.of(ids, lambda _: written.append((tmp_path / "kept" / "states.f16").stat().st_size))
+    assert [len(state) for state in states] == [len(each) for each in ids]
+    gained = np.diff(np.unique(written)) // (2 * entry.width)
+    assert len(gained) > 1 and gained.max() <= 40
+    model = open_trunk_model(entry, tmp_path / "trunk")
+    assert np.abs(states[3] - model.run([ids[3]]).states[0, : len(ids[3])]).max() < 2e-3
+
+
 def test_head_and_wide_part_answer_together_as_scikit_learn_does(trunk, tmp_path):
     dataset = demo.load(languages=["hau"])
     examples = dataset.split("hau", "train")
     texts = [normalise(example.text) for example in examples]
     gold = np.array([dataset.labels.index(example.label) for example in examples])
-    features = LinearFeatures.of(texts, LinearStart(NGrams(), trunk), LENGTH)
-    vectors = features.vectors(texts)
+    features, vectors = LinearFeatures.of(texts, LinearStart(NGrams(), trunk), LENGTH)
     width = read_trunk(trunk.directory).width
     assert vectors.shape[1] == features.tfidf.table.rows + width
+    assert vectors.dtype == np.float32
     assert np.allclose(vectors[:, -width:].toarray().std(axis=0), 0.03, atol=1e-3)
     save(features, fit(vectors, gold, len(dataset.labels), [4.0], 0), dataset.labels, tmp_path)
     trunk.save(tmp_path)
@@ -147,6 +182,22 @@ def test_a_bundle_has_one_trunk_and_a_small_head_for_each_group(run):
     assert tops == [f"groups/{group.id}/top.onnx" for group in manifest.groups]
     assert all(manifest.files[file].size < 5000 for file in tops)
     assert all(group.wide is not None and group.wide.weight == 1 for group in manifest.groups)
+
+
+def test_the_report_names_what_every_kind_of_stage_took(run):
+    page = (run / "bundle" / "report" / "index.html").read_text(encoding="utf-8")
+    for kind in ("Export the frozen encoder", "Read all texts by the frozen encoder", "Export to ONNX and compare"):
+        assert kind in page
+    done = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert any(line["stage"] == "trunk-texts" and line["seconds"] >= 0 for line in done if "seconds" in line)
+
+
+def test_to_assign_by_gradients_a_bundle_of_whole_models_is_asked_for(run, tmp_path):
+    (tmp_path / "pcm").mkdir()
+    (tmp_path / "pcm" / "train.tsv").write_text("text\tlabel\n" + "I dey happy\tpositive\nE bad\tnegative\n" * 10)
+    words = ("--bundle", run / "bundle", "--data", tmp_path, "--language", "pcm", "--by", "gradient")
+    code, _, error = gradsim("assign", *words)
+    assert code == 1 and "build it with training.trained_blocks = all" in " ".join(error.split())
 
 
 def test_it_answers_as_what_was_trained(run):

@@ -149,9 +149,14 @@ def check_gradients(bundle: VerifiedBundle, by: By) -> None:
         SettingsError: It has none.
     """
     if by == "gradient" and bundle.manifest.assignment is None:
+        instead = (
+            "training.trained_blocks = all (what stands on a frozen encoder is no joint model)"
+            if bundle.manifest.trunk is not None
+            else "exporting.assignment = true and an encoder (a bundle of --model ngrams has none)"
+        )
         raise SettingsError(
             f"bundle {bundle.directory} holds no joint model, so no gradient can choose; leave out --by gradient, or "
-            "build it with exporting.assignment = true and an encoder (a bundle of --model ngrams has none)"
+            f"build it with {instead}"
         )
 
 
