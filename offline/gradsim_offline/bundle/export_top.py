@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gradsim_offline.bundle.export import RESULT, Terms, dev_texts, in_8_bits
 from gradsim_offline.bundle.onnx import export
@@ -20,9 +23,10 @@ from gradsim_offline.models.trunk import read_trunk
 from gradsim_offline.training.task import Task
 from gradsim_offline.training.trained import TrainedModel, open_trained
 from gradsim_offline.training.trunk_batches import hidden_states
+from gradsim_offline.training.trunk_outputs import TrunkOutputs
 from gradsim_runtime.loading import load_group_model
 from gradsim_runtime.sessions import SessionSettings
-from gradsim_shared.decoding import Text
+from gradsim_shared.decoding import Decoded, Text
 from gradsim_shared.errors import ModelError
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.manifest import Group, Parity, Precision, Trunk
@@ -102,11 +106,13 @@ def export_top(
     progress.note(f"  {parity.texts} texts: label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text")
     form = form.model_copy(update={"parity": parity, "latency_milliseconds": round(latency, 3)})
     entry = draft.model_copy(update={"precisions": {"fp32": form}})
-    if precision != "fp32" and trunk.output == "hidden":
+    if precision != "fp32" and (kept := trained.outputs) is not None and not kept.pools:
         dev = {code: dataset.split(code, "dev") for code in group.served}
 
         def judge(smaller: GroupModel) -> str:
-            return lost(served, smaller, dev, task, dataset.labels) if precision == "auto" else ""
+            if precision != "auto":
+                return ""
+            return lost(_Kept(served, kept), _Kept(smaller, kept), dev, task, dataset.labels)
 
         entry = in_8_bits(path, entry, contract, judge, texts, trained.logits(texts), progress)
     write_json(directory / RESULT, entry.model_dump(mode="json"))
@@ -122,14 +128,42 @@ def trunk_entry(directory: Path) -> Trunk:
     return entry.model_copy(update=placed)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A model behind the trunk's outputs that are kept: what was read for its training is not read again.
+
+    Attributes:
+        served: Reads and decodes.
+        outputs: Of the trunk.
+    """
+
+    served: GroupModel
+    outputs: TrunkOutputs
+
+    def answers(self, texts: Sequence[Text]) -> list[Decoded]:
+        readings = self.served.read(texts)
+        found = iter(self.run([ids for reading in readings for ids in reading.ids]))
+        logits = [self.served.gather(reading, list(islice(found, len(reading.ids)))) for reading in readings]
+        return self.served.decode(logits, texts, readings)
+
+    def run(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        found: dict[int, NDArray[np.float32]] = {}
+        for rows in self.served.chunks([len(each) for each in ids]):
+            found |= zip(rows, self.run_chunk([ids[row] for row in rows]), strict=True)
+        return [found[row] for row in range(len(ids))]
+
+    def run_chunk(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        states = self.outputs.pooled(ids) if self.outputs.pools else np.asarray(hidden_states(ids, self.outputs))
+        lengths = np.array([len(each) for each in ids])
+        mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+        return self.served.run_top(TrunkOutput(states, mask))
+
+
 def _check_alone(served: GroupModel, trained: TrainedModel, texts: Sequence[Text], name: str, tolerance: float) -> None:
     """Compare both on the very same outputs of the trunk, which were kept."""
     assert trained.outputs is not None
     ids = trained.read(texts).ids
-    found, expected = [], trained.run(ids)
-    for each in ids:
-        mask = np.ones((1, len(each)), np.int64)
-        states = trained.outputs.pooled([each]) if trained.outputs.pools else hidden_states([each], trained.outputs)
-        found += served.run_top(TrunkOutput(np.asarray(states), mask))
+    kept = _Kept(served, trained.outputs)
+    found, expected = [output for each in ids for output in kept.run_chunk([each])], trained.run(ids)
     rows = [[row if row.ndim == 2 else row[None] for row in each] for each in (found, expected)]
     compare(*rows, name=name, tolerance=tolerance)

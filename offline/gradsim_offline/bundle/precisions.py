@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 from gradsim_offline.core.dataset import AnyExample
 from gradsim_offline.models.eight_bits import in_eight_bits
 from gradsim_offline.training.task import Task
-from gradsim_shared.group_model import GroupModel
+from gradsim_shared.decoding import Decoded, Text
 
 INT8 = "int8"
 MOST_TEXTS = 1000
@@ -25,8 +26,15 @@ def quantise(model: Path, smaller: Path) -> None:
     onnx.save(in_eight_bits(onnx.load(str(model))), str(smaller))
 
 
+class Answering(Protocol):
+    """What answers texts."""
+
+    def answers(self, texts: Sequence[Text]) -> Sequence[Decoded]:
+        """Return the answer to each text."""
+
+
 def lost(
-    whole: GroupModel, smaller: GroupModel, dev: Mapping[str, Sequence[AnyExample]], task: Task, labels: Sequence[str]
+    whole: Answering, smaller: Answering, dev: Mapping[str, Sequence[AnyExample]], task: Task, labels: Sequence[str]
 ) -> str:
     """Return in words what a smaller form loses; empty: it passes the gate.
 
