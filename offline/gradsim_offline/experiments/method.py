@@ -136,8 +136,8 @@ def overlay(settings: Settings, given: Mapping[str, Any], name: str) -> Settings
     except ValidationError as error:
         first = error.errors()[0]
         setting = ".".join(str(part) for part in first["loc"][:2])  # section and name
-        given = f"{setting} = {first['input']!r}: " if setting else ""  # else it is about several sections
-        raise SettingsError(f"method {name}: {given}{first['msg'].removeprefix('Value error, ')}") from error
+        what = f"{setting} = {first['input']!r}: " if setting else ""  # else it is about several sections
+        raise SettingsError(f"method {name}: {what}{first['msg'].removeprefix('Value error, ')}") from error
 
 
 def check(methods: Sequence[Method], languages: Sequence[str]) -> None:
