@@ -40,7 +40,7 @@ def export(model: nn.Module, path: Path, *, task: Task) -> list[str]:
 
     if isinstance(model, LinearHead):
         graph = linear_graph(model)
-    elif isinstance(model.config, TopConfig):
+    elif isinstance(getattr(model, "config", None), TopConfig):
         graph = _top_graph(model)
     elif isinstance(model, Ensemble):
         graph = merge([_graph(member, task) for member in model.members], model.average)
