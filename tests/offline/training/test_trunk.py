@@ -239,7 +239,7 @@ def test_heads_are_judged_beside_n_grams_alone(tiny_xlmr, run, tmp_path):
     ("options", "message"),
     [
         ({"data": "demo-entities", "languages": None}, "heads over a frozen encoder are for texts with one label"),
-        ({"measure": "embedding"}, "the heads over a frozen one are linear"),
+        ({"measure": "embedding"}, "its lower blocks are a frozen trunk"),
         ({"model": "mini"}, "trained_blocks = 0 is for pre-trained encoders"),
         ({"adapt": "tapt-group"}, "is linear and has no steps: adapting.mode"),
     ],
