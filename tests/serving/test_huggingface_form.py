@@ -6,8 +6,9 @@ import re
 
 import fake_engine
 import pytest
-from huggingface_hub import InferenceClient
+from huggingface_hub import InferenceClient, constants
 from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import reset_sessions
 
 from gradsim_serving.http.keys import keys_of
 from gradsim_serving.http.results import LONGEST_HEADER
@@ -15,6 +16,15 @@ from gradsim_serving.http.results import LONGEST_HEADER
 GOOD, BAD = "Wannan fim yana da kyau sosai", "Abincin nan ba shi da kyau"
 NAMES = "Musa yana zaune a Kano."
 KEY = "alice-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _the_client_may_connect(monkeypatch):
+    """Other tests of this process switch the Hub off, and with it every connection of its library."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    reset_sessions()
+    yield
+    reset_sessions()
 
 
 def client_of(server, endpoint: str, **settings) -> InferenceClient:

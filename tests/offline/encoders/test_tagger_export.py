@@ -109,7 +109,7 @@ def test_any_words_in_any_batch(exported, trained, tagged, monkeypatch):
     assert [found.answer for found in served.answers(ODD)] == model.answers(ODD)
     assert served.answers([()])[0].answer == model.answers([()])[0] == ()
     monkeypatch.setattr("gradsim_offline.training.trained._BATCH", 2)
-    monkeypatch.setattr("gradsim_shared.group_model.CHUNK_TOKENS", 100)
+    monkeypatch.setattr("gradsim_shared.token_model.CHUNK_TOKENS", 100)
     for mine, theirs in zip([*served.logits(ODD), *model.logits(ODD)], expected * 2, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=EXACT)
 
