@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -26,13 +25,13 @@ from gradsim_shared.manifest import (
     Provenance,
     Similarity,
     Trunk,
+    TrunkPrecision,
 )
 
 LABELS = ["negative", "neutral", "positive"]
 LENGTH = 128
-BLOCK = 32
-Form = Literal["fp32", "int8", "4bit", "8bit"]
-FORMS: tuple[Form, ...] = ("fp32", "int8", "4bit", "8bit")
+Form = Literal["fp32", "int8"]
+FORMS: tuple[Form, ...] = ("fp32", "int8")
 _PARITY = Parity(texts=0, max_difference=0, label_agreement=1)
 _NOT_YET = FileEntry(sha256="0" * 64, size=0)
 
@@ -87,61 +86,15 @@ def with_head(trunk: Path, path: Path, head: np.ndarray) -> None:
 
 
 def in_form(model: Path, form: Form, target: Path) -> None:
-    """Write a model with smaller weights, embeddings in 8 bits.
+    """Write a model as it is, or in 8 bits as a build takes them."""
+    import onnx
 
-    ``int8``: dynamic, per channel; ``4bit``, ``8bit``: matrices in blocks of 32 values, products in int8.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from gradsim_offline.models.eight_bits import in_eight_bits
 
-    logging.disable(logging.WARNING)  # of a step that only static quantisation needs
     if form == "fp32":
         target.write_bytes(model.read_bytes())
-    elif form == "int8":
-        quantize_dynamic(str(model), str(target), weight_type=QuantType.QInt8, per_channel=True)
     else:
-        draft = target.with_suffix(".draft.onnx")
-        _in_blocks(model, 4 if form == "4bit" else 8, draft)
-        quantize_dynamic(str(draft), str(target), op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
-
-
-def _in_blocks(path: Path, bits: int, target: Path) -> None:
-    """Write a model whose constant matrices, [K, N], are integers with a scale for each 32 values of a column."""
-    import onnx
-    from onnx import helper, numpy_helper
-
-    model = onnx.load(str(path))
-    graph, middle = model.graph, 1 << (bits - 1)
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in [node for node in graph.node if node.op_type == "MatMul" and node.input[1] in constants]:
-        matrix = numpy_helper.to_array(constants[node.input[1]])
-        if matrix.ndim != 2 or matrix.shape[0] % BLOCK:
-            continue
-        blocks = matrix.T.reshape(matrix.shape[1], -1, BLOCK)  # [N, K / 32, 32]
-        best = np.full((*blocks.shape[:2], 1), np.inf, np.float32)
-        scales, numbers = np.ones_like(best), np.zeros(blocks.shape, np.int64)
-        largest = np.maximum(np.abs(blocks).max(axis=2, keepdims=True), 1e-9)
-        for steps in range(1, middle + 1) if bits == 4 else (middle - 1,):  # 4-bit weights are found again exactly
-            scale = largest / steps
-            rounded = np.clip(np.round(blocks / scale), -middle, middle - 1)
-            wrong = np.square(blocks - rounded * scale).sum(axis=2, keepdims=True)
-            scales, numbers = (np.where(wrong < best, *pair) for pair in ((scale, scales), (rounded, numbers)))
-            best = np.minimum(best, wrong)
-        stored = (numbers + middle).astype(np.uint8)
-        packed = stored if bits == 8 else stored[..., ::2] | stored[..., 1::2] << 4
-        names = [f"{node.output[0]}_{part}" for part in ("packed", "scales")]
-        arrays = packed, scales.reshape(-1).astype(np.float32)
-        graph.initializer.extend(numpy_helper.from_array(*pair) for pair in zip(arrays, names, strict=True))
-        sizes = {"K": matrix.shape[0], "N": matrix.shape[1], "bits": bits, "block_size": BLOCK, "accuracy_level": 4}
-        new = helper.make_node(
-            "MatMulNBits", [node.input[0], *names], node.output, node.name, domain="com.microsoft", **sizes
-        )
-        node.CopyFrom(new)
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    onnx.save(model, str(target))
+        onnx.save(in_eight_bits(onnx.load(str(model))), str(target))
 
 
 def linear(path: Path, head: np.ndarray) -> None:
@@ -167,7 +120,7 @@ def on_trunk(target: Path, trunk: Path, width: int, tokenizer: Path, groups: Map
         entries.append(_entry(group, codes, "top.onnx", "trunk/tokenizer.json", "trunk"))
     entry = Trunk(
         tokenizer="trunk/tokenizer.json",
-        precisions=_precisions("trunk/trunk.onnx"),
+        precisions={"fp32": TrunkPrecision(file="trunk/trunk.onnx", texts=0, cosine=1, max_difference=0)},
         inputs=["input_ids", "attention_mask"],
         pad_id=_pad_id(tokenizer),
         output="pooled",
