@@ -39,7 +39,7 @@ _MOST_TO_CHOOSE = 2000
 """Texts that C is chosen on, at most."""
 _FOLDS = 3
 _MANY = 2000
-"""Texts: of more the solver stops earlier, which moves no dev score and halves its time."""
+"""Texts: of more the solver stops earlier: half the time, dev scores up to 0.3 points off, either way."""
 
 
 def train_linear(
