@@ -94,7 +94,7 @@ def test_a_build_says_once_what_the_data_hold_and_then_what_trains_where(directo
     assert answer.exit_code == 0
     notes = answer.output[: answer.output.index("●")].splitlines()
     assert sum("languages," in line and "2/0/0" in line for line in notes) == 1
-    assert notes[-1] == f"  model mini, on cpu; in {out}" and not [line for line in notes if " train," in line]
+    assert f"  model mini, on cpu; in {out}" in notes[-2:] and not [line for line in notes if " train," in line]
 
 
 def test_a_directory_stands_for_files_in_it(directory):

@@ -89,7 +89,8 @@ def find_blocks(
         work: Stop when it is spent.
     """
     tree = _Tree(similarity, duals, members, threshold, units)
-    stack, masks, costs, total = [tree.root()], [np.zeros(0, np.int64)], [np.zeros(0)], 0
+    stack = [tree.root()] if tree.units else []  # every unit may be forbidden in a set
+    masks, costs, total = [np.zeros(0, np.int64)], [np.zeros(0)], 0
     while stack and total <= most and not work.spent:
         nodes = stack.pop()
         work.spend(len(nodes.masks))
