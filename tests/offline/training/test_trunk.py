@@ -220,6 +220,7 @@ def test_a_second_build_reads_no_text_again(run, tiny_xlmr):
     assert {path: path.stat().st_size for path in sizes} == sizes
 
 
+@pytest.mark.slow
 def test_heads_are_judged_beside_n_grams_alone(tiny_xlmr, run, tmp_path):
     code, _, error = build(tmp_path / "run", tiny_xlmr)
     assert code == 0, error
@@ -254,7 +255,7 @@ def test_what_linear_heads_cannot_is_said_before_anything_is_trained(tiny_xlmr, 
 UPPER = {"training.trained_blocks": 1, "training.minimum_steps": 0, "ngrams.beside": "false"}
 
 
-@pytest.mark.parametrize("data", ["demo", "demo-entities"])
+@pytest.mark.parametrize("data", [pytest.param("demo", marks=pytest.mark.slow), "demo-entities"])
 def test_upper_blocks_over_a_trunk_answer_as_they_were_trained(data, tiny_xlmr, tmp_path):
     run = tmp_path / "run"
     code, _, error = build(run, tiny_xlmr, UPPER, data=data, epochs=1, groups=3, keep="each")
