@@ -17,6 +17,8 @@ import pytest
 import server_process
 from real_server import SOURCES, free_port
 
+pytestmark = pytest.mark.slow
+
 GOOD = "Wannan fim yana da kyau sosai"
 ISOLATE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]
 
