@@ -33,7 +33,7 @@ from gradsim_shared.manifest import Group, Parity, Precision, Trunk
 from gradsim_shared.trunk import TrunkOutput
 
 TOP_FILE, TRUNK_FOLDER = "top.onnx", "trunk"
-_LEAST_AGREEMENT = 0.95  # of labels: what a trunk in 8 bits says of a text depends a little on the texts beside it
+_LEAST_AGREEMENT = 0.95  # of labels: outputs are kept in 16 bits, and the trunk runs again here
 
 
 def export_top(
