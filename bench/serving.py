@@ -7,6 +7,7 @@ test texts, languages in a skewed mix (weight 1/rank). The load comes from a che
 of them is in the tables. A peer computes with `--peer-threads` threads; ours with one for each core.
 
     python bench/serving.py --run runs/afrisenti --litserve ENVIRONMENT/bin/python
+    python bench/serving.py --run runs/afrisenti --systems gradsim --beside ../older-checkout
     python bench/serving.py --run runs/afrisenti --soak 10
     python bench/serving.py --run runs/afrisenti --overload 5 --systems gradsim-bentoml
     python bench/serving.py --run runs/afrisenti --routing
@@ -91,7 +92,11 @@ def _systems(chosen: argparse.Namespace, bundle: Path, options: tuple[str, ...])
         "litserve": lambda: systems.litserve(bundle, chosen.litserve.absolute(), threads),
         "bentoml": lambda: systems.bentoml(bundle, threads),
     }
-    return [found[name]() for name in NAMES if name in chosen.systems and (name != "litserve" or chosen.litserve)]
+    several = [found[name]() for name in NAMES if name in chosen.systems and (name != "litserve" or chosen.litserve)]
+    if chosen.beside:
+        other = systems.gradsim(bundle, f"gradsim-serve in {chosen.beside.name}", options, chosen.beside.absolute())
+        several.insert(1, other)
+    return several
 
 
 def _shapes(chosen: argparse.Namespace) -> list[Shape]:
@@ -116,6 +121,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--litserve", type=Path, metavar="PYTHON", help="has litserve, onnxruntime, tokenizers, fasttext"
     )
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="another checkout, whose service is measured, too")
     parser.add_argument("--peer-threads", type=some, default=os.cpu_count(), help="of each peer's engine  [all cores]")
     parser.add_argument(
         "--option", action="append", default=[], metavar="OPTION", help="for gradsim-serve: --option=--x=y"

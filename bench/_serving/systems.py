@@ -23,7 +23,6 @@ from gradsim_shared.errors import SettingsError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SOURCES = os.pathsep.join(str(ROOT / part) for part in ("serving", "shared", "offline"))
 PATH = "/sentiment"
 START_SECONDS = 180
 
@@ -93,10 +92,17 @@ class Running:
         return total * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def gradsim(bundle: Path, name: str = "gradsim-serve", options: tuple[str, ...] = ()) -> System:
-    """Return our service, direct."""
-    command = [sys.executable, "-m", "gradsim_serving", str(bundle), "--port", "{port}", *options]
-    return System(name, command, "/readyz")
+def gradsim(
+    bundle: Path, name: str = "gradsim-serve", options: tuple[str, ...] = (), checkout: Path = ROOT
+) -> System:
+    """Return our service, direct, as it stands in a checkout of this repository."""
+    command = [sys.executable, "-m", "gradsim_serving", str(bundle.resolve()), "--port", "{port}", *options]
+    return System(name, command, "/readyz", {"PYTHONPATH": sources(checkout)}, checkout)
+
+
+def sources(checkout: Path = ROOT) -> str:
+    """Return the ``PYTHONPATH`` with which the packages of a checkout are imported."""
+    return os.pathsep.join(str(checkout / part) for part in ("serving", "shared", "offline"))
 
 
 def gradsim_in_bentoml(bundle: Path, options: tuple[str, ...] = ()) -> System:
@@ -158,7 +164,7 @@ def running(system: System) -> Iterator[Running]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRADSIM_", "OMP_NUM"))}
     given = {name: value.replace("{port}", str(port)) for name, value in system.environment.items()}
     with tempfile.TemporaryDirectory() as scratch:
-        environment = {**kept, "PYTHONPATH": SOURCES, "BENTOML_HOME": scratch, **given}
+        environment = {**kept, "PYTHONPATH": sources(), "BENTOML_HOME": scratch, **given}
         command = [part.replace("{port}", str(port)) for part in system.command]
         log = Path(scratch) / "log"
         with log.open("wb") as stream:
