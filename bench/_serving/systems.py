@@ -92,9 +92,7 @@ class Running:
         return total * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def gradsim(
-    bundle: Path, name: str = "gradsim-serve", options: tuple[str, ...] = (), checkout: Path = ROOT
-) -> System:
+def gradsim(bundle: Path, name: str = "gradsim-serve", options: tuple[str, ...] = (), checkout: Path = ROOT) -> System:
     """Return our service, direct, as it stands in a checkout of this repository."""
     command = [sys.executable, "-m", "gradsim_serving", str(bundle.resolve()), "--port", "{port}", *options]
     return System(name, command, "/readyz", {"PYTHONPATH": sources(checkout)}, checkout)

@@ -77,9 +77,11 @@ def overload(system: System, texts: Sequence[str], factor: float, seconds: float
     bodies = traffic.write_bodies(texts, 1, scratch / "bodies.jsonl")
     with systems.running(system) as up:
         most = capacity(up, bodies, seconds, seconds / 2)
+        refused = _never_accepted()
         outcome = systems.send(
             up, bodies, 1, clients=0, rate=factor * most, seconds=seconds, warm_up=0.0, patience=300.0
         )
+        refused = _never_accepted() - refused
         after = capacity(up, bodies, seconds, seconds / 2)
     unsent = outcome.statuses.pop(UNSENT, 0)
     sent = sum(outcome.statuses.values())
@@ -94,9 +96,17 @@ def overload(system: System, texts: Sequence[str], factor: float, seconds: float
     ]
     _report.table(["status", "requests", "share"], rows)
     odd = sum(count for status, count in outcome.statuses.items() if status not in (200, 429, 503))
+    print(f"reset before the service accepted them (the kernel's queue was full): {refused}")
     print(f"neither 200, 429 nor 503: {odd}; answered texts/s during {outcome.texts_per_second:.0f}, after {after:.0f}")
     print(f"{latencies(outcome)}; load {outcome.load_cores:.2f} cores, late {outcome.late:.1f} ms")
     return {"system": system.name, "capacity": most, "after": after, "outcome": asdict(outcome)}
+
+
+def _never_accepted() -> int:
+    """Return how many connections of this machine were reset since its start: what the service accepts, it answers."""
+    lines = Path("/proc/net/snmp").read_text(encoding="ascii").splitlines()
+    names, values = (line.split() for line in lines if line.startswith("Tcp:"))
+    return int(values[names.index("EstabResets")])
 
 
 def routing(system: System, texts: Sequence[str], seconds: float, scratch: Path) -> dict[str, Any]:

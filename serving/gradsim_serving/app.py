@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -56,6 +57,7 @@ def create_app(bundles: Sequence[Path], options: Options = DEFAULTS, *, finished
         log.start()
         logger.info("%s", runtime)
         lifecycle.start()
+        gc.freeze()  # what is here stays, and no collection has to look through it while requests wait
         yield
         await lifecycle.stop(options.stop_seconds)
         log.close()

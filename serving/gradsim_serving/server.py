@@ -15,6 +15,9 @@ from gradsim_serving.bundles.lifecycle import Lifecycle
 FAST = all(find_spec(name) is not None for name in ("httptools", "uvloop"))
 """Whether the packages in C are there; on Windows they are not."""
 
+CONNECTIONS_TO_ACCEPT = 65_535
+"""That wait in the kernel, which holds at most net.core.somaxconn, and resets what is beyond after some 15 seconds."""
+
 READ_SECONDS = 1.0
 """For clients to read the last answers; then their connections are closed."""
 
@@ -35,6 +38,7 @@ def configuration(app: Any, *, fast: bool = FAST, **settings: Any) -> uvicorn.Co
         access_log=False,
         server_header=False,
         proxy_headers=False,  # they decide nothing here
+        backlog=CONNECTIONS_TO_ACCEPT,
         **settings,
     )
 

@@ -178,8 +178,9 @@ def test_a_rotated_file_is_followed(tmp_path):
     assert json.loads(path.read_text())["request"] == "after"
 
 
-def line(text: str) -> logging.LogRecord:
-    return logging.LogRecord("test", logging.INFO, "", 0, text, None, None)
+def write(sink: LineHandler, text: str) -> None:
+    sink.handle(logging.LogRecord("test", logging.INFO, "", 0, text, None, None))
+    sink.flush()
 
 
 def test_a_directory_that_has_gone_loses_lines_until_it_is_back(tmp_path):
@@ -188,10 +189,10 @@ def test_a_directory_that_has_gone_loses_lines_until_it_is_back(tmp_path):
     sink = LineHandler(directory / "log")
     (directory / "log").unlink()
     directory.rmdir()
-    sink.handle(line("a"))
+    write(sink, "a")
     assert (sink.written, sink.lost) == (0, 1)
     directory.mkdir()
-    sink.handle(line("c"))
+    write(sink, "c")
     assert (sink.written, sink.lost) == (1, 1)
     assert (directory / "log").read_bytes() == b"c\n"
 
@@ -205,6 +206,7 @@ from gradsim_serving.observing.log import LineHandler
 sink = LineHandler(Path(sys.argv[1]))
 def write(number):
     sink.handle(logging.LogRecord("test", logging.INFO, "", 0, f"{number:04d}", None, None))
+    sink.flush()
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (23, hard))

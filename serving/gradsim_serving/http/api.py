@@ -10,11 +10,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from gradsim_serving.bundles.lifecycle import Lifecycle
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.http import huggingface, inference_protocol
 from gradsim_serving.http.bodies import BodyMiddleware
+from gradsim_serving.http.direct import DirectMiddleware
 from gradsim_serving.http.errors import on_http_exception, on_request_error
 from gradsim_serving.http.information import PATHS, add_information
 from gradsim_serving.http.keys import Access, KeyMiddleware
@@ -82,7 +84,6 @@ def build(
             RequestError: on_request_error,
             HTTPException: on_http_exception,
         },
-        middleware=_middleware(paths, metrics, options, log_requests),
         telemetry=TELEMETRY,
     )
     texting = Texting(engine, options)
@@ -90,6 +91,8 @@ def build(
     huggingface.add_tasks(app.router, texting, manifests)
     inference_protocol.add_protocol(app.router, texting, lifecycle)
     add_information(app.router, lifecycle, metrics, options, paths, ERROR_FORMS)
+    for middleware in reversed(_middleware(paths, metrics, options, log_requests, app.routes)):
+        app.add_middleware(middleware.cls, *middleware.args, **middleware.kwargs)
     return app
 
 
@@ -112,7 +115,9 @@ def _add_answers(router: APIRouter, texting: Texting, manifests: Mapping[str, Ma
         )
 
 
-def _middleware(paths: Sequence[str], metrics: Metrics, options: HttpOptions, log_requests: bool) -> list[Middleware]:
+def _middleware(
+    paths: Sequence[str], metrics: Metrics, options: HttpOptions, log_requests: bool, routes: Sequence[BaseRoute]
+) -> list[Middleware]:
     """Return the middleware, outermost first."""
     cors = Middleware(
         Cors,
@@ -134,4 +139,5 @@ def _middleware(paths: Sequence[str], metrics: Metrics, options: HttpOptions, lo
         *([cors] if options.cors_origins else []),
         Middleware(BodyMiddleware, limit=options.max_body_bytes, seconds=options.body_seconds),
         Middleware(KeyMiddleware, options=options, access=access),
+        Middleware(DirectMiddleware, routes=routes),
     ]
