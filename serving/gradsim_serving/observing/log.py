@@ -205,6 +205,8 @@ class BoundedQueueHandler(QueueHandler):
 class GatheringListener(QueueListener):
     """Writes the lines of `GATHER_SECONDS` at once: a thread that wakes for each line takes 0.1 ms from requests."""
 
+    queue: SimpleQueue[Any]
+
     def dequeue(self, block: bool) -> logging.LogRecord:
         """Return the next record; before it waits for one, what was gathered is written."""
         if not self.queue.empty():
