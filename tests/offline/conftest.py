@@ -13,6 +13,7 @@ from pathlib import Path
 _HOME = tempfile.mkdtemp(prefix="gradsim-tests-hub-")  # before anything of Hugging Face is imported
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ.update(HF_HOME=_HOME, HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+os.environ["XDG_CACHE_HOME"] = _HOME
 
 import pytest
 import torch

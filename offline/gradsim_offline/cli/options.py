@@ -129,7 +129,7 @@ BUILD: dict[str, Option] = {
         "--model",
         metavar="NAME|DIR",
         help="ngrams, mini, e5-small, a Hugging Face name, or a directory; in a build auto: e5-small where it can "
-        "be had.  [default: mini]",
+        "be had.  [default: mini; in a build of your own files auto]",
     ),
     "extra_texts": click.option(
         "--extra-texts",

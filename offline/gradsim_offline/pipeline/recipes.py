@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.settings import AUTO, E5_SMALL, Settings
-from gradsim_offline.datasets.source import data_name, load_source, named
+from gradsim_offline.datasets.source import FILES, data_name, load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
@@ -68,7 +68,8 @@ def resolve(
         recipe: Name or path; ``None`` chooses by data set and model.
         options: Dotted names to values, as ``{"grouping.groups": 3}``; ``None`` values are left out.
         assignments: ``"training.epochs=5"``; the value is read as TOML, else as a string.
-        chooses_model: Model ``auto`` is replaced by the one that it stands for, as in a build; else it is an error.
+        chooses_model: Model ``auto`` is replaced by the one that it stands for, as in a build, where it is the default
+            for a user's own files without a recipe; else it is an error.
 
     Raises:
         SettingsError: Something is unknown or impossible; the message names the setting.
@@ -115,8 +116,9 @@ def _recipe(name: str | None, given: dict[str, Any], *, chooses_model: bool) -> 
     """
     file = name is not None and name.endswith(".toml")
     own = read_recipe(str(name)) if file else {}
-    used = {"data": "demo", "model": "mini", "data_dir": None} | own | dict(given)
+    used = {"data": "demo", "data_dir": None} | own | dict(given)
     data, folder = _named(used)
+    used.setdefault("model", AUTO if chooses_model and data == FILES and name is None else "mini")
     if chooses_model and used["model"] == AUTO:
         from gradsim_offline.pipeline.auto_model import model_for
 

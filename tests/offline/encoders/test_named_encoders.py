@@ -227,3 +227,13 @@ def test_auto_freezes_the_encoder_that_can_be_had(monkeypatch):
     settings = resolve(None, {"data": "demo", "model": "auto"}, chooses_model=True)
     assert settings.model == "e5-small" and settings.training.trained_blocks == 0
     assert resolve(None, {"data": "demo-entities", "model": "auto"}, chooses_model=True).model == "mini"
+
+
+def test_auto_is_the_default_for_files_of_ones_own(monkeypatch, tmp_path):
+    monkeypatch.setattr("gradsim_offline.pipeline.auto_model.locate", lambda *_: Located("somewhere", "e5-small 1"))
+    table = tmp_path / "reviews.csv"
+    table.write_text("text,label,language\ngood,positive,eng\nbad,negative,eng\n", encoding="utf-8")
+    assert resolve(None, {"data": str(table)}, chooses_model=True).model == "e5-small"
+    assert resolve(None, {"data": str(table)}).model == "mini"
+    assert resolve("ngrams", {"data": str(table)}, chooses_model=True).model == "ngrams"
+    assert resolve(None, {"data": "demo"}, chooses_model=True).model == "mini"
