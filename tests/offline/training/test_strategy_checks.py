@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from gradsim_offline.cli import cli
 from gradsim_offline.core import plugins
 from gradsim_offline.core.run_directory import RunDirectory
-from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.pipeline.checks import check_build, check_strategy
+from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.pipeline.training_setup import TrainingSetup
 from gradsim_offline.training.strategy import load_strategy
 from gradsim_offline.training.task import load_task
