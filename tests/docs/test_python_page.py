@@ -24,6 +24,7 @@ measuring = {epochs = 1, minimum_steps = 0, batch_size = 64, fraction = 0.2}
 training = {epochs = 1, minimum_steps = 0, batch_size = 64}
 grouping = {groups = 3}
 exporting = {parity_texts = 4}
+ngrams = {strengths = [8.0]}
 """
 
 
