@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quick_identifier import quick_identifier
+from quick_builds import quickly
 
 from gradsim_offline import build, group, measure
 from gradsim_offline.pipeline import recipes
@@ -24,6 +24,7 @@ measuring = {epochs = 1, minimum_steps = 0, batch_size = 64, fraction = 0.2}
 training = {epochs = 1, minimum_steps = 0, batch_size = 64}
 grouping = {groups = 3}
 exporting = {parity_texts = 4}
+ngrams = {strengths = [8.0]}
 """
 
 
@@ -41,7 +42,7 @@ def demo(tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
     (root / "recipes").mkdir()
     (root / "recipes" / "demo.toml").write_text(SMALL_DEMO, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch, quick_identifier():
+    with pytest.MonkeyPatch.context() as patch, quickly():
         patch.setattr(recipes, "RECIPES", root / "recipes")
         patch.chdir(root)
         build("demo", out="runs/demo")

@@ -1,4 +1,4 @@
-"""The program as the shell would call it, in this process, with a quick identifier; and settings of a tiny build."""
+"""The program as the shell would call it, in this process, built quickly; and settings of a tiny build."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import sys
 
 import pytest
-from quick_identifier import quick_identifier
+from quick_builds import quickly
 
 from gradsim_offline import cli
 
@@ -21,13 +21,14 @@ TINY = {
     "training.batch_size": 8,
     "maximum_length": 32,
     "exporting.precision": "fp32",
+    "ngrams.strengths": "[8.0]",
 }
 
 
 def gradsim(*words):
     """Return the exit code, standard output and standard error of ``gradsim-offline``."""
     error = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error), quick_identifier():
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(error), quickly():
         patch.setattr(sys, "argv", ["gradsim-offline", *map(str, words)])
         with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as ended:
             cli.main()

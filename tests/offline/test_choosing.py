@@ -195,11 +195,16 @@ def test_a_bound_that_nothing_meets_ends_the_build(run):
     assert code == 1 and "the quickest, " in error and "--max-milliseconds" in error and "Traceback" not in error
 
 
+@pytest.fixture(scope="module")
+def linear_run(tmp_path_factory):
+    """A run directory that builds of n-gram models share: none is trained twice."""
+    return tmp_path_factory.mktemp("kept") / "run"
+
+
 @pytest.mark.parametrize(("keep", "groups"), [("each", 3), ("each", 1), ("one", 3), ("groups", 3)])
-def test_what_is_to_be_kept_is_kept(tmp_path_factory, keep, groups):
-    out = tmp_path_factory.mktemp("kept") / "run"
-    build(out, model="ngrams", groups=groups, keep=keep)
-    served = [group.members for group in open_bundle(out / "bundle").manifest.groups]
+def test_what_is_to_be_kept_is_kept(linear_run, keep, groups):
+    build(linear_run, model="ngrams", groups=groups, keep=keep)
+    served = [group.members for group in open_bundle(linear_run / "bundle").manifest.groups]
     assert served == ([list(LANGUAGES)] if keep == "one" else [[code] for code in LANGUAGES])
 
 
@@ -208,7 +213,7 @@ def test_without_dev_texts_it_is_kept_unjudged(tmp_path, keep):
     rows = [f"{code},{label},{word} {code} {i}" for code in LANGUAGES for i in range(12) for label, word in PAIRS]
     (tmp_path / "own.csv").write_text("\n".join(["language,label,text", *rows]) + "\n", encoding="utf-8")
     words = ("--data", tmp_path / "own.csv", "--model", "ngrams", "--keep", keep, "--out", tmp_path / "run")
-    words = (*words, "--set", "data_options.held_out=0")
+    words = (*words, "--set", "data_options.held_out=0", "--set", "ngrams.strengths=[8.0]")
     refused, _, error = gradsim("build", *words, "--max-milliseconds", 5)
     assert refused == 1 and "no dev split" in error and "maximum_milliseconds" in error
     code, _, error = gradsim("build", *words)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-TINY = {
-    "pretraining.vocabulary": 300,
-    "pretraining.hidden_size": 32,
-    "pretraining.layers": 1,
-    "pretraining.ngram_buckets": 512,
-    "pretraining.epochs": 1,
-    "measuring.fraction": 0.2,
-}
+from .program import TINY, arguments, gradsim
+
 SHELL = """
 mount -t tmpfs -o size=4k tmpfs disk || exit 99
 for size in $SIZES; do
@@ -31,7 +26,7 @@ FULL = "Error: no space left in disk/run: free some, and give the same command a
 def build_on_a_disk_of(sizes, directory, until="build"):
     """Run a command again and again on a disk that grows, in a mount namespace; return the lines that it prints."""
     (directory / "disk").mkdir()
-    settings = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+    settings = arguments({}, TINY | {"pretraining.ngram_buckets": 512, "measuring.fraction": 0.2})
     command = [sys.executable, "-c", "from gradsim_offline.cli import main; main()", until, "--out", "disk/run"]
     command += ["--languages", "eng,hau", "--groups", "2", "--epochs", "1", "--quiet", *settings]
     alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
@@ -52,8 +47,17 @@ def build_on_a_disk_of(sizes, directory, until="build"):
     return done.stdout.splitlines()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full (Linux)")
 def test_a_full_disk_is_one_line(tmp_path):
-    """Too small for a file of safetensors; other files below."""
+    """The log is on a disk that is always full."""
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    given = {"languages": "eng,hau", "model": "ngrams", "out": tmp_path}
+    code, shown, said = gradsim("encoder", "-q", *arguments(given, TINY))
+    assert (code, shown) == (1, "") and " ".join(said.split()) == FULL.replace("disk/run", str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_disk_too_small_for_a_file_of_safetensors_is_one_line(tmp_path):
     assert build_on_a_disk_of(("500k",), tmp_path, "measure") == [FULL, "1 at 500k"]
 
 

@@ -37,8 +37,8 @@ def data(tmp_path_factory):
     return root
 
 
-def build(data, out, model="mini", **settings):
-    options = {"data": data, "model": model, "groups": 1, "epochs": 12, "device": "cpu", "out": out}
+def build(data, out, model="mini", epochs=12, **settings):
+    options = {"data": data, "model": model, "groups": 1, "epochs": epochs, "device": "cpu", "out": out}
     code, _, said = gradsim("build", *arguments(options, SETTINGS | settings))
     assert code == 0, said
     return open_bundle(out / "bundle").manifest, " ".join(said.split())
@@ -92,7 +92,7 @@ def test_without_enough_long_dev_texts_they_are_cut_and_that_is_said(data, tmp_p
             lines = (data / code / f"{split}.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
             kept = "".join(lines if split == "train" else lines[:9])
             (tmp_path / "data" / code / f"{split}.tsv").write_text(kept, encoding="utf-8")
-    manifest, said = build(tmp_path / "data", tmp_path / "run")
+    manifest, said = build(tmp_path / "data", tmp_path / "run", epochs=1)
     assert manifest.long_texts == "cut"
     assert "long texts are cut: only 12 dev texts are too long" in said and "--set long_texts=windows reads" in said
 

@@ -55,6 +55,7 @@ def test_make_image_stops_where_no_bento_is_made(tmp_path, code):
     assert code or called.read_text() == "containerize gradsim-demo:abc\n"
 
 
+@pytest.mark.slow
 def test_the_demo_ends_as_its_build_does(tmp_path):
     (tmp_path / "file").touch()
     command = [sys.executable, ROOT / "demo.py", "--out", tmp_path / "file" / "below"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quick_identifier import QUICKLY
+from quick_builds import QUICKLY
 
 from gradsim_offline.datasets.sources import demo, files
 from gradsim_offline.similarity.measured import read_measured
@@ -41,6 +41,7 @@ TINY = {
     "measuring.batch_size": 8,
     "maximum_length": 64,
     "exporting.precision": "fp32",
+    "ngrams.strengths": "[8.0]",
 }
 STAGES = (
     "encoder",

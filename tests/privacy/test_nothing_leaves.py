@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from quick_identifier import QUICKLY
+from quick_builds import QUICKLY
 from real_server import ROOT, free_port, running
 from watching import Seen, home_of_its_own, require_strace, seen, watched
 

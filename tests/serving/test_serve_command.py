@@ -210,7 +210,7 @@ def test_of_several_bundles_it_says_how_to_ask_each(three):
     assert [entity["text"] for entity in answers[1]["predictions"][0]["entities"]] == ["Juma", "Nairobi"]
 
 
-@pytest.mark.parametrize("variable", ["GRADSIM_QUEUE_TEXTS", "GRADSIM_MAX_TEXTS"])
+@pytest.mark.parametrize("variable", ["GRADSIM_QUEUE_TEXTS", pytest.param("GRADSIM_MAX_TEXTS", marks=pytest.mark.slow)])
 def test_a_wrong_limit_for_the_bentoml_service_is_one_line(tiny, variable):
     environment = os.environ | {"PYTHONPATH": SOURCES, "GRADSIM_BUNDLES": str(tiny), variable: "0.5"}
     command = [sys.executable, "-c", "import gradsim_serving.service"]
@@ -221,7 +221,9 @@ def test_a_wrong_limit_for_the_bentoml_service_is_one_line(tiny, variable):
     assert variable in line
 
 
-@pytest.mark.parametrize("variable", ["GRADSIM_QUEUE_TEXTS", "GRADSIM_TIMEOUT_SECONDS"])
+@pytest.mark.parametrize(
+    "variable", ["GRADSIM_QUEUE_TEXTS", pytest.param("GRADSIM_TIMEOUT_SECONDS", marks=pytest.mark.slow)]
+)
 def test_limits_reach_the_bentoml_service(tiny, variable):
     code = (
         "import gradsim_serving.app as app\n"
@@ -236,7 +238,7 @@ def test_limits_reach_the_bentoml_service(tiny, variable):
     assert done.stdout.splitlines() == expected
 
 
-@pytest.mark.parametrize("bundles", ["", "/nothing/here"])
+@pytest.mark.parametrize("bundles", [pytest.param("", marks=pytest.mark.slow), "/nothing/here"])
 def test_bentoml_serve_without_a_bundle_ends_with_one_line(bundles, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", "serve", "serving.entry:Gradsim", "--port", str(free_port())],
@@ -252,6 +254,7 @@ def test_bentoml_serve_without_a_bundle_ends_with_one_line(bundles, tmp_path):
     assert done.stderr.startswith("Error: /nothing/here is no bundle" if bundles else "Error: there is no bundle")
 
 
+@pytest.mark.slow
 def test_bentoml_serve_sends_no_usage_data(tiny, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "BENTOML_DO_NOT_TRACK"}
     environment |= {"GRADSIM_BUNDLES": str(tiny), "BENTOML_HOME": str(tmp_path), "__BENTOML_DEBUG_USAGE": "True"}

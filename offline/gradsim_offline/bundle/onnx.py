@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +14,7 @@ from gradsim_offline.bundle.ensemble_graph import merge
 from gradsim_offline.models.linear_head import LinearHead
 from gradsim_offline.models.loading import first_line
 from gradsim_offline.models.top import TopConfig
+from gradsim_offline.models.tracing import OPSET, TOKENS, example_mask, exporting, trace
 from gradsim_offline.training.ensemble import Ensemble
 from gradsim_offline.training.task import Task
 from gradsim_shared.errors import ModelError
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 MODEL_FILE = "model.onnx"
-OPSET = 18
 
 
 def export(model: nn.Module, path: Path, *, task: Task) -> list[str]:
@@ -71,24 +66,10 @@ def _top_graph(model: Any) -> ModelProto:  # noqa: ANN401 - a top of any task
     config.attention = "eager"  # a graph of plain products
     whole = type(model)(config).eval()
     whole.load_state_dict(model.state_dict())
-    states, mask = torch.zeros(2, 9, model.width), torch.ones(2, 9, dtype=torch.int64)
-    mask[1, 5:] = 0
-    axes = {0: "texts", 1: "tokens"}
-    with tempfile.TemporaryDirectory() as scratch, _quietly():
+    inputs = {"hidden_states": torch.zeros(2, 9, model.width), "attention_mask": example_mask()}
+    with tempfile.TemporaryDirectory() as scratch, exporting(_cannot(model)):
         draft = Path(scratch) / MODEL_FILE
-        try:
-            torch.onnx.export(
-                whole,
-                (states, mask),
-                str(draft),
-                input_names=["hidden_states", "attention_mask"],
-                output_names=["logits"],
-                dynamic_axes={"hidden_states": axes, "attention_mask": axes, "logits": axes},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        except (ValueError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
-            raise ModelError(_unknown(model, error)) from error
+        trace(whole, draft, inputs, "logits", TOKENS)
         return onnx.load(str(draft))
 
 
@@ -97,13 +78,9 @@ def _graph(model: nn.Module, task: Task) -> ModelProto:
     import onnx
     from optimum.exporters.onnx import export as export_with_optimum
 
-    with tempfile.TemporaryDirectory() as scratch, _quietly():
+    with tempfile.TemporaryDirectory() as scratch, exporting(_cannot(model)):
         draft = Path(scratch) / MODEL_FILE
-        configuration = export_configuration(model, task)
-        try:
-            export_with_optimum(model.eval().cpu(), configuration, draft, opset=OPSET)
-        except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
-            raise ModelError(_unknown(model, error)) from error
+        export_with_optimum(model.eval().cpu(), export_configuration(model, task), draft, opset=OPSET)
         return onnx.load(str(draft))  # one file, also where the exporter split it
 
 
@@ -130,22 +107,9 @@ def export_configuration(model: nn.Module, task: Task) -> object:
         )
         return make(model.config)
     except (ValueError, KeyError, NotImplementedError, AttributeError) as error:
-        raise ModelError(_unknown(model, error)) from error
+        raise ModelError(f"{_cannot(model)}: {first_line(error)}") from error
 
 
-def _unknown(model: nn.Module, error: Exception) -> str:
+def _cannot(model: nn.Module) -> str:
     kind = getattr(model.config, "model_type", type(model).__name__)
-    return f"the architecture {kind} cannot be exported to ONNX, which serving needs: {first_line(error)}"
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the exporter's chatter and its tracer's warnings away from people."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        previous = logging.root.manager.disable
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(previous)
+    return f"the architecture {kind} cannot be exported to ONNX, which serving needs"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gradsim_offline.cli.options import build_options, settings_from
+from gradsim_offline.cli.build_options import build_options, settings_from
 from gradsim_offline.core import plugins
 
 

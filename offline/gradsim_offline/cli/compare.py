@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gradsim_offline.cli.options import comparison_options, settings_from, training_options
+from gradsim_offline.cli.build_options import comparison_options, settings_from, training_options
 from gradsim_offline.experiments.method import DEFAULT
 
 

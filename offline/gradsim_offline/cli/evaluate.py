@@ -9,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from gradsim_offline.cli.build import run_until
-from gradsim_offline.cli.options import COLUMNS, PATH, POSITIVE, build_options, data_options_from, words
+from gradsim_offline.cli.build_options import build_options
+from gradsim_offline.cli.options import COLUMNS, PATH, POSITIVE, data_options_from, words
 
 HELP = """Score a bundle, or a running service, on any data of its task, per language.
 

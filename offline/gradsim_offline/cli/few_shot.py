@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from gradsim_offline.cli import options
-from gradsim_offline.cli.options import POSITIVE, settings_from, training_options, words
+from gradsim_offline.cli.build_options import settings_from, training_options
+from gradsim_offline.cli.options import POSITIVE, words
 from gradsim_offline.experiments.few_shot.regimes import DEFAULT, REGIMES
 from gradsim_shared.errors import SettingsError
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
-_REPEATS, _LEAST, _SECONDS = 50, 5, 1.0
+REPEATS = 50
+_LEAST, _SECONDS = 5, 1.0
 AnyText = TypeVar("AnyText", bound=Sized)
 
 
@@ -21,7 +22,7 @@ def median_milliseconds(call: Callable[[], object]) -> float:
     """Return the median time of a call; a first one warms up, and a slow one is repeated for about a second."""
     call()
     times: list[float] = []
-    while len(times) < _LEAST or (len(times) < _REPEATS and sum(times) < _SECONDS):
+    while len(times) < _LEAST or (len(times) < REPEATS and sum(times) < _SECONDS):
         started = time.perf_counter()
         call()
         times.append(time.perf_counter() - started)

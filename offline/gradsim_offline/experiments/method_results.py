@@ -26,6 +26,8 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.method import Method
 from gradsim_offline.experiments.runner import Answers, Predictions, SeedRun, TrainingJob, seed_runs
 from gradsim_offline.grouping.result import Groups, LanguageGroup
+from gradsim_offline.pipeline.checks import check_build
+from gradsim_offline.pipeline.encoders import prepare_encoder
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.training.encoders.pretrained import Encoder
@@ -79,7 +81,7 @@ def method_results(
     task = load_task(dataset.task)
     pipeline = Pipeline(settings, dataset, task, experiment)
     for method in methods:
-        replace(pipeline, settings=method.settings).check()
+        check_build(replace(pipeline.store, settings=method.settings))
     pipeline.save_settings()
     encoder = pipeline.prepare_encoder()
     variants = _by_variant(methods)
@@ -127,7 +129,7 @@ def _variant_encoder(pipeline: Pipeline, base: Settings, variant: str) -> Encode
         run = RunDirectory(pipeline.run.directory / variant, pipeline.run.progress)
         return replace(pipeline, run=run).prepare_encoder()
     if pipeline.settings.adapting != base.adapting:
-        return pipeline.store.prepare_encoder(f"{variant}/adapt")
+        return prepare_encoder(pipeline.store, f"{variant}/adapt")
     return pipeline.prepare_encoder()
 
 

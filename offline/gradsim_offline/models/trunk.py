@@ -6,8 +6,6 @@ What is trained on is what the service runs: the trunk's rounding to 8 bits is t
 from __future__ import annotations
 
 import json
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,8 @@ from transformers import AutoModel
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.core.timing import median_milliseconds, middle
 from gradsim_offline.models.eight_bits import in_eight_bits
-from gradsim_offline.models.loading import copy_tokenizer, first_line, from_pretrained, is_there, load_tokenizer
+from gradsim_offline.models.loading import copy_tokenizer, from_pretrained, is_there, load_tokenizer
+from gradsim_offline.models.tracing import TOKENS, example_mask, exporting, trace
 from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_shared.errors import ModelError
 from gradsim_shared.group_model import served_precision
@@ -34,7 +33,6 @@ LEAST_COSINE = 0.98
 """Between the outputs in 8 bits and whole, on average over texts: below it the trunk stays whole."""
 Outputs = NDArray[np.float32]
 """``[texts, width]``, or ``[tokens, width]`` where they are not pooled"""
-_OPSET = 18
 _TOLERANCE = 1e-3  # of an output: exported and not
 _INPUTS = ["input_ids", "attention_mask"]
 
@@ -180,29 +178,10 @@ def open_trunk_model(entry: Trunk, directory: Path, threads: int = 0) -> TrunkMo
 
 
 def _export(trunk: PooledTrunk | HiddenTrunk, path: Path, name: str | Path) -> None:
-    ids, mask = torch.full((2, 9), 3), torch.ones(2, 9, dtype=torch.int64)
-    mask[1, 5:] = 0
-    axes = {0: "texts", 1: "tokens"}
-    output, output_axes = ("states", axes) if isinstance(trunk, HiddenTrunk) else ("features", {0: "texts"})
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer's
-            torch.onnx.export(
-                trunk,
-                (ids, mask),
-                str(path),
-                input_names=_INPUTS,
-                output_names=[output],
-                dynamic_axes={"input_ids": axes, "attention_mask": axes, output: output_axes},
-                opset_version=_OPSET,
-                dynamo=False,
-            )
-    except (ValueError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
-        raise ModelError(f"{name} cannot be exported to ONNX as a frozen trunk: {first_line(error)}") from error
-    finally:
-        logging.disable(previous)
+    inputs = dict(zip(_INPUTS, (torch.full((2, 9), 3), example_mask()), strict=True))
+    output, axes = ("states", TOKENS) if isinstance(trunk, HiddenTrunk) else ("features", {0: "texts"})
+    with exporting(f"{name} cannot be exported to ONNX as a frozen trunk"):
+        trace(trunk, path, inputs, output, axes)
 
 
 def _in_8_bits(entry: Trunk, directory: Path, ids: Sequence[Sequence[int]], expected: Outputs) -> Trunk:

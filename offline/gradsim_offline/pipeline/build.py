@@ -15,6 +15,7 @@ from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.datasets.summary import announce
+from gradsim_offline.pipeline.checks import check_build
 from gradsim_offline.pipeline.choosing import Choosing
 from gradsim_offline.pipeline.packaging import Packaging
 from gradsim_offline.pipeline.stages import Pipeline
@@ -75,7 +76,7 @@ def build(
     announce(dataset, progress)
     with run.locked():
         pipeline = Pipeline(settings, dataset, load_task(dataset.task), run)
-        pipeline.check()
+        check_build(pipeline.store)
         pipeline.save_settings()
         for stage in stages(pipeline):
             if stage == until:

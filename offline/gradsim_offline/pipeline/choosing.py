@@ -12,6 +12,7 @@ from gradsim_offline.bundle.blending import Blend
 from gradsim_offline.bundle.parts import Parts
 from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.grouping.result import Groups, LanguageGroup
+from gradsim_offline.pipeline.encoders import ngrams_start
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.linear_start import WIDE_FOLDER, trunk_below
@@ -178,7 +179,7 @@ class Choosing:
         number = len(self.groups.groups)
         if not self.pipeline.store.tries_ngrams:
             return models
-        start, store = self.pipeline.store.ngrams(), self.pipeline.store
+        start, store = ngrams_start(self.pipeline.store), self.pipeline.store
         one = store.train(start, languages, languages, "n-grams of all languages")
         if len(languages) == 1:
             linear = [Candidate(LINEAR_ONE, "one", {languages[0]: one})]

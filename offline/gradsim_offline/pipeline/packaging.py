@@ -13,6 +13,7 @@ from gradsim_offline.core.run_directory import StageResult, write_json
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import LanguageGroup
 from gradsim_offline.pipeline.choosing import HandedOver
+from gradsim_offline.pipeline.encoders import longer
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
 from gradsim_shared.bundle import file_entry, open_bundle
@@ -131,7 +132,7 @@ class Packaging:
             metric,
             pipeline.segmentation(),
             long_texts,
-            pipeline.store.longer() if cutting else {},
+            longer(pipeline.store) if cutting else {},
         )
 
     def evaluate(

@@ -10,27 +10,23 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import RunDirectory, StageResult, write_json
-from gradsim_offline.core.settings import NGRAMS, Settings
+from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.versions import library_versions
-from gradsim_offline.grouping.choose_k import choose_k_by_dev_scores, reads_k, solver_to_try
-from gradsim_offline.grouping.constraints import check_constraints
-from gradsim_offline.grouping.problem import Problem, read_constraints
+from gradsim_offline.grouping.choose_k import choose_k_by_dev_scores, solver_to_try
 from gradsim_offline.grouping.result import GROUPS_FILE, Groups, read_groups
 from gradsim_offline.grouping.solve import solve
 from gradsim_offline.grouping.solver import load_solver
+from gradsim_offline.pipeline.encoders import longer, prepare_encoder
 from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.similarity.measure import MeasureContext, load_measure
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured, read_measured
 from gradsim_offline.similarity.reliability import in_words, is_noise
 from gradsim_offline.training.encoders.pretrained import Encoder
-from gradsim_offline.training.strategy import load_strategy
 from gradsim_offline.training.task import Task
-from gradsim_shared.errors import DataError, SettingsError
+from gradsim_shared.errors import SettingsError
 from gradsim_shared.manifest import LongTexts
 from gradsim_shared.segmentation import RULES
 
@@ -61,83 +57,9 @@ class Pipeline:
         """What trains."""
         return ModelStore(self.settings, self.dataset, self.task, self.run, self.joint)
 
-    def _check_grouping(self) -> None:
-        """Find before anything is trained what no grouping could keep to; say when K is larger than it can be."""
-        chosen, count = self.settings.grouping, len(self.dataset.languages)
-        sizes = self.dataset.counts("train")
-        languages = self.dataset.languages
-        constraints = read_constraints(chosen, languages, [sizes[code] for code in languages])
-        given = chosen.groups != "auto" and reads_k(chosen)
-        groups = int(chosen.groups) if given else count  # auto tries every language alone, too
-        check_constraints(Problem(np.eye(count), groups, np.zeros(count), languages, constraints))
-        if solver_to_try(chosen) and "groups" in chosen.model_fields_set:  # auto was asked for
-            self._check_dev("auto K chooses by dev texts", ", or give K as a number")
-        if groups > count:  # no error: K is a largest number, and more than N where few languages meet the default
-            self.run.progress.note(f"K = {groups} groups of {count} languages: there will be {count} at most")
-
-    def _check_dev(self, why: str, instead: str = "") -> None:
-        """Raise ``DataError`` where a language has no dev texts."""
-        without = [code for code in self.dataset.languages if not self.dataset.split(code, "dev")]
-        if without:
-            raise DataError(
-                f"{self.dataset.name}: {', '.join(without)} has no dev split, and {why}; add one, or leave the "
-                f"language out (--languages){instead}"
-            )
-
-    def check_strategy(self) -> None:
-        """Find before anything is trained what the training strategy cannot do with these data, if it can tell.
-
-        Raises:
-            SettingsError: Its options do not fit the data.
-        """
-        training = self.settings.training
-        if training.strategy == "mixed":  # plain training fits everything
-            return
-        counts = self.dataset.counts("train")
-        if training.fraction < 1:  # as ``fine_tune`` draws them: one text at least
-            counts = {code: max(1, round(training.fraction * count)) for code, count in counts.items()}
-        options = plugins.options("strategies", training.strategy, training.strategy_options)
-        load_strategy(training.strategy).check(options, counts)
-
     def prepare_encoder(self) -> Encoder:
         """Make ``mini``, or look that a named encoder can be found; adapt it to all training texts if that is asked."""
-        return self.store.prepare_encoder()
-
-    def check(self) -> None:
-        """Find before anything is trained what cannot work with these settings and data.
-
-        Raises:
-            DataError: A language has no training texts, or lacks what the measure or auto K needs.
-            SettingsError: Measure, solver, constraints or strategy are not possible.
-        """
-        for language in self.dataset.languages:
-            if not self.dataset.split(language, "train"):
-                raise DataError(f"{self.dataset.name}: {language} has no train split; every language needs one")
-        load_solver(self.settings.grouping.solver).check(len(self.dataset.languages))
-        measure = load_measure(self.settings.measure)
-        measure.check(self.dataset, self._measure_options)
-        if self.settings.maximum_milliseconds is not None:
-            self._check_dev("maximum_milliseconds bounds a choice by dev texts")
-        if not self.settings.trains_whole_models:
-            self._check_parts(reads_encoder=measure.reads_encoder)
-        self._check_grouping()
-        self.check_strategy()
-
-    def _check_parts(self, *, reads_encoder: bool) -> None:
-        """Raise ``SettingsError`` where the models are linear, or stand on a trunk, and what is asked for cannot."""
-        of_ngrams = self.settings.model == NGRAMS
-        if self.dataset.tagged and self.settings.linear:
-            raise SettingsError(
-                f"model {NGRAMS} is for texts with one label; --model mini tags words"
-                if of_ngrams
-                else "heads over a frozen encoder are for texts with one label; words are tagged by an encoder that is "
-                "trained (training.trained_blocks = all)"
-            )
-        if reads_encoder:
-            what = f"which model {NGRAMS} is not" if of_ngrams else "and here its lower blocks are a frozen trunk"
-            raise SettingsError(
-                f"measure {self.settings.measure} reads an encoder, {what}; take another one (--measure, --methods)"
-            )
+        return prepare_encoder(self.store)
 
     def save_settings(self) -> None:
         """Write the resolved settings to the run directory, and say what trains where."""
@@ -291,7 +213,7 @@ class Pipeline:
         asked = self.settings.long_texts
         if self.dataset.tagged:
             return "windows"
-        if asked != "auto" or not self.store.longer().get("dev"):
+        if asked != "auto" or not longer(self.store).get("dev"):
             return "windows" if asked == "windows" else "cut"
         from gradsim_offline.bundle.long_texts import Choice, choose_long_texts
 

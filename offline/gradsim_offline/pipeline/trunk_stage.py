@@ -12,9 +12,9 @@ from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import RunDirectory, StageResult
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.models.trunk import export_trunk, read_trunk
+from gradsim_offline.pipeline.training_setup import TrainingSetup
 from gradsim_offline.training.encoders.pretrained import Encoder
 from gradsim_offline.training.linear_start import Trunk
-from gradsim_offline.training.task import Task
 from gradsim_offline.training.trunk_outputs import OUTPUTS_FOLDER, TrunkOutputs
 from gradsim_offline.training.trunk_texts import close_outputs, open_outputs
 from gradsim_shared.decoding import Reader
@@ -27,32 +27,19 @@ _COMPARED = 100  # training texts on which the forms of a trunk are compared
 _KEPT_FREE = 2**28  # bytes of the disk that kept outputs leave
 
 
-def trunk_of(
-    encoder: Encoder,
-    dataset: Dataset,
-    run: RunDirectory,
-    *,
-    task: Task,
-    common: Mapping[str, Any],
-    trained_blocks: int,
-    maximum_length: int,
-    whole: bool,
-) -> tuple[StageResult, Trunk]:
+def trunk_of(setup: TrainingSetup, encoder: Encoder, trained_blocks: int) -> tuple[StageResult, Trunk]:
     """Export an encoder as a trunk, a stage, and let it read all texts; return the stage and where things lie.
 
     Args:
+        setup: Settings, data and run directory; of dev and test no labels are looked at.
         encoder: To be frozen.
-        dataset: The examples; of dev and test no labels are looked at.
-        run: The run directory.
-        task: Its reader turns texts into tokens.
-        common: What every training depends on.
         trained_blocks: Upper ones that are no part of it.
-        maximum_length: Tokens that it reads at once.
-        whole: Keep it in 32 bits.
 
     Raises:
         GradsimError: It cannot be exported, or the disk is too small.
     """
+    dataset, run, maximum_length = setup.dataset, setup.run, setup.settings.maximum_length
+    whole = setup.settings.exporting.precision == "fp32"
 
     def export(directory: Path) -> None:
         share = max(1, _COMPARED // len(dataset.languages))
@@ -66,7 +53,7 @@ def trunk_of(
             whole=whole,
         )
 
-    inputs = {**common, "encoder": encoder.digest, "blocks": trained_blocks, "whole": whole, "form": _FORM}
+    inputs = {**setup.common, "encoder": encoder.digest, "blocks": trained_blocks, "whole": whole, "form": _FORM}
     done = run.stage("trunk", inputs, export, title="trunk: the frozen encoder")
     entry = read_trunk(done.directory)
     name, form = next(iter(entry.precisions.items()))
@@ -83,10 +70,10 @@ def trunk_of(
     tokenizer, _ = load_tokenizer(done.directory, maximum_length=maximum_length)
     _read_all(
         open_outputs(done.directory.resolve(), outputs.resolve()),
-        task.decoder.Reader(tokenizer, maximum_length),
+        setup.task.decoder.Reader(tokenizer, maximum_length),
         dataset,
         run,
-        {**common, "trunk": done.digest},
+        {**setup.common, "trunk": done.digest},
     )
     return done, Trunk(done.directory, outputs)
 

@@ -50,13 +50,12 @@ def metric(_labels: Sequence[str]) -> str:
 
 def scores(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
     """Return weighted F1 (the paper's), macro F1 and accuracy, 0 to 1."""
-    from sklearn.metrics import accuracy_score, f1_score
-
-    names = list(labels)
+    sums = statistics(gold, predicted, labels).sum(axis=0)
+    right, f1, _ = _right_f1_true(sums, len(labels))
     return {
-        "weighted_f1": float(f1_score(gold, predicted, labels=names, average="weighted", zero_division=0)),
-        "macro_f1": float(f1_score(gold, predicted, labels=names, average="macro", zero_division=0)),
-        "accuracy": float(accuracy_score(gold, predicted)),
+        "weighted_f1": float(metric_from(sums, labels)),
+        "macro_f1": float(f1.mean()),
+        "accuracy": float(right.sum() / max(1, len(gold))),
     }
 
 
@@ -73,11 +72,15 @@ def statistics(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[s
 
 def metric_from(sums: NDArray[Any], labels: Sequence[str]) -> NDArray[np.float64]:
     """Return the weighted F1 of summed ``statistics``, ``[..., 3 * labels]`` to ``[...]``, as ``scores`` does."""
-    count = len(labels)
-    right, answered, true = (sums[..., i * count : (i + 1) * count] for i in range(3))
-    f1 = 2 * right / np.maximum(answered + true, 1)  # a label that is nowhere: 0, and it weighs nothing
+    _, f1, true = _right_f1_true(sums, len(labels))
     weighted: NDArray[np.float64] = (f1 * true).sum(axis=-1) / np.maximum(true.sum(axis=-1), 1)
     return weighted
+
+
+def _right_f1_true(sums: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[Any]]:
+    """Return of each of ``count`` labels how often it was right, its F1, and how often it was gold."""
+    right, answered, true = (sums[..., i * count : (i + 1) * count] for i in range(3))
+    return right, 2 * right / np.maximum(answered + true, 1), true  # a label that is nowhere: 0, and it weighs nothing
 
 
 def pairs(gold: Sequence[str], predicted: Sequence[str], _labels: Sequence[str]) -> Iterable[tuple[str, str]]:

@@ -15,7 +15,7 @@ from gradsim_offline.experiments.sprachbund import train as cluster_training
 from gradsim_offline.experiments.sprachbund.results import summarise, tables
 from gradsim_offline.experiments.sprachbund.train import RESULT, read_clusters, train_clusters
 from gradsim_offline.tasks import text_classification
-from gradsim_offline.training import train_model as fine_tuning
+from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training.trained import open_trained
 from gradsim_shared.errors import DataError, ModelError, SettingsError
 

@@ -16,7 +16,7 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.pipeline.recipes import changed, resolve
 from gradsim_offline.pipeline.stages import Pipeline
 from gradsim_offline.tasks import text_classification
-from gradsim_offline.training import train_model as fine_tuning
+from gradsim_offline.training import fine_tune as fine_tuning
 from gradsim_offline.training.adapt import ADAPTED
 from gradsim_shared.errors import SettingsError
 

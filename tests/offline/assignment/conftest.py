@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from quick_identifier import quick_identifier
+from quick_builds import quickly
 
 from gradsim_offline.bundle.parts import Parts, entries
 from gradsim_offline.bundle.reference_gradients import ReferenceGradients, joint_model, measure_gradients
@@ -51,7 +51,7 @@ def _pairs(similarity) -> GroupingResult:
 @contextmanager
 def briefly():
     """Train a quick identifier, and draw scores less often."""
-    with pytest.MonkeyPatch.context() as patch, quick_identifier():
+    with pytest.MonkeyPatch.context() as patch, quickly():
         patch.setattr(ranking, "SCORE_DRAWS", 20)
         yield
 

@@ -56,6 +56,7 @@ def linear(tmp_path_factory):
     """A bundle of n-gram models, one for each language; it has no joint model."""
     out = tmp_path_factory.mktemp("runs") / "ngrams"
     words = ("--data", "demo", "--languages", ",".join(KNOWN), "--model", "ngrams", "--groups", 3, "--keep", "groups")
+    words = (*words, "--set", "ngrams.strengths=[8.0]")
     with briefly():
         code, _, error = gradsim("build", *words, "--out", out)
     assert code == 0, error

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import helper
-from quick_identifier import quick_identifier
+from quick_builds import quickly
 from scipy.special import softmax
 
 import gradsim_offline.pipeline.build as building
@@ -140,7 +140,9 @@ def test_what_a_condition_runs_finds_the_tensors_that_are_shared(tmp_path):
     assert ready.run(None, {"condition": np.array(False), "x": x})[0].tolist() == [[7.0, 1.0]]
 
 
-@pytest.mark.parametrize(("data", "encoder"), [("small", "tiny_mini"), ("tagged", "tiny_xlmr")])
+@pytest.mark.parametrize(
+    ("data", "encoder"), [("small", "tiny_mini"), pytest.param("tagged", "tiny_xlmr", marks=pytest.mark.slow)]
+)
 def test_a_build_makes_a_bundle_that_answers(data, encoder, tmp_path, quiet, request, monkeypatch):
     dataset = request.getfixturevalue(data)
     monkeypatch.setattr(building, "load_data", lambda _: dataset)
@@ -155,7 +157,7 @@ def test_a_build_makes_a_bundle_that_answers(data, encoder, tmp_path, quiet, req
         ngrams={"beside": False},
         exporting={"precision": "fp32"},
     )
-    with quick_identifier():
+    with quickly():
         bundle = open_bundle(building.build(chosen, tmp_path / "run", quiet))
     manifest = bundle.manifest
     assert [group.ensemble for group in manifest.groups] == [2] * len(manifest.groups)

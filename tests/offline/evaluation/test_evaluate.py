@@ -39,6 +39,7 @@ SETTINGS = {
     "grouping.singleton_score": 0.9,
     "exporting.assignment": "false",
     "exporting.parity_texts": 8,
+    "ngrams.strengths": "[8.0]",
     "maximum_length": 48,
 }
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
 
 from gradsim_offline.core.significance import holm, permutation_tests
 from gradsim_offline.tasks.text_classification import PLUGIN as task
 
 LABELS = ("negative", "neutral", "positive")
+AVERAGES = ("weighted", "macro")
 
 
 def metric(sums):
@@ -183,10 +185,14 @@ def test_holm_by_hand():
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30))
-def test_metric_from_is_scikit_learns(pairs):
+def test_scores_are_scikit_learns(pairs):
     gold, predicted = zip(*pairs, strict=True)
     sums = task.statistics(gold, predicted, LABELS).sum(axis=0)
-    assert metric(sums) == pytest.approx(task.scores(gold, predicted, LABELS)[task.metric(LABELS)], abs=1e-12)
+    of = {average: f1_score(gold, predicted, labels=LABELS, average=average, zero_division=0) for average in AVERAGES}
+    expected = {f"{average}_f1": value for average, value in of.items()}
+    assert metric(sums) == pytest.approx(expected["weighted_f1"], abs=1e-12)
+    expected["accuracy"] = accuracy_score(gold, predicted)
+    assert task.scores(gold, predicted, LABELS) == pytest.approx(expected, abs=1e-12)
 
 
 def test_metric_from_keeps_the_leading_axes():

@@ -46,6 +46,8 @@ def busy():
         process.wait()
 
 
+SOLVERS = (exact, partition, search)
+EFFORT = 0.002
 SIMILARITY = np.random.default_rng(2).uniform(-1, 1, (20, 20))
 
 
@@ -55,12 +57,12 @@ def problem(effort):
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    return {solver: solver.solve(problem(0.004)) for solver in (exact, partition, search)}
+    return {solver: solver.solve(problem(EFFORT)) for solver in SOLVERS}
 
 
-@pytest.mark.parametrize("solver", [exact, partition, search])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_a_busy_machine_gives_the_same_groups_and_bound(solver, undisturbed, busy):
-    assert solver.solve(problem(0.004)) == undisturbed[solver]
+    assert solver.solve(problem(EFFORT)) == undisturbed[solver]
 
 
 @pytest.mark.parametrize("solver", [exact, search])

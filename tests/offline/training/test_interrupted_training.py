@@ -31,7 +31,7 @@ def checkpoint_after_every_step(request, monkeypatch):
         monkeypatch.setattr(masked_language_modelling, "train", eager)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tune(small, tiny_mini, training_context):
     def run(directory, progress):
         directory.mkdir(exist_ok=True)
@@ -41,13 +41,34 @@ def tune(small, tiny_mini, training_context):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def tuned(tune, quiet, tmp_path_factory):
+    """A fine-tuning that nothing interrupts, nor any checkpoint but those at the ends of epochs."""
+    directory = tmp_path_factory.mktemp("tuned")
+    tune(directory, quiet)
+    return directory
+
+
+@pytest.fixture(scope="module")
 def measure(measure_context):
     def run(encoder, directory, progress):
         context = measure_context(encoder, directory, measuring=SETTINGS, seed=1, progress=progress)
         gradient.measure(context).save(directory / SIMILARITY_FILE)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def measured(measure, quiet, tmp_path_factory, request):
+    """A function that returns a measurement from an encoder that nothing interrupts; each is made once."""
+
+    @functools.cache
+    def of(encoder):
+        directory = tmp_path_factory.mktemp("measured")
+        measure(request.getfixturevalue(encoder), directory, quiet)
+        return directory
+
+    return of
 
 
 def equal_tensors(first, second):
@@ -62,38 +83,35 @@ stops = pytest.mark.parametrize("stop", [1, EPOCH - 1, EPOCH, EPOCH + 3, 3 * EPO
 
 @often
 @stops
-def test_an_interrupted_fine_tuning_ends_where_an_uninterrupted_one_does(tune, tmp_path, quiet, counting, stop):
-    tune(tmp_path / "whole", quiet)
+def test_an_interrupted_fine_tuning_ends_where_an_uninterrupted_one_does(tune, tuned, tmp_path, quiet, counting, stop):
     with pytest.raises(KeyboardInterrupt):
         tune(tmp_path / "broken", counting(stop))
     assert not (tmp_path / "broken" / RESULT).exists()
     tune(tmp_path / "broken", quiet)
-    assert equal_tensors(*(tmp_path / name / "model.safetensors" for name in ("whole", "broken")))
-    assert json.loads((tmp_path / "whole" / RESULT).read_text()) == json.loads(
-        (tmp_path / "broken" / RESULT).read_text()
-    )
+    assert equal_tensors(*(path / "model.safetensors" for path in (tuned, tmp_path / "broken")))
+    assert json.loads((tuned / RESULT).read_text()) == json.loads((tmp_path / "broken" / RESULT).read_text())
 
 
 @often
 @pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
 @pytest.mark.parametrize("stop", [3, EPOCH + 3, 2 * EPOCH + 1])
 def test_an_interrupted_measurement_ends_where_an_uninterrupted_one_does(
-    measure, tmp_path, quiet, counting, stop, encoder, request
+    measure, measured, tmp_path, quiet, counting, stop, encoder, request
 ):
-    path = request.getfixturevalue(encoder)
-    measure(path, tmp_path / "whole", quiet)
+    path, uninterrupted = request.getfixturevalue(encoder), measured(encoder)
     with pytest.raises(KeyboardInterrupt):
         measure(path, tmp_path / "broken", counting(stop))
     measure(path, tmp_path / "broken", quiet)
     for file in ("model.safetensors", GRADIENTS_FILE):
-        assert equal_tensors(tmp_path / "whole" / file, tmp_path / "broken" / file), file
-    whole, broken = (json.loads((tmp_path / name / SIMILARITY_FILE).read_text()) for name in ("whole", "broken"))
+        assert equal_tensors(uninterrupted / file, tmp_path / "broken" / file), file
+    whole, broken = (json.loads((path / SIMILARITY_FILE).read_text()) for path in (uninterrupted, tmp_path / "broken"))
     del whole["seconds"], broken["seconds"]
     assert whole == broken
 
 
-def test_a_measurement_that_is_interrupted_again_and_again_ends_the_same(measure, tiny_mini, tmp_path, quiet, counting):
-    measure(tiny_mini, tmp_path / "whole", quiet)
+def test_a_measurement_that_is_interrupted_again_and_again_ends_the_same(
+    measure, measured, tiny_mini, tmp_path, counting
+):
     resumed = []
     while not (tmp_path / "broken" / SIMILARITY_FILE).exists():
         progress = counting(len(resumed) * 3 + 4)
@@ -102,7 +120,7 @@ def test_a_measurement_that_is_interrupted_again_and_again_ends_the_same(measure
         except KeyboardInterrupt:
             resumed.append(progress.remarks.count(""))
     assert len(resumed) >= 4 and resumed == sorted(resumed) and resumed[-1] > EPOCH
-    assert equal_tensors(*(tmp_path / name / GRADIENTS_FILE for name in ("whole", "broken")))
+    assert equal_tensors(*(path / GRADIENTS_FILE for path in (measured("tiny_mini"), tmp_path / "broken")))
 
 
 @pytest.mark.parametrize("stop", [2, 5])

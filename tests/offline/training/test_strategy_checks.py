@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from gradsim_offline.cli import cli
 from gradsim_offline.core import plugins
 from gradsim_offline.core.run_directory import RunDirectory
+from gradsim_offline.pipeline.checks import check_build, check_strategy
 from gradsim_offline.pipeline.recipes import resolve
-from gradsim_offline.pipeline.stages import Pipeline
+from gradsim_offline.pipeline.training_setup import TrainingSetup
 from gradsim_offline.training.strategy import load_strategy
 from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import SettingsError
@@ -21,12 +22,12 @@ FOLDER = "strategies"
 
 
 @pytest.fixture
-def pipeline_of(small, quiet, tmp_path):
+def setup_of(small, quiet, tmp_path):
     """A function that sets a build of ``small`` up: eng 17, hau 30, tur 9 training texts."""
 
     def make(*assignments):
         settings = resolve("demo", {"device": "cpu"}, assignments)
-        return Pipeline(settings, small, load_task(small.task), RunDirectory(tmp_path / "run", quiet))
+        return TrainingSetup(settings, small, load_task(small.task), RunDirectory(tmp_path / "run", quiet))
 
     return make
 
@@ -47,10 +48,10 @@ def surgery(**options):
         ([*surgery(shots=5), "training.fraction=0.5"], "shots = 5, and tur has 4 training examples"),
     ],
 )
-def test_options_that_do_not_fit_the_data_are_refused_before_training(pipeline_of, assignments, problem):
-    pipeline = pipeline_of(*assignments)
+def test_options_that_do_not_fit_the_data_are_refused_before_training(setup_of, assignments, problem):
+    setup = setup_of(*assignments)
     with pytest.raises(SettingsError, match=f"^strategy surgery: {problem}"):
-        pipeline.check()
+        check_build(setup)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,11 @@ def test_options_that_do_not_fit_the_data_are_refused_before_training(pipeline_o
         [*surgery(shots=4), "training.fraction=0.5"],
     ],
 )
-def test_options_that_fit_the_data_pass_the_check(pipeline_of, assignments):
-    pipeline_of(*assignments).check()
+def test_options_that_fit_the_data_pass_the_check(setup_of, assignments):
+    check_build(setup_of(*assignments))
 
 
-def test_a_share_of_the_texts_is_counted_as_training_draws_it(pipeline_of, monkeypatch):
+def test_a_share_of_the_texts_is_counted_as_training_draws_it(setup_of, monkeypatch):
     """The check's counts against those of the draws themselves."""
     from gradsim_offline.training.fine_tune import sample
     from gradsim_offline.training.strategies import surgery as strategy
@@ -77,9 +78,9 @@ def test_a_share_of_the_texts_is_counted_as_training_draws_it(pipeline_of, monke
     watched = replace(strategy.PLUGIN, check=lambda _options, texts: found.append(dict(texts)))
     monkeypatch.setattr(strategy, "PLUGIN", watched)
     for fraction in (0.01, 0.05, 0.1, 0.25, 0.5, 0.99, 1.0):
-        pipeline = pipeline_of(*surgery(), f"training.fraction={fraction}")
-        pipeline.check_strategy()
-        texts = {code: pipeline.dataset.split(code, "train") for code in pipeline.dataset.languages}
+        setup = setup_of(*surgery(), f"training.fraction={fraction}")
+        check_strategy(setup)
+        texts = {code: setup.dataset.split(code, "train") for code in setup.dataset.languages}
         assert found.pop() == {code: len(sample(own, fraction, 0, 0)) for code, own in texts.items()}
 
 

@@ -252,7 +252,13 @@ def test_what_linear_heads_cannot_is_said_before_anything_is_trained(tiny_xlmr, 
     assert not (tmp_path / "run" / "trunk").exists()
 
 
-UPPER = {"training.trained_blocks": 1, "training.minimum_steps": 0, "ngrams.beside": "false"}
+UPPER = {
+    "training.trained_blocks": 1,
+    "training.fraction": 0.3,
+    "measuring.fraction": 0.3,
+    "training.minimum_steps": 0,
+    "ngrams.beside": "false",
+}
 
 
 @pytest.mark.parametrize("data", [pytest.param("demo", marks=pytest.mark.slow), "demo-entities"])

@@ -38,7 +38,7 @@ def spoil(path: Path) -> None:
     path.write_bytes(b"\x00" * path.stat().st_size)
 
 
-@pytest.mark.parametrize("how", ["overwritten", "removed"])
+@pytest.mark.parametrize("how", ["overwritten", pytest.param("removed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["direct", BENTOML])
 def test_a_bundle_that_is_spoiled_while_it_is_served(kind, how, slow, tmp_path):
     bundle = shutil.copytree(slow, tmp_path / "bundle")
@@ -80,6 +80,7 @@ def test_a_manifest_that_the_disk_does_not_give_is_a_refused_reload(kind, tiny, 
         assert "Traceback" not in server.said()
 
 
+@pytest.mark.slow
 def test_a_group_whose_file_is_spoiled_while_it_is_out_of_memory(slow, tmp_path):
     """Two models of a little more than 1 MiB, of which one may be in memory."""
     bundle = shutil.copytree(slow, tmp_path / "bundle")

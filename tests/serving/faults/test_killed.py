@@ -13,6 +13,7 @@ from many_clients import LOST, REFUSED, Said, answered, request, statuses, under
 DATA = request(["Wannan fim yana da kyau sosai"] * 4, keep=True)
 
 
+@pytest.mark.slow
 def test_a_killed_service_starts_again_at_once(slow, tmp_path):
     with server_process.started("direct", slow, tmp_path / "log") as server:
 

@@ -59,6 +59,7 @@ def test_signals_faster_than_reloads(tiny, tmp_path):
         assert f"reloaded: {title}\n" in server.said()
 
 
+@pytest.mark.slow
 def test_unloaded_groups_are_loaded_again_while_the_link_names_another_version(slow, tmp_path):
     """Two models of a little more than 1 MiB, of which one may be in memory."""
     link = tmp_path / "served"

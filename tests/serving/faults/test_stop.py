@@ -58,6 +58,7 @@ def test_disconnected_clients_do_not_delay_the_stop(kind, slow, tmp_path):
     assert "Traceback" not in server.said()
 
 
+@pytest.mark.slow
 def test_a_client_that_never_reads_does_not_hold_up_the_end(slow, tmp_path):
     with server_process.started("direct", slow, tmp_path / "log", stop_seconds=0.5) as server, socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

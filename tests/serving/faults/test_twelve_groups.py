@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import many_groups
+import pytest
 import server_process
 from many_clients import Said, answered, keep_asking, request, statuses
 
@@ -12,6 +13,7 @@ GROUPS = 12
 TEXT = "Wannan fim yana da kyau sosai"
 
 
+@pytest.mark.slow
 def test_twelve_groups_under_load(tmp_path):
     bundle = many_groups.build(tmp_path / "bundle", GROUPS)
     codes = [many_groups.language_code(number) for number in range(GROUPS)]

@@ -22,7 +22,8 @@ from gradsim_offline.experiments.few_shot.shots import draw, scored
 from gradsim_offline.experiments.few_shot.tables import page, write_tables
 from gradsim_offline.experiments.runner import seed_runs
 from gradsim_offline.pipeline.build import load_data
-from gradsim_offline.pipeline.model_store import ModelStore
+from gradsim_offline.pipeline.encoders import prepare_encoder
+from gradsim_offline.pipeline.training_setup import TrainingSetup
 from gradsim_offline.report.figures import figure_names, write_figures
 from gradsim_offline.training.task import load_task
 
@@ -102,7 +103,7 @@ def _run(
     """Compute all seeds, and return the content of few-shot.json."""
     task = load_task(dataset.task)
     write_json(run.directory / "settings.json", settings.model_dump(mode="json"))
-    encoder = ModelStore(settings, dataset, task, run).prepare_encoder()
+    encoder = prepare_encoder(TrainingSetup(settings, dataset, task, run))
     results = []
     for seed_run in seed_runs(plan.seeds, run, keep_models=keep_models):
         seed_run.announce(f": {', '.join(regime.name for regime in plan.regimes)}", heading=True)
