@@ -1,4 +1,4 @@
-"""The pages for browsers over HTTP: who gets them, under which policy, how large they are, and how to be without them."""
+"""The pages for browsers over HTTP: who gets them, under which policy, how large they are, and how to do without."""
 
 from __future__ import annotations
 

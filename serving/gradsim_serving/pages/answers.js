@@ -15,14 +15,20 @@ export function answerOf(text, prediction, context) {
       : [textOf(text), prediction.scores ? bars(prediction, context.labels) : raw(rest(prediction))];
   const { route } = prediction;
   const language = route.language === null ? "Unknown language" : (context.names.get(route.language) ?? route.language);
-  const badge = h("span", { class: "badge" }, language, route.confidence !== null && h("small", {}, ` ${percent(route.confidence)}`));
+  const badge = h("span", { class: "badge" }, language, route.language !== null && route.confidence !== null && h("small", {}, ` ${percent(route.confidence)}`));
   return h(
     "article",
     { class: "answer" },
     ...body,
     h("div", { class: "route" }, badge, h("p", {}, routeInWords(route, context.names, context.groups), prediction.truncated && " Only the beginning of it was read.")),
-    h("details", {}, h("summary", {}, "As JSON"), raw(prediction)),
+    asJson(prediction),
   );
+}
+
+function asJson(prediction) {
+  const details = h("details", {}, h("summary", {}, "As JSON"));
+  details.addEventListener("toggle", () => details.childElementCount === 1 && details.append(raw(prediction)));
+  return details;
 }
 
 const textOf = (...parts) => h("p", { class: "text", dir: "auto" }, ...parts);

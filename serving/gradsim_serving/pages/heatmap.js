@@ -28,8 +28,7 @@ function cell(value, same, most, words, pair) {
   const found = h("td", { class: same ? "self" : "", tabindex: "-1", onmouseenter: tell, onfocus: tell }, signed(value));
   if (!same) {
     const share = Math.min(1, Math.abs(value) / most);
-    found.style.background = `color-mix(in srgb, var(--${value < 0 ? "negative" : "positive"}) ${Math.round(100 * share)}%, var(--raised))`;
-    found.classList.add(share > 0.6 ? "strong" : "weak");
+    found.style.background = `color-mix(in srgb, var(--${value < 0 ? "harms" : "helps"}) ${Math.round(100 * share)}%, var(--raised))`;
   }
   return found;
 }

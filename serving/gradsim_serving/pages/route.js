@@ -16,7 +16,7 @@ export function routeInWords(route, names, groups) {
   const sure = route.confidence === null ? "" : ` (${percent(route.confidence)})`;
   const group = groups.find((one) => one.id === route.group);
   const who = answerer(route, group, groups, name);
-  const candidates = route.candidates.map((one) => `${name(one.language)} ${percent(one.confidence)}`);
+  const candidates = route.candidates.map((one) => `${name(one.language)} (${percent(one.confidence)})`);
   const beginnings = {
     given: () => `You said ${name(route.language)}; ${who}.`,
     identified: () => `Taken for ${name(route.language)}${sure}, ${who}.`,

@@ -13,6 +13,7 @@ import explained_bundle
 import pytest
 from real_server import ROOT, SOURCES, free_port, running
 
+INSTALL = "playwright and axe are not installed: pip install 'gradsim-router[browser]'"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -29,11 +30,9 @@ def address(tiny_ner: Path, tiny_pos: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser; a module's, since while it runs no other test can start an event loop."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-    )
+    playwright = pytest.importorskip("playwright.sync_api", reason=INSTALL)
     if CHROMIUM is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
+        pytest.skip("there is no Chromium: apt-get install chromium, or as your system has it")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -50,7 +49,8 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
-        page.on("request", lambda asked: asked.url.startswith((url[:17], "blob:")) or elsewhere.append(asked.url))
+        here = "/".join(url.split("/")[:3])
+        page.on("request", lambda asked: asked.url.startswith((here, "blob:")) or elsewhere.append(asked.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
             "console",
@@ -65,22 +65,21 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     assert (elsewhere, faults) == ([], [])
 
 
-def screenshot(page: Any, name: str) -> None:
+@pytest.fixture
+def screenshot() -> Callable[[Any, str], None]:
     """Keep what the documentation shows, where ``GRADSIM_SCREENSHOTS=1`` asks for it."""
-    if os.environ.get("GRADSIM_SCREENSHOTS") == "1":
-        page.screenshot(path=ROOT / "docs" / "figures" / f"{name}.png", full_page=True, animations="disabled")
 
+    def keep(page: Any, name: str) -> None:
+        if os.environ.get("GRADSIM_SCREENSHOTS") == "1":
+            page.screenshot(path=ROOT / "docs" / "figures" / f"{name}.png", full_page=True, animations="disabled")
 
-@pytest.fixture(name="screenshot")
-def keep_screenshot() -> Callable[[Any, str], None]:
-    """`screenshot`."""
-    return screenshot
+    return keep
 
 
 @pytest.fixture
 def violations() -> Callable[[Any], list[str]]:
     """Axe's rules that a page breaks, and where."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=INSTALL)
 
     def found(page: Any) -> list[str]:
         broken = axe.Axe().run(page).response["violations"]

@@ -57,6 +57,7 @@ def test_typed_texts_are_answered_with_language_group_and_bars(page, screenshot,
     screenshot(page, "playground")
 
 
+@pytest.mark.slow
 def test_an_example_is_answered_at_a_click_and_what_was_typed_stays(page):
     page.get_by_label("Texts, one a line").fill("mine")
     page.get_by_role("button", name="Hausa").click()
@@ -101,6 +102,7 @@ def test_text_from_right_to_left_is_shown_from_the_right(page):
 CSV = 'id,text,lang\n1,"Wannan fim, yana ""da"" kyau\nsosai",ha\n2,Filamu hii ni nzuri sana,\n3,Dis film sweet,xx\n'
 
 
+@pytest.mark.slow
 def test_a_dropped_table_is_answered_in_the_languages_that_it_names(page):
     page.evaluate(DROP, ["#texts", "reviews.csv", CSV])
     page.get_by_text("3 texts answered").wait_for()
@@ -118,6 +120,7 @@ def test_a_dropped_table_is_answered_in_the_languages_that_it_names(page):
     page.get_by_text("One text answered").wait_for()
 
 
+@pytest.mark.slow
 def test_a_language_by_hand_and_a_refusal_in_words(page):
     page.get_by_label("Language", exact=False).and_(page.locator("select")).select_option("amh")
     assert ask(page, HAUSA).first.locator(".route p").inner_text().startswith("You said Amharic;")
@@ -149,6 +152,7 @@ def test_the_keyboard_alone_is_enough(page):
     assert "from gradsim_client import Client" in page.get_by_role("tabpanel").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, address, violations, screenshot, scheme):
     page = open_page(address, viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True)
@@ -159,6 +163,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, address, violati
     screenshot(page, f"playground-phone-{scheme}")
 
 
+@pytest.mark.slow
 def test_the_calls_on_the_page_answer_as_the_page_does(page):
     answers = ask(page, 'Dis film\'s "food" don vex me 😀', HAUSA)
     labels = answers.locator(".bars .first .name").all_inner_texts()
@@ -178,6 +183,7 @@ def test_the_calls_on_the_page_answer_as_the_page_does(page):
         assert all(f"label='{label}'" in line for line, label in zip(lines, labels, strict=True))
 
 
+@pytest.mark.slow
 def test_with_keys_the_page_asks_for_one_and_keeps_it_for_the_tab(open_page, violations, tmp_path):
     key = "alice-0123456789"
     with fake_engine.running(explained_bundle.build(tmp_path / "bundle"), keys=keys_of([key])) as service:
@@ -201,6 +207,7 @@ def test_with_keys_the_page_asks_for_one_and_keeps_it_for_the_tab(open_page, vio
         assert page.context.cookies() == []
 
 
+@pytest.mark.slow
 def test_errors_are_told_as_people_would(open_page, tiny):
     with fake_engine.running(tiny) as service:
         page = open_page(f"http://127.0.0.1:{service.port}/")
