@@ -59,6 +59,8 @@ def add_information(
         forms: Of errors, by the beginning of paths.
         pages: What browsers get at ``/``; ``None``: what all others get.
     """
+    reports = pages.reports if pages else {}  # there are some, or none, as /groups says
+    offered = [path for path in paths if path not in reports]
     document = Document(lifecycle, options, forms)
 
     async def index(request: Request, response: Response) -> Index | Response:
@@ -66,7 +68,7 @@ def add_information(
         response.headers["vary"] = "Accept"
         if pages is not None and record_of(request.scope).wants_page:
             return await pages.answer(request)
-        return _index(lifecycle.manifests, paths, options)
+        return _index(lifecycle.manifests, offered, options)
 
     async def languages() -> Languages:
         """Languages that are served."""
