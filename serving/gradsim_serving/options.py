@@ -28,6 +28,7 @@ class HttpOptions:
         cors_origins: Web pages of these origins may ask, such as ``https://example.org``; ``*`` means all.
         root_path: The prefix under which a proxy shows the service, such as ``/gradsim``; empty means none. Paths are
             answered with and without it.
+        playground: Whether browsers get pages: the playground at ``/``, ``/explore`` and ``/docs``.
     """
 
     max_body_bytes: int = 2**20
@@ -41,6 +42,7 @@ class HttpOptions:
     open_metrics: bool = True
     cors_origins: tuple[str, ...] = ()
     root_path: str = ""
+    playground: bool = True
 
 
 @dataclass(frozen=True, slots=True)

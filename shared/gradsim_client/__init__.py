@@ -3,6 +3,7 @@
 from gradsim_client.clients import AsyncClient, Client
 from gradsim_client.errors import ServiceError
 from gradsim_client.retries import RetryPolicy
+from gradsim_shared.group_messages import ServedGroup
 from gradsim_shared.messages import (
     Candidate,
     EntitiesPrediction,
@@ -10,7 +11,6 @@ from gradsim_shared.messages import (
     LabelPrediction,
     Prediction,
     Route,
-    ServedGroup,
     ServedLanguage,
     Share,
     Word,

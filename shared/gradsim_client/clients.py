@@ -13,12 +13,12 @@ import httpx
 from gradsim_client.protocol import Attempt, Exchange, Languages, ServiceProtocol, headers
 from gradsim_client.retries import Backoff, Failure, RetryPolicy
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.group_messages import ServedGroup
 from gradsim_shared.messages import (
     EntitiesPrediction,
     LabelPrediction,
     Policy,
     Prediction,
-    ServedGroup,
     ServedLanguage,
     WordsPrediction,
 )

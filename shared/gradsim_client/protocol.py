@@ -19,12 +19,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from gradsim_client.errors import ServiceError, error_of
 from gradsim_client.retries import Failure, RetryPolicy
 from gradsim_shared.errors import SettingsError
+from gradsim_shared.group_messages import ServedGroup
 from gradsim_shared.messages import (
     EntitiesPrediction,
     LabelPrediction,
     OtherPrediction,
     Prediction,
-    ServedGroup,
     ServedLanguage,
     WordsPrediction,
 )

@@ -9,7 +9,10 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 TAKEN = frozenset(
-    {"admin", "docs", "groups", "languages", "livez", "metrics", "models", "predict", "readyz", "serve", "v2"}
+    {
+        *("admin", "docs", "explore", "groups", "languages", "livez", "metrics", "models", "pages", "predict"),
+        *("readyz", "serve", "v2"),
+    }
 )
 """Names of paths that the service has of its own."""
 

@@ -183,6 +183,14 @@ class ServedLanguage(Message):
     group: str
     collective_similarity: float | None = Field(description="in the group that serves it")
     scores: dict[str, dict[str, float]] = Field(description="of the whole service path, per split and metric")
+    multilingual: dict[str, dict[str, float]] = Field(
+        default={}, description="of one model for all languages, per split and metric"
+    )
+    texts: dict[str, int] = Field(default={}, description="labelled texts per split")
+    estimate: tuple[float, ...] = Field(
+        default=(),
+        description="of a language that was added later: its score and the ends of the 95 % interval; empty: none",
+    )
 
 
 class Languages(Message):
@@ -194,37 +202,6 @@ class Languages(Message):
     languages: tuple[ServedLanguage, ...]
 
 
-class Parity(Message):
-    """How an exported model's outputs compare with those of the model that was trained."""
-
-    texts: int = Field(description="real texts compared")
-    max_difference: float = Field(description="largest absolute difference of a logit")
-    label_agreement: float = Field(description="share of texts (of words, for tagging) with the same label, 0 to 1")
-
-
-class ServedGroup(Message):
-    """One group of one bundle."""
-
-    task: str
-    endpoint: str
-    bundle: str
-    id: str
-    members: tuple[str, ...] = Field(description="languages that its model was trained on")
-    serves: tuple[str, ...] = Field(description="languages that it answers for")
-    fallback: bool = Field(description="it answers when the language is not known well enough")
-    precision: str = Field(description="of the exported model that answers")
-    parity: Parity | None = Field(default=None, description="how its outputs compare with the trained model's")
-    latency_milliseconds: float | None = Field(
-        default=None, description="median of single texts of median length, one thread, as built"
-    )
-
-
-class Groups(Message):
-    """Every group of every bundle."""
-
-    groups: tuple[ServedGroup, ...]
-
-
 class ServedBundle(Message):
     """One bundle and where it answers."""
 
@@ -232,6 +209,7 @@ class ServedBundle(Message):
     task: str
     endpoint: str
     labels: tuple[str, ...]
+    examples: dict[str, str] = Field(default={}, description="a short text in each language that has one here")
 
 
 class Index(Message):
@@ -241,6 +219,8 @@ class Index(Message):
     bundles: tuple[ServedBundle, ...]
     endpoints: tuple[str, ...]
     openapi: str = "/openapi.json"
+    max_texts: int = Field(description="of a request")
+    max_characters: int = Field(description="of a text")
 
 
 class State(Message):

@@ -20,7 +20,7 @@ from gradsim_serving.http.api import build
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
 from gradsim_serving.server import FAST, configuration
-from gradsim_shared.bundle import read_manifest
+from gradsim_shared.bundle import VerifiedBundle, read_manifest
 from gradsim_shared.decode.text_classification import Prediction
 from gradsim_shared.errors import BundleError, RequestError
 from gradsim_shared.manifest import Manifest
@@ -70,8 +70,14 @@ class Lifecycle:
     """Serves one bundle; it is ready, and reloads, as it is told."""
 
     manifests: Mapping[str, Manifest]
+    directory: Path
     error: RequestError | None = None
     refuses: str | Exception | None = None
+
+    @property
+    def bundles(self) -> Mapping[str, VerifiedBundle]:
+        """The bundle in its directory."""
+        return {path: VerifiedBundle(self.directory, manifest) for path, manifest in self.manifests.items()}
 
     def require_ready(self) -> None:
         """Raise the error that it was told, if any."""
@@ -124,7 +130,7 @@ class Running:
 @contextmanager
 def running(bundle: Path, *, log_requests: bool = False, fast: bool = FAST, **options: Any) -> Iterator[Running]:
     """Run the HTTP side with these options."""
-    engine, lifecycle, metrics = Engine(), Lifecycle({"/sentiment": read_manifest(bundle)}), Metrics()
+    engine, lifecycle, metrics = Engine(), Lifecycle({"/sentiment": read_manifest(bundle)}, bundle), Metrics()
     app = build(engine, lifecycle, metrics, HttpOptions(**options), log_requests=log_requests)
     with (
         serving(app, fast) as port,

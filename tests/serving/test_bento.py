@@ -69,6 +69,7 @@ def check(python, tag, home, environment, direct):
     serve = [python, "-P", "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
     kept = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "GRADSIM_THREADS": "1"}
     with running(serve, port, home / "log", kept, cwd=empty) as server:
+        assert "<title>" in server.client.get("/", headers={"Accept": "text/html"}).text
         for endpoint in ENDPOINTS:
             assert server.ask(*TEXTS, endpoint=endpoint).status_code == 200
             assert server.ask(*TEXTS, endpoint=endpoint).content == direct.ask(*TEXTS, endpoint=endpoint).content

@@ -9,6 +9,7 @@ import pytest
 import tiny_bundle
 import tiny_tags
 
+SCORES, ENTITY_SCORES = {"test": {"weighted_f1": 0.9}}, {"test": {"entity_f1": 0.9}}
 STATUSES = {"200", "400", "405", "408", "413", "415", "422", "429", "500", "503", "504"}
 
 
@@ -29,8 +30,10 @@ def test_languages(server):
         "group": "g0",
         "collective_similarity": 0.4,
     }
-    sentiment = {"task": "text_classification", "endpoint": "/sentiment", "scores": {"test": {"weighted_f1": 0.9}}}
-    ner = {"task": "token_classification", "endpoint": "/ner", "scores": {"test": {"entity_f1": 0.9}}}
+    hausa |= {"texts": {"train": 28}, "estimate": []}
+    sentiment, ner = ({"scores": found, "multilingual": found} for found in (SCORES, ENTITY_SCORES))
+    sentiment |= {"task": "text_classification", "endpoint": "/sentiment"}
+    ner |= {"task": "token_classification", "endpoint": "/ner"}
     assert answer["languages"][1] == hausa | sentiment
     assert answer["languages"][5] == hausa | ner
 

@@ -38,7 +38,7 @@ def client_of(
     bundle: Path, options: HttpOptions, endpoint: str = "/sentiment", **server: str
 ) -> Iterator[httpx.Client]:
     """A client of a service that answers at this endpoint, with these settings of uvicorn."""
-    lifecycle = fake_engine.Lifecycle({endpoint: read_manifest(bundle)})
+    lifecycle = fake_engine.Lifecycle({endpoint: read_manifest(bundle)}, bundle)
     app = build(fake_engine.Engine(), lifecycle, Metrics(), options)
     with fake_engine.serving(app, **server) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         yield client

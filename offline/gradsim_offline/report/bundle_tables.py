@@ -12,7 +12,8 @@ from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, print_tables
 from gradsim_offline.report.verdicts import print_verdict
 from gradsim_shared.bundle import open_bundle
-from gradsim_shared.manifest import Language, Manifest, Scores
+from gradsim_shared.group_model import served_precision
+from gradsim_shared.manifest import Language, Manifest, Scores, Trunk
 
 COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
 
@@ -32,6 +33,8 @@ def print_bundle(directory: Path, console: Console | None = None, text: str | No
     out = console or Console(highlight=False, soft_wrap=True)
     scored = {split for language in manifest.languages for split in language.scores}
     print_tables([_groups(manifest), *(_scores(manifest, split) for split in ("dev", "test") if split in scored)], out)
+    if manifest.trunk is not None:
+        out.print(_trunk(manifest, manifest.trunk))
     accuracy = ", ".join(f"{split} {100 * value:.2f} %" for split, value in manifest.identifier.accuracy.items())
     out.print(f"Language identifier: accuracy {accuracy or 'not measured'}")
     size = sum(entry.size for entry in manifest.files.values()) / 1e6
@@ -41,6 +44,15 @@ def print_bundle(directory: Path, console: Console | None = None, text: str | No
         shown = f"echo {shlex.quote(text)} | gradsim-serve predict {shlex.quote(str(directory))} --plain"
         out.print(f"Try it:   {shown}", markup=False)
     print_verdict(manifest.verdict, out)
+
+
+def _trunk(manifest: Manifest, trunk: Trunk) -> str:
+    served = served_precision(trunk)
+    name = next(name for name, form in trunk.precisions.items() if form is served)
+    on_it = " ".join(group.id for group in manifest.groups if group.reads == "trunk")
+    size, time = manifest.files[served.file].size / 1e6, served.latency_milliseconds
+    cost = f", {time:.1f} ms per text" if time else ""
+    return f"Trunk: {name}, {size:.1f} MB{cost}, cosine {served.cosine:.4f} to the encoder's outputs; read by {on_it}"
 
 
 def _groups(manifest: Manifest) -> Table:

@@ -82,6 +82,11 @@ class Lifecycle:
         return self._manifests
 
     @property
+    def bundles(self) -> Mapping[str, VerifiedBundle]:
+        """What is served now, under its endpoint."""
+        return self._opened
+
+    @property
     def is_ready(self) -> bool:
         """Whether every group answers, and requests are taken."""
         return self._ready and self._failing is None and not self._stopping.is_set()

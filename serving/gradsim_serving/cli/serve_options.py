@@ -213,6 +213,13 @@ _OPTIONS = (
     ),
     _option(
         WEB,
+        "--playground/--no-playground",
+        default=HTTP.playground,
+        show_default=False,
+        help="Whether browsers get pages to try and explore.",
+    ),
+    _option(
+        WEB,
         "--cors-origin",
         "cors_origins",
         multiple=True,

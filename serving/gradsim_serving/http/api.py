@@ -22,6 +22,7 @@ from gradsim_serving.http.information import PATHS, add_information
 from gradsim_serving.http.keys import Access, KeyMiddleware
 from gradsim_serving.http.middleware import Cors, RecordMiddleware
 from gradsim_serving.http.openapi import ANSWERED, open_paths, responses
+from gradsim_serving.http.pages import Pages
 from gradsim_serving.http.record import ErrorForm
 from gradsim_serving.http.texts import Texting, answer_model, json_route, texts_handler
 from gradsim_serving.observing.metrics import Metrics
@@ -71,9 +72,9 @@ def build(
         lifespan: Of the app; ``None``: there is nothing to start or stop.
     """
     manifests = lifecycle.manifests
-    paths = sorted(
-        [*manifests, *PATHS, *huggingface.task_paths(manifests), *inference_protocol.protocol_paths(manifests)]
-    )
+    pages = Pages(lifecycle) if options.playground else None
+    forms = [*huggingface.task_paths(manifests), *inference_protocol.protocol_paths(manifests)]
+    paths = sorted([*manifests, *PATHS, *forms, *(pages.paths if pages else ())])
     app = FastAPI(
         lifespan=lifespan,
         openapi_url=None,  # openapi.py makes the document, off the event loop, and anew after a reload
@@ -90,8 +91,10 @@ def build(
     _add_answers(app.router, texting, manifests)
     huggingface.add_tasks(app.router, texting, manifests)
     inference_protocol.add_protocol(app.router, texting, lifecycle)
-    add_information(app.router, lifecycle, metrics, options, paths, ERROR_FORMS)
-    for middleware in reversed(_middleware(paths, metrics, options, log_requests, app.routes)):
+    add_information(app.router, lifecycle, metrics, options, paths, ERROR_FORMS, pages)
+    if pages is not None:
+        pages.add_to(app.router)
+    for middleware in reversed(_middleware(paths, pages, metrics, options, log_requests, app.routes)):
         app.add_middleware(middleware.cls, *middleware.args, **middleware.kwargs)
     return app
 
@@ -116,7 +119,12 @@ def _add_answers(router: APIRouter, texting: Texting, manifests: Mapping[str, Ma
 
 
 def _middleware(
-    paths: Sequence[str], metrics: Metrics, options: HttpOptions, log_requests: bool, routes: Sequence[BaseRoute]
+    paths: Sequence[str],
+    pages: Pages | None,
+    metrics: Metrics,
+    options: HttpOptions,
+    log_requests: bool,
+    routes: Sequence[BaseRoute],
 ) -> list[Middleware]:
     """Return the middleware, outermost first."""
     cors = Middleware(
@@ -127,6 +135,8 @@ def _middleware(
         expose_headers=RESPONSE_HEADERS,
     )
     access: dict[str, Access] = {**dict.fromkeys(open_paths(options), "open"), "/admin/reload": "admin"}
+    if pages is not None:
+        access |= {**dict.fromkeys(pages.files, "open"), "/": "page"}
     return [
         Middleware(
             RecordMiddleware,

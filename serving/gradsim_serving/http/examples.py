@@ -19,6 +19,15 @@ OPINIONS = {
     "ita": "Questo film è molto bello",
     "tur": "Çok güzel bir film",
     "ind": "Film ini bagus sekali",
+    "arq": "هذا الفيلم شباب بزاف",
+    "ary": "هاد الفيلم زوين بزاف",
+    "tso": "Ndzi rhandza filimi leyi",
+    "twi": "Mepɛ saa sini yi paa",
+    "jav": "Film iki apik banget",
+    "sun": "Film ieu alus pisan",
+    "min": "Film ko rancak bana",
+    "ban": "Film niki becik pisan",
+    "ara": "هذا الفيلم جميل جدا",
     "amh": "ይህ ፊልም በጣም ጥሩ ነው",
     "rus": "Этот фильм очень хороший",
     "hin": "यह फिल्म बहुत अच्छी है",
@@ -66,7 +75,12 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {"sentiment": OPINIONS}
 GENERIC = {"sentiment": "Hello!"}
 
 
-def example(endpoint: str, languages: Collection[str]) -> str:
-    """Return a text for an endpoint, named without its slash: in the first of our languages that it serves."""
+def examples(endpoint: str, languages: Collection[str]) -> dict[str, str]:
+    """Return a text in each language, if there is one, for an endpoint that is named without its slash."""
     texts = EXAMPLES.get(endpoint, PEOPLE_AND_PLACES)
-    return next((text for code, text in texts.items() if code in languages), GENERIC.get(endpoint, "Wangari Maathai"))
+    return {code: text for code, text in texts.items() if code in languages}
+
+
+def example(endpoint: str, languages: Collection[str]) -> str:
+    """Return the first of `examples`, or one in another language."""
+    return next(iter(examples(endpoint, languages).values()), GENERIC.get(endpoint, "Wangari Maathai"))

@@ -14,21 +14,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gradsim_serving.bundles.lifecycle import Lifecycle
+from gradsim_serving.http.examples import examples
+from gradsim_serving.http.groups import groups_of
 from gradsim_serving.http.openapi import complete, open_paths, responses
-from gradsim_serving.http.record import ErrorForm
+from gradsim_serving.http.pages import Pages
+from gradsim_serving.http.record import ErrorForm, record_of
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
-from gradsim_shared.group_model import served_precision
-from gradsim_shared.manifest import Group, Language, Manifest
+from gradsim_shared.group_messages import Groups
+from gradsim_shared.manifest import Language, Manifest
 from gradsim_shared.messages import (
-    Groups,
     Index,
     Languages,
-    Parity,
     Reloaded,
     ServedBundle,
-    ServedGroup,
     ServedLanguage,
     State,
 )
@@ -46,6 +46,7 @@ def add_information(
     options: HttpOptions,
     paths: Sequence[str],
     forms: Mapping[str, ErrorForm],
+    pages: Pages | None,
 ) -> None:
     """Add the routes.
 
@@ -56,20 +57,26 @@ def add_information(
         options: Keys, and the limits that the OpenAPI document states.
         paths: Where something answers.
         forms: Of errors, by the beginning of paths.
+        pages: What browsers get at ``/``; ``None``: what all others get.
     """
+    reports = pages.reports if pages else {}  # there are some, or none, as /groups says
+    offered = [path for path in paths if path not in reports]
     document = Document(lifecycle, options, forms)
 
-    async def index() -> Index:
+    async def index(request: Request, response: Response) -> Index | Response:
         """What there is."""
-        return _index(lifecycle.manifests, paths)
+        response.headers["vary"] = "Accept"
+        if pages is not None and record_of(request.scope).wants_page:
+            return await pages.answer(request)
+        return _index(lifecycle.manifests, offered, options)
 
     async def languages() -> Languages:
         """Languages that are served."""
         return _languages(lifecycle.manifests)
 
     async def groups() -> Groups:
-        """Groups and who is in them."""
-        return _groups(lifecycle.manifests)
+        """Groups, who is in them, and how they came about."""
+        return await asyncio.to_thread(groups_of, lifecycle.bundles, with_report=pages is not None)
 
     async def livez() -> State:
         """Whether the process answers."""
@@ -98,7 +105,7 @@ def add_information(
             path, run, methods=[method], summary=summary, description="", responses=entries, **settings
         )
 
-    add("/", index)
+    add("/", index, response_model=Index)
     add("/languages", languages)
     add("/groups", groups)
     add("/livez", livez)
@@ -158,12 +165,23 @@ async def _reloaded(lifecycle: Lifecycle) -> dict[str, Any]:
         raise RequestError(f"{message}, and reload again", code="reload_refused") from error
 
 
-def _index(manifests: Manifests, paths: Sequence[str]) -> Index:
+def _index(manifests: Manifests, paths: Sequence[str], options: HttpOptions) -> Index:
     bundles = [
-        ServedBundle(bundle=manifest.title, task=manifest.task, endpoint=endpoint, labels=manifest.labels)
+        ServedBundle(
+            bundle=manifest.title,
+            task=manifest.task,
+            endpoint=endpoint,
+            labels=manifest.labels,
+            examples=examples(endpoint.removeprefix("/"), [language.code for language in manifest.languages]),
+        )
         for endpoint, manifest in manifests.items()
     ]
-    return Index(bundles=bundles, endpoints=tuple(paths))
+    return Index(
+        bundles=bundles,
+        endpoints=tuple(paths),
+        max_texts=options.max_texts,
+        max_characters=options.max_characters,
+    )
 
 
 def _languages(manifests: Manifests) -> Languages:
@@ -171,10 +189,6 @@ def _languages(manifests: Manifests) -> Languages:
         endpoints={endpoint: sorted(language.code for language in m.languages) for endpoint, m in manifests.items()},
         languages=[_language(endpoint, m, language) for endpoint, m in manifests.items() for language in m.languages],
     )
-
-
-def _groups(manifests: Manifests) -> Groups:
-    return Groups(groups=[_group(endpoint, m, group) for endpoint, m in manifests.items() for group in m.groups])
 
 
 def _language(endpoint: str, manifest: Manifest, language: Language) -> ServedLanguage:
@@ -188,20 +202,7 @@ def _language(endpoint: str, manifest: Manifest, language: Language) -> ServedLa
         group=language.group,
         collective_similarity=language.collective_similarity.get(language.group),
         scores={split: scores.service for split, scores in language.scores.items()},
-    )
-
-
-def _group(endpoint: str, manifest: Manifest, group: Group) -> ServedGroup:
-    served = served_precision(group)
-    return ServedGroup(
-        task=manifest.task,
-        endpoint=endpoint,
-        bundle=manifest.title,
-        id=group.id,
-        members=group.members,
-        serves=[language.code for language in manifest.languages if language.group == group.id],
-        fallback=group.id == manifest.fallback.group,
-        precision=next(name for name, form in group.precisions.items() if form is served),
-        parity=Parity(**served.parity.model_dump()),
-        latency_milliseconds=served.latency_milliseconds,
+        multilingual={split: scores.multilingual for split, scores in language.scores.items() if scores.multilingual},
+        texts=language.counts,
+        estimate=language.assigned.estimate if language.assigned else (),
     )

@@ -92,7 +92,7 @@ def _checked(lines: Iterable[str], source: str) -> tuple[str, ...]:
 
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"origin")
 
-Access = Literal["open", "key", "admin"]
+Access = Literal["open", "page", "key", "admin"]
 
 
 class KeyMiddleware:
@@ -101,7 +101,8 @@ class KeyMiddleware:
     Args:
         app: What answers.
         options: Which keys there are.
-        access: What a path asks for, ``open`` to all or for an ``admin``; a path that is not named asks for a ``key``.
+        access: What a path asks for, ``open`` to all or for an ``admin``; a path that is not named asks for a ``key``,
+            and a ``page`` for one where it answers JSON.
     """
 
     def __init__(self, app: ASGIApp, *, options: HttpOptions, access: Mapping[str, Access]) -> None:
@@ -113,6 +114,8 @@ class KeyMiddleware:
         """Answer one request."""
         if scope["type"] == "http":
             access = self._access.get(scope["path"], "key")
+            if access == "page":
+                access = "open" if record_of(scope).wants_page else "key"
             if access == "admin" or (access == "key" and self._options.keys):
                 try:
                     self._check(scope, access)

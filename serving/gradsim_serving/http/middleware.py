@@ -78,7 +78,9 @@ class RecordMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], id_header]
+                milliseconds = 1000 * (time.monotonic() - record.begun)
+                timing = (b"server-timing", b"app;dur=%.1f" % milliseconds)  # browsers show it
+                message["headers"] = [*message["headers"], id_header, timing]
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from starlette.types import Scope
+
+_QUALITY = re.compile(rb"[01](\.[0-9]{0,3})?")
 
 ErrorForm = Callable[[int, str, str, int | None], Mapping[str, Any]]
 """Returns the body of an error from status, code, message and the index of the text that is meant."""
@@ -55,6 +58,22 @@ class Record:
     texts: int = 0
     groups: tuple[str, ...] = ()
     stages: Mapping[str, float] | None = None
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether HTML is rather wanted than JSON, as browsers want it; ``*/*`` wants JSON."""
+        accepted = self.headers.get(b"accept", b"")
+        return _quality(accepted, b"text/html") > _quality(accepted, b"application/json")
+
+
+def _quality(accepted: bytes, media_type: bytes) -> float:
+    """Return how much a media type is wanted where ``Accept`` names it, 0 to 1 (RFC 9110, section 12.5.1)."""
+    for entry in accepted.split(b","):
+        name, *parameters = (part.strip() for part in entry.lower().split(b";"))
+        if name == media_type:
+            quality = next((part[2:] for part in parameters if part.startswith(b"q=")), b"1")
+            return float(quality) if _QUALITY.fullmatch(quality) else 0.0
+    return 0.0
 
 
 def record_of(scope: Scope) -> Record:

@@ -1,0 +1,81 @@
+// One answer on the screen: the text, labels as bars or spans in the text, and the route.
+
+import { h, percent } from "./service.js";
+import { routeInWords } from "./route.js";
+
+/**
+ * Return what one prediction says of one text.
+ * `context` holds the bundle's labels, the names of languages and the endpoint's groups.
+ */
+export function answerOf(text, prediction, context) {
+  const body = prediction.entities
+    ? [spanned(text, prediction.entities, context, "type")]
+    : prediction.words
+      ? [spanned(text, prediction.words, context, "tag")]
+      : [textOf(text), prediction.scores ? bars(prediction, context.labels) : raw(rest(prediction))];
+  const { route } = prediction;
+  const language = route.language === null ? "Unknown language" : (context.names.get(route.language) ?? route.language);
+  const badge = h("span", { class: "badge" }, language, route.language !== null && route.confidence !== null && h("small", {}, ` ${percent(route.confidence)}`));
+  return h(
+    "article",
+    { class: "answer" },
+    ...body,
+    h("div", { class: "route" }, badge, h("p", {}, routeInWords(route, context.names, context.groups), prediction.truncated && " Only the beginning of it was read.")),
+    asJson(prediction),
+  );
+}
+
+function asJson(prediction) {
+  const details = h("details", {}, h("summary", {}, "As JSON"));
+  details.addEventListener("toggle", () => details.childElementCount === 1 && details.append(raw(prediction)));
+  return details;
+}
+
+const textOf = (...parts) => h("p", { class: "text", dir: "auto" }, ...parts);
+
+const raw = (value) => h("pre", { class: "code", tabindex: "0" }, JSON.stringify(value, null, 1));
+
+function rest(prediction) {
+  const { route, truncated, ...own } = prediction;
+  return own;
+}
+
+function bars(prediction, labels) {
+  const known = labels.filter((label) => label in prediction.scores);
+  const shown = known.length > 8 ? known.sort((a, b) => prediction.scores[b] - prediction.scores[a]).slice(0, 6) : known;
+  return h("ul", { class: "bars", "aria-label": `Prediction: ${prediction.label}` }, ...shown.map((label) => bar(label, prediction)));
+}
+
+function bar(label, prediction) {
+  const fill = h("span", { class: "fill" });
+  fill.style.width = `${100 * prediction.scores[label]}%`;
+  const first = label === prediction.label;
+  return h(
+    "li",
+    { class: first ? "first" : "" },
+    h("span", { class: "name", dir: "auto" }, label),
+    h("span", { class: "track", "aria-hidden": "true" }, fill),
+    h("span", { class: "value" }, percent(prediction.scores[label])),
+  );
+}
+
+/** The text with marks where the spans are; offsets count code points, JavaScript's strings do not. */
+function spanned(text, spans, context, kind) {
+  const points = Array.from(text);
+  const parts = [];
+  let end = 0;
+  for (const span of spans) {
+    parts.push(points.slice(end, span.start).join(""), mark(points.slice(span.start, span.end).join(""), span, context, kind));
+    end = span.end;
+  }
+  parts.push(points.slice(end).join(""));
+  const none = kind === "type" && spans.length === 0 && h("p", { class: "quiet" }, "No names found.");
+  return h("div", { class: "spans" }, h("p", { class: `text ${kind === "tag" ? "tagged" : ""}`, dir: "auto" }, ...parts), none);
+}
+
+function mark(said, span, context, kind) {
+  const name = span[kind];
+  const names = [...new Set(context.labels.map((label) => label.replace(/^[BI]-/, "")))].filter((label) => label !== "O");
+  const title = `${name}, ${percent(span.score)}`;
+  return h("mark", { class: `span hue${names.indexOf(name) % 8}`, title }, h("bdi", {}, said), h("span", { class: "kind", dir: "ltr" }, name));
+}
