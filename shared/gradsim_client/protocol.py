@@ -22,6 +22,7 @@ from gradsim_shared.errors import SettingsError
 from gradsim_shared.messages import (
     EntitiesPrediction,
     LabelPrediction,
+    LabelsPrediction,
     OtherPrediction,
     Prediction,
     ServedGroup,
@@ -34,7 +35,8 @@ Entry = TypeVar("Entry")
 
 PREDICTION: TypeAdapter[Prediction] = TypeAdapter(
     Annotated[
-        LabelPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction, Field(union_mode="left_to_right")
+        LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction,
+        Field(union_mode="left_to_right"),
     ]
 )
 LANGUAGE, GROUP = TypeAdapter(ServedLanguage), TypeAdapter(ServedGroup)
