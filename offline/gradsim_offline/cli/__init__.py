@@ -27,6 +27,7 @@ _COMMANDS = {
     "analyse": "Correlate similarities, see how stable they are, find each language's keywords.",
     "sprachbund": "Gather languages by how an encoder represents their unlabelled text.",
     "adapt": "Train an encoder on, on unlabelled text.",
+    "retrieve": "Score encoders by how often they find a text's translation.",
     "sprachbund-train": "Fine-tune from each sprachbund's encoder.",
     "few-shot": "Transfer from one language with a few texts of each other, regime by regime.",
     "assign": "Find the group for a new language, and add it to a bundle.",
