@@ -21,7 +21,8 @@ from .program import TINY, arguments, gradsim
 
 LABELS = tiny_labels.LABELS
 WAYS = {
-    "mini": {},
+    "mini": {"ngrams.beside": "false"},
+    "beside": {},
     "all": {},
     "upper": {"training.trained_blocks": 1},
     "frozen": {"training.trained_blocks": 0},
@@ -41,13 +42,12 @@ def data(tmp_path_factory):
 def built(request, data, tiny_xlmr, tmp_path_factory):
     """The run directory of a build, and what it wrote on the way."""
     way, out = request.param, tmp_path_factory.mktemp("run") / "run"
-    encoder = {"mini": "mini", "ngrams": "ngrams", "student": "mini", "ensemble": "mini", "int8": "mini"}
+    encoder = {**dict.fromkeys(("mini", "beside", "student", "ensemble", "int8"), "mini"), "ngrams": "ngrams"}
     linear = way in ("ngrams", "frozen")
     options = {"data": data, "model": encoder.get(way, tiny_xlmr), "groups": 2, "out": out}
     rates = {} if linear else {"training.learning_rate": 5e-3, "measuring.learning_rate": 5e-3, "training.epochs": 3}
     rates |= {} if linear else {"measuring.epochs": 2, "training.minimum_steps": 0, "measuring.minimum_steps": 0}
-    beside = {} if way == "mini" else {"ngrams.beside": "false"}
-    code, shown, said = gradsim("build", *arguments(options, {**TINY, **rates, **beside, **WAYS[way]}))
+    code, shown, said = gradsim("build", *arguments(options, {**TINY, **rates, **WAYS[way]}))
     assert code == 0, said
     return out, shown + said
 
