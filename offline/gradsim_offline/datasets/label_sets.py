@@ -85,7 +85,7 @@ def load(name: str, parts: Mapping[str, Mapping[Split, Part]], columns: Columns)
         if not train[code]:
             where = place_of(splits["train"])
             raise DataError(f"{where}: no examples; a language needs a train split that is not empty")
-        others = {split: part for split, part in splits.items() if split != "train"}
+        others: dict[Split, Part] = {split: part for split, part in splits.items() if split != "train"}
         examples[code] = {"train": train[code], **read_labelled(others, columns, labels)[0]}
     return Dataset(name, TASK, labels, examples)
 

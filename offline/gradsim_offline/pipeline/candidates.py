@@ -240,7 +240,7 @@ class _Answers:
         labels, golds = self._dataset.labels, [gold for code in models for gold in self._gold[code]]
         sides = np.concatenate([self._sides[code] for code in models])
         model, linear = (
-            self._task.choices(np.concatenate([row for code in each for row in each[code]]).astype(float))
+            self._task.choices(np.concatenate([row for code in each for row in each[code]])).astype(float)
             for each in (models, wide)
         )
         if self._task.several_labels:  # of each label of each text it is chosen whether it has it

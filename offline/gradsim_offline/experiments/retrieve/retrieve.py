@@ -97,7 +97,8 @@ def retrieve(
             device=where,
             progress=progress,
         ).numpy()
-        found[model] = [accuracies(*(vectors[[row[text] for text in side]] for side in pair.texts)) for pair in pairs]
+        sides = ([vectors[[row[text] for text in side]] for side in pair.texts] for pair in pairs)
+        found[model] = [accuracies(one, other) for one, other in sides]
     result = Retrieval([(*pair.languages, len(pair.texts[0])) for pair in pairs], layers, found)
     how = {"prefix": prefix, "maximum_length": maximum_length, "most_texts": most_texts, "neighbours": NEIGHBOURS}
     content = {"data": data, "settings": how, "versions": library_versions(), **asdict(result)}
