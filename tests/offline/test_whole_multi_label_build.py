@@ -165,9 +165,10 @@ def test_predict_writes_labels_as_own_data_has_them(built):
 
 
 def test_what_needs_single_labels_is_refused_before_anything_is_trained(data, tmp_path):
-    code, _, said = gradsim("few-shot", "--data", data, "--source", "hau", "--out", tmp_path / "few")
+    options = ("--data", data, "--model", "mini")
+    code, _, said = gradsim("few-shot", *options, "--source", "hau", "--out", tmp_path / "few")
     assert code == 1 and "few-shot draws K texts of each label, and those of topics have several" in said
-    code, _, said = gradsim("build", "--data", data, "--set", "measuring.balanced=true", "--out", tmp_path / "run")
+    code, _, said = gradsim("build", *options, "--set", "measuring.balanced=true", "--out", tmp_path / "run")
     assert code == 1 and "measuring.balanced weighs the labels of texts alike" in said
     assert not (tmp_path / "run" / "measure").exists()
 
