@@ -58,8 +58,9 @@ def sign_of(part: Part, columns: Columns) -> str:
                     return f"the columns {listing(form.flags)} hold 0 or 1, one for each label"
                 if form.column.strip().casefold() == PLURAL:
                     return f"a column is called {form.column}"
-            value = row[form.column]
-            if isinstance(value, list) or (isinstance(value, str) and SEPARATOR in value):
+                if isinstance(row[form.column], list):
+                    return f"the column {form.column} holds lists"
+            if SEPARATOR in str(row[form.column]):
                 return f"labels are separated by {SEPARATOR} ({where})"
     except DataError:
         pass  # whoever reads it says what is wrong
