@@ -23,6 +23,7 @@ from gradsim_shared.group_messages import ServedGroup
 from gradsim_shared.messages import (
     EntitiesPrediction,
     LabelPrediction,
+    LabelsPrediction,
     OtherPrediction,
     Prediction,
     ServedLanguage,
@@ -34,7 +35,8 @@ Entry = TypeVar("Entry")
 
 PREDICTION: TypeAdapter[Prediction] = TypeAdapter(
     Annotated[
-        LabelPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction, Field(union_mode="left_to_right")
+        LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction,
+        Field(union_mode="left_to_right"),
     ]
 )
 LANGUAGE, GROUP = TypeAdapter(ServedLanguage), TypeAdapter(ServedGroup)

@@ -5,7 +5,13 @@ from gradsim_shared.privacy import send_no_usage_data
 send_no_usage_data()  # before onnxruntime is imported, which reads it
 
 from gradsim_runtime.bundle import Bundle, LanguageGroup, SimilarityMatrix  # noqa: E402
-from gradsim_runtime.predictions import EntitiesPrediction, LabelPrediction, Prediction, WordsPrediction  # noqa: E402
+from gradsim_runtime.predictions import (  # noqa: E402
+    EntitiesPrediction,
+    LabelPrediction,
+    LabelsPrediction,
+    Prediction,
+    WordsPrediction,
+)
 from gradsim_shared.errors import BundleError, GradsimError, RequestError, SettingsError  # noqa: E402
 from gradsim_shared.routing import Route  # noqa: E402
 
@@ -15,6 +21,7 @@ __all__ = [
     "EntitiesPrediction",
     "GradsimError",
     "LabelPrediction",
+    "LabelsPrediction",
     "LanguageGroup",
     "Prediction",
     "RequestError",

@@ -120,7 +120,7 @@ class Bundle:
 
     @property
     def task(self) -> str:
-        """``text_classification`` or ``token_classification``."""
+        """Such as ``text_classification``, as `gradsim-offline list tasks` shows them."""
         return self.manifest.task
 
     @property

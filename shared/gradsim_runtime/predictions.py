@@ -6,13 +6,21 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gradsim_runtime.predictor import Answer
-from gradsim_shared.decode import text_classification, token_classification
+from gradsim_shared.decode import multi_label_classification, text_classification, token_classification
 from gradsim_shared.routing import Route
 
 
 @dataclass(frozen=True, slots=True)
 class LabelPrediction(text_classification.Prediction):
     """The likeliest label of a text, its probability, the probability of each label, and the route."""
+
+    truncated: bool
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsPrediction(multi_label_classification.Prediction):
+    """The labels of a text, of which there may be none, the probability of each label, and the route."""
 
     truncated: bool
     route: Route
@@ -43,10 +51,11 @@ class OtherPrediction:
     route: Route
 
 
-Prediction = LabelPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction
+Prediction = LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction
 
-TYPES: dict[type, type[LabelPrediction] | type[EntitiesPrediction] | type[WordsPrediction]] = {
+TYPES: dict[type, type[LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction]] = {
     text_classification.Prediction: LabelPrediction,
+    multi_label_classification.Prediction: LabelsPrediction,
     token_classification.Entities: EntitiesPrediction,
     token_classification.Words: WordsPrediction,
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_shared.decoding import Decoded, Logits, Reading, Text, mixed_logits, probabilities
+from gradsim_shared.decoding import Decoded, Logits, Reading, Text, decoder_of
 from gradsim_shared.errors import RequestError
 from gradsim_shared.excerpts import quoted
 from gradsim_shared.group_model import GroupModel
@@ -48,7 +48,7 @@ class Predictor:
         model: Callable[[str], GroupModel],
     ) -> None:
         self.manifest = manifest
-        self._router = Router(manifest)
+        self._router, self._decoder = Router(manifest), decoder_of(manifest.task)
         self._identify, self._model = identify, model
 
     def routes(
@@ -128,8 +128,10 @@ class Predictor:
                 if len(routes[row].mixture) == 1:
                     logits[row] = output
                 else:
-                    weighted.setdefault(row, []).append(weight * probabilities(output, self.manifest.labels))
-        logits |= {row: mixed_logits(parts) for row, parts in weighted.items()}
+                    weighted.setdefault(row, []).append(
+                        weight * self._decoder.probabilities(output, self.manifest.labels)
+                    )
+        logits |= {row: self._decoder.mixed_logits(parts) for row, parts in weighted.items()}
         rows = range(len(inputs))
         decoded = model.decode([logits[row] for row in rows], inputs, [readings[row] for row in rows])
         return [Answer(decoded[row], routes[row], row in truncated) for row in rows]

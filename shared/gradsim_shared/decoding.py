@@ -53,7 +53,7 @@ class Decoded:
     """What was made of one text's logits.
 
     Attributes:
-        answer: In the form of the annotators' gold: a label, or a tag for each word.
+        answer: In the form of the annotators' gold: a label, several labels, or a tag for each word.
         prediction: What a client of the service gets: an instance of the task's ``prediction_type``.
     """
 
@@ -62,12 +62,12 @@ class Decoded:
 
 
 def said(decoded: Decoded) -> list[str]:
-    """Return what is counted of an answer: its label; of tagged words each entity's type (``O``: none) or each tag."""
+    """Return what is counted of an answer: its labels; of tagged words each entity's type, or each tag; ``O``: none."""
     if isinstance(decoded.answer, str):
         return [decoded.answer]
     entities = getattr(decoded.prediction, "entities", None)
     if entities is None:
-        return list(decoded.answer)
+        return list(decoded.answer) or ["O"]
     return [entity.type for entity in entities] or ["O"]
 
 
@@ -158,10 +158,29 @@ class Decoder(Protocol):
     def gather(self, reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Logits]:
         """Return the logits of each text from the model's output for each piece."""
 
+    def probabilities(self, logits: Logits, labels: Sequence[str]) -> NDArray[np.float64]:
+        """Return the probabilities that logits, ``[units, labels]``, stand for.
+
+        Raises:
+            ValueError: The logits do not fit the labels, or are not finite.
+        """
+
+    def mixed_logits(self, weighted: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return logits of an answer that several groups give: those of the sum of their weighted probabilities.
+
+        Args:
+            weighted: Of each group P(group) times its probabilities, ``[units, labels]``.
+        """
+
     def decode(
-        self, logits: Sequence[Logits], texts: Sequence[Text], reading: Reading, labels: Sequence[str]
+        self,
+        logits: Sequence[Logits],
+        texts: Sequence[Text],
+        reading: Reading,
+        labels: Sequence[str],
+        thresholds: Sequence[float] = (),
     ) -> list[Decoded]:
-        """Turn logits into answers.
+        """Turn logits into answers; ``thresholds`` are of tasks whose labels have them, one for each label.
 
         Raises:
             ValueError: The logits do not fit the labels, or are not finite.
@@ -186,23 +205,34 @@ def endpoint_of(manifest: Manifest) -> str:
 
 
 def probabilities(logits: Logits, labels: Sequence[str]) -> NDArray[np.float64]:
-    """Return the softmax of ``[units, labels]``, row by row.
+    """Return the softmax of ``[units, labels]``, row by row: of labels that exclude each other.
 
     Raises:
         ValueError: The number of columns is not the number of labels, or an output is not finite.
     """
-    if logits.ndim != 2 or logits.shape[1] != len(labels):
-        raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels")
-    if not np.isfinite(logits).all():
-        raise ValueError("the model's outputs are not finite")
+    check_logits(logits, labels)
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     found: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return found
 
 
+def check_logits(logits: Logits, labels: Sequence[str]) -> None:
+    """Refuse logits that are not ``[units, labels]`` or not finite.
+
+    Raises:
+        ValueError: They are not.
+    """
+    if logits.ndim != 2 or logits.shape[1] != len(labels):
+        raise ValueError(f"logits of shape {logits.shape} do not fit {len(labels)} labels")
+    if not np.isfinite(logits).all():
+        raise ValueError("the model's outputs are not finite")
+
+
 def mixed_logits(weighted: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return logits of an answer that several groups give: the logarithm of the sum of their weighted probabilities.
+
+    That is of labels that exclude each other.
 
     Args:
         weighted: Of each group P(group) times its probabilities, ``[units, labels]``.

@@ -41,14 +41,15 @@ def default_endpoint(of_task: str, labels: Sequence[str], data: str) -> str:
     """Return the endpoint of a new bundle that names none.
 
     Args:
-        of_task: The endpoint that the task has for these labels: ``sentiment`` for texts with one label each.
+        of_task: The endpoint that the task has for these labels: ``sentiment`` for texts with one label each,
+            ``labels`` for those with several.
         labels: Of the bundle.
         data: Name of the data set.
 
     Returns:
         ``ner`` and ``pos`` as the task says; ``sentiment`` for opinions; else the data set's name.
     """
-    if of_task != "sentiment" or _are_opinions(labels):
+    if of_task not in ("sentiment", "labels") or (of_task == "sentiment" and _are_opinions(labels)):
         return of_task
     name = re.sub(r"[^a-z0-9]+", "-", data.lower()).lstrip("-0123456789")[:40].rstrip("-")
     return name if _NAME.fullmatch(name) and name not in TAKEN else "labels"

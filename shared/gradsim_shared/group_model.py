@@ -46,6 +46,10 @@ class Contract(Protocol):
         """How texts of more tokens are read, where a text has one label: ``cut`` or ``windows``."""
 
     @property
+    def thresholds(self) -> Sequence[float]:
+        """The probability from which a text has each label, where it may have several; else empty."""
+
+    @property
     def trunk(self) -> Trunk | None:
         """What groups share that do not read tokens by themselves; ``None``: there are none."""
 
@@ -66,6 +70,7 @@ class GroupModel:
         trunk: What the group's model reads, where it does not read tokens.
 
     Attributes:
+        decoder: The numpy half of the task.
         trunk: As above; ``None``: the group's model reads tokens.
 
     Raises:
@@ -82,11 +87,12 @@ class GroupModel:
         wide: GroupModel | None = None,
         trunk: TrunkModel | None = None,
     ) -> None:
-        self._decoder = decoder_of(contract.task)
-        self._reader = self._decoder.Reader(
+        self.decoder = decoder_of(contract.task)
+        self._reader = self.decoder.Reader(
             tokenizer, contract.maximum_length, contract.segmentation, contract.normalisation, contract.long_texts
         )
         self._session, self._group, self._labels = session, group, list(contract.labels)
+        self._thresholds = list(contract.thresholds)
         self._wide, self.trunk = wide, trunk if group.reads == "trunk" else None
         if self.trunk is not None:
             check_inputs(group.inputs, self.trunk.inputs_of_groups, f"group {group.id}")
@@ -142,7 +148,7 @@ class GroupModel:
 
     def read(self, texts: Sequence[Text]) -> list[Reading]:
         """Turn each text into token ids of its own, and of its n-grams where a linear model reads them."""
-        readings = self._decoder.apart(self._reader.read(texts))
+        readings = self.decoder.apart(self._reader.read(texts))
         if self._wide is None:
             return readings
         return [replace(reading, wide=wide) for reading, wide in zip(readings, self._wide.read(texts), strict=True)]
@@ -151,7 +157,7 @@ class GroupModel:
         """Return one text's logits, ``[units, labels]``, from the outputs of its pieces."""
         if not outputs:  # a text without a word has no piece
             return np.zeros((0, len(self._labels)), np.float32)
-        return self._decoder.gather(reading, outputs)[0]
+        return self.decoder.gather(reading, outputs)[0]
 
     def decode(self, logits: Sequence[Logits], texts: Sequence[Text], readings: Sequence[Reading]) -> list[Decoded]:
         """Return the answer to each text from its logits, of this group or of several mixed.
@@ -160,7 +166,7 @@ class GroupModel:
             ValueError: The logits do not fit the labels, or are not finite.
         """
         together = Reading([], [layout for reading in readings for layout in reading.layout])
-        return self._decoder.decode(logits, texts, together, self._labels)
+        return self.decoder.decode(logits, texts, together, self._labels, self._thresholds)
 
     def run(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Return the model's output for each piece, without what was padded: ``[labels]`` or ``[tokens, labels]``."""

@@ -170,6 +170,10 @@ class Manifest(Entry):
         default=None, description="name of the path where it is answered; null: what the task has for its labels"
     )
     labels: list[str] = Field(min_length=2, description="in the order of the model's outputs")
+    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[],
+        description="probability from which a text has each label, in their order; empty: of other tasks",
+    )
     metric: Name
     segmentation: str = Field(default="none", description="the rule that splits raw text into words; none: not split")
     normalisation: Normalisation = Field(
@@ -202,6 +206,13 @@ class Manifest(Entry):
         if rule != "none" and rule not in RULES:
             raise ValueError(f"unknown segmentation rule {rule!r}; this version knows none, {', '.join(RULES)}")
         return rule
+
+    @model_validator(mode="after")
+    def _thresholds_fit(self) -> Manifest:
+        """Check that there is a threshold for each label, if there are any."""
+        if self.thresholds and len(self.thresholds) != len(self.labels):
+            raise ValueError(f"{len(self.thresholds)} thresholds for {len(self.labels)} labels")
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Manifest:

@@ -14,7 +14,10 @@ class Parity(Entry):
 
     texts: int = Field(description="real dev texts compared (training texts where there is no dev split)")
     max_difference: float = Field(description="largest absolute difference of a logit")
-    label_agreement: float = Field(description="share of texts (of words, for tagging) with the same label, 0 to 1")
+    label_agreement: float = Field(
+        description="share of texts (for tagging words; where a text may have several labels, of these) with the same "
+        "label, 0 to 1"
+    )
 
 
 class Precision(Entry):

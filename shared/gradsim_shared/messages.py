@@ -105,6 +105,15 @@ class LabelPrediction(Prediction):
     scores: dict[str, float] = Field(description="the probability of each label")
 
 
+class LabelsPrediction(Prediction):
+    """The labels of one text, of which there may be none, and its route."""
+
+    labels: tuple[str, ...] = Field(
+        description="those whose probability reaches the bundle's threshold, in the order of the endpoint's labels"
+    )
+    scores: dict[str, float] = Field(description="the probability of each label")
+
+
 Start = Annotated[int, Field(description="of its first character, from 0; counted in Unicode code points, not bytes")]
 End = Annotated[int, Field(description="behind its last character; counted in Unicode code points, not bytes")]
 

@@ -34,6 +34,7 @@ COMMANDS = (
     "sprachbund",
     "adapt",
     "sprachbund-train",
+    "retrieve",
     "few-shot",
     "assign",
     "inspect",

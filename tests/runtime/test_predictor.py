@@ -57,7 +57,7 @@ class Manifest:
         self.languages = [Language("hau", "g0"), Language("amh", "g1"), Language("swa", "g2")]
         self.identifier = Identifier(labels={"__label__hau": "hau"}, threshold=0.6, policy=policy)
         self.fallback = Fallback(group="g1")
-        self.labels = ["a", "b", "c"]
+        self.task, self.labels = "text_classification", ["a", "b", "c"]
 
 
 def predictor(policy="soft"):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from gradsim_offline.core.dataset import AnyExample, Gold
+from gradsim_offline.core.dataset import AnyExample, Gold, TaggedSentence
 from gradsim_offline.training.task import Task
 from gradsim_runtime.predictor import Answer
 from gradsim_shared.excerpts import cut
@@ -44,9 +44,12 @@ def errors(examples: Sequence[AnyExample], answers: Sequence[Answer], most: int)
         if gold == answered or not most:
             continue
         shown: dict[str, Any] = {"text": cut(example.text, _LONGEST)}
-        if isinstance(gold, str):
-            weight = prediction.score
-            shown |= {"gold": gold, "answer": answered, "score": prediction.score}
+        if not isinstance(example, TaggedSentence):
+            wrong_ones = set(gold).symmetric_difference(answered) if isinstance(gold, tuple) else ()
+            said = [max(p, 1 - p) for label, p in prediction.scores.items() if label in wrong_ones]
+            weight = max(said) if said else prediction.score
+            true, tags = (each if isinstance(each, str) else ", ".join(each) or "none" for each in (gold, answered))
+            shown |= {"gold": true, "answer": tags, "score": weight}
         else:
             tagged = zip(example.input, gold, answered, strict=True)
             words = [(word, true, tag) for word, true, tag in tagged if true != tag]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LARGEST = 2**31 - 1  # bytes of an ONNX file: it is one protobuf message
 
 
-def merge(models: Sequence[ModelProto], average: Average) -> ModelProto:
+def merge(models: Sequence[ModelProto], average: Average, *, several_labels: bool = False) -> ModelProto:
     """Return one model with the inputs and the output of each of these.
 
     Tensors that several models hold, such as the spelling of the pieces in ``mini``, are kept once. What is computed
@@ -24,6 +24,7 @@ def merge(models: Sequence[ModelProto], average: Average) -> ModelProto:
     Args:
         models: With the same inputs, and logits as their first output.
         average: As training/ensemble.py averages.
+        several_labels: Likewise.
 
     Raises:
         ModelError: The graph is larger than a file can be.
@@ -41,7 +42,9 @@ def merge(models: Sequence[ModelProto], average: Average) -> ModelProto:
         )
     output = first.graph.output[0].name
     nodes = [node for part in parts for node in part.graph.node]
-    nodes += _averaging([part.graph.output[0].name for part in parts], output, average)
+    members = [part.graph.output[0].name for part in parts]
+    by_label = several_labels and average != "logits"
+    nodes += _log_odds(members, output) if by_label else _averaging(members, output, average)
     graph = helper.make_graph(nodes, "ensemble", first.graph.input, first.graph.output[:1], initializer=tensors)
     return helper.make_model(graph, opset_imports=first.opset_import, ir_version=first.ir_version)
 
@@ -82,13 +85,39 @@ def _averaging(members: Sequence[str], output: str, average: Average) -> list[No
 
     if average == "logits":
         return [helper.make_node("Mean", members, [output])]
-    logs, exponentials = ([f"average/{kind}{i}" for i in range(len(members))] for kind in ("log", "exp"))
+    logs = [f"average/log{i}" for i in range(len(members))]
     nodes = [helper.make_node("LogSoftmax", [one], [log], axis=-1) for one, log in zip(members, logs, strict=True)]
-    nodes.append(helper.make_node("Max", logs, ["average/maximum"]))
+    return [*nodes, *_log_mean(logs, output, "average")]
+
+
+def _log_odds(members: Sequence[str], output: str) -> list[NodeProto]:
+    """Return the nodes that make ``output`` of logits of labels by themselves: the log-odds of their mean chance."""
+    from onnx import helper
+
+    nodes = []
+    for side, sign in (("have", -1.0), ("not", 1.0)):  # log of the logistic of z: -softplus(-z)
+        nodes.append(helper.make_node("Constant", [], [f"{side}/sign"], value_float=sign))
+        logs = []
+        for i, one in enumerate(members):
+            signed, soft, log = (f"{side}/{kind}{i}" for kind in ("signed", "soft", "log"))
+            nodes.append(helper.make_node("Mul", [one, f"{side}/sign"], [signed]))
+            nodes.append(helper.make_node("Softplus", [signed], [soft]))
+            nodes.append(helper.make_node("Neg", [soft], [log]))
+            logs.append(log)
+        nodes += _log_mean(logs, f"{side}/mean", side)
+    return [*nodes, helper.make_node("Sub", ["have/mean", "not/mean"], [output])]
+
+
+def _log_mean(logs: Sequence[str], output: str, name: str) -> list[NodeProto]:
+    """Return the nodes that make ``output`` of logarithms: that of the mean of what they are of."""
+    from onnx import helper
+
+    exponentials = [f"{name}/exp{i}" for i in range(len(logs))]
+    nodes = [helper.make_node("Max", logs, [f"{name}/maximum"])]
     for log, exponential in zip(logs, exponentials, strict=True):
-        nodes.append(helper.make_node("Sub", [log, "average/maximum"], [f"{log}/below"]))
+        nodes.append(helper.make_node("Sub", [log, f"{name}/maximum"], [f"{log}/below"]))
         nodes.append(helper.make_node("Exp", [f"{log}/below"], [exponential]))
-    nodes.append(helper.make_node("Mean", exponentials, ["average/mean"]))
-    nodes.append(helper.make_node("Log", ["average/mean"], ["average/logarithm"]))
-    nodes.append(helper.make_node("Add", ["average/maximum", "average/logarithm"], [output]))
+    nodes.append(helper.make_node("Mean", exponentials, [f"{name}/of_exp"]))
+    nodes.append(helper.make_node("Log", [f"{name}/of_exp"], [f"{name}/logarithm"]))
+    nodes.append(helper.make_node("Add", [f"{name}/maximum", f"{name}/logarithm"], [output]))
     return nodes

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from gradsim_offline.bundle.full_length import check_shapes
 from gradsim_offline.bundle.onnx import MODEL_FILE, export
-from gradsim_offline.bundle.parity import compare, parity_of, single_text_latency
+from gradsim_offline.bundle.parity import Choices, compare, parity_of, single_text_latency
 from gradsim_offline.bundle.precisions import INT8, lost, quantise
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
@@ -46,6 +47,7 @@ class Terms:
     normalisation: int = NEWEST
     long_texts: str = "cut"
     trunk: Trunk | None = None
+    thresholds: Sequence[float] = ()
 
 
 def export_group(
@@ -88,10 +90,12 @@ def export_group(
         pad_id=pad_id,
         ensemble=len(trained.model.members) if isinstance(trained.model, Ensemble) else 1,
     )
-    contract = Terms(dataset.task, dataset.labels, maximum_length)
+    contract = Terms(dataset.task, dataset.labels, maximum_length, thresholds=trained.thresholds)
+    choices = partial(task.choices, thresholds=trained.thresholds)
     served = load_group_model(directory.joinpath, draft, contract, SessionSettings(threads=1))
-    check_shapes(served, trained, texts, name=group.id, maximum_length=maximum_length, tolerance=tolerance)
-    parity = compare(served.logits(texts), trained.logits(texts), name=group.id, tolerance=tolerance)
+    judged: dict[str, Any] = {"name": group.id, "tolerance": tolerance, "choices": choices}
+    check_shapes(served, trained, texts, maximum_length=maximum_length, **judged)
+    parity = compare(served.logits(texts), trained.logits(texts), **judged)
     latency = single_text_latency(served, texts)
     progress.note(
         f"  {parity.texts} texts: largest difference {parity.max_difference:.1e}, "
@@ -104,7 +108,7 @@ def export_group(
         def judge(smaller: GroupModel) -> str:
             return lost(served, smaller, dev, task, dataset.labels) if precision == "auto" else ""
 
-        entry = in_8_bits(directory.joinpath, entry, contract, judge, texts, trained.logits(texts), progress)
+        entry = in_8_bits(directory.joinpath, entry, contract, judge, texts, trained.logits(texts), choices, progress)
     write_json(directory / RESULT, entry.model_dump(mode="json"))
 
 
@@ -115,6 +119,7 @@ def in_8_bits(
     judge: Callable[[GroupModel], str],
     texts: Sequence[Text],
     trained: Sequence[Logits],
+    choices: Choices,
     progress: Progress,
 ) -> Group:
     """Quantise an exported model; return its entry with the form that is kept, and remove the file of the other.
@@ -126,6 +131,7 @@ def in_8_bits(
         judge: From the smaller form to what it loses too much, in words; empty: it is kept.
         texts: That it is compared with the trained model on.
         trained: That model's logits of them.
+        choices: What is chosen between.
         progress: Says what was kept.
     """
     file = entry.precisions["fp32"].file
@@ -140,7 +146,7 @@ def in_8_bits(
         progress.note(f"{said}not taken, {reason}")
         path(small).unlink()
         return entry.model_copy(update={"refused": {INT8: reason}})
-    parity, _ = parity_of(smaller.logits(texts), trained)
+    parity, _ = parity_of(smaller.logits(texts), trained, choices)
     latency = round(single_text_latency(smaller, texts), 3)
     progress.note(f"{said}label agreement {parity.label_agreement:.1%}, {latency:.1f} ms per text")
     path(file).unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from gradsim_offline.bundle.export import RESULT, Terms, dev_texts, in_8_bits
 from gradsim_offline.bundle.onnx import export
-from gradsim_offline.bundle.parity import compare, parity_of, single_text_latency
+from gradsim_offline.bundle.parity import Choices, compare, parity_of, single_text_latency
 from gradsim_offline.bundle.precisions import lost
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.progress import Progress
@@ -92,11 +93,12 @@ def export_top(
     def path(file: str) -> Path:
         return below / Path(file).name if file in trunk.model_files else directory / file
 
-    contract = Terms(dataset.task, dataset.labels, maximum_length, trunk=trunk)
+    contract = Terms(dataset.task, dataset.labels, maximum_length, trunk=trunk, thresholds=trained.thresholds)
+    choices = partial(task.choices, thresholds=trained.thresholds)
     served = load_group_model(path, draft, contract, SessionSettings(threads=1))
     texts = dev_texts(dataset, group, most_texts)
-    _check_alone(served, trained, texts, group.id, tolerance)
-    parity, _ = parity_of(served.logits(texts), trained.logits(texts))
+    _check_alone(served, trained, texts, group.id, tolerance, choices)
+    parity, _ = parity_of(served.logits(texts), trained.logits(texts), choices)
     if parity.label_agreement < _LEAST_AGREEMENT:
         raise ModelError(
             f"group {group.id}: behind the exported trunk {1 - parity.label_agreement:.1%} of {parity.texts} texts get "
@@ -114,7 +116,7 @@ def export_top(
                 return ""
             return lost(_Kept(served, kept), _Kept(smaller, kept), dev, task, dataset.labels)
 
-        entry = in_8_bits(path, entry, contract, judge, texts, trained.logits(texts), progress)
+        entry = in_8_bits(path, entry, contract, judge, texts, trained.logits(texts), choices, progress)
     write_json(directory / RESULT, entry.model_dump(mode="json"))
 
 
@@ -159,11 +161,13 @@ class _Kept:
         return self.served.run_top(TrunkOutput(states, mask))
 
 
-def _check_alone(served: GroupModel, trained: TrainedModel, texts: Sequence[Text], name: str, tolerance: float) -> None:
+def _check_alone(
+    served: GroupModel, trained: TrainedModel, texts: Sequence[Text], name: str, tolerance: float, choices: Choices
+) -> None:
     """Compare both on the very same outputs of the trunk, which were kept."""
     assert trained.outputs is not None
     ids = trained.read(texts).ids
     kept = _Kept(served, trained.outputs)
     found, expected = [output for each in ids for output in kept.run_chunk([each])], trained.run(ids)
     rows = [[row if row.ndim == 2 else row[None] for row in each] for each in (found, expected)]
-    compare(*rows, name=name, tolerance=tolerance)
+    compare(*rows, name=name, tolerance=tolerance, choices=choices)

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.bundle.parity import compare
+from gradsim_offline.bundle.parity import Choices, compare
 from gradsim_offline.models.loading import first_line
 from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decoding import Text
@@ -25,6 +25,7 @@ def check_shapes(
     name: str,
     maximum_length: int,
     tolerance: float,
+    choices: Choices,
 ) -> None:
     """Compare both models on one token and on as many as they read, alone, mixed and in whole batches.
 
@@ -35,6 +36,7 @@ def check_shapes(
         name: Of the group, for messages.
         maximum_length: Tokens that are read at once.
         tolerance: Largest allowed difference of a logit.
+        choices: What is chosen between.
 
     Raises:
         ModelError: One of them cannot run, or their outputs differ; the message names group and shape.
@@ -56,7 +58,7 @@ def check_shapes(
         except Exception as error:  # onnxruntime raises classes of its own, and torch many
             raise ModelError(f"group {name}: the model cannot run {shape}: {first_line(error)}") from error
         try:
-            compare(found, expected, name=name, tolerance=tolerance)
+            compare(found, expected, name=name, tolerance=tolerance, choices=choices)
         except ModelError as error:
             raise ModelError(f"{error} (seen with {shape})") from error
 

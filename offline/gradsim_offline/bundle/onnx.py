@@ -38,7 +38,9 @@ def export(model: nn.Module, path: Path, *, task: Task) -> list[str]:
     elif isinstance(getattr(model, "config", None), TopConfig):
         graph = _top_graph(model)
     elif isinstance(model, Ensemble):
-        graph = merge([_graph(member, task) for member in model.members], model.average)
+        graph = merge(
+            [_graph(member, task) for member in model.members], model.average, several_labels=model.several_labels
+        )
     else:
         graph = _graph(model, task)
     onnx.save(graph, str(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,27 @@ from gradsim_shared.errors import ModelError
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.manifest import Parity
 
+Choices = Callable[[Logits], Logits]
+"""From ``[units, labels]`` to the logits of what is chosen between, ``[choices, options]``: ``Task.choices``."""
+
 
 def compare(
-    exported_texts: Sequence[Logits], trained_texts: Sequence[Logits], *, name: str, tolerance: float
+    exported_texts: Sequence[Logits],
+    trained_texts: Sequence[Logits],
+    *,
+    name: str,
+    tolerance: float,
+    choices: Choices = np.asarray,
 ) -> Parity:
     """Compare logits, ``[units, labels]`` of each text; a unit is the text, or each of its words.
 
     Raises:
         ModelError: They differ by more than ``tolerance``, or a label differs although they do not.
     """
-    trained = np.concatenate(trained_texts)
+    trained = choices(np.concatenate(trained_texts))
     if not np.isfinite(trained).all():
         raise ModelError(f"group {name}: the trained model's outputs are not numbers; lower training.learning_rate")
-    parity, same = parity_of(exported_texts, trained_texts)
+    parity, same = parity_of(exported_texts, trained_texts, choices)
     runner_up = np.sort(trained, axis=1)
     decided = runner_up[:, -1] - runner_up[:, -2] > 2 * tolerance  # a tie may fall either way
     if not parity.max_difference <= tolerance or not same[decided].all():
@@ -37,9 +45,11 @@ def compare(
     return parity
 
 
-def parity_of(exported_texts: Sequence[Logits], trained_texts: Sequence[Logits]) -> tuple[Parity, NDArray[np.bool_]]:
-    """Return how far logits differ, as for ``compare``, and of which units the label is the same, ``[units]``."""
-    exported, trained = np.concatenate(exported_texts), np.concatenate(trained_texts)
+def parity_of(
+    exported_texts: Sequence[Logits], trained_texts: Sequence[Logits], choices: Choices = np.asarray
+) -> tuple[Parity, NDArray[np.bool_]]:
+    """Return how far logits differ, as for ``compare``, and which choices are the same, ``[choices]``."""
+    exported, trained = (choices(np.concatenate(each)) for each in (exported_texts, trained_texts))
     difference = float(np.abs(exported - trained).max())
     same = exported.argmax(axis=1) == trained.argmax(axis=1)
     return Parity(texts=len(trained_texts), max_difference=difference, label_agreement=float(same.mean())), same

@@ -28,6 +28,7 @@ _COMMANDS = {
     "sprachbund": "Gather languages by how an encoder represents their unlabelled text.",
     "adapt": "Train an encoder on, on unlabelled text.",
     "sprachbund-train": "Fine-tune from each sprachbund's encoder.",
+    "retrieve": "Score encoders by how often they find a text's translation.",
     "few-shot": "Transfer from one language with a few texts of each other, regime by regime.",
     "assign": "Find the group for a new language, and add it to a bundle.",
     "inspect": "Show what is in a bundle, after verifying it.",

@@ -90,6 +90,12 @@ COLUMNS = {
     )
 }
 
+COLUMNS["task"] = click.option(
+    "--task",
+    type=click.Choice(["text_classification", "multi_label_classification"]),
+    help="Of your own labelled texts: whether each has one label, or several.  [default: as the files show]",
+)
+
 data_settings = click.option(
     "--set",
     "assignments",

@@ -12,7 +12,9 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
 Gold = str | tuple[str, ...]
-"""What the annotators gave an example: a label, or a tag for each word. A model's answer has the same form."""
+"""What the annotators gave an example: a label, several labels in their order, or a tag for each word.
+
+A model's answer has the same form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,29 @@ class Example:
     def gold(self) -> str:
         """What a model should answer."""
         return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class MultiLabelExample:
+    """One text and its labels, as the annotators gave them.
+
+    Attributes:
+        text: The text.
+        labels: In the order of the data set's; there may be none.
+    """
+
+    text: str
+    labels: tuple[str, ...]
+
+    @property
+    def input(self) -> str:
+        """What a model reads."""
+        return self.text
+
+    @property
+    def gold(self) -> tuple[str, ...]:
+        """What a model should answer."""
+        return self.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +83,12 @@ class TaggedSentence:
         return self.tags
 
 
-AnyExample = Example | TaggedSentence
+AnyExample = Example | MultiLabelExample | TaggedSentence
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled texts of several languages; all are ``Example``, or all are ``TaggedSentence``.
+    """Labelled texts of several languages; all examples are of one class.
 
     Attributes:
         name: The source that made it, as on the command line.
@@ -113,5 +138,7 @@ class Dataset:
 def _content(example: AnyExample) -> str:
     if isinstance(example, Example):
         return f"{example.label}\x02{example.text}\x03"
+    if isinstance(example, MultiLabelExample):
+        return f"{chr(4).join(example.labels)}\x02{example.text}\x03"
     words = "\x04".join(f"{word}\x05{tag}" for word, tag in zip(example.words, example.tags, strict=True))
     return f"{words}\x02{example.text}\x03"

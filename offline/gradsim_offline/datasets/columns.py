@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -27,6 +27,9 @@ class Columns(Section):
 
     text_column: str | None = Field(None, description=f"of labelled texts: the text's; none: {_any(TEXT_COLUMNS)}")
     label_column: str | None = Field(None, description=f"of labelled texts: the label's; none: {_any(LABEL_COLUMNS)}")
+    label_columns: list[str] | None = Field(
+        None, description="of texts with several labels: the columns of 0 and 1, one for each label; none: all such"
+    )
     language_column: str | None = Field(
         None, description=f"of one table for all languages: the language's; none: {_any(LANGUAGE_COLUMNS)}"
     )
@@ -35,6 +38,9 @@ class Columns(Section):
     )
     tag_column: int | None = Field(None, description="of CoNLL-like files: the tag's number, as 4 in CoNLL-2003")
 
+    task: Literal["text_classification", "multi_label_classification"] | None = Field(
+        None, description="of labelled texts: whether each has one label, or several; none: as the files show"
+    )
     held_out: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="share of a language's train texts that are its dev split where it has none; 0: none"
     )
@@ -50,6 +56,15 @@ class Columns(Section):
 USUAL = Columns()
 
 
+def text_column(where: str, header: Sequence[str], columns: Columns) -> str:
+    """Return the name of the text's column, as the header writes it.
+
+    Raises:
+        DataError: It is missing, or several may be it; the message names those that are there and the option.
+    """
+    return column(where, header, columns.text_column, TEXT_COLUMNS, "text")
+
+
 def text_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple[str, str]:
     """Return the names of the two columns, as the header writes them.
 
@@ -57,7 +72,7 @@ def text_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple
         DataError: One is missing, or several may be it; the message names those that are there and the option.
     """
     return (
-        column(where, header, columns.text_column, TEXT_COLUMNS, "text"),
+        text_column(where, header, columns),
         column(where, header, columns.label_column, LABEL_COLUMNS, "label"),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
+from gradsim_offline.core.dataset import AnyExample, Dataset, Example, MultiLabelExample, Split
 
 FEWEST = 20
 """A language with fewer train texts keeps all of them."""
@@ -48,10 +49,10 @@ def _chosen(examples: Sequence[AnyExample], number: int) -> list[int]:
     copies: dict[str, list[int]] = {}
     for place, example in enumerate(examples):
         copies.setdefault(example.text, []).append(place)
+    stratum = _strata(examples)
     strata: dict[str, list[str]] = {}
     for text, places in copies.items():
-        first = examples[places[0]]
-        strata.setdefault(first.label if isinstance(first, Example) else "", []).append(text)
+        strata.setdefault(stratum(examples[places[0]]), []).append(text)
     shares = np.array([number * len(texts) / len(copies) for texts in strata.values()])
     quotas = np.floor(shares).astype(int)
     quotas[np.argsort(quotas - shares, kind="stable")[: number - quotas.sum()]] += 1  # the largest remainders
@@ -62,3 +63,15 @@ def _chosen(examples: Sequence[AnyExample], number: int) -> list[int]:
         for place in draw.permutation(len(texts))[: min(quota, len(texts) - 1)]  # a label stays in train
     ]
     return [place for text in drawn for place in copies[text]]
+
+
+def _strata(examples: Sequence[AnyExample]) -> Callable[[AnyExample], str]:
+    """Return what gives an example's stratum: its label, of several the rarest; none of tagged words."""
+    often = Counter(label for each in examples if isinstance(each, MultiLabelExample) for label in each.labels)
+
+    def stratum(example: AnyExample) -> str:
+        if isinstance(example, MultiLabelExample):
+            return min(example.labels, key=lambda label: (often[label], label), default="")
+        return example.label if isinstance(example, Example) else ""
+
+    return stratum

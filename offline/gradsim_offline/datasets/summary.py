@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from gradsim_offline.core.dataset import SPLITS, AnyExample, Dataset, Example
+from gradsim_offline.core.dataset import SPLITS, AnyExample, Dataset, Example, MultiLabelExample
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.datasets.hold_out import FEWEST
 from gradsim_shared.excerpts import cut, listing
@@ -40,6 +40,11 @@ def lines(dataset: Dataset) -> Iterator[str]:
     kind = "entity type" if is_iob(dataset.labels) else "tag" if dataset.tagged else "label"
     often = [f"{_shown(label)} ({count})" for label, count in total.most_common()]
     yield f"{_number(len(total), kind)} in train: {listing(often, _LINE)}"
+    texts = [each for code in dataset.languages for each in dataset.split(code, "train")]
+    sets = [each for each in texts if isinstance(each, MultiLabelExample)]
+    if sets:
+        bare = sum(not each.labels for each in sets)
+        yield f"{total.total() / len(sets):.1f} labels to a text; {_number(bare, 'text')} without any"
     alike = [" and ".join(f"{_shown(label)} ({total[label]})" for label in group) for group in _alike(total)]
     if alike:
         why = "differ in capitals, spaces or signs only, each learnt by itself"
@@ -78,6 +83,8 @@ def _labels(example: AnyExample, *, entities: bool) -> Iterable[str]:
     """Return an example's label, its tags, or the type of each entity."""
     if isinstance(example, Example):
         return (example.label,)
+    if isinstance(example, MultiLabelExample):
+        return example.labels
     return (tag[2:] for tag in example.tags if tag[0] == "B") if entities else example.tags
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,8 @@ from gradsim_shared.errors import DataError
 ENDINGS = (".tsv", ".csv", *OBJECT_ENDINGS)
 
 Key = TypeVar("Key")
+Check = Callable[[str, Sequence[str], Columns], object]
+"""Raises ``DataError`` where a header (file and line, names) has not the columns that it must have."""
 
 
 def read_table(
@@ -70,23 +72,25 @@ def has_quoted_fields(path: Path) -> bool:
     return ending(path) == ".tsv" and path.is_file() and is_quoted(read_text(path))
 
 
-def read_rows(path: Path, columns: Columns = USUAL, *, literal: bool = False) -> Iterator[NumberedRow]:
+def read_rows(
+    path: Path, columns: Columns = USUAL, *, literal: bool = False, check: Check = text_and_label
+) -> Iterator[NumberedRow]:
     """Read the rows of a file of ``ENDINGS``, or of a data set that `Dataset.save_to_disk` wrote; as ``read_table``."""
     if path.is_dir():
         yield from read_objects(path)
     elif ending(path) == ".csv":
-        yield from _separated(path, columns, ",", "comma")
+        yield from _separated(path, columns, check, ",", "comma")
     elif ending(path) != ".tsv":
         yield from read_objects(path)
     elif not literal and has_quoted_fields(path):
-        yield from _separated(path, columns, "\t", "tab")
+        yield from _separated(path, columns, check, "\t", "tab")
     else:
-        yield from _tab_separated(path, columns)
+        yield from _tab_separated(path, columns, check)
 
 
-def _tab_separated(path: Path, columns: Columns) -> Iterator[NumberedRow]:
+def _tab_separated(path: Path, columns: Columns, check: Check) -> Iterator[NumberedRow]:
     header, *lines = (line.split("\t") for line in read_lines(path))
-    _check_header(f"{path}:1", header, columns)
+    _check_header(f"{path}:1", header, columns, check)
     for number, fields in enumerate(lines, start=2):
         if fields == [""]:
             continue
@@ -95,7 +99,7 @@ def _tab_separated(path: Path, columns: Columns) -> Iterator[NumberedRow]:
         yield f"{path}:{number}", dict(zip(header, fields, strict=True))
 
 
-def _separated(path: Path, columns: Columns, separator: str, called: str) -> Iterator[NumberedRow]:
+def _separated(path: Path, columns: Columns, check: Check, separator: str, called: str) -> Iterator[NumberedRow]:
     """Read a table whose fields may be quoted."""
     with _fields_of_any_length():
         reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=separator, strict=True)
@@ -106,7 +110,7 @@ def _separated(path: Path, columns: Columns, separator: str, called: str) -> Ite
     if not rows:
         return
     (first, header), *others = rows
-    _check_header(f"{path}:{first}", header, columns)
+    _check_header(f"{path}:{first}", header, columns, check)
     for number, fields in others:
         if len(fields) != len(header):
             raise DataError(f"{path}:{number}: {len(fields)} {called}-separated fields; the header has {len(header)}")
@@ -123,9 +127,9 @@ def _fields_of_any_length() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _check_header(where: str, header: Sequence[str], columns: Columns) -> None:
+def _check_header(where: str, header: Sequence[str], columns: Columns, check: Check) -> None:
     check_named_once(where, header, "columns")
-    text_and_label(where, header, columns)
+    check(where, header, columns)
 
 
 def _example(
@@ -134,8 +138,7 @@ def _example(
     text, label = row[text_column], row[label_column]
     if (text, label) == (text_column, label_column):
         raise DataError(f"{where}: the header again; remove this line")
-    if not isinstance(text, str) or is_blank(text):
-        raise DataError(f"{where}: the text is {'empty' if isinstance(text, str) else 'not a string'}")
+    text = checked_text(where, text)
     if label is None or (isinstance(label, str) and is_blank(label)):
         raise DataError(f"{where}: the label is empty")
     if isinstance(label, int) and not isinstance(label, bool):  # 1 in JSON or Parquet is what CSV calls 1
@@ -143,9 +146,25 @@ def _example(
     if not isinstance(label, str):
         raise DataError(f"{where}: the label is not a string")
     label = label.strip()
-    for field, value in (("text", text), ("label", label)):
-        if SURROGATE.search(value):
-            raise DataError(f"{where}: the {field} holds a lone surrogate, half a character; write it whole")
+    whole_characters(where, "label", label)
     if labels is not None:
         check_allowed(where, "label", label, labels)
     return Example(text, label)
+
+
+def checked_text(where: str, text: object) -> str:
+    """Return a field that is a text.
+
+    Raises:
+        DataError: It is empty, no string, or holds half a character.
+    """
+    if not isinstance(text, str) or is_blank(text):
+        raise DataError(f"{where}: the text is {'empty' if isinstance(text, str) else 'not a string'}")
+    whole_characters(where, "text", text)
+    return text
+
+
+def whole_characters(where: str, field: str, value: str) -> None:
+    """Raise ``DataError`` where a field holds half a character."""
+    if SURROGATE.search(value):
+        raise DataError(f"{where}: the {field} holds a lone surrogate, half a character; write it whole")

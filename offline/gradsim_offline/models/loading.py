@@ -113,7 +113,9 @@ def _quietly(*, bars: bool) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def labelled_model(auto_class: str, path: str | Path, labels: Sequence[str], *, new_head: bool = False) -> nn.Module:
+def labelled_model(
+    auto_class: str, path: str | Path, labels: Sequence[str], *, new_head: bool = False, problem_type: str | None = None
+) -> nn.Module:
     """Load a model with an output for each label: with the head it was saved with, or an encoder with a new head.
 
     Args:
@@ -121,6 +123,7 @@ def labelled_model(auto_class: str, path: str | Path, labels: Sequence[str], *, 
         path: Name on the Hub, or directory.
         labels: In the order of the model's outputs.
         new_head: Start with a new head, also where one was saved.
+        problem_type: transformers' name of the loss; ``None``: of labels that exclude each other.
 
     Raises:
         ModelError: It is nowhere to be found, or has no such head.
@@ -135,6 +138,7 @@ def labelled_model(auto_class: str, path: str | Path, labels: Sequence[str], *, 
         num_labels=len(labels),
         id2label=names,
         label2id={label: i for i, label in names.items()},
+        **({"problem_type": problem_type} if problem_type else {}),
     )
 
 

@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling, MaskedLMOutput, SequenceClassifierOutput
 
+from gradsim_offline.models.label_loss import label_loss
 from gradsim_offline.models.masked_loss import summed_cross_entropy
 
 _PRIME = 2_147_483_647  # 2^31 - 1: products with _MULTIPLIER stay below 2^63
@@ -244,9 +245,9 @@ class MiniForSequenceClassification(MiniPreTrainedModel):
         labels: Tensor | None = None,
         **_: Any,  # noqa: ANN401
     ) -> SequenceClassifierOutput:
-        """Classify texts; with ``labels`` ``[batch]`` the output has the mean cross entropy."""
+        """Classify texts; with ``labels`` the output has their ``label_loss``."""
         logits = self.classifier(self.mini(input_ids, attention_mask).pooler_output)
-        loss = None if labels is None else F.cross_entropy(logits, labels)
+        loss = None if labels is None else label_loss(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -18,6 +17,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassifierOutput
 
+from gradsim_offline.models.label_loss import label_loss
 from gradsim_offline.models.loading import from_pretrained
 from gradsim_shared.errors import ModelError
 
@@ -104,7 +104,7 @@ class TopForSequenceClassification(_Top):
         mask = attention_mask[..., None].to(states.dtype)
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
         logits = self.out(self.dropout(torch.tanh(self.dense(self.dropout(mean)))))
-        loss = None if labels is None else F.cross_entropy(logits, labels)
+        loss = None if labels is None else label_loss(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
@@ -122,7 +122,7 @@ class TopForTokenClassification(_Top):
     ) -> TokenClassifierOutput:
         """Tag tokens; the logits are ``[texts, tokens, labels]``."""
         logits = self.out(self.dropout(self.states(hidden_states, attention_mask)))
-        loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        loss = None if labels is None else label_loss(logits, labels)
         return TokenClassifierOutput(loss=loss, logits=logits)
 
 

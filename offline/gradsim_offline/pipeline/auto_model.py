@@ -16,7 +16,7 @@ def model_for(task: str, say: Callable[[str], None]) -> str:
         task: Of the data: words are tagged by ``mini``, for a frozen encoder has heads for texts only.
         say: Gets a line where something is downloaded, and one that says what was chosen.
     """
-    if task != "text_classification":
+    if task == "token_classification":
         return "mini"
     try:
         locate(E5_SMALL, lambda line: say(f"model auto: {line}"))

@@ -220,9 +220,9 @@ class _Answers:
         logits, blend = {code: of_texts for code, (of_texts, _) in known.items()}, None
         if candidate.wide:
             logits, blend = self._blended(logits, {code: self._run(candidate.wide[code], code)[0] for code in logits})
-        scores, draws = [], []
+        scores, draws, thresholds = [], [], self._thresholds(logits)
         for code, of_texts in logits.items():
-            counts = self._statistics(code, of_texts, known[code][1])
+            counts = self._statistics(code, of_texts, known[code][1], thresholds)
             scores.append(self._task.metric_from(counts.sum(axis=0), self._dataset.labels))
             draws.append(self._task.metric_from(self._times[code] @ counts, self._dataset.labels))
         share = blend.model / max(blend.model + blend.wide, 1e-9) if blend else 1.0
@@ -237,18 +237,35 @@ class _Answers:
         self, models: Mapping[str, list[Logits]], wide: Mapping[str, list[Logits]]
     ) -> tuple[dict[str, list[Logits]], Blend]:
         """Return the cross-fitted sums, and the weights of all dev texts; texts of all languages weigh alike."""
-        label = {name: i for i, name in enumerate(self._dataset.labels)}
-        gold = np.array([label[str(name)] for code in models for name in self._gold[code]])
+        labels, golds = self._dataset.labels, [gold for code in models for gold in self._gold[code]]
         sides = np.concatenate([self._sides[code] for code in models])
         model, linear = (
-            np.concatenate([row for code in each for row in each[code]]).astype(float) for each in (models, wide)
+            self._task.choices(np.concatenate([row for code in each for row in each[code]])).astype(float)
+            for each in (models, wide)
         )
-        rows = iter(cross_fitted(model, linear, gold, sides)[:, None])
+        if self._task.several_labels:  # of each label of each text it is chosen whether it has it
+            gold, sides = np.array([[label in each for label in labels] for each in golds]), sides.repeat(len(labels))
+            gold = gold.ravel().astype(int)
+        else:
+            gold = np.array([labels.index(str(each)) for each in golds])
+        summed = cross_fitted(model, linear, gold, sides)
+        rows = iter((summed[:, 1] if self._task.several_labels else summed).reshape(-1, 1, len(labels)))
         return {code: [next(rows) for _ in self._gold[code]] for code in models}, fit_blend(model, linear, gold)
 
-    def _statistics(self, code: str, logits: Sequence[Logits], reading: Reading) -> NDArray[np.float64]:
+    def _thresholds(self, logits: Mapping[str, list[Logits]]) -> list[float]:
+        """Return the thresholds that fit the dev texts of all languages best; none where labels exclude each other."""
+        if self._task.tune is None:
+            return []
+        together = np.concatenate([row for of_texts in logits.values() for row in of_texts])
+        golds = [gold for code in logits for gold in self._gold[code]]
+        labels = self._dataset.labels
+        return self._task.tune(self._task.decoder.probabilities(together, labels), golds, labels)
+
+    def _statistics(
+        self, code: str, logits: Sequence[Logits], reading: Reading, thresholds: Sequence[float]
+    ) -> NDArray[np.float64]:
         """Return what each dev text adds to the metric, ``[texts, S]``."""
-        decoded = self._task.decoder.decode(logits, self._inputs[code], reading, self._dataset.labels)
+        decoded = self._task.decoder.decode(logits, self._inputs[code], reading, self._dataset.labels, thresholds)
         answers = [each.answer for each in decoded]
         return self._task.statistics(self._gold[code], answers, self._dataset.labels).astype(float)
 

@@ -33,6 +33,8 @@ def check_build(setup: TrainingSetup) -> None:
         _check_dev(setup, "maximum_milliseconds bounds a choice by dev texts")
     if not setup.settings.trains_whole_models:
         _check_parts(setup, reads_encoder=measure.reads_encoder)
+    if setup.settings.measuring.balanced and (setup.dataset.tagged or setup.task.several_labels):
+        raise SettingsError("measuring.balanced weighs the labels of texts alike, and here each has many, or none")
     _check_grouping(setup)
     check_strategy(setup)
 

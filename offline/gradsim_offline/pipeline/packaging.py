@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.bundle.reference_gradients import ReferenceGradients
 
 EVALUATION_FILE = "evaluation.json"
+_TUNED_FILE = "thresholds.json"
+_ROUTING = {"languages", "fallback", "identifier", "long_texts"}  # of a draft, what scores depend on
 _SCORING = 5  # the form of its content: raise it with it
 _EXPORT = 5  # the form of an export and its gate: raise it with them
 _REPORT = 3  # the form of the page: raise it with the templates
@@ -123,7 +125,7 @@ class Packaging:
         cutting = any(
             Path(entry.tokenizer).name != TABLE_FILE for entry in models.groups
         )  # models of n-grams read whole texts
-        return draft_manifest(
+        manifest = draft_manifest(
             pipeline.settings,
             pipeline.dataset,
             handed.groups,
@@ -134,6 +136,30 @@ class Packaging:
             long_texts,
             longer(pipeline.store) if cutting else {},
         )
+        if not pipeline.task.several_labels:
+            return manifest
+        return manifest.model_copy(update={"thresholds": self._thresholds(manifest, handed, exported, identifier)})
+
+    def _thresholds(
+        self, draft: Manifest, handed: HandedOver, exported: Mapping[str, Parts], identifier: StageResult
+    ) -> list[float]:
+        """Tune the threshold of each label on the dev texts of all languages, as the exported models answer them."""
+        from gradsim_offline.bundle.thresholds import tuned
+        from gradsim_offline.bundle.write import open_predictor
+
+        pipeline = self.pipeline
+        routing = draft.model_dump(mode="json", include={"languages", "long_texts"})
+
+        def tune(directory: Path) -> None:
+            predictor = open_predictor(draft, entries(handed.groups, exported).files, identifier.directory)
+            write_json(directory / _TUNED_FILE, tuned(pipeline.dataset, predictor, pipeline.task))
+
+        inputs = {**pipeline.store.common, "exported": digests(exported), "routing": routing}
+        done = pipeline.run.stage("thresholds", inputs, tune, title="the threshold of each label")
+        found: list[float] = json.loads((done.directory / _TUNED_FILE).read_text(encoding="utf-8"))
+        named = zip(pipeline.dataset.labels, found, strict=True)
+        pipeline.run.progress.note(f"  {', '.join(f'{label} {threshold:.2f}' for label, threshold in named)}")
+        return found
 
     def evaluate(
         self,
@@ -148,6 +174,7 @@ class Packaging:
         from gradsim_offline.bundle.write import open_predictor
 
         pipeline = self.pipeline
+        routing = _ROUTING | ({"thresholds"} if draft.thresholds else set())
         inputs = {
             **pipeline.store.common,
             "data": pipeline.dataset.fingerprint(),
@@ -155,7 +182,7 @@ class Packaging:
             "exported": digests(exported),
             "identifier": identifier.digest,
             "scoring": [_SCORING, pipeline.settings.report.examples],
-            "routing": draft.model_dump(mode="json", include={"languages", "fallback", "identifier", "long_texts"}),
+            "routing": draft.model_dump(mode="json", include=routing),
         }
 
         def evaluate(directory: Path) -> None:

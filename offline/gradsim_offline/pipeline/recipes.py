@@ -28,7 +28,7 @@ def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
     if model == "ngrams":
         return "ngrams"
     if model == E5_SMALL:
-        return "frozen" if _task(data, data_dir) == "text_classification" else "upper-blocks"
+        return "upper-blocks" if _task(data, data_dir) == "token_classification" else "frozen"
     if model != "mini":
         return "pretrained"
     if data.replace("-", "_") in recipe_names():

@@ -37,6 +37,9 @@ def print_bundle(directory: Path, console: Console | None = None, text: str | No
         out.print(_trunk(manifest, manifest.trunk))
     accuracy = ", ".join(f"{split} {100 * value:.2f} %" for split, value in manifest.identifier.accuracy.items())
     out.print(f"Language identifier: accuracy {accuracy or 'not measured'}")
+    if manifest.thresholds:
+        named = zip(manifest.labels, manifest.thresholds, strict=True)
+        out.print(f"Thresholds: {', '.join(f'{label} {each:.2f}' for label, each in named)}", markup=False)
     size = sum(entry.size for entry in manifest.files.values()) / 1e6
     out.print(f"Bundle {manifest.title} in {directory} ({size:.1f} MB); report: {directory / 'report' / 'index.html'}")
     out.print(f"Serve it: gradsim-serve {directory}", markup=False)

@@ -19,7 +19,7 @@ from gradsim_offline.report.table import Cell, Content, Table
 from gradsim_shared.iob import OUTSIDE, is_iob
 from gradsim_shared.manifest import Language, Manifest
 
-NO_ENTITY = "no entity"
+NOTHING = NO_ENTITY, NO_LABEL = "no entity", "no label"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Matrix:
     """A confusion matrix.
 
     Attributes:
-        labels: Of rows and columns; of entities their types, and ``NO_ENTITY`` at the end.
+        labels: Of rows and columns; of entities their types, and at the end ``NO_ENTITY``, or ``NO_LABEL`` where a text
+            may have several.
         counts: ``[gold, answered]``.
     """
 
@@ -51,11 +52,13 @@ class Matrix:
 
     def _shares(self, of: NDArray[Any]) -> list[float | None]:
         pairs = zip(self.labels, self.counts.diagonal(), of, strict=True)
-        return [float(right / whole) if whole and label != NO_ENTITY else None for label, right, whole in pairs]
+        return [float(right / whole) if whole and label not in NOTHING else None for label, right, whole in pairs]
 
 
 def unit(manifest: Manifest) -> str:
     """Return what is counted."""
+    if manifest.thresholds:
+        return "labels"
     if manifest.task == "text_classification":
         return "texts"
     return "entities" if is_iob(manifest.labels) else "words"
@@ -66,7 +69,10 @@ def matrices(manifest: Manifest, evaluated: Mapping[str, Any]) -> list[tuple[Lan
     kinds = list(manifest.labels)
     if is_iob(kinds):
         kinds = [*dict.fromkeys(label[2:] for label in kinds if label != OUTSIDE), OUTSIDE]
-    labels = tuple(NO_ENTITY if kind == OUTSIDE and is_iob(manifest.labels) else kind for kind in kinds)
+    if manifest.thresholds:
+        kinds.append(OUTSIDE)
+    nothing = NO_ENTITY if is_iob(manifest.labels) else NO_LABEL if manifest.thresholds else OUTSIDE
+    labels = tuple(nothing if kind == OUTSIDE else kind for kind in kinds)
     found = evaluated.get("labels", {})
     return [
         (language, Matrix(labels, np.array([[counts.get(a, {}).get(b, 0) for b in kinds] for a in kinds])))
@@ -78,7 +84,7 @@ def matrices(manifest: Manifest, evaluated: Mapping[str, Any]) -> list[tuple[Lan
 def f1_table(found: Sequence[tuple[Language, Matrix]], split: str, counted: str) -> Table:
     """Lay out the F1 of each label in each language, and over the answers of all."""
     whole = _whole(found)
-    shown = [i for i, label in enumerate(whole.labels) if label != NO_ENTITY]
+    shown = [i for i, label in enumerate(whole.labels) if label not in NOTHING]
     rows = [(who(language), *(percent(matrix.f1[i]) for i in shown)) for language, matrix in found]
     total = ("All languages", *(percent(whole.f1[i]) for i in shown))
     title = f"F1 per label on {split}, in percent, over {counted}"
@@ -108,7 +114,7 @@ def _confusion_table(matrix: Matrix, title: str) -> Table:
 
 
 def _count(count: int, row: int, column: int, matrix: Matrix) -> Cell:
-    nothing = row == column and matrix.labels[row] == NO_ENTITY  # that is right and not counted
+    nothing = row == column and matrix.labels[row] in NOTHING  # that is right and not counted
     return Cell(MISSING if nothing else str(count), best=row == column and not nothing)
 
 
@@ -127,7 +133,11 @@ def confusion(manifest: Manifest, evaluated: Mapping[str, Any]) -> Drawing | Non
             f"Labels taken for others, on {answered_split(evaluated)}",
             f"All languages together, as the service answers. Row: the label of the annotators. Column: the answer, in "
             f"percent of the row's {counted}. Grey: right."
-            + (f" {NO_ENTITY}, as a row: what was answered where there is none." if NO_ENTITY in whole.labels else ""),
+            + (
+                f" {whole.labels[-1]}, as a row: what was answered where there is none."
+                if whole.labels[-1] in NOTHING
+                else ""
+            ),
         ),
         tip=lambda i, j: f"{whole.labels[i]} answered as {whole.labels[j]}",
         muted=np.eye(len(whole.labels), dtype=bool),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.models.loading import load_tokenizer, load_with_missing
+from gradsim_offline.models.trunk import load_pooled
 from gradsim_offline.training.batching import pad, to_device
 from gradsim_shared.errors import ModelError, SettingsError
 from gradsim_shared.normalisation import normalise
@@ -46,6 +47,7 @@ def embed(
     batch_size: int,
     device: torch.device,
     progress: Progress,
+    block: int | None = None,
 ) -> Tensor:
     """Return the vector of every text, ``[texts, width]``, float64 on the CPU.
 
@@ -59,12 +61,14 @@ def embed(
         batch_size: Texts at a time.
         device: Where to compute.
         progress: Shows how far it is.
+        block: Number of the block whose outputs' mean is taken, from 1; ``None``: what the encoder says at its end.
 
     Raises:
         ModelError: The model cannot be loaded, or gives no hidden states.
         SettingsError: It has no such pooling.
     """
-    model = load_encoder(path, with_pooler=pooling == "pooler").to(device)
+    whole = load_pooled(path, [block]) if block else load_encoder(path, with_pooler=pooling == "pooler")
+    model = whole.to(device)
     tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
     rows = [encoding.ids for encoding in tokenizer.encode_batch([normalise(text) for text in texts])]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -74,7 +78,8 @@ def embed(
         for batch in batches:
             inputs = to_device(pad([rows[i] for i in batch], pad_id), device)
             output = model(**inputs)
-            vectors.append(pool(output, inputs["attention_mask"], pooling, path).float().cpu().double())
+            pooled = output if block else pool(output, inputs["attention_mask"], pooling, path)
+            vectors.append(pooled.float().cpu().double())
             advance(f"{len(rows[batch[-1]])} tokens")
     return torch.cat(vectors)[torch.tensor(order).argsort()]
 

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import softmax
 
 from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.training.batching import halves
@@ -39,22 +38,23 @@ def inner_products(context: MeasureContext) -> tuple[torch.Tensor, torch.Tensor,
     start = read_linear_start(context.training.encoder)
     by_language = [training_texts(context.dataset, [code], context.measuring.fraction, seed) for code in languages]
     texts = [text for texts, _ in by_language for text in texts]
-    gold = np.concatenate([labels for _, labels in by_language])
-    language = np.repeat(np.arange(len(languages)), [len(labels) for _, labels in by_language])
-    sizes = [len(labels) for _, labels in by_language]
+    gold = np.concatenate([of_language for _, of_language in by_language])
+    sizes = [len(of_language) for _, of_language in by_language]
+    language = np.repeat(np.arange(len(languages)), sizes)
     half, fold = (
         np.concatenate([halves(size, language=i, seed=drawn) for i, size in enumerate(sizes)])
         for drawn in (seed, seed + _FOLD_SEED)
     )
     _, vectors = LinearFeatures.of(texts, start, context.training.maximum_length)
-    residual = np.zeros((len(texts), len(context.dataset.labels)))  # [texts, labels]: probability minus gold
+    labels = context.dataset.labels
+    residual = np.zeros((len(texts), len(labels)))  # [texts, labels]: probability minus gold
     strength = choose_strength(vectors, gold, start.ngrams.strengths, seed)
     context.training.progress.note(f"  joint classifier: C = {strength:g}")
     for number in (0, 1):
         here, there = fold == number, fold != number
         linear = fit(vectors[there], gold[there], residual.shape[1], [strength], seed)
-        residual[here] = softmax(linear.logits(vectors[here]), axis=1)
-    residual[np.arange(len(gold)), gold] -= 1
+        residual[here] = context.training.task.decoder.probabilities(linear.logits(vectors[here]), labels)
+    residual -= gold if gold.ndim == 2 else np.eye(len(labels))[gold]
     part = half * len(languages) + language
     counts = np.bincount(part, minlength=2 * len(languages)).reshape(2, -1)
     inner = _products(vectors.tocsc(), residual, part, counts.ravel())

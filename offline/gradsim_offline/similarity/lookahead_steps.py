@@ -55,11 +55,16 @@ class Judge:
         """Return the losses, ``[languages]``, float64 on the CPU; NaN for a language without texts."""
         sums, counts = torch.zeros(2, self._languages, dtype=torch.float64)
         for batch, spoken in self._chunks:
-            labels = batch["labels"].reshape(len(spoken), -1)  # [texts, positions]; one position for a text's label
+            labels = batch["labels"].reshape(
+                len(spoken), -1
+            )  # [texts, positions]; one position for a text's label, each for several
             logits = model(**batch).logits
-            entropy = F.cross_entropy(
-                logits.reshape(-1, logits.shape[-1]), labels.flatten(), reduction="none", ignore_index=IGNORED
-            ).view(labels.shape)
+            if labels.is_floating_point():  # of several labels to a text
+                entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+            else:
+                entropy = F.cross_entropy(
+                    logits.reshape(-1, logits.shape[-1]), labels.flatten(), reduction="none", ignore_index=IGNORED
+                ).view(labels.shape)
             losses, labelled = entropy.sum(1).cpu().double(), (labels != IGNORED).sum(1).cpu().double()
             sums.index_add_(0, spoken.cpu(), losses)
             counts.index_add_(0, spoken.cpu(), labelled)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
@@ -77,21 +78,29 @@ class Ensemble(nn.Module):
         members: The models.
         average: ``probabilities``: the logits are the logarithm of the members' mean probability of each label.
             ``logits``: their mean logit, which is the geometric mean of the probabilities, but for a factor.
+        several_labels: A text may have several: their probabilities are each label's own.
     """
 
-    def __init__(self, members: Sequence[nn.Module], average: Average) -> None:
+    def __init__(self, members: Sequence[nn.Module], average: Average, *, several_labels: bool = False) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.average = average
+        self.average, self.several_labels = average, several_labels
 
     def forward(self, **batch: Tensor) -> Any:  # noqa: ANN401 - has logits, as every model's output
         """Return an output with ``logits``, ``[batch, labels]`` or ``[batch, tokens, labels]``."""
-        return SimpleNamespace(logits=mean_logits([member(**batch).logits for member in self.members], self.average))
+        logits = [member(**batch).logits for member in self.members]
+        return SimpleNamespace(logits=mean_logits(logits, self.average, several_labels=self.several_labels))
 
 
-def mean_logits(logits: Sequence[Tensor], average: Average) -> Tensor:
-    """Average the logits of several models, each ``[..., labels]``."""
+def mean_logits(logits: Sequence[Tensor], average: Average, *, several_labels: bool = False) -> Tensor:
+    """Average the logits of several models, each ``[..., labels]``.
+
+    Of labels that do not exclude each other: the log-odds of the mean probability of each.
+    """
     stacked = torch.stack([each.float() for each in logits])  # [models, ..., labels]
     if average == "logits":
         return stacked.mean(dim=0)
+    if several_labels:
+        have, have_not = (F.logsigmoid(sign * stacked).logsumexp(dim=0) for sign in (1, -1))
+        return have - have_not
     return stacked.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(logits))

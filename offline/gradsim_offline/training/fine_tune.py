@@ -131,6 +131,7 @@ def fine_tune(
         progress.note(
             f"  epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.3f}{score}{_conflicts(epoch)}{best}"
         )
+    dev.tune(trained, directory)
     model.to("cpu").save_pretrained(directory)
     if trunk is None:
         copy_tokenizer(context.encoder, directory)

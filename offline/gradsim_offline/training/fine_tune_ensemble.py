@@ -106,6 +106,7 @@ def _average(
     dev = DevTexts.of(dataset, served, reader=ensemble.reader, task=task, seed=context.seed)
     if not dev.examples:
         return ensemble, None
+    dev.tune(ensemble, place)
     by_language = dev.scores(ensemble)
     metric = task.metric(dataset.labels)
     score = fmean(scores[metric] for scores in by_language.values())

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from threadpoolctl import threadpool_limits
 
-from gradsim_offline.core.dataset import Dataset, Example
+from gradsim_offline.core.dataset import Dataset, Example, MultiLabelExample
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.core.settings import Schedule
 from gradsim_offline.models.linear_head import LinearHead, LinearHeadConfig
@@ -38,6 +38,8 @@ from gradsim_shared.normalisation import normalise
 _MOST_TO_CHOOSE = 2000
 """Texts that C is chosen on, at most."""
 _FOLDS = 3
+_MOST_LABELS = 8
+"""That C is chosen on, at most, where a text may have several."""
 _MANY = 2000
 """Texts: of more the solver stops earlier: half the time, dev scores up to 0.3 points off, either way."""
 
@@ -76,6 +78,7 @@ def train_linear(
         device=torch.device("cpu"),
     )
     dev = DevTexts.of(dataset, served, reader=trained, task=context.task, seed=context.seed)
+    dev.tune(trained, directory)
     history = {"epoch": 1.0}
     if dev.examples:
         scores = dev.scores(trained).values()
@@ -103,12 +106,16 @@ def train_linear(
 def training_texts(
     dataset: Dataset, members: Sequence[str], fraction: float, seed: int
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the normalised training texts of some languages, in order, and the index of each one's label."""
+    """Return the normalised training texts of some languages, in order, and the index of each one's label.
+
+    Where a text may have several labels, instead of the index 0 or 1 for each, ``[texts, labels]``.
+    """
     number = {language: i for i, language in enumerate(dataset.languages)}
     label = {name: i for i, name in enumerate(dataset.labels)}
     chosen = [e for code in members for e in sample(dataset.split(code, "train"), fraction, seed, number[code])]
-    examples = [example for example in chosen if isinstance(example, Example)]
-    return [normalise(e.text) for e in examples], np.array([label[e.label] for e in examples], np.int64)
+    gold = [label[e.label] for e in chosen if isinstance(e, Example)]
+    flags = [[name in e.labels for name in dataset.labels] for e in chosen if isinstance(e, MultiLabelExample)]
+    return [normalise(example.text) for example in chosen], np.array(gold or flags, np.int64)
 
 
 def save(features: LinearFeatures, linear: Linear, labels: Sequence[str], directory: Path) -> None:
@@ -169,13 +176,20 @@ def fit(
 ) -> Linear:
     """Fit logistic regression; C is chosen by the loss of cross-validation, on a sample where there are many texts.
 
+    Where a text may have several labels, each is told from the rest by itself.
+
     Args:
         vectors: Of the training texts, ``[texts, rows]``.
-        gold: Index of each text's label.
+        gold: Index of each text's label; or 0 or 1 for each, ``[texts, labels]``.
         labels: How many there are.
         strengths: C to choose from.
         seed: Draws the sample and the folds.
     """
+    if gold.ndim == 2:
+        strength = choose_strength(vectors, gold, strengths, seed)
+        each = [fit(vectors, column, 2, [strength], seed) for column in gold.T]
+        weights, bias = (np.stack(sides) for sides in ([e.weights for e in each], [e.bias for e in each]))
+        return Linear(strength, weights[:, 1] - weights[:, 0], bias[:, 1] - bias[:, 0])
     # a label that no text has is as rare as half a text is
     weights, bias = np.zeros((labels, vectors.shape[1])), np.full(labels, np.log(0.5 / (len(gold) + 1)))
     present = np.unique(gold)
@@ -192,18 +206,28 @@ def fit(
 
 
 def choose_strength(vectors: sparse.csr_array, gold: NDArray[np.int64], strengths: Sequence[float], seed: int) -> float:
-    """Return the C of the lowest cross-validated loss; the middle one where a label has too few texts for that."""
+    """Return the C of the lowest cross-validated loss; the middle one where a label has too few texts for that.
+
+    Where a text may have several labels, ``[texts, labels]``, the loss is that of all, of many labels of the commonest.
+    """
     random = np.random.default_rng(seed)
     drawn = np.sort(random.permutation(len(gold))[:_MOST_TO_CHOOSE])
-    rarest = np.unique(gold[drawn], return_counts=True)[1].min()
-    if len(strengths) == 1 or rarest < _FOLDS:
+    several = gold.ndim == 2
+    columns = [gold[drawn]] if not several else sorted(gold[drawn].T, key=lambda flags: -flags.sum())[:_MOST_LABELS]
+    rarest = [np.unique(column, return_counts=True)[1].min() for column in columns]
+    told = [least >= _FOLDS and (not several or 0 < c.mean() < 1) for c, least in zip(columns, rarest, strict=True)]
+    judged = [column for column, enough in zip(columns, told, strict=True) if enough]
+    if len(strengths) == 1 or not judged:
         return sorted(strengths)[len(strengths) // 2]
     sample = vectors[drawn]
     sample = sample[:, np.unique(sample.indices)]  # most n-grams of many texts stand in none of these
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     with _on_one_thread():
         loss = [
-            -cross_val_score(_regression(c), sample, gold[drawn], cv=folds, scoring="neg_log_loss").mean()
+            sum(
+                -cross_val_score(_regression(c), sample, column, cv=folds, scoring="neg_log_loss").mean()
+                for column in judged
+            )
             for c in strengths
         ]
     return strengths[int(np.argmin(loss))]

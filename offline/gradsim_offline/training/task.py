@@ -55,6 +55,8 @@ class Task(plugins.Plugin):
         scores: From gold, answers and labels to figures by name, 0 to 1; the metric is one.
         statistics: From gold, answers and labels to each text's counts, ``[texts, S]``; sums go to ``metric_from``.
         metric_from: From summed statistics ``[..., S]`` and labels to the metric, ``[...]``.
+        tune: From probabilities, ``[texts, labels]``, gold and labels to a threshold for each label; ``None``: labels
+            exclude each other. Else each has a sigmoid of its own, and rows and batches 0 or 1 for each label.
         pairs: From gold, answers and labels to what is counted in a confusion matrix: gold and answered label.
     """
 
@@ -68,6 +70,22 @@ class Task(plugins.Plugin):
     statistics: Callable[[Sequence[Any], Sequence[Any], Sequence[str]], NDArray[np.int64]]
     metric_from: Callable[[NDArray[Any], Sequence[str]], NDArray[np.float64]]
     pairs: Callable[[Sequence[Any], Sequence[Any], Sequence[str]], Iterable[tuple[str, str]]]
+    tune: Callable[[NDArray[np.float64], Sequence[Any], Sequence[str]], list[float]] | None = None
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether labels do not exclude each other: each is answered by itself."""
+        return self.tune is not None
+
+    def choices(self, logits: NDArray[np.floating], thresholds: Sequence[float] = ()) -> NDArray[np.floating]:
+        """Return the logits of what is chosen between, ``[units, labels]`` to ``[choices, options]``.
+
+        One of a unit's labels is chosen; of labels that do not exclude each other each is, at its threshold, or not.
+        """
+        if not self.several_labels:
+            return logits
+        at = np.array(thresholds or [0.5] * logits.shape[1])
+        return np.stack(np.broadcast_arrays(np.log(at / (1 - at)), logits), axis=-1).reshape(-1, 2)
 
 
 def load_task(name: str) -> Task:

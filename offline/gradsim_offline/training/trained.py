@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from torch import nn
 
 from gradsim_offline.core.arithmetic import mixed_precision
 from gradsim_offline.core.dataset import AnyExample, Dataset, Gold
+from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.training.batching import halves, pad, to_device
 from gradsim_offline.training.ensemble import Ensemble, read_members
@@ -27,6 +29,7 @@ from gradsim_shared.decoding import Logits, Reading, Text
 from gradsim_shared.normalisation import NEWEST
 
 HALVES = ("half_0", "half_1")
+THRESHOLDS_FILE = "thresholds.json"
 _BATCH = 64
 
 
@@ -43,6 +46,7 @@ class TrainedModel:
         device: Where it is.
         outputs: Of the trunk that the model stands on; ``None``: it reads token ids.
         wide: The linear model over n-grams whose logits are added; ``None``: there is none.
+        thresholds: Of the labels, where a text may have several; empty: untuned.
     """
 
     model: nn.Module
@@ -53,6 +57,7 @@ class TrainedModel:
     device: torch.device
     outputs: TrunkOutputs | None = None
     wide: TrainedModel | None = None
+    thresholds: Sequence[float] = ()
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Turn texts into token ids, and their n-grams where a linear model reads them."""
@@ -73,8 +78,12 @@ class TrainedModel:
     def answers(self, texts: Sequence[Text], reading: Reading | None = None) -> list[Gold]:
         """Return the answer to each text; ``reading`` saves reading them again."""
         reading = reading or self.read(texts)
-        logits = self.logits_of(reading)
-        return [decoded.answer for decoded in self.decoder.decode(logits, texts, reading, self.labels)]
+        return self.decoded(self.logits_of(reading), texts, reading)
+
+    def decoded(self, logits: Sequence[Logits], texts: Sequence[Text], reading: Reading) -> list[Gold]:
+        """Return the answer to each text from its logits."""
+        found = self.decoder.decode(logits, texts, reading, self.labels, self.thresholds)
+        return [each.answer for each in found]
 
     @torch.inference_mode()
     def run(self, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
@@ -133,7 +142,7 @@ def open_trained(
         model = task.load_model(path, labels)
     else:
         models = [task.load_model(Path(path) / folder, labels) for folder in members.models]
-        model = Ensemble(models, members.average)
+        model = Ensemble(models, members.average, several_labels=task.several_labels)
     reader = task.decoder.Reader(tokenizer, maximum_length, normalisation=normalisation, long_texts=long_texts)
     return TrainedModel(
         model.to(device),
@@ -148,7 +157,15 @@ def open_trained(
         else open_trained(
             wide, labels, task=task, maximum_length=maximum_length, device=device, normalisation=normalisation
         ),
+        read_thresholds(path),
     )
+
+
+def read_thresholds(directory: str | Path) -> list[float]:
+    """Return the thresholds that ``DevTexts.tune`` left with a model; empty: none."""
+    file = Path(directory) / THRESHOLDS_FILE
+    found: list[float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return found
 
 
 @dataclass(frozen=True)
@@ -179,10 +196,11 @@ class DevTexts:
         """Score a model per language, ``{language: {metric: 0 to 1}}``.
 
         ``half_0`` and ``half_1`` are the task's metric on two halves of the language's texts: one half can choose, the
-        other judge; a half without texts has the score of the whole.
+        other judge; a half without texts has the score of the whole. Thresholds of labels are tuned on all these texts.
         """
         labels, metric = model.labels, self.task.metric(model.labels)
-        answers = model.answers(self._inputs, self._reading)
+        logits = model.logits_of(self._reading)
+        answers = replace(model, thresholds=self._tuned(logits, labels)).decoded(logits, self._inputs, self._reading)
         by_language, start = {}, 0
         for language, examples in self.examples.items():
             gold, answered = [example.gold for example in examples], answers[start : start + len(examples)]
@@ -195,6 +213,19 @@ class DevTexts:
             by_language[language] = scores
             start += len(examples)
         return by_language
+
+    def tune(self, model: TrainedModel, directory: Path) -> None:
+        """Leave the thresholds of a model's labels in its directory, if its task has some and there are dev texts."""
+        if self.task.several_labels and self.examples:
+            thresholds = self._tuned(model.logits_of(self._reading), model.labels)
+            write_json(directory / THRESHOLDS_FILE, thresholds)
+
+    def _tuned(self, logits: Sequence[Logits], labels: Sequence[str]) -> list[float]:
+        """Return the thresholds that fit these texts best; none where labels exclude each other."""
+        if self.task.tune is None or not logits:
+            return []
+        gold = [example.gold for examples in self.examples.values() for example in examples]
+        return self.task.tune(self.task.decoder.probabilities(np.concatenate(logits), labels), gold, labels)
 
     @cached_property
     def _inputs(self) -> list[str | tuple[str, ...]]:

@@ -113,6 +113,8 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     route, truncated = prediction.pop("route"), prediction.pop("truncated")
     score, _ = prediction.pop("score", None), prediction.pop("scores", None)
     content = next(iter(prediction.values())) if len(prediction) == 1 else prediction
+    if isinstance(labels := prediction.get("labels"), list | tuple):  # as own data has them
+        content = "|".join(labels)
     answer = (content, score, route["language"], route["group"], truncated)
     return row | dict(zip(ANSWER_COLUMNS, answer, strict=False))
 

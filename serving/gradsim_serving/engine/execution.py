@@ -13,7 +13,7 @@ from gradsim_serving.engine.job import Job, QueuedText, TextResult
 from gradsim_serving.engine.models_run import ModelsRun, OfGroup, any_live
 from gradsim_serving.engine.scheduler import Batch
 from gradsim_serving.observing.observer import Observer
-from gradsim_shared.decoding import Decoded, Logits, mixed_logits, probabilities, said
+from gradsim_shared.decoding import Decoded, Logits, said
 
 
 class BatchRunner:
@@ -112,37 +112,38 @@ class BatchRunner:
         self, served: Served, of_group: OfGroup, logits: Sequence[Logits]
     ) -> tuple[Sequence[QueuedText], Sequence[TextResult], Sequence[Sequence[str]]]:
         """Return the texts whose groups have all run, their results, and what is counted of each."""
-        ready, mixed = self._mixed(of_group.texts, logits, served.manifest.labels)
+        ready, mixed = self._mixed(of_group, logits, served.manifest.labels)
         texts, readings = [text.job.texts[text.index] for text in ready], [text.reading for text in ready]
         decoded = of_group.model.decode(mixed, texts, readings)
         results = [_result(*pair, served.title) for pair in zip(ready, decoded, strict=True)]
         return ready, results, [said(prediction) for prediction in decoded]
 
     def _mixed(
-        self, texts: Sequence[QueuedText], logits: Sequence[Logits], labels: Sequence[str]
+        self, of_group: OfGroup, logits: Sequence[Logits], labels: Sequence[str]
     ) -> tuple[Sequence[QueuedText], Sequence[Logits]]:
         """Return the texts whose groups have all run, and the logits to decode.
 
-        A text with several groups has the logarithm of the sum over groups of P(group) times softmax of its logits.
+        A text with several groups has those of the sum over groups of P(group) times their probabilities.
         """
+        texts, decoder = of_group.texts, of_group.model.decoder
         if all(text.mixture is None for text in texts):
             return texts, logits
         ready: list[QueuedText] = []
         mixed: list[Logits] = []
-        for text, of_group in zip(texts, logits, strict=True):
+        for text, own in zip(texts, logits, strict=True):
             mixture = text.mixture
             if mixture is None:
                 ready.append(text)
-                mixed.append(of_group)
+                mixed.append(own)
                 continue
-            weighted = text.weight * probabilities(of_group, labels)
+            weighted = text.weight * decoder.probabilities(own, labels)
             with self._lock:
                 mixture.truncated |= bool(text.reading.cut)
                 mixture.probabilities[text.group] = weighted
                 if len(mixture.probabilities) < mixture.groups:
                     continue
             ready.append(text)
-            mixed.append(mixed_logits(mixture.probabilities.values()))
+            mixed.append(decoder.mixed_logits(mixture.probabilities.values()))
         return ready, mixed
 
     def _add_results(

@@ -19,7 +19,7 @@ from gradsim_serving.engine.job import TextResult
 from gradsim_serving.http.openapi import ANSWERED, responses
 from gradsim_serving.http.results import route_header
 from gradsim_serving.http.texts import Texting, json_route, written
-from gradsim_shared.decode import text_classification, token_classification
+from gradsim_shared.decode import multi_label_classification, text_classification, token_classification
 from gradsim_shared.decoding import decoder_of
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.messages import Message
@@ -65,6 +65,12 @@ class LabelParameters(Parameters):
     function_to_apply: Literal["softmax"] | None = Field(default=None, description="scores are probabilities, always")
 
 
+class SeveralLabelsParameters(LabelParameters):
+    """What text classification may be told where a text may have several labels."""
+
+    function_to_apply: Literal["sigmoid"] | None = Field(default=None, description="scores are probabilities, always")  # type: ignore[assignment]
+
+
 class TokenParameters(Parameters):
     """What token classification may be told."""
 
@@ -76,6 +82,13 @@ class LabelTask(_Form):
 
     inputs: Inputs
     parameters: LabelParameters = LabelParameters()
+
+
+class SeveralLabelsTask(_Form):
+    """Texts to classify, of which each may have several labels."""
+
+    inputs: Inputs
+    parameters: SeveralLabelsParameters = SeveralLabelsParameters()
 
 
 class TokenTask(_Form):
@@ -102,11 +115,20 @@ class Span(Message):
     end: int
 
 
+_OF_TEXTS = (text_classification.Prediction, multi_label_classification.Prediction)
+_FORMS: Mapping[type[Any], type[_Form]] = {
+    text_classification.Prediction: LabelTask,
+    multi_label_classification.Prediction: SeveralLabelsTask,
+    token_classification.Entities: TokenTask,
+    token_classification.Words: TokenTask,
+}
+
+
 def add_tasks(router: APIRouter, texting: Texting, manifests: Mapping[str, Manifest]) -> None:
     """Add a route for each endpoint that has a task of Hugging Face, and ``/predict`` where there is one bundle."""
     for endpoint, manifest in manifests.items():
         kind = decoder_of(manifest.task).prediction_type(manifest.labels)
-        if kind in (text_classification.Prediction, token_classification.Entities, token_classification.Words):
+        if kind in _FORMS:
             _add(router, texting, f"{PREFIX}{endpoint}", endpoint, kind)
             if len(manifests) == 1:
                 _add(router, texting, PREDICT, endpoint, kind)
@@ -118,11 +140,11 @@ def task_paths(manifests: Mapping[str, Manifest]) -> list[str]:
 
 
 def _add(router: APIRouter, texting: Texting, path: str, endpoint: str, kind: type[Any]) -> None:
-    labels = kind is text_classification.Prediction
+    labels = kind in _OF_TEXTS
     answer: Any = list[list[LabelScore]] | list[LabelScore] if labels else list[list[Span]] | list[Span]
     router.add_api_route(
         path,
-        _handler(texting, endpoint, LabelTask if labels else TokenTask, nested=labels and path != PREDICT),
+        _handler(texting, endpoint, _FORMS[kind], nested=labels and path != PREDICT),
         methods=["POST"],
         name=path.strip("/").replace("/", "_"),
         summary=f"{'Text' if labels else 'Token'} classification as a task of Hugging Face: {endpoint.strip('/')}",
@@ -134,11 +156,11 @@ def _add(router: APIRouter, texting: Texting, path: str, endpoint: str, kind: ty
 
 
 def _handler(
-    texting: Texting, endpoint: str, model: type[LabelTask | TokenTask], *, nested: bool
+    texting: Texting, endpoint: str, model: type[_Form], *, nested: bool
 ) -> Callable[..., Awaitable[Response]]:
     """Return the function that answers one path; ``nested``: one text is answered as a list of one, as the Hub does."""
 
-    async def answer_task(body: LabelTask | TokenTask, request: Request) -> Response:
+    async def answer_task(body: LabelTask | SeveralLabelsTask | TokenTask, request: Request) -> Response:
         texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
         asked = texting.asked(texts, body.parameters.language, body.parameters.policy)
         results, _ = await texting.answer(request, endpoint, asked)
@@ -158,7 +180,7 @@ def _json(results: Sequence[TextResult], most: int | None, alone: bool) -> bytes
 
 
 def _answer(prediction: Any, most: int | None) -> list[dict[str, Any]]:  # noqa: ANN401 - of a task
-    if isinstance(prediction, text_classification.Prediction):
+    if isinstance(prediction, _OF_TEXTS):
         ranked = sorted(prediction.scores.items(), key=lambda scored: -scored[1])
         return [{"label": label, "score": score} for label, score in ranked[:most]]
     if isinstance(prediction, token_classification.Entities):

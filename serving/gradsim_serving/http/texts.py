@@ -23,12 +23,13 @@ from gradsim_serving.http.record import Record, record_of
 from gradsim_serving.http.results import results_json
 from gradsim_serving.http.waiting import unless_disconnected
 from gradsim_serving.options import HttpOptions
-from gradsim_shared.decode import text_classification, token_classification
+from gradsim_shared.decode import multi_label_classification, text_classification, token_classification
 from gradsim_shared.errors import RequestError
 from gradsim_shared.messages import (
     Answer,
     EntitiesPrediction,
     LabelPrediction,
+    LabelsPrediction,
     Prediction,
     Texts,
     WordsPrediction,
@@ -122,6 +123,10 @@ class LabelAnswer(Answer[LabelPrediction]):
     """One prediction for each text, in the order of the request."""
 
 
+class LabelsAnswer(Answer[LabelsPrediction]):
+    """One prediction for each text, in the order of the request."""
+
+
 class EntitiesAnswer(Answer[EntitiesPrediction]):
     """One prediction for each text, in the order of the request."""
 
@@ -132,6 +137,7 @@ class WordsAnswer(Answer[WordsPrediction]):
 
 _ANSWERS: dict[type[Any], type[Answer[Any]]] = {
     text_classification.Prediction: LabelAnswer,
+    multi_label_classification.Prediction: LabelsAnswer,
     token_classification.Entities: EntitiesAnswer,
     token_classification.Words: WordsAnswer,
 }

@@ -13,7 +13,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities, set_up
+from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, set_up
+from gradsim_shared.decoding import mixed_logits as mixed_logits  # noqa: PLC0414 - a part of the decoder
+from gradsim_shared.decoding import probabilities as probabilities  # noqa: PLC0414
 from gradsim_shared.ngrams import NGramTable
 from gradsim_shared.normalisation import NEWEST, normalise
 
@@ -109,7 +111,13 @@ def gather(reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Lo
     return [np.mean(outputs[a:b], axis=0, keepdims=True) for a, b in pairwise(starts.tolist())]
 
 
-def decode(logits: Sequence[Logits], _texts: Sequence[Text], _reading: Reading, labels: Sequence[str]) -> list[Decoded]:
+def decode(
+    logits: Sequence[Logits],
+    _texts: Sequence[Text],
+    _reading: Reading,
+    labels: Sequence[str],
+    _thresholds: Sequence[float] = (),
+) -> list[Decoded]:
     """Turn logits, ``[1, labels]`` each, into answers; ties go to the label that stands first.
 
     Raises:

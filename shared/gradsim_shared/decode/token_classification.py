@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, probabilities, set_up
+from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Text, set_up
+from gradsim_shared.decoding import mixed_logits as mixed_logits  # noqa: PLC0414 - a part of the decoder
+from gradsim_shared.decoding import probabilities as probabilities  # noqa: PLC0414
 from gradsim_shared.iob import best_tags, entities, is_iob
 from gradsim_shared.normalisation import NEWEST, Span, normalise, original_spans
 from gradsim_shared.segmentation import join, locate, segment
@@ -194,7 +196,13 @@ def gather(reading: Reading, outputs: Sequence[NDArray[np.floating]]) -> list[Lo
     return by_text
 
 
-def decode(logits: Sequence[Logits], texts: Sequence[Text], reading: Reading, labels: Sequence[str]) -> list[Decoded]:
+def decode(
+    logits: Sequence[Logits],
+    texts: Sequence[Text],
+    reading: Reading,
+    labels: Sequence[str],
+    _thresholds: Sequence[float] = (),
+) -> list[Decoded]:
     """Turn logits, ``[words, labels]`` each, into tags and what they say of the text.
 
     Raises:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
-from gradsim_offline.datasets import tables, token_files
+from gradsim_offline.datasets import label_sets, tables, token_files
 from gradsim_offline.datasets.columns import USUAL, Columns
 from gradsim_offline.datasets.hold_out import hold_out
 from gradsim_offline.datasets.objects import Part, place_of
@@ -16,8 +17,8 @@ from gradsim_offline.datasets.source import FILES, DatasetSource, data_name
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError, SettingsError
 
-TASK = "text_classification"  # of labelled texts; tagged words are for TAGGING
-TAGGING = "token_classification"
+TASK = "text_classification"  # of labelled texts; of several labels each for MULTI_LABEL, tagged words for TAGGING
+TAGGING, MULTI_LABEL = "token_classification", label_sets.TASK
 LICENCE = "yours"
 CITATION = ""
 TEST_SHARE = 0.2  # of a table without splits
@@ -43,12 +44,12 @@ def load(
     """
     columns = columns or USUAL
     own = find(data_dir, languages, columns)
-    task = task_of(part for splits in own.parts.values() for part in splits.values())
+    task, note = task_of([part for splits in own.parts.values() for part in splits.values()], columns)
     _check_columns(columns, task)
-    read = token_files.load if task == TAGGING else _load_texts
+    read = {TASK: _load_texts, MULTI_LABEL: label_sets.load, TAGGING: token_files.load}[task]
     name = data_name(FILES, data_dir)
     dataset = read(name, own.parts, columns)
-    dataset = replace(dataset, name=name, aliases=own.aliases, notes=(*own.notes, *dataset.notes))
+    dataset = replace(dataset, name=name, aliases=own.aliases, notes=(*own.notes, *note, *dataset.notes))
     if own.unsplit:
         dataset = hold_out(dataset, "test", TEST_SHARE)
     return hold_out(dataset, "dev", columns.held_out)
@@ -75,11 +76,10 @@ def load_split(
         raise DataError(
             f"{data_dir} has no {split} split: expected <lang>/{split}.tsv, .csv, .jsonl or .conll below it"
         )
-    task = task_of(parts.values())
-    read = token_files.read_labelled if task == TAGGING else tables.read_labelled
-    examples, labels = read(parts, columns)
+    task, note = task_of([part for there in own.parts.values() for part in there.values()], columns)
+    examples, labels = _READ[task](parts, columns, None)
     by_code = {code: {split: examples.get(code, ())} for code in own.parts}
-    return Dataset(data_name(FILES, data_dir), task, labels, by_code, own.aliases, own.notes)
+    return Dataset(data_name(FILES, data_dir), task, labels, by_code, own.aliases, (*own.notes, *note))
 
 
 def _check_columns(columns: Columns, task: str) -> None:
@@ -88,7 +88,10 @@ def _check_columns(columns: Columns, task: str) -> None:
     Raises:
         SettingsError: One is named.
     """
-    others = ("text_column", "label_column") if task == TAGGING else ("word_column", "tag_column")
+    of_texts = ("text_column", "label_column", "label_columns", "task")
+    others = {TAGGING: of_texts, TASK: ("word_column", "tag_column", "label_columns")}.get(
+        task, ("word_column", "tag_column")
+    )
     for setting in others:
         if getattr(columns, setting) is not None:
             raise SettingsError(f"data_options.{setting}: the files are for {task}, which has no such column")
@@ -109,15 +112,15 @@ def load_language(data_dir: Path, code: str, labels: Sequence[str], task: str, c
     """
     own = find(data_dir, [code], columns)
     parts = own.parts[code]
-    if task_of(parts.values()) != task:
-        raise DataError(f"{data_dir} holds data for {task_of(parts.values())}; expected {task}")
-    read = token_files.read_labelled if task == TAGGING else tables.read_labelled
-    examples: dict[Split, Sequence[AnyExample]] = {**read(parts, columns, labels)[0]}
+    asked = columns.model_copy(update={"task": None if task == TAGGING else task})  # few texts may show too little
+    if (found := task_of([*parts.values()], asked)[0]) != task:
+        raise DataError(f"{data_dir} holds data for {found}; expected {task}")
+    examples: dict[Split, Sequence[AnyExample]] = {**_READ[task](parts, columns, labels)[0]}
     return Dataset(data_name(FILES, data_dir), task, tuple(labels), {code: examples}, own.aliases, own.notes)
 
 
-def task_of(parts: Iterable[Part]) -> str:
-    """Return the task that some files are for.
+def task_of(parts: Sequence[Part], columns: Columns) -> tuple[str, tuple[str, ...]]:
+    """Return the task that some files are for, and a note where that is to be said.
 
     Raises:
         DataError: Some hold texts with labels and some hold words with tags.
@@ -130,13 +133,22 @@ def task_of(parts: Iterable[Part]) -> str:
             f"{place_of(by_kind[False])} holds labelled texts and {place_of(by_kind[True])} tagged words; a data set "
             "is for one task: keep the files of the other one in another directory"
         )
-    return TAGGING if True in by_kind else TASK
+    if True in by_kind:
+        return TAGGING, ()
+    if columns.task is not None or columns.label_columns:
+        return columns.task or MULTI_LABEL, ()
+    sign = next(filter(None, (label_sets.sign_of(part, columns) for part in parts)), "")
+    said = f"files: {sign}, so a text may have several labels: {MULTI_LABEL}; --task {TASK} takes each field for one"
+    return (MULTI_LABEL, (said,)) if sign else (TASK, ())
 
 
 def task_in(data_dir: Path) -> str:
-    """Return the task of a directory's files; where they cannot be read, that of texts: reading will say why."""
+    """Return the task of a directory's files; where they cannot be read, that of texts: reading will say why.
+
+    How many labels a text has is not looked for: no recipe depends on it.
+    """
     try:
-        return task_of(paths_in(data_dir))
+        return task_of(paths_in(data_dir), USUAL.model_copy(update={"task": TASK}))[0]
     except (DataError, OSError):
         return TASK
 
@@ -158,5 +170,12 @@ def _load_texts(name: str, parts: Mapping[str, Mapping[Split, Part]], columns: C
             )
     return Dataset(name, TASK, labels, examples)
 
+
+_READ: Mapping[str, Callable[..., tuple[Mapping[Any, Sequence[AnyExample]], tuple[str, ...]]]] = {
+    TASK: tables.read_labelled,
+    MULTI_LABEL: label_sets.read_labelled,
+    TAGGING: token_files.read_labelled,
+}
+"""By task, what reads files that stand alone."""
 
 PLUGIN = DatasetSource(load, TASK, task_in=task_in, options=Columns)

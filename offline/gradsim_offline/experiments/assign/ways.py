@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gradsim_offline.bundle.blending import Blend, cross_fitted, fit_blend
 from gradsim_offline.core.bootstrap import interval, times_drawn
-from gradsim_offline.core.dataset import Dataset, Example
+from gradsim_offline.core.dataset import Dataset, Example, MultiLabelExample
 from gradsim_offline.core.settings import NGrams
 from gradsim_offline.experiments.assign.translations import Originals, temperature
 from gradsim_offline.training.linear import Linear, fit
@@ -111,6 +111,8 @@ def nothing_learnt(new: Dataset, code: str) -> str | None:
     golds = [example.gold for example in new.split(code, "train")]
     if new.tagged:
         return "n-grams are not learnt of tagged words"
+    if any(isinstance(example, MultiLabelExample) for example in new.split(code, "train")):
+        return "n-grams are not learnt of texts with several labels"
     if len(golds) < FEWEST:
         return f"n-grams are not learnt of fewer than {FEWEST} texts"
     rare = [label for label in new.labels if golds.count(label) < _FEWEST_OF_A_LABEL]

@@ -190,7 +190,9 @@ def _route(form: Prediction) -> Route:
 
 
 def _labels(predictions: Sequence[Prediction | None]) -> list[Gold | None]:
-    return [None if each is None else str(each["label"]) for each in predictions]
+    return [
+        None if each is None else tuple(each["labels"]) if "labels" in each else each["label"] for each in predictions
+    ]
 
 
 def _language(form: dict[str, Any]) -> ServedLanguage:

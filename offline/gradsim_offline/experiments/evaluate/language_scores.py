@@ -92,9 +92,17 @@ def _scores(
 ) -> dict[str, float] | None:
     if answers is None:
         return None
-    given = [_NO_ANSWER if answer is None else answer for answer in answers]
-    found: dict[str, float] = task.scores([example.gold for example in examples], given, target.labels)
+    gold = [example.gold for example in examples]
+    given = [
+        _wrong(true, target, task) if answer is None else answer for true, answer in zip(gold, answers, strict=True)
+    ]
+    found: dict[str, float] = task.scores(gold, given, target.labels)
     return found
+
+
+def _wrong(gold: Gold, target: Target, task: Task) -> Gold:
+    """Return the answer to a text that was refused: no label; of several, those that it has not."""
+    return tuple(label for label in target.labels if label not in gold) if task.several_labels else _NO_ANSWER
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from gradsim_offline.pipeline.encoders import prepare_encoder
 from gradsim_offline.pipeline.training_setup import TrainingSetup
 from gradsim_offline.report.figures import figure_names, write_figures
 from gradsim_offline.training.task import load_task
+from gradsim_shared.errors import SettingsError
 
 NAME = "few-shot"
 
@@ -71,6 +72,11 @@ def few_shot(
     """
     chosen = choose(regimes)
     dataset = load_data(settings)
+    if load_task(dataset.task).several_labels:
+        raise SettingsError(
+            f"few-shot draws K texts of each label, and those of {dataset.name} have several, or none; data with one "
+            "label each, or tagged words, will do"
+        )
     plan = make_plan(
         settings,
         dataset,

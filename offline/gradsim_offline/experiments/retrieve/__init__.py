@@ -1,0 +1,1 @@
+"""Retrieval of translations as an evaluation of encoders."""
