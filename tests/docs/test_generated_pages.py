@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
-    """The generated pages, from a process of its own: click remembers a help option's names from whoever asked first."""
+    """The pages, from a process of its own: click remembers the names of a help option from whoever asked first."""
     directory = tmp_path_factory.mktemp("pages")
     subprocess.run([sys.executable, ROOT / "docs" / "generate.py", directory], check=True)
     return directory
