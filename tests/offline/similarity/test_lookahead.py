@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.lookahead_steps import Judge, affinities, undisturbed
 from gradsim_offline.similarity.measures import lookahead

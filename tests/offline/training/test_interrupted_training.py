@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.similarity.measured import SIMILARITY_FILE
 from gradsim_offline.similarity.measures import gradient
 from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE
@@ -130,7 +130,7 @@ def test_a_measurement_that_is_interrupted_again_and_again_ends_the_same(
 def test_an_interrupted_pre_training_ends_where_an_uninterrupted_one_does(
     small, tmp_path, quiet, counting, training_context, stop
 ):
-    from gradsim_offline.core.settings import Pretraining
+    from gradsim_offline.core.training_settings import Pretraining
 
     def prepare(directory, progress):
         directory.mkdir(exist_ok=True)

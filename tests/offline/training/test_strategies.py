@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from gradsim_offline.core import plugins
-from gradsim_offline.core.settings import Measuring, Training
+from gradsim_offline.core.training_settings import Measuring, Training
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.training import fine_tune as fine_tuning
