@@ -103,7 +103,7 @@ def block(work: dict[str, Any], name: str, repeat: int, warm_up: int, steps: int
     """Train some steps with a strategy and return milliseconds per step."""
     import _mini
 
-    from gradsim_offline.core.settings import Training
+    from gradsim_offline.core.training_settings import Training
     from gradsim_offline.training.batching import to_device
     from gradsim_offline.training.fine_tune import make_strategy
     from gradsim_offline.training.strategy import StrategyContext

@@ -34,7 +34,7 @@ from transformers import (
 from gradsim_offline.core.arithmetic import choose_arithmetic, set_precision
 from gradsim_offline.core.dataset import AnyExample, Dataset
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.settings import NGrams, Training
+from gradsim_offline.core.training_settings import NGrams, Training
 from gradsim_offline.datasets.source import load_source
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.models.top import save_top

@@ -159,14 +159,7 @@ class Client:
 class AsyncClient:
     """A client of the service for asyncio. Close it with ``aclose``, or use it with ``async with``.
 
-    Args:
-        url: As of `Client`, like all others but ``requests_at_once``.
-        api_key: As of `Client`.
-        timeout_seconds: As of `Client`.
-        retries: As of `Client`.
-        texts_per_request: As of `Client`.
-        requests_at_once: Of one call.
-        transport: As of `Client`.
+    Its arguments are those of `Client`, and ``requests_at_once``, of one call.
 
     Raises:
         SettingsError: One of them is not possible.

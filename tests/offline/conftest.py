@@ -20,7 +20,7 @@ import torch
 
 from gradsim_offline.core.dataset import SPLITS, Dataset, Split, TaggedSentence
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.settings import Pretraining
+from gradsim_offline.core.training_settings import Pretraining
 from gradsim_offline.datasets.sources import demo, demo_entities
 from gradsim_offline.similarity.measure import MeasureContext
 from gradsim_offline.training.context import TrainingContext

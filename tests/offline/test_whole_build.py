@@ -393,7 +393,7 @@ def test_a_build_again_elsewhere_gives_the_same_models(built, own_data, tmp_path
 
 def test_a_build_from_a_pre_trained_directory(own_data, tiny_xlmr, tmp_path):
     out = tmp_path / "xlmr"
-    words = options(own_data, out, model=tiny_xlmr, languages="eng,tur", settings={"training.learning_rate": 1e-3})
+    words = options(own_data, out, model=tiny_xlmr, languages="eng,tur", settings={"ngrams.beside": "false"})
     code, shown, said = gradsim("build", *words)
     assert code == 0, said
     manifest = manifest_of(out)
@@ -467,6 +467,8 @@ def test_two_builds_do_not_share_a_run_directory(copy, own_data):
 
 def test_a_measure_with_nested_settings_gets_into_the_bundle(own_data, tmp_path):
     changes = {"grouping.singleton_score": "self", "exporting.assignment": "false"}
-    said = gradsim("build", *options(own_data, tmp_path, languages="eng,hau", measure="family", settings=changes))
+    said = gradsim(
+        "build", *options(own_data, tmp_path, languages="eng,hau", model="ngrams", measure="family", settings=changes)
+    )
     settings = open_bundle(tmp_path / "bundle").manifest.similarity.settings
     assert isinstance(settings["families"], dict), said

@@ -25,7 +25,13 @@ from gradsim_serving.options import HttpOptions, Options
         ("GRADSIM_ADMIN_KEYS_FILE", "", "is set but names no file: unset it, or name one"),
     ],
 )
-@pytest.mark.parametrize("code", ["import gradsim_serving.service", "from gradsim_serving.cli import main; main()"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("import gradsim_serving.service", marks=pytest.mark.slow),
+        "from gradsim_serving.cli import main; main()",
+    ],
+)
 def test_keys_that_are_meant_and_missing_do_not_open_the_service(tiny, variable, value, said, code):
     environment = os.environ | {"PYTHONPATH": SOURCES, "GRADSIM_BUNDLES": str(tiny), variable: value}
     command = [sys.executable, "-c", code, str(tiny), "--port", "0"]

@@ -9,7 +9,7 @@ import click
 
 from gradsim_offline.cli import options
 from gradsim_offline.cli.options import PATH, POSITIVE, source_from, text_options
-from gradsim_offline.core.settings import Adapting
+from gradsim_offline.core.training_settings import Adapting
 
 _USUAL = Adapting()
 

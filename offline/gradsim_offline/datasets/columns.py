@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from gradsim_offline.core.settings import Section
+from gradsim_offline.core.section import Section
 from gradsim_shared.columns import LABEL_COLUMNS, LANGUAGE_COLUMNS, TEXT_COLUMNS, column
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import cut, listing, quoted

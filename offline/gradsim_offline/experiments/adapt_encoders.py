@@ -13,7 +13,7 @@ from gradsim_offline.core.arithmetic import choose_arithmetic
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
-from gradsim_offline.core.settings import Adapting
+from gradsim_offline.core.training_settings import Adapting
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.experiments.text_source import TextSource
 from gradsim_offline.models.mini import is_mini

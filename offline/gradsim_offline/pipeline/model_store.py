@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.run_directory import RECORD, WORK, StageResult, write_json
-from gradsim_offline.core.settings import NGRAMS, Schedule
+from gradsim_offline.core.settings import NGRAMS
+from gradsim_offline.core.training_settings import Schedule
 from gradsim_offline.grouping.result import folder_name
 from gradsim_offline.pipeline.encoders import adapt_encoder
 from gradsim_offline.pipeline.training_setup import TrainingSetup

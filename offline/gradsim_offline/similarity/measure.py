@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.context import TrainingContext
 

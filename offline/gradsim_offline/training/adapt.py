@@ -17,7 +17,7 @@ import torch
 
 from gradsim_offline.core.arithmetic import mixed_precision, set_precision
 from gradsim_offline.core.run_directory import WORK, write_json
-from gradsim_offline.core.settings import Adapting
+from gradsim_offline.core.training_settings import Adapting
 from gradsim_offline.models.loading import copy_tokenizer
 from gradsim_offline.training.batching import IGNORED, plan, steps_per_epoch, to_device
 from gradsim_offline.training.context import PretrainingContext

@@ -16,7 +16,7 @@ from gradsim_offline.core import plugins
 from gradsim_offline.core.arithmetic import set_precision
 from gradsim_offline.core.dataset import AnyExample, Dataset
 from gradsim_offline.core.run_directory import WORK, write_json
-from gradsim_offline.core.settings import Schedule, Training
+from gradsim_offline.core.training_settings import Schedule, Training
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import Row, plan, steps_per_epoch
 from gradsim_offline.training.checkpoint import Position

@@ -12,7 +12,7 @@ from statistics import fmean
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import WORK, write_json
-from gradsim_offline.core.settings import Training
+from gradsim_offline.core.training_settings import Training
 from gradsim_offline.training.context import TrainingContext
 from gradsim_offline.training.distilling import Distilling, judged_logits
 from gradsim_offline.training.ensemble import Members, seeds_of

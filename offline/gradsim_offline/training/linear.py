@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from gradsim_offline.core.dataset import Dataset, Example, MultiLabelExample
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.core.settings import Schedule
+from gradsim_offline.core.training_settings import Schedule
 from gradsim_offline.models.linear_head import LinearHead, LinearHeadConfig
 from gradsim_offline.models.ngrams import NGramsConfig, NGramsForSequenceClassification
 from gradsim_offline.training.context import TrainingContext

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 
 START_FILE, STANDS_ON_FILE = "linear.json", "stands-on.json"
 WIDE_FOLDER = "wide"

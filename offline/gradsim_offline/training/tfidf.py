@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 from gradsim_shared.ngrams import Counted, Hashes, NGramTable, character_ngrams, word_ngrams
 
 _FEW = 300

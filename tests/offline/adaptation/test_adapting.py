@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.core.settings import Adapting
+from gradsim_offline.core.training_settings import Adapting
 from gradsim_offline.training import loop, masked_language_modelling
 from gradsim_offline.training.adapt import ADAPTED, adapt, batches, perplexities, read_perplexities
 from gradsim_offline.training.batching import IGNORED

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from gradsim_offline.bundle.blending import Blend
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.experiments.assign import ways as module
 from gradsim_offline.experiments.assign.translations import temperature

@@ -98,6 +98,7 @@ def test_e5_small_is_fetched_from_the_hub_and_found_again_without_it(run, hub, t
         assert saved == (tiny_xlmr / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_model_that_is_nowhere_is_one_line(run, tmp_path):
     for split in ("train", "dev"):
         (tmp_path / "data" / "eng").mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from itertools import chain
 
 import pytest
 
-from gradsim_offline.core.settings import Pretraining
+from gradsim_offline.core.training_settings import Pretraining
 from gradsim_offline.training.encoders import mini
 from gradsim_offline.training.text_stream import Listed
 

@@ -102,18 +102,37 @@ def test_it_is_made_once_and_found_again(index):
     assert made(again) == place and not any("download" in line for line in again)
 
 
-def test_what_is_not_whole_is_made_again(index):
+@pytest.mark.parametrize(
+    "harm", ["changed", *(pytest.param(x, marks=pytest.mark.slow) for x in ("cut", "gone", "json"))]
+)
+def test_what_is_not_whole_is_made_again(index, harm):
     weights = (place := made([])) / "model.safetensors"
     before = weights.read_bytes()
-    harms = (
-        lambda: weights.write_bytes(before[:-10]),
-        lambda: weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1])),
-        weights.unlink,
-        lambda: (place / "made.json").write_text("{", encoding="utf-8"),
+    {
+        "changed": lambda: weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1])),
+        "cut": lambda: weights.write_bytes(before[:-10]),
+        "gone": weights.unlink,
+        "json": lambda: (place / "made.json").write_text("{", encoding="utf-8"),
+    }[harm]()
+    assert made([]) == place and weights.read_bytes() == before
+
+
+def test_a_model_that_is_nowhere_is_one_line(online, tmp_path):
+    words = (
+        "--data",
+        "demo",
+        "--languages",
+        "eng",
+        "--groups",
+        1,
+        "--out",
+        tmp_path / "run",
+        "--model",
+        "no-such/model",
     )
-    for harm in harms:
-        harm()
-        assert made([]) == place and weights.read_bytes() == before
+    code, shown, said = gradsim("encoder", "-q", *words)
+    assert (code, shown) == (1, "") and said.count("\n") == 1, said
+    assert "'no-such/model' is neither a directory nor, from here, on the Hugging Face Hub" in said
 
 
 def test_several_at_once_make_it_once(index):

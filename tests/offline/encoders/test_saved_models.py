@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
-from gradsim_offline.core.settings import Pretraining
+from gradsim_offline.core.training_settings import Pretraining
 from gradsim_offline.models.loading import from_pretrained, is_there, load_tokenizer
 from gradsim_offline.tasks import text_classification
 from gradsim_offline.training.batching import pad

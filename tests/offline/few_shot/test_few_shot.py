@@ -202,7 +202,9 @@ def test_gradient_similarities_are_those_of_autograd(words, begun, dataset):
 def test_tagged_sentences(words, tmp_path):
     changes = {"data": "demo-entities", "data_dir": None, "languages": "eng,hau", "source": "eng", "shots": 2}
     changes |= {"regimes": "ord-fs,gradient-mix"}
-    code, shown, said = gradsim(*words(tmp_path / "ner", **changes, seeds=1), "--set", "pretraining.epochs=0")
+    code, shown, said = gradsim(
+        *words(tmp_path / "ner", **changes, seeds=1), "--set", "pretraining.epochs=0", "--set", "training.batch_size=32"
+    )
     assert code == 0, said
     content = read(tmp_path / "ner")
     metric = load_task("token_classification").metric(("O", "B-LOC"))

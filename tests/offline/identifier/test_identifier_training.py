@@ -174,6 +174,7 @@ def test_a_size_limit_that_cannot_be_kept_is_refused(quiet, tmp_path, monkeypatc
         train(tmp_path, quiet, texts("train", 20, ("eng", "hin")), {}, megabytes=0.001)
 
 
+@pytest.mark.slow
 def test_small_data_is_learnt(quiet, tmp_path):
     train(tmp_path, quiet, texts("train", 8), texts("dev", 40))
     assert min(accuracies(load_identifier(tmp_path), texts("dev", 40)).values()) > 0.8

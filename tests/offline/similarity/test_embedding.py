@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.settings import Training
+from gradsim_offline.core.training_settings import Training
 from gradsim_offline.models import mini as mini_model  # noqa: F401 - registers the architecture
 from gradsim_offline.similarity.embedding_vectors import embed, pool
 from gradsim_offline.similarity.measures import embedding

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 from gradsim_offline.similarity.measures import gradient

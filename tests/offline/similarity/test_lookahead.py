@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.lookahead_steps import Judge, affinities, undisturbed
 from gradsim_offline.similarity.measures import lookahead
@@ -282,8 +282,7 @@ def test_a_pair_never_seen_has_similarity_0_and_a_warning():
     assert np.isfinite(measured.epochs).all()
 
 
-@pytest.mark.parametrize("eager", [True, False], ids=["step", "epoch"])
-@pytest.mark.parametrize("stop", [EPOCH + 3, 2 * EPOCH])
+@pytest.mark.parametrize(("eager", "stop"), [(True, EPOCH + 3), (False, EPOCH + 3), (True, 2 * EPOCH)])
 def test_an_interrupted_measurement_ends_the_same(context, counting, tmp_path, monkeypatch, eager, stop):
     if eager:
         monkeypatch.setattr(fine_tuning, "train", functools.partial(loop.train, save_every_seconds=-1.0))

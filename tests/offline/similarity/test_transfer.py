@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from gradsim_offline.core import plugins
 from gradsim_offline.core.run_directory import RunDirectory
-from gradsim_offline.core.settings import Training
+from gradsim_offline.core.training_settings import Training
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solvers import exact
 from gradsim_offline.similarity.measures import transfer

@@ -10,7 +10,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.core.settings import Training
+from gradsim_offline.core.training_settings import Training
 from gradsim_offline.training.batching import pad, plan, steps_per_epoch
 from gradsim_offline.training.fine_tune import epochs_for
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.similarity.measured import SIMILARITY_FILE
 from gradsim_offline.similarity.measures import gradient
 from gradsim_offline.similarity.measures.gradient import GRADIENTS_FILE
@@ -77,12 +77,16 @@ def equal_tensors(first, second):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-often = pytest.mark.parametrize("checkpoint_after_every_step", [True, False], indirect=True, ids=["step", "epoch"])
-stops = pytest.mark.parametrize("stop", [1, EPOCH - 1, EPOCH, EPOCH + 3, 3 * EPOCH])
+def stops(after_steps, after_epochs):
+    """Parametrise a test by when it stops, and whether checkpoints are kept after steps or epochs only."""
+    cases = [*((True, stop) for stop in after_steps), *((False, stop) for stop in after_epochs)]
+    names = [f"{'step' if often else 'epoch'}-{stop}" for often, stop in cases]
+    return pytest.mark.parametrize(
+        ("checkpoint_after_every_step", "stop"), cases, indirect=["checkpoint_after_every_step"], ids=names
+    )
 
 
-@often
-@stops
+@stops([1, EPOCH - 1, EPOCH, EPOCH + 3, 3 * EPOCH], [EPOCH - 1, EPOCH + 3])
 def test_an_interrupted_fine_tuning_ends_where_an_uninterrupted_one_does(tune, tuned, tmp_path, quiet, counting, stop):
     with pytest.raises(KeyboardInterrupt):
         tune(tmp_path / "broken", counting(stop))
@@ -92,9 +96,8 @@ def test_an_interrupted_fine_tuning_ends_where_an_uninterrupted_one_does(tune, t
     assert json.loads((tuned / RESULT).read_text()) == json.loads((tmp_path / "broken" / RESULT).read_text())
 
 
-@often
 @pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
-@pytest.mark.parametrize("stop", [3, EPOCH + 3, 2 * EPOCH + 1])
+@stops([3, EPOCH + 3, 2 * EPOCH + 1], [EPOCH + 3])
 def test_an_interrupted_measurement_ends_where_an_uninterrupted_one_does(
     measure, measured, tmp_path, quiet, counting, stop, encoder, request
 ):
@@ -127,7 +130,7 @@ def test_a_measurement_that_is_interrupted_again_and_again_ends_the_same(
 def test_an_interrupted_pre_training_ends_where_an_uninterrupted_one_does(
     small, tmp_path, quiet, counting, training_context, stop
 ):
-    from gradsim_offline.core.settings import Pretraining
+    from gradsim_offline.core.training_settings import Pretraining
 
     def prepare(directory, progress):
         directory.mkdir(exist_ok=True)

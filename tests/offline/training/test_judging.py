@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradsim_offline.core.settings import Schedule
+from gradsim_offline.core.training_settings import Schedule
 from gradsim_offline.models.loading import copy_tokenizer, load_tokenizer
 from gradsim_offline.training.batching import halves
 from gradsim_offline.training.fine_tune import fine_tune

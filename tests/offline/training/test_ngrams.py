@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 from gradsim_offline.datasets.sources import demo
 from gradsim_offline.similarity.linear_gradients import _products
 from gradsim_offline.training.linear import fit

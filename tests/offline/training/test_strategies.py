@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from gradsim_offline.core import plugins
-from gradsim_offline.core.settings import Measuring, Training
+from gradsim_offline.core.training_settings import Measuring, Training
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.pipeline.recipes import resolve
 from gradsim_offline.training import fine_tune as fine_tuning
@@ -88,8 +88,15 @@ def test_mixed_is_a_plain_loop_bit_for_bit(tune, small, tiny_mini, tmp_path):
     assert "compared" not in record["history"][0] and record["strategy"] == "mixed"
 
 
-@pytest.mark.parametrize("data", ["small", "tagged"])
-@pytest.mark.parametrize("encoder", ["tiny_mini", "tiny_xlmr"])
+@pytest.mark.parametrize(
+    ("encoder", "data"),
+    [
+        ("tiny_mini", "small"),
+        ("tiny_xlmr", "tagged"),
+        pytest.param("tiny_mini", "tagged", marks=pytest.mark.slow),
+        pytest.param("tiny_xlmr", "small", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("strategy", NAMES)
 def test_every_strategy_trains_both_tasks(tune, counting, strategy, encoder, data, tmp_path, request):
     progress = counting()

@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoModel, AutoTokenizer
 
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 from gradsim_offline.datasets.sources import demo, demo_entities
 from gradsim_offline.models.trunk import export_trunk, open_trunk_model, pooled_blocks, read_trunk
 from gradsim_offline.training.linear import fit, save

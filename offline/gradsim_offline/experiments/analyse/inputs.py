@@ -14,7 +14,7 @@ from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.devices import resolve_device
 from gradsim_offline.core.progress import Progress
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.datasets.source import load_dataset
 from gradsim_offline.experiments.analyse.keywords import CAUTION, Keyword, keywords, topic_similarity
 from gradsim_offline.experiments.analyse.sources import Similarity, Sources

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from gradsim_offline.bundle.blending import fit_blend
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 from gradsim_offline.training.linear import Linear, fit, training_texts
 from gradsim_offline.training.tfidf import TfIdf
 

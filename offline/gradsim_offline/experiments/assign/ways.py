@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gradsim_offline.bundle.blending import Blend, cross_fitted, fit_blend
 from gradsim_offline.core.bootstrap import interval, times_drawn
 from gradsim_offline.core.dataset import Dataset, Example, MultiLabelExample
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 from gradsim_offline.experiments.assign.translations import Originals, temperature
 from gradsim_offline.training.linear import Linear, fit
 from gradsim_offline.training.task import Task

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gradsim_offline.core.dataset import AnyExample, Dataset
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.experiments.few_shot.shots import Shots
 from gradsim_offline.pipeline.model_store import ModelStore
 from gradsim_offline.similarity.gradient_observer import GradientObserver

@@ -17,7 +17,8 @@ from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import RunDirectory
-from gradsim_offline.core.settings import Settings, Training
+from gradsim_offline.core.settings import Settings
+from gradsim_offline.core.training_settings import Training
 from gradsim_offline.experiments.few_shot.plan import Plan
 from gradsim_offline.experiments.few_shot.regimes import ZERO_SHOT, Regime
 from gradsim_offline.experiments.few_shot.shots import Shots, draw, scored, visible

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.languages import resolve
-from gradsim_offline.core.settings import NGRAMS, Settings, Training
+from gradsim_offline.core.settings import NGRAMS, Settings
+from gradsim_offline.core.training_settings import Training
 from gradsim_offline.experiments.few_shot.regimes import Regime
 from gradsim_offline.experiments.few_shot.shots import draw
 from gradsim_shared.errors import DataError, SettingsError

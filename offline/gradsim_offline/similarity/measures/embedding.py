@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gradsim_offline.core.dataset import AnyExample
-from gradsim_offline.core.settings import Positive, Section, Share
+from gradsim_offline.core.section import Positive, Section, Share
 from gradsim_offline.similarity.embedding_vectors import embed
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured

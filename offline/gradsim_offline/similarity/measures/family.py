@@ -10,7 +10,7 @@ from pydantic import Field
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.families import lineage, uriel_version
-from gradsim_offline.core.settings import Section
+from gradsim_offline.core.section import Section
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.settings import Section
+from gradsim_offline.core.section import Section
 from gradsim_offline.similarity.matrix_file import read_matrix
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured

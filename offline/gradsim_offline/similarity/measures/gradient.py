@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gradsim_offline.core.settings import Measuring
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.similarity.gradient_observer import GradientObserver
 from gradsim_offline.similarity.linear_gradients import inner_products
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure

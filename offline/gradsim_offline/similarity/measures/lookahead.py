@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from gradsim_offline.core.settings import Measuring, Positive, Section, Share
+from gradsim_offline.core.section import Positive, Section, Share
+from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.lookahead_steps import Judge, Lay, affinities, undisturbed
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure

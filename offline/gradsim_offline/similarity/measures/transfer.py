@@ -16,7 +16,7 @@ from pydantic import Field
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.core.settings import Section
+from gradsim_offline.core.section import Section
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.trained import DevTexts, open_trained

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from gradsim_offline.core.families import uriel_version
-from gradsim_offline.core.settings import Section
+from gradsim_offline.core.section import Section
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.similarity.uriel import FEATURE_SETS, features

@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import WORK
-from gradsim_offline.core.settings import Pretraining
+from gradsim_offline.core.training_settings import Pretraining
 from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.models.mini import MiniConfig, MiniForMaskedLM
 from gradsim_offline.training.adapt import mean, perplexities

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gradsim_offline.core.settings import Section
+from gradsim_offline.core.section import Section
 from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage, require
 

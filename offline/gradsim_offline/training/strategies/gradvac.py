@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gradsim_offline.core.settings import Section
+from gradsim_offline.core.section import Section
 from gradsim_offline.training.strategy import Strategy, StrategyContext, TrainingStrategy
 from gradsim_offline.training.torchjd_strategies import ByLanguage
 

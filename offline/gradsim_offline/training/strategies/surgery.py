@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gradsim_offline.core.settings import Positive, Section
+from gradsim_offline.core.section import Positive, Section
 from gradsim_offline.training.batching import Row, plan, to_device
 from gradsim_offline.training.gradient_lists import ConflictCounts, Gradient, combine, gramian, put, take
 from gradsim_offline.training.strategies.mixed import backward
