@@ -102,7 +102,8 @@ def test_the_best_is_chosen_or_a_smaller_one_that_is_nearly_as_good(choice):
     assert chosen in same
     assert chosen["size"] == min(each["size"] for each in same)
     assert "n-gram" in choice["chosen"]
-    assert len(choice["candidates"]) == 13  # one, groups, three linear ones, six pairs of both, two of linear ones
+    given = [each for each in choice["candidates"] if not each["taken_from"]]
+    assert len(given) == 13  # one, groups, three linear ones, six pairs of both, two of linear ones
 
 
 def test_an_answer_of_two_models_costs_as_much_as_both(choice):
@@ -220,3 +221,42 @@ def test_without_dev_texts_it_is_kept_unjudged(tmp_path, keep):
     assert code == 0, error
     assert "no candidate is judged" in error
     assert len(open_bundle(tmp_path / "run" / "bundle").manifest.groups) == (1 if keep == "one" else 3)
+
+
+def opposite(path):
+    """Three languages of the same words: the second has few texts, and the third the labels the other way round."""
+    random, rows = np.random.default_rng(0), ["text,label,language,split"]
+    made = ["".join(random.choice(list("abcdefghijklmnop"), 6)) for _ in range(120)]
+    words = {"good": made[:60], "bad": made[60:]}
+    for code, train, turned in (("eng", 400, False), ("hau", 10, False), ("tur", 90, True)):
+        for split, count in (("train", train), ("dev", 80), ("test", 20)):
+            for number in range(count):
+                label = ("good", "bad")[number % 2]
+                said = ("bad", "good")[number % 2] if turned else label
+                rows.append(f"{' '.join(random.choice(words[label], 3))},{said},{code},{split}")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def test_each_language_is_answered_by_the_better_of_its_own_model_and_that_of_all(tmp_path):
+    opposite(tmp_path / "words.csv")
+    build(
+        tmp_path / "run",
+        data=tmp_path / "words.csv",
+        languages=None,
+        model="ngrams",
+        epochs=None,
+        groups=3,
+        keep="best",
+    )
+    content = json.loads((tmp_path / "run" / "choose" / "choice.json").read_text())
+    one, each = "one model of all languages", "one model for each language"
+    mixed = f"the better for each language of {one} and {each}"
+    entry = {entry["name"]: entry for entry in content["candidates"]}[mixed]
+    assert entry["taken_from"]["hau"] == one
+    assert entry["taken_from"]["tur"] == each
+    assert content["chosen"] == mixed
+    manifest = open_bundle(tmp_path / "run" / "bundle").manifest
+    members = {group.id: set(group.members) for group in manifest.groups}
+    answers = {language.code: language.group for language in manifest.languages}
+    assert members[answers["hau"]] == {"eng", "hau", "tur"}
+    assert members[answers["tur"]] == {"tur"}

@@ -1,9 +1,9 @@
 """The candidates of a build, judged on dev, and the choice between them: what the bundle hands over.
 
 Candidates are the models of the asked-for kind (one model of all languages, the groups), linear models over n-grams
-(one of all languages, one for each language), and each of the former with one of the latter beside it, whose logits are
-added. Of those that score within 0.3 points of the best the smallest is chosen; where milliseconds are limited, of
-those that answer within the limit.
+(one of all languages, one for each language), each of the former with one of the latter beside it, whose logits are
+added, and for each language the better of one model of all and its group's. Of those that score within 0.3 points of
+the best the smallest is chosen; where milliseconds are limited, of those that answer within the limit.
 """
 
 from __future__ import annotations
@@ -48,15 +48,19 @@ class Candidate:
 
     Attributes:
         name: In words.
-        kept: Which ``--keep`` it belongs to: ``one``, ``groups`` or ``each``.
+        kept: Which ``--keep`` it belongs to: ``one``, ``groups``, ``each``, or ``mixed``, which only ``best`` keeps.
         models: The model of each language.
         wide: The linear model over n-grams beside it; empty: none.
+        linear: Whether ``models`` are linear over n-grams.
+        taken_from: Of ``mixed``: language -> the name of the candidate that its model is from.
     """
 
     name: str
     kept: str
     models: Models
     wide: Models = field(default_factory=dict)
+    linear: bool = False
+    taken_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digests(self) -> list[dict[str, str]]:
@@ -115,6 +119,27 @@ def with_wide(models: Sequence[Candidate], linear: Sequence[Candidate]) -> list[
     ]
 
 
+def mixed(one: Candidate, other: Candidate, taken_from: Mapping[str, str]) -> Candidate:
+    """Return the candidate that takes the model of each language from one of two."""
+    models = {code: (one if name == one.name else other).models[code] for code, name in taken_from.items()}
+    return Candidate(mixed_name(one, other), "mixed", models, linear=one.linear, taken_from=taken_from)
+
+
+def mixed_name(one: Candidate, other: Candidate) -> str:
+    """Return what such a candidate is called."""
+    return f"the better for each language of {one.name} and {other.name}"
+
+
+def mixtures(candidates: Sequence[Candidate]) -> list[tuple[Candidate, Candidate]]:
+    """Return the candidates between which each language may choose: one model of all, and others of its kind."""
+    alone = [each for each in candidates if not each.wide]
+    return [
+        (one, other)
+        for one, other in product(alone, alone)
+        if one.kept == "one" and other.kept != "one" and one.linear == other.linear
+    ]
+
+
 def judge(
     candidates: Sequence[Candidate],
     dataset: Dataset,
@@ -138,7 +163,11 @@ def judge(
     """
     answers = _Answers(dataset, task, maximum_length, long_texts, seed, device)
     answers.prepare(candidates)
-    return [answers.judge(candidate) for candidate in candidates]
+    judged = [answers.judge(candidate) for candidate in candidates]
+    if task.tune is not None:  # thresholds are those of all languages, so that no language chooses alone
+        return judged
+    of_mixtures = [answers.judge_mixture(one, other) for one, other in mixtures(candidates)]
+    return [*judged, *(each for each in of_mixtures if len(set(each.candidate.taken_from.values())) > 1)]
 
 
 def choose(judged: Sequence[Judged], maximum_milliseconds: float | None = None) -> Judged:
@@ -232,6 +261,31 @@ class _Answers:
             for code in self._languages
         )
         return Judged(candidate, float(np.mean(scores)) - less, np.mean(draws, axis=0) - less, blend, round(took, 3))
+
+    def judge_mixture(self, one: Candidate, other: Candidate) -> Judged:
+        """Judge the better of two for each language: either half of its texts chooses for the other half."""
+        labels, taken_from = self._dataset.labels, dict[str, str]()
+        scores, draws = [], []
+        for code in self._languages:
+            of_two = np.stack(
+                [self._statistics(code, *self._run(each.models[code], code), []) for each in (one, other)]
+            )
+            taken_from[code] = (one, other)[self._better(of_two)].name
+            counts = np.empty_like(of_two[0])
+            for side in range(2):
+                chooses = np.array(self._sides[code]) == side
+                counts[~chooses] = of_two[self._better(of_two[:, chooses])][~chooses]
+            scores.append(self._task.metric_from(counts.sum(axis=0), labels))
+            draws.append(self._task.metric_from(self._times[code] @ counts, labels))
+        candidate = mixed(one, other, taken_from)
+        less = fmean(luck(model) for model in candidate.models.values())
+        took = fmean(self._milliseconds[model.directory] for model in candidate.models.values())
+        return Judged(candidate, float(np.mean(scores)) - less, np.mean(draws, axis=0) - less, None, round(took, 3))
+
+    def _better(self, of_two: NDArray[np.float64]) -> int:
+        """Return which of two has the higher score, by ``[2, texts, S]``; the first, if they have the same."""
+        first, second = (self._task.metric_from(counts.sum(axis=0), self._dataset.labels) for counts in of_two)
+        return int(second > first)
 
     def _blended(
         self, models: Mapping[str, list[Logits]], wide: Mapping[str, list[Logits]]

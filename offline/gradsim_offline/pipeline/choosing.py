@@ -22,11 +22,10 @@ if TYPE_CHECKING:  # torch takes seconds to load
     from gradsim_offline.pipeline.candidates import Candidate
 
 _CHOICE_FILE = "choice.json"
-_CHOOSING = 7  # the form of its content, and how it is chosen: raise it with them
+_CHOOSING = 8  # the form of its content, and how it is chosen: raise it with them
 ONE, EACH = "one model of all languages", "one model for each language"
 LINEAR_ONE, LINEAR_EACH = "one n-gram model of all languages", "an n-gram model for each language"
 LINEAR_GROUPS = "an n-gram model for each group"
-_LINEAR = (LINEAR_ONE, LINEAR_GROUPS, LINEAR_EACH)
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,8 @@ class Choosing:
                         "size": each.candidate.size,
                         "milliseconds": each.milliseconds,
                         "interval": chosen.gain_over(each),
-                        "linear": each.candidate.name in _LINEAR,
+                        "linear": each.candidate.linear,
+                        "taken_from": each.candidate.taken_from,
                     }
                     for each in judged
                 ],
@@ -136,7 +136,7 @@ class Choosing:
                 mark = f"  (over {most:g} ms)"
             cost = f"{each['size'] / 1e6:.1f} MB, {each['milliseconds']:.2f} ms"
             run.progress.note(f"  dev {100 * each['score']:.2f}, {cost}: {each['name']}{mark}")
-        chosen = next(each for each in candidates if each.name == content["chosen"])
+        chosen = _named(content, candidates)
         blend = Blend(**content["blend"]) if content["blend"] else None
         groups, parts = self._as_groups(chosen, blend)
         return HandedOver(groups, parts, content["chosen"], content["candidates"], asked=settings.kept != "best")
@@ -145,7 +145,7 @@ class Choosing:
         """Return the kinds of candidates that may be kept; K groups of N languages may be of another kind as well."""
         kept, number, languages = self.pipeline.settings.kept, len(self.groups.groups), self.pipeline.dataset.languages
         if kept == "best":
-            return {"one", "groups", "each"}
+            return {"one", "groups", "each", "mixed"}
         if number == 1 and (kept == "groups" or len(languages) == 1):
             return {"one"}
         return {"each"} if kept == "groups" and number == len(languages) else {kept}
@@ -182,17 +182,20 @@ class Choosing:
         start, store = ngrams_start(self.pipeline.store), self.pipeline.store
         one = store.train(start, languages, languages, "n-grams of all languages")
         if len(languages) == 1:
-            linear = [Candidate(LINEAR_ONE, "one", {languages[0]: one})]
+            linear = [Candidate(LINEAR_ONE, "one", {languages[0]: one}, linear=True)]
             return [*models, *linear, *([] if frozen else with_wide(models, linear))]
         each = {code: self._alone(start, code) for code in languages}
-        linear = [Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one)), Candidate(LINEAR_EACH, "each", each)]
+        linear = [
+            Candidate(LINEAR_ONE, "one", dict.fromkeys(languages, one), linear=True),
+            Candidate(LINEAR_EACH, "each", each, linear=True),
+        ]
         if 1 < number < len(languages):
             grouped: dict[str, StageResult] = {}
             for group in self.groups.groups:
                 one_member = len(group.members) == 1
                 model = each[group.members[0]] if one_member else store.train(start, group.members, group.served)
                 grouped |= dict.fromkeys(group.served, model)
-            linear.append(Candidate(LINEAR_GROUPS, "groups", grouped))
+            linear.append(Candidate(LINEAR_GROUPS, "groups", grouped, linear=True))
         pairs = [] if frozen else with_wide(models, linear)
         return [*models, *linear, *pairs, *with_wide(linear[1:], linear[:1])]
 
@@ -221,3 +224,15 @@ class Choosing:
             else:
                 parts[group.id] = Parts(model, beside, blend, below)
         return replace(self.groups, groups=tuple(named)), parts
+
+
+def _named(content: Mapping[str, Any], candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate that was chosen, by what the stage has written."""
+    from gradsim_offline.pipeline.candidates import mixed
+
+    by_name = {each.name: each for each in candidates}
+    taken_from = next(each["taken_from"] for each in content["candidates"] if each["name"] == content["chosen"])
+    if not taken_from:
+        return by_name[content["chosen"]]
+    one, other = (by_name[name] for name in sorted(set(taken_from.values()), key=list(by_name).index))
+    return mixed(one, other, taken_from)

@@ -118,11 +118,12 @@ def _recipe(name: str | None, given: dict[str, Any], *, chooses_model: bool) -> 
     own = read_recipe(str(name)) if file else {}
     used = {"data": "demo", "data_dir": None} | own | dict(given)
     data, folder = _named(used)
+    is_asked = "model" in used
     used.setdefault("model", AUTO if chooses_model and data == FILES and name is None else "mini")
     if chooses_model and used["model"] == AUTO:
         from gradsim_offline.pipeline.auto_model import model_for
 
-        used["model"] = given["model"] = model_for(_task(data, folder), Progress().note)
+        used["model"] = given["model"] = model_for(_task(data, folder), Progress().note, is_asked=is_asked)
     values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
