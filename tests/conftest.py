@@ -12,9 +12,16 @@ from gradsim_shared.privacy import send_no_usage_data
 
 send_no_usage_data()  # before onnxruntime is loaded, whichever test is first
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("no-clock", deadline=None)
-settings.load_profile("no-clock")
+settings.register_profile("quick", deadline=None, max_examples=30)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples in the quick tests, where a test does not say how many."""
+    settings.load_profile("quick" if config.option.markexpr == "not slow" else "no-clock")
+
 
 pytest_plugins = ["server_fixtures"]

@@ -18,6 +18,7 @@ from gradsim_shared.excerpts import listing
 from gradsim_shared.nearest import unknown
 
 if TYPE_CHECKING:  # torch and scipy take seconds to load
+    from gradsim_offline.core.progress import Progress
     from gradsim_offline.core.settings import Settings
     from gradsim_offline.grouping.result import Groups
     from gradsim_offline.similarity.measured import Measured
@@ -60,8 +61,9 @@ def build(data: str | Path = "demo", out: str | Path | None = None, **choices: U
     from gradsim_offline.pipeline.build import build as run_stages
     from gradsim_offline.pipeline.recipes import run_directory
 
-    settings = _resolved(data, choices, chooses_model=True)
-    return Bundle.open(run_stages(settings, run_directory(settings, out), Progress(quiet=_quiet(choices))))
+    progress = Progress(quiet=_quiet(choices))
+    settings = _resolved(data, choices, choosing=progress)
+    return Bundle.open(run_stages(settings, run_directory(settings, out), progress))
 
 
 def measure(
@@ -91,9 +93,10 @@ def measure(
     from gradsim_offline.pipeline.recipes import run_directory
     from gradsim_offline.similarity.measured import SIMILARITY_FILE, read_measured
 
-    settings = _resolved(data, choices, {"measure": measure}, chooses_model=True)
+    progress = Progress(quiet=_quiet(choices))
+    settings = _resolved(data, choices, {"measure": measure}, choosing=progress)
     run = run_directory(settings, out)
-    run_stages(settings, run, Progress(quiet=_quiet(choices)), until="measure")
+    run_stages(settings, run, progress, until="measure")
     return read_measured(run / "measure" / SIMILARITY_FILE)
 
 
@@ -191,7 +194,7 @@ def compare(
 
 
 def _resolved(
-    data: str | Path, choices: Choices, given: Mapping[str, Any] | None = None, *, chooses_model: bool = False
+    data: str | Path, choices: Choices, given: Mapping[str, Any] | None = None, *, choosing: Progress | None = None
 ) -> Settings:
     """Put the settings together as the command line does."""
     from gradsim_offline.core import plugins
@@ -203,7 +206,7 @@ def _resolved(
     names = ("model", "languages", "data_dir", "seed")
     options = {name: choices.get(name) for name in names} | dict(choices.get("settings", {}))
     named = {"data": str(data), **options, **(given or {})}
-    settings = resolve(choices.get("recipe"), named, chooses_model=chooses_model)
+    settings = resolve(choices.get("recipe"), named, choosing=choosing)
     plugins.check("datasets", settings.data)
     return settings
 

@@ -194,7 +194,7 @@ def test_data_errors_name_file_and_line(run, tmp_path):
     folder = tmp_path / "mine" / "hau"
     folder.mkdir(parents=True)
     (folder / "train.tsv").write_bytes(b"text\tlabel\na\tx\nb\ty\nc\n")
-    answer = run("measure", "--data", "files", "--data-dir", tmp_path / "mine", "--out", tmp_path / "out")
+    answer = run("measure", "-q", "--data", "files", "--data-dir", tmp_path / "mine", "--out", tmp_path / "out")
     refused(answer, f"{folder}/train.tsv:4: 1 tab-separated fields; the header has 2")
     assert not (tmp_path / "out").exists()
 
@@ -209,7 +209,7 @@ def test_a_build_names_what_it_does_not_read(run, tmp_path):
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / name).write_text("text\tlabel\na b\tx\nc d\ty\n")
     tiny = ("--set", "pretraining.epochs=0", "--set", "pretraining.layers=0", "--set", "pretraining.vocabulary=300")
-    words = ("encoder", "--data", "files", "--data-dir", tmp_path / "mine", *tiny, "--out", tmp_path / "out")
+    words = ("encoder", "--model", "mini", "--data", tmp_path / "mine", *tiny, "--out", tmp_path / "out")
     code, _, error = run(*words)
     assert code == 0 and "  files: not read: hau/more.tsv\n" in error, error
     (tmp_path / "mine" / "hau" / "dev.tsv").write_text("text\tlabel\n")

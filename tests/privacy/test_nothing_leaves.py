@@ -25,6 +25,7 @@ TINY = {
     "pretraining.ngram_buckets": 512,
     "pretraining.epochs": 1,
     "measuring.fraction": 0.2,
+    "ngrams.strengths": "[8.0]",
 }
 FONTS = (".cache/matplotlib", ".config/matplotlib", ".cache/fontconfig")
 """In the home directory, where matplotlib keeps its list of fonts: docs/observing.md declares it."""
@@ -75,7 +76,7 @@ def test_predict_writes_its_output(built, tmp_path):
     assert did.outside() == [str(tmp_path / "predict" / "work" / "answers.jsonl")]
 
 
-@pytest.mark.parametrize("server", ["direct", "bentoml"])
+@pytest.mark.parametrize("server", ["direct", pytest.param("bentoml", marks=pytest.mark.slow)])
 def test_a_service_writes_nothing_but_what_bentoml_keeps(built, tmp_path, monkeypatch, server):
     for name in SWITCHES:
         monkeypatch.delenv(name, raising=False)  # the tests have set them for themselves

@@ -76,6 +76,7 @@ def check(python, tag, home, environment, direct):
     return no_torch == "True"
 
 
+@pytest.mark.slow
 def test_a_bento_runs_its_own_sources(tag, home, environment, direct):
     check(sys.executable, tag, home, environment, direct)
 

@@ -52,16 +52,18 @@ def run_until(
 ) -> None:
     """Run the stages of a build up to one, with the values of ``build_options``."""
     given = {**options, "grouping.solver": solver, "version": bundle_version}
-    settings = settings_from(**given, chooses_model=True)
+    from gradsim_offline.core.progress import Progress
+
+    progress = Progress(quiet=quiet)
+    settings = settings_from(**given, choosing=progress)
     plugins.check("similarity", settings.measure)
     plugins.check("solvers", settings.grouping.solver)
-    from gradsim_offline.core.progress import Progress
     from gradsim_offline.pipeline.build import build, load_data
     from gradsim_offline.pipeline.recipes import run_directory
 
     run = run_directory(settings, out)
     dataset = load_data(settings)
-    bundle = build(settings, run, Progress(quiet=quiet), until=until, dataset=dataset)
+    bundle = build(settings, run, progress, until=until, dataset=dataset)
     if until != "bundle":
         click.echo(str(run))
         return

@@ -22,6 +22,7 @@ from gradsim_offline.cli.options import (
 from gradsim_offline.core import plugins
 
 if TYPE_CHECKING:
+    from gradsim_offline.core.progress import Progress
     from gradsim_offline.core.settings import Settings
 
 
@@ -184,12 +185,12 @@ def settings_from(
     largest_group: int | None = None,
     budget: float | None = None,
     adapt: str | None = None,
-    chooses_model: bool = False,
+    choosing: Progress | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Settings:
     """Put the settings together: defaults under the recipe, under the options, under ``--set``.
 
-    ``chooses_model``: ``--model auto`` may be given.
+    ``choosing``: ``--model auto`` may be given, and it shows what that is.
 
     Raises:
         SettingsError: Something is unknown or impossible.
@@ -214,6 +215,6 @@ def settings_from(
         "training.epochs": epochs,
         "training.minimum_steps": no_minimum,
     }
-    settings = resolve(recipe, given, assignments, chooses_model=chooses_model)
+    settings = resolve(recipe, given, assignments, choosing=choosing)
     plugins.check("datasets", settings.data)
     return settings

@@ -60,7 +60,7 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 
 def resolve(
-    recipe: str | None, options: Mapping[str, Any], assignments: Sequence[str] = (), *, chooses_model: bool = False
+    recipe: str | None, options: Mapping[str, Any], assignments: Sequence[str] = (), *, choosing: Progress | None = None
 ) -> Settings:
     """Put the settings together: defaults, under the recipe, under the options, under ``key=value`` assignments.
 
@@ -68,15 +68,15 @@ def resolve(
         recipe: Name or path; ``None`` chooses by data set and model.
         options: Dotted names to values, as ``{"grouping.groups": 3}``; ``None`` values are left out.
         assignments: ``"training.epochs=5"``; the value is read as TOML, else as a string.
-        chooses_model: Model ``auto`` is replaced by the one that it stands for, as in a build, where it is the default
-            for a user's own files without a recipe; else it is an error.
+        choosing: Shows which model ``auto`` is replaced by, as in a build, where it is the default for a user's own
+            files without a recipe; ``None``: it is an error.
 
     Raises:
         SettingsError: Something is unknown or impossible; the message names the setting.
     """
     given = {name: value for name, value in options.items() if value is not None}
     given.update(_assignment(text) for text in assignments)
-    values = _recipe(recipe, given, chooses_model=chooses_model)
+    values = _recipe(recipe, given, choosing=choosing)
     for name, value in given.items():
         _put(values, name, value)
     if values.get("data"):
@@ -106,24 +106,24 @@ def changed(settings: Settings, name: str, value: object) -> Settings:
         raise SettingsError(_first_problem(error)) from error
 
 
-def _recipe(name: str | None, given: dict[str, Any], *, chooses_model: bool) -> dict[str, Any]:
+def _recipe(name: str | None, given: dict[str, Any], *, choosing: Progress | None) -> dict[str, Any]:
     """Return a recipe's values; one of the user's own lies over the default for the data set and model that are used.
 
     Args:
         name: As for ``resolve``.
         given: What options and assignments say; it goes before the user's own recipe. Model ``auto`` is replaced.
-        chooses_model: As for ``resolve``.
+        choosing: As for ``resolve``.
     """
     file = name is not None and name.endswith(".toml")
     own = read_recipe(str(name)) if file else {}
     used = {"data": "demo", "data_dir": None} | own | dict(given)
     data, folder = _named(used)
     is_asked = "model" in used
-    used.setdefault("model", AUTO if chooses_model and data == FILES and name is None else "mini")
-    if chooses_model and used["model"] == AUTO:
+    used.setdefault("model", AUTO if choosing and data == FILES and name is None else "mini")
+    if choosing and used["model"] == AUTO:
         from gradsim_offline.pipeline.auto_model import model_for
 
-        used["model"] = given["model"] = model_for(_task(data, folder), Progress().note, is_asked=is_asked)
+        used["model"] = given["model"] = model_for(_task(data, folder), choosing.note, is_asked=is_asked)
     values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):

@@ -62,11 +62,12 @@ def scores(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str])
 def statistics(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     """Return what each text adds to the counts that the metric is made of, ``[texts, 3 * labels]``.
 
-    Per label: was it right, was it predicted, was it gold. Sums over any texts go to ``metric_from``.
+    Per label: was it right, was it predicted, was it gold. Sums over any texts go to ``metric_from``. An answer that is
+    no label, as of a text that a service refused, is wrong.
     """
     index = {label: i for i, label in enumerate(labels)}
-    true = np.eye(len(labels), dtype=np.int64)[[index[label] for label in gold]]  # [texts, labels]
-    answered = np.eye(len(labels), dtype=np.int64)[[index[label] for label in predicted]]
+    rows = np.eye(len(labels) + 1, len(labels), dtype=np.int64)  # the last: none
+    true, answered = (rows[[index.get(label, -1) for label in some]] for some in (gold, predicted))  # [texts, labels]
     return np.concatenate([true * answered, answered, true], axis=1)
 
 

@@ -163,7 +163,10 @@ def test_other_texts_are_no_translations(added):
     assert "Note: the examples are translations" not in added[2] and not added[3]["ways"]["parallel"]
 
 
-@pytest.mark.parametrize("reason", ["fewer than 20 texts", "texts of which fewer than 2 are neutral"])
+@pytest.mark.parametrize(
+    "reason",
+    ["fewer than 20 texts", pytest.param("texts of which fewer than 2 are neutral", marks=pytest.mark.slow)],
+)
 def test_few_examples_teach_nothing(linear, spanish, tmp_path, reason):
     """Of a label that no example has, n-grams would never be sure, and nothing could tell."""
     examples = [example for example in spanish["train"] if "20" in reason or example.label != "neutral"]

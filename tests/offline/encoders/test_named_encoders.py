@@ -16,6 +16,7 @@ import torch
 from huggingface_hub import constants
 from transformers import AutoModel, AutoTokenizer
 
+from gradsim_offline.core.progress import Progress
 from gradsim_offline.models import e5_small, loading
 from gradsim_offline.models.four_bit_file import decode
 from gradsim_offline.models.named_encoders import NAMED, Located, cache_directory, locate
@@ -237,22 +238,22 @@ def test_the_real_one_aligns_translations(online):
 
 
 def test_auto_takes_mini_where_nothing_else_can_be_had(capfd):
-    settings = resolve(None, {"data": "demo", "model": "auto"}, chooses_model=True)
+    settings = resolve(None, {"data": "demo", "model": "auto"}, choosing=Progress())
     assert settings.model == "mini" and "model auto: mini" in capfd.readouterr().err
 
 
 def test_auto_freezes_the_encoder_that_can_be_had(monkeypatch):
     monkeypatch.setattr("gradsim_offline.pipeline.auto_model.locate", lambda *_: Located("somewhere", "e5-small 1"))
-    settings = resolve(None, {"data": "demo", "model": "auto"}, chooses_model=True)
+    settings = resolve(None, {"data": "demo", "model": "auto"}, choosing=Progress())
     assert settings.model == "e5-small" and settings.training.trained_blocks == 0
-    assert resolve(None, {"data": "demo-entities", "model": "auto"}, chooses_model=True).model == "mini"
+    assert resolve(None, {"data": "demo-entities", "model": "auto"}, choosing=Progress()).model == "mini"
 
 
 def test_auto_is_the_default_for_files_of_ones_own(monkeypatch, tmp_path):
     monkeypatch.setattr("gradsim_offline.pipeline.auto_model.locate", lambda *_: Located("somewhere", "e5-small 1"))
     table = tmp_path / "reviews.csv"
     table.write_text("text,label,language\ngood,positive,eng\nbad,negative,eng\n", encoding="utf-8")
-    assert resolve(None, {"data": str(table)}, chooses_model=True).model == "e5-small"
+    assert resolve(None, {"data": str(table)}, choosing=Progress()).model == "e5-small"
     assert resolve(None, {"data": str(table)}).model == "mini"
-    assert resolve("ngrams", {"data": str(table)}, chooses_model=True).model == "ngrams"
-    assert resolve(None, {"data": "demo"}, chooses_model=True).model == "mini"
+    assert resolve("ngrams", {"data": str(table)}, choosing=Progress()).model == "ngrams"
+    assert resolve(None, {"data": "demo"}, choosing=Progress()).model == "mini"

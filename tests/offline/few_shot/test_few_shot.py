@@ -199,12 +199,11 @@ def test_gradient_similarities_are_those_of_autograd(words, begun, dataset):
     assert found == pytest.approx(expected.numpy(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_tagged_sentences(words, tmp_path):
     changes = {"data": "demo-entities", "data_dir": None, "languages": "eng,hau", "source": "eng", "shots": 2}
     changes |= {"regimes": "ord-fs,gradient-mix"}
-    code, shown, said = gradsim(
-        *words(tmp_path / "ner", **changes, seeds=1), "--set", "pretraining.epochs=0", "--set", "training.batch_size=32"
-    )
+    code, shown, said = gradsim(*words(tmp_path / "ner", **changes, seeds=1), "--set", "pretraining.epochs=0")
     assert code == 0, said
     content = read(tmp_path / "ner")
     metric = load_task("token_classification").metric(("O", "B-LOC"))
