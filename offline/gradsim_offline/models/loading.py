@@ -187,7 +187,7 @@ def load_tokenizer(path: str | Path, *, maximum_length: int) -> tuple[Tokenizer,
     if maximum_length > (most := min(wrapped.model_max_length, positions)):
         raise ModelError(
             f"{path} reads at most {most} tokens; maximum_length = {maximum_length} is too long for it; set it lower "
-            f"(--set maximum_length={most}; of adapt and sprachbund: --maximum-length {most})"
+            f"(--set maximum_length={most}; of adapt, sprachbund and retrieve: --maximum-length {most})"
         )
     backend.no_padding()
     backend.enable_truncation(maximum_length)

@@ -18,6 +18,8 @@ from gradsim_offline.experiments.retrieve.retrieve import RESULT
 
 from ..program import gradsim
 
+SHORT = ("--maximum-length", 64)
+
 
 def whole(first, second):
     """Return the accuracies by the whole matrix, as the formulas stand in the papers."""
@@ -53,7 +55,7 @@ def lines(small, tmp_path):
 
 def test_encoders_stand_side_by_side(lines, tiny_xlmr, tiny_mini, tmp_path):
     models = ("--model", tiny_xlmr, "--model", tiny_mini)
-    code, shown, said = gradsim("retrieve", *models, "--data", lines, "--out", tmp_path / "out")
+    code, shown, said = gradsim("retrieve", *models, *SHORT, "--data", lines, "--out", tmp_path / "out")
     assert code == 0, said
     found = json.loads((tmp_path / "out" / RESULT).read_text())
     assert found["pairs"] == [["hau", "eng", 12], ["swh", "eng", 12]]
@@ -71,7 +73,7 @@ def test_a_text_is_the_mean_of_a_blocks_outputs(lines, tiny_xlmr, tmp_path):
     (tmp_path / "own.hau-eng.eng").write_text("\n".join(sides[1]), encoding="utf-8")
     (tmp_path / "own.hau-eng.hau").write_text("\n".join(sides[0]), encoding="utf-8")
     words = ("--model", tiny_xlmr, "--data", tmp_path, "--languages", "hau", "--layer", 2, "--prefix", "q: ")
-    code, _, said = gradsim("retrieve", *words, "--out", tmp_path / "out")
+    code, _, said = gradsim("retrieve", *words, *SHORT, "--out", tmp_path / "out")
     assert code == 0, said
     tokenizer, model = AutoTokenizer.from_pretrained(tiny_xlmr), AutoModel.from_pretrained(tiny_xlmr).eval()
     vectors = [
@@ -109,7 +111,7 @@ def test_numbered_rows_go_together(tmp_path):
         (
             lambda d: (d / "own.hau-eng.eng").write_text("one\n"),
             (),
-            r"own.hau-eng.hau: 12 lines, but 1 in own.hau-eng.eng",
+            r"own.hau-eng.hau: 12 lines, and 1 in own.hau-eng.eng",
         ),
         (None, ("--languages", "hua"), r"unknown language 'hua'.*hau"),
         (None, ("--pivot", "fra"), r"unknown language 'fra'"),
@@ -130,4 +132,4 @@ def test_data_that_is_nowhere(tiny_xlmr, tmp_path, monkeypatch):
         assert code == 1 and message in said
     (tmp_path / "empty").mkdir()
     code, _, said = gradsim("retrieve", "--model", tiny_xlmr, "--data", tmp_path / "empty", "--out", tmp_path / "out")
-    assert code == 1 and "no parallel texts; expected NAME.hau-eng.hau" in said
+    assert code == 1 and "no parallel texts: expected NAME.hau-eng.hau" in said
