@@ -48,7 +48,7 @@ def test_the_api_is_read_and_tried_offline(open_page, address, violations):
     page = open_page(f"{address}docs")
     page.locator("#post-sentiment summary").click()
     inside = page.locator("#post-sentiment")
-    assert "of all texts, or of each; null: identify it" in inside.inner_text()
+    inside.get_by_text("of all texts, or of each; null: identify it").wait_for()
     inside.get_by_role("button", name="Send").click()
     inside.locator("pre:not([hidden])", has_text="predictions").wait_for()
     answer = json.loads(inside.locator("pre").inner_text())
