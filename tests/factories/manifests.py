@@ -77,7 +77,7 @@ def make_manifest(
                 scripts=[(scripts or {}).get(code, script)],
                 group=group,
                 collective_similarity={other: collective_similarity for other in members if code in members[other]},
-                counts={"train": 28},
+                counts={"train": 28, "test": 28},
                 scores={"test": Scores(multilingual=scores, group=scores, service=scores)},
             )
             for code, group in served_by.items()

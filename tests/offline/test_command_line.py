@@ -227,6 +227,12 @@ def test_an_output_directory_that_cannot_be_made(run, tmp_path):
     assert run("build", "--out", tmp_path / "file")[0] == 2
 
 
+def test_inspecting_a_bundle_tells_what_its_groups_share(run, trunk_pooled):
+    code, said, _ = run("inspect", trunk_pooled)
+    assert code == 0
+    assert "Trunk: fp32, 0.0 MB, cosine 1.0000 to the encoder's outputs; read by g0 g1 g2" in said
+
+
 def test_inspecting_what_is_no_bundle(run, tmp_path):
     refused(run("inspect", tmp_path), "is no bundle: it has no manifest.json", "runs/demo/bundle")
     (tmp_path / "manifest.json").write_text("{")

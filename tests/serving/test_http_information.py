@@ -30,7 +30,7 @@ def test_languages(server):
         "group": "g0",
         "collective_similarity": 0.4,
     }
-    hausa |= {"texts": {"train": 28}, "estimate": []}
+    hausa |= {"texts": {"train": 28, "test": 28}, "estimate": []}
     sentiment, ner = ({"scores": found, "multilingual": found} for found in (SCORES, ENTITY_SCORES))
     sentiment |= {"task": "text_classification", "endpoint": "/sentiment"}
     ner |= {"task": "token_classification", "endpoint": "/ner"}

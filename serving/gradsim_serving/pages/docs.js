@@ -34,13 +34,13 @@ function parts(path, verb, told) {
   return [
     told.description && h("p", {}, told.description),
     told.security && h("p", { class: "quiet" }, "It needs a key."),
-    headers.length > 0 && h("h3", {}, "Parameters"),
+    headers.length > 0 && h("h2", {}, "Parameters"),
     headers.length > 0 && h("ul", { class: "fields" }, ...headers.map((one) => h("li", {}, h("code", {}, one.name), ` in ${one.in}: ${one.description ?? kind(one.schema)}`))),
-    body && h("h3", {}, "Body"),
+    body && h("h2", {}, "Body"),
     body && fields(body.schema),
-    h("h3", {}, "Answers"),
+    h("h2", {}, "Answers"),
     h("ul", { class: "fields" }, ...Object.entries(told.responses).map(response)),
-    h("h3", {}, "Try it"),
+    h("h2", {}, "Try it"),
     ...attempt(path, verb, body),
   ].filter(Boolean);
 }
