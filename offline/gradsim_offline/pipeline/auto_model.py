@@ -13,7 +13,8 @@ def model_for(task: str, say: Callable[[str], None]) -> str:
     """Return the model that ``auto`` stands for; what has to be downloaded is announced and fetched.
 
     Args:
-        task: Of the data: words are tagged by ``mini``, for a frozen encoder has heads for texts only.
+        task: Of the data: words are tagged by ``mini``, for a frozen encoder has heads for texts only; pairs are read
+            by the encoder's upper blocks, which are trained.
         say: Gets a line where something is downloaded, and one that says what was chosen.
     """
     if task == "token_classification":
