@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 import httpx
 
-from gradsim_client.protocol import Attempt, Exchange, Languages, ServiceProtocol, headers
+from gradsim_client.protocol import AnyText, Attempt, Exchange, Languages, ServiceProtocol, headers
 from gradsim_client.retries import Backoff, Failure, RetryPolicy
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_messages import ServedGroup
@@ -68,22 +68,32 @@ class Client:
 
     @overload
     def answer(
-        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["ner"]
+        self,
+        texts: Sequence[AnyText],
+        language: Languages = ...,
+        *,
+        policy: Policy | None = ...,
+        endpoint: Literal["ner"],
     ) -> list[EntitiesPrediction]: ...
 
     @overload
     def answer(
-        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["pos"]
+        self,
+        texts: Sequence[AnyText],
+        language: Languages = ...,
+        *,
+        policy: Policy | None = ...,
+        endpoint: Literal["pos"],
     ) -> list[WordsPrediction]: ...
 
     @overload
     def answer(
-        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: str
+        self, texts: Sequence[AnyText], language: Languages = ..., *, policy: Policy | None = ..., endpoint: str
     ) -> list[Any]: ...
 
     def answer(
         self,
-        texts: Sequence[str],
+        texts: Sequence[AnyText],
         language: Languages = None,
         *,
         policy: Policy | None = None,
@@ -92,8 +102,9 @@ class Client:
         """Return one prediction for each text, in their order; none when there is no text.
 
         Args:
-            texts: The texts; long lists are sent in several requests, one after the other.
-            language: Of all texts, or of each; ``None``: the service identifies it.
+            texts: The texts, or where the endpoint answers pairs, two in each place; long lists are sent in several
+                requests, one after the other.
+            language: Of all texts, or of each, of a pair also two; ``None``: the service identifies it.
             policy: What to do with uncertain languages; ``None``: as the bundle says.
             endpoint: Where they are answered, such as ``ner``; `languages` tells all.
 
@@ -192,22 +203,32 @@ class AsyncClient:
 
     @overload
     async def answer(
-        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["ner"]
+        self,
+        texts: Sequence[AnyText],
+        language: Languages = ...,
+        *,
+        policy: Policy | None = ...,
+        endpoint: Literal["ner"],
     ) -> list[EntitiesPrediction]: ...
 
     @overload
     async def answer(
-        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: Literal["pos"]
+        self,
+        texts: Sequence[AnyText],
+        language: Languages = ...,
+        *,
+        policy: Policy | None = ...,
+        endpoint: Literal["pos"],
     ) -> list[WordsPrediction]: ...
 
     @overload
     async def answer(
-        self, texts: Sequence[str], language: Languages = ..., *, policy: Policy | None = ..., endpoint: str
+        self, texts: Sequence[AnyText], language: Languages = ..., *, policy: Policy | None = ..., endpoint: str
     ) -> list[Any]: ...
 
     async def answer(
         self,
-        texts: Sequence[str],
+        texts: Sequence[AnyText],
         language: Languages = None,
         *,
         policy: Policy | None = None,

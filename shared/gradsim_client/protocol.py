@@ -29,6 +29,7 @@ from gradsim_shared.messages import (
     ServedLanguage,
     WordsPrediction,
 )
+from gradsim_shared.segments import Languages as Languages  # noqa: PLC0414 - of the clients
 
 T = TypeVar("T")
 Entry = TypeVar("Entry")
@@ -41,8 +42,8 @@ PREDICTION: TypeAdapter[Prediction] = TypeAdapter(
 )
 LANGUAGE, GROUP = TypeAdapter(ServedLanguage), TypeAdapter(ServedGroup)
 
-Languages = str | Sequence[str | None] | None
-"""Of all texts, or of each; ``None``: the service identifies it."""
+AnyText = str | tuple[str, str]
+"""A text, or, where pairs are answered, two."""
 
 BYTES_PER_REQUEST = 2**19
 """Half of what the service takes by default."""
@@ -119,7 +120,7 @@ class ServiceProtocol:
         object.__setattr__(self, "seconds", math.inf if self.timeout_seconds is None else self.timeout_seconds)
 
     def answer(
-        self, texts: Sequence[str], language: Languages, policy: str | None, endpoint: str
+        self, texts: Sequence[AnyText], language: Languages, policy: str | None, endpoint: str
     ) -> list[Exchange[list[Prediction]]]:
         """Return the exchanges that answer a list of texts, one for each part of it, with one deadline.
 
@@ -227,8 +228,10 @@ def _listed(response: httpx.Response, field: str, entry: TypeAdapter[Entry]) -> 
         raise ServiceError(message, code="no_form") from error
 
 
-def split(texts: Sequence[str], language: Languages, policy: str | None, limit: int, limit_bytes: int) -> list[Part]:
-    """Split texts into requests of at most ``limit`` texts and about ``limit_bytes`` bytes; a longer text goes alone.
+def split(
+    texts: Sequence[AnyText], language: Languages, policy: str | None, limit: int, limit_bytes: int
+) -> list[Part]:
+    """Split texts, or pairs, into requests of at most ``limit``, about ``limit_bytes`` bytes; a longer one goes alone.
 
     Raises:
         ServiceError: Texts or languages cannot be sent.
@@ -239,16 +242,17 @@ def split(texts: Sequence[str], language: Languages, policy: str | None, limit: 
     if each is not None and len(each) != len(texts):
         message = f"language holds {len(each)} codes for {len(texts)} texts; give one (or None) for each"
         raise ServiceError(message, code="language_count")
+    holds = b"texts" if not texts or isinstance(texts[0], str) else b"pairs"
     encoded = [_encoded(text, index) for index, text in enumerate(texts)]
     parts = []
     for start, end in _spans([len(text) for text in encoded], limit, limit_bytes):
         others = {"language": language if each is None else each[start:end]} | ({"policy": policy} if policy else {})
-        body = b'{"texts":[' + b",".join(encoded[start:end]) + b"]," + json.dumps(others).encode()[1:]
+        body = b'{"%s":[' % holds + b",".join(encoded[start:end]) + b"]," + json.dumps(others).encode()[1:]
         parts.append(Part(start, end - start, body))
     return parts
 
 
-def _encoded(text: str, index: int) -> bytes:
+def _encoded(text: AnyText, index: int) -> bytes:
     try:
         return json.dumps(text, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

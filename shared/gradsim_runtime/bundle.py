@@ -19,8 +19,9 @@ from gradsim_runtime.loading import load_group_model, load_identifier
 from gradsim_runtime.predictions import Prediction, prediction_of
 from gradsim_runtime.predictor import Answer, Predictor
 from gradsim_runtime.sessions import Provider, SessionSettings, choose_provider
-from gradsim_runtime.text_checks import check_text
+from gradsim_runtime.text_checks import check_sent
 from gradsim_shared.bundle import VerifiedBundle, open_bundle
+from gradsim_shared.decoding import reads_pairs
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
 from gradsim_shared.excerpts import one_line
 from gradsim_shared.group_model import GroupModel
@@ -28,6 +29,7 @@ from gradsim_shared.identification import Identification, LanguageIdentifier
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.nearest import unknown
 from gradsim_shared.routing import Route
+from gradsim_shared.segments import Languages, Sent
 
 T = TypeVar("T")
 LIBRARIES = ("onnxruntime", "tokenizers", "fasttext")  # of the extra ``runtime``
@@ -175,8 +177,8 @@ class Bundle:
     @overload
     def predict(
         self,
-        texts: Sequence[str],
-        language: str | Sequence[str | None] | None = None,
+        texts: Sequence[str | tuple[str, str]],
+        language: Languages = None,
         *,
         policy: Policy | None = None,
         errors: Literal["raise"] = "raise",
@@ -185,8 +187,8 @@ class Bundle:
     @overload
     def predict(
         self,
-        texts: Sequence[str],
-        language: str | Sequence[str | None] | None = None,
+        texts: Sequence[str | tuple[str, str]],
+        language: Languages = None,
         *,
         policy: Policy | None = None,
         errors: Literal["return"],
@@ -194,8 +196,8 @@ class Bundle:
 
     def predict(
         self,
-        texts: Sequence[str],
-        language: str | Sequence[str | None] | None = None,
+        texts: Sequence[str | tuple[str, str]],
+        language: Languages = None,
         *,
         policy: Policy | None = None,
         errors: Literal["raise", "return"] = "raise",
@@ -203,8 +205,10 @@ class Bundle:
         """Return the prediction for each text, in their order: what the service answers to them.
 
         Args:
-            texts: As they were written; any number.
-            language: Of all texts, or a list with a code or ``None`` for each; ``None``: it is identified.
+            texts: As they were written, any number; for a bundle that answers pairs two in each place: ``(first,
+                second)``.
+            language: Of all texts, or a list with a code or ``None`` for each, of a pair also two; ``None``: it is
+                identified.
             policy: What becomes of a text whose language is not sure: ``best``, ``soft``, ``reject`` or ``fallback``
                 (docs/identifying.md); ``None``: as the bundle says.
             errors: ``raise`` the error of the first text that cannot be answered, or ``return`` each error in the place
@@ -226,16 +230,17 @@ class Bundle:
         return outcomes
 
     def _outcomes(
-        self, texts: Sequence[str], language: str | Sequence[str | None] | None, policy: Policy | None
+        self, texts: Sequence[object], language: Languages, policy: Policy | None
     ) -> list[Answer | RequestError]:
         """Return the answer to each text, or why there is none."""
         outcomes: dict[int, Answer | RequestError] = {}
+        readable: list[Sent] = []
         for row, text in enumerate(texts):
             try:
-                check_text(text, row)
+                readable.append(check_sent(text, row, pairs=reads_pairs(self.manifest.task)))
             except RequestError as error:
                 outcomes[row] = error
-        readable = [text if row not in outcomes else "" for row, text in enumerate(texts)]
+                readable.append("")
         routed: dict[int, Route] = {}
         for row, route in enumerate(self.predictor.route_each(readable, language, policy=policy)):
             if row in outcomes:
@@ -244,10 +249,10 @@ class Bundle:
                 outcomes[row] = route
             else:
                 routed[row] = route
-        outcomes |= self._answered(texts, routed)
+        outcomes |= self._answered(readable, routed)
         return [outcomes[row] for row in range(len(texts))]
 
-    def _answered(self, texts: Sequence[str], routes: Mapping[int, Route]) -> Mapping[int, Answer | RequestError]:
+    def _answered(self, texts: Sequence[Sent], routes: Mapping[int, Route]) -> Mapping[int, Answer | RequestError]:
         """Answer the texts that have a route; where a model fails, halve them until the text is alone that it fails on.
 
         Raises:
@@ -267,7 +272,7 @@ class Bundle:
             return {rows[0]: RequestError(message, code="internal_error", index=rows[0])}
         return dict(zip(rows, answers, strict=True))
 
-    def _identify(self, texts: Sequence[str]) -> list[Identification]:
+    def _identify(self, texts: Sequence[Sent]) -> list[Identification]:
         return self._identifier.identify(texts)
 
     @cached_property

@@ -14,7 +14,8 @@ from gradsim_shared.excerpts import quoted
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.identification import Identification
 from gradsim_shared.manifest import Manifest, Policy
-from gradsim_shared.routing import Route, Router
+from gradsim_shared.routing import Route, Router, is_unknown, names_two
+from gradsim_shared.segments import Languages, Pair, Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,19 @@ class Predictor:
     def __init__(
         self,
         manifest: Manifest,
-        identify: Callable[[Sequence[str]], list[Identification]],
+        identify: Callable[[Sequence[Sent]], list[Identification]],
         model: Callable[[str], GroupModel],
     ) -> None:
         self.manifest = manifest
         self._router, self._decoder = Router(manifest), decoder_of(manifest.task)
         self._identify, self._model = identify, model
 
-    def routes(
-        self, texts: Sequence[str], language: str | Sequence[str | None] | None = None, *, policy: Policy | None = None
-    ) -> list[Route]:
+    def routes(self, texts: Sequence[Sent], language: Languages = None, *, policy: Policy | None = None) -> list[Route]:
         """Return the route of each text.
 
         Args:
             texts: As they were written.
-            language: Of all texts, or of each; ``None``: it is identified.
+            language: Of all texts, or of each; ``None``: it is identified. Of a pair also that of each of its texts.
             policy: What becomes of a text whose language is not sure; ``None``: as the bundle says.
 
         Raises:
@@ -71,7 +70,7 @@ class Predictor:
         return [outcome for outcome in outcomes if isinstance(outcome, Route)]
 
     def route_each(
-        self, texts: Sequence[str], language: str | Sequence[str | None] | None = None, *, policy: Policy | None = None
+        self, texts: Sequence[Sent], language: Languages = None, *, policy: Policy | None = None
     ) -> list[Route | RequestError]:
         """As ``routes``, but an error of one text stands in its place.
 
@@ -79,7 +78,7 @@ class Predictor:
             RequestError: ``language_count``.
         """
         each = [language] * len(texts) if language is None or isinstance(language, str) else language
-        languages: list[object] = list(each)
+        languages = [None if is_unknown(code) else code for code in each]
         if len(languages) != len(texts):
             message = f"language holds {len(languages)} codes for {len(texts)} texts; give one (or None) for each"
             raise RequestError(message, code="language_count")
@@ -90,7 +89,7 @@ class Predictor:
             try:
                 if code is None:
                     outcomes.append(self._router.identified(text, identified[row], policy, row))
-                elif isinstance(code, str):
+                elif isinstance(code, str) or (isinstance(text, Pair) and names_two(code)):
                     outcomes.append(self._router.given(code, row))
                 else:  # such as the NaN of an empty field of a table
                     message = f'language must be a code such as "hau", or None, not {quoted(code)}'

@@ -6,6 +6,7 @@ import unicodedata
 
 from gradsim_shared.errors import RequestError
 from gradsim_shared.excerpts import quoted
+from gradsim_shared.segments import Pair, Sent
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # not Cn: Python may not know the newest emoji yet
 
@@ -25,11 +26,35 @@ def check_text(text: object, index: int | None = None) -> str:
     Raises:
         RequestError: ``invalid_text``: it is no string, or no Unicode; ``empty_text``: it has no visible character.
     """
+    return checked(text, "the text", index)
+
+
+def check_sent(text: object, index: int | None = None, *, pairs: bool) -> Sent:
+    """Return a text, or a pair of texts, that can be answered.
+
+    Args:
+        text: What was given: a pair is a list or tuple of two strings.
+        index: Of the text among those given.
+        pairs: Whether the bundle answers pairs.
+
+    Raises:
+        RequestError: As of ``check_text``.
+    """
+    if not pairs:
+        return check_text(text, index)
+    if not isinstance(text, list | tuple) or len(text) != 2:
+        message = f"this bundle answers pairs: give two texts, (first, second), not {quoted(text)}"
+        raise RequestError(message, code="invalid_text", index=index)
+    return Pair(checked(text[0], "the first text", index), checked(text[1], "the second text", index))
+
+
+def checked(text: object, what: str, index: int | None = None) -> str:
+    """As ``check_text``; ``what`` names it in messages."""
     if not isinstance(text, str):
-        raise RequestError(f"text must be a string, not {quoted(text)}", code="invalid_text", index=index)
+        raise RequestError(f"{what} must be a string, not {quoted(text)}", code="invalid_text", index=index)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        message = "the text holds a lone surrogate, which is no character of Unicode"
+        message = f"{what} holds a lone surrogate, which is no character of Unicode"
         raise RequestError(message, code="invalid_text", index=index)
     if not is_visible(text):
-        raise RequestError("the text is empty: it has no visible character", code="empty_text", index=index)
+        raise RequestError(f"{what} is empty: it has no visible character", code="empty_text", index=index)
     return text

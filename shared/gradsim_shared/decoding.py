@@ -19,9 +19,10 @@ from gradsim_shared import decode
 from gradsim_shared.errors import BundleError
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.nearest import unknown
+from gradsim_shared.segments import Sent
 
-Text = str | Sequence[str]
-"""A text as it was written, or its words."""
+Text = Sent | Sequence[str]
+"""A text as it was sent, or its words."""
 
 Logits = NDArray[np.floating]
 """Of one text: ``[units, labels]``; a unit is what gets a label: the text, or each of its words."""
@@ -143,6 +144,10 @@ class Decoder(Protocol):
     """What a file of ``gradsim_shared/decode`` offers."""
 
     @property
+    def READS(self) -> str:  # noqa: N802 - a constant
+        """Return what is answered: ``text``, or ``pair``: two segments."""
+
+    @property
     def Reader(self) -> MakeReader:  # noqa: N802 - a class
         """Make a reader."""
 
@@ -197,6 +202,11 @@ def decoder_of(task: str) -> Decoder:
     if task not in known:
         raise BundleError(unknown("task", task, known))
     return cast("Decoder", importlib.import_module(f"{decode.__name__}.{task}"))
+
+
+def reads_pairs(task: str) -> bool:
+    """Return whether what a task answers is pairs of texts."""
+    return decoder_of(task).READS == "pair"
 
 
 def endpoint_of(manifest: Manifest) -> str:

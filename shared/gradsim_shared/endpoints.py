@@ -15,6 +15,8 @@ TAKEN = frozenset(
     }
 )
 """Names of paths that the service has of its own."""
+PAIRS = "pairs"
+"""Of pairs whose labels name no endpoint."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _OPINIONS = frozenset({"positive", "negative", "neutral"})
@@ -47,9 +49,10 @@ def default_endpoint(of_task: str, labels: Sequence[str], data: str) -> str:
         data: Name of the data set.
 
     Returns:
-        ``ner`` and ``pos`` as the task says; ``sentiment`` for opinions; else the data set's name.
+        ``ner``, ``pos``, ``nli`` and ``paraphrase`` as the task says; ``sentiment`` for opinions; else the data set's
+        name.
     """
-    if of_task not in ("sentiment", "labels") or (of_task == "sentiment" and _are_opinions(labels)):
+    if of_task not in ("sentiment", "labels", PAIRS) or (of_task == "sentiment" and _are_opinions(labels)):
         return of_task
     name = re.sub(r"[^a-z0-9]+", "-", data.lower()).lstrip("-0123456789")[:40].rstrip("-")
     return name if _NAME.fullmatch(name) and name not in TAKEN else "labels"

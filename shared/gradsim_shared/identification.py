@@ -15,6 +15,7 @@ from gradsim_shared.identifier_text import identifier_text
 from gradsim_shared.manifest_identifier import Identifier, Profiles
 from gradsim_shared.normalisation import NEWEST
 from gradsim_shared.profiles import LanguageProfiles
+from gradsim_shared.segments import Pair, Sent, segments
 
 
 class FastTextModel(Protocol):
@@ -35,11 +36,13 @@ class Identification:
         probabilities: Language to calibrated probability, 0 to 1; they sum to 1.
         known: How surely the text is of any language of the bundle, 0 to 1; 1 where the bundle has no such figure.
         code_mixed: Parts of the text look like different languages.
+        parts: What it says of each segment of a pair, whose probabilities the others are combined of; else empty.
     """
 
     probabilities: Mapping[str, float]
     known: float = 1.0
     code_mixed: bool = False
+    parts: tuple[Identification, ...] = ()
 
 
 class LanguageIdentifier:
@@ -83,8 +86,12 @@ class LanguageIdentifier:
         """Return ``{language: probability}`` for each text; uniform when nothing of the text is left to judge by."""
         return self._named(self._summed(self._cleaned(texts)))
 
-    def identify(self, texts: Sequence[str]) -> list[Identification]:
+    def identify(self, texts: Sequence[Sent]) -> list[Identification]:
         """Return what is to be said of each text: probabilities, whether it is of any language, or of two."""
+        found = iter(self._identify([segment for text in texts for segment in segments(text)]))
+        return [combined(next(found), next(found)) if isinstance(text, Pair) else next(found) for text in texts]
+
+    def _identify(self, texts: Sequence[str]) -> list[Identification]:
         cleaned = self._cleaned(texts)
         summed = self._summed(cleaned)
         named = self._named(summed)
@@ -118,6 +125,18 @@ class LanguageIdentifier:
         raw = np.zeros((len(cleaned), len(self._columns)))
         raw[rows, columns] = np.concatenate(values)
         return calibrate(raw, self._temperature)
+
+
+def combined(first: Identification, second: Identification) -> Identification:
+    """Return what is to be said of a pair whose texts are of one language: their probabilities are multiplied."""
+    both = {code: first.probabilities[code] * second.probabilities[code] for code in first.probabilities}
+    total = sum(both.values()) or 1.0
+    return Identification(
+        {code: product / total for code, product in both.items()},
+        max(first.known, second.known),
+        first.code_mixed or second.code_mixed,
+        (first, second),
+    )
 
 
 def open_identifier(

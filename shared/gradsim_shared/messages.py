@@ -10,7 +10,7 @@ from gradsim_shared.manifest_identifier import Policy as Policy  # noqa: PLC0414
 
 MAX_CODE_CHARACTERS = 40
 
-Reason = Literal["given", "identified", "same_group", "soft", "too_short", "unknown", "fallback"]
+Reason = Literal["given", "identified", "same_group", "soft", "too_short", "unknown", "fallback", "two_languages"]
 
 Code = Annotated[
     str,
@@ -42,6 +42,25 @@ class Texts(BaseModel):
     ] = None
 
 
+Two = Annotated[list[Code | None], Field(min_length=2, max_length=2, fail_fast=True)]
+
+
+class Pairs(BaseModel):
+    """Pairs of texts to answer, and their languages where the caller knows them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+    language: Annotated[
+        Code | Annotated[list[Code | Two | None], Field(fail_fast=True)] | None,
+        Field(
+            description="of all pairs, or of each: a code, or a list of two, that of each text; null: identify it, or, "
+            "beside a code, as that of the other text"
+        ),
+    ] = None
+    policy: Annotated[Policy | None, Field(description="as of texts; null: what the bundle says")] = None
+
+
 class Message(BaseModel):
     """A part of an answer; fields that a newer service adds are passed over."""
 
@@ -64,7 +83,7 @@ class Share(Message):
 
 
 class Route(Message):
-    """Which language a text was taken for, which group answered, and why."""
+    """Which language a text, or a pair, was taken for, which group answered, and why."""
 
     language: str | None = Field(description="ISO 639-3; null: it was taken for none of the bundle's languages")
     confidence: float | None = Field(description="the identifier's probability of it; null: it was not asked")
@@ -74,7 +93,8 @@ class Route(Message):
         description="given: the caller named the language; identified: the likeliest group answered, under the policy "
         "best however probable it was, else because it was sure; same_group: no language was sure, but their group "
         "was; soft: no group was sure, the two likeliest answered together; too_short: to be sure; unknown: of no "
-        "language of the bundle; fallback: no group was sure, the bundle's fallback group answered",
+        "language of the bundle; fallback: no group was sure, the bundle's fallback group answered; two_languages: the "
+        "texts of a pair are of two, their groups answered together",
         json_schema_extra={"enum": list(get_args(Reason))},
     )
     group_confidence: float | None = Field(
@@ -85,6 +105,9 @@ class Route(Message):
         default=(), description="the groups that answered; more than one with reason soft"
     )
     code_mixed: bool = Field(default=False, description="parts of the text look like different languages")
+    second_language: str | None = Field(
+        default=None, description="of a pair's second text, where it is another than the first's; null: it is not"
+    )
 
 
 class Prediction(Message):

@@ -19,6 +19,16 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for pairs of texts, with the languages, groups and models of ``tiny``."""
+    import tiny_bundle
+
+    labels = ["contradiction", "neutral", "entailment"]
+    directory = tmp_path_factory.mktemp("bundles") / "pairs"
+    return tiny_bundle.build(directory, name="tiny-pairs", task="pair_classification", labels=labels)
+
+
+@pytest.fixture(scope="session")
 def tiny_ner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for named entities: four languages, one of which the sentiment bundle lacks."""
     import tiny_tags

@@ -51,15 +51,17 @@ def sentences(language: str) -> list[tuple[str, str]]:
     ]
 
 
-def build(directory: Path, *, name: str = "tiny", threshold: float = 0.5, normalisation: int = 0) -> Path:
-    """Write the bundle into ``directory`` and return it."""
+def build(
+    directory: Path, *, name: str = "tiny", threshold: float = 0.5, normalisation: int = 0, **settings: Any
+) -> Path:
+    """Write the bundle into ``directory`` and return it; further settings are the manifest's."""
     directory.mkdir(parents=True)
     spoken = [(code, text) for code in SERVED_BY for text, _ in sentences(code)]
     (directory / "identifier.ftz").write_bytes(tiny_identifier.train(spoken))
     (directory / "similarity.json").write_text(json.dumps({"languages": sorted(SERVED_BY)}), encoding="utf-8")
     for group in MEMBERS:
         _group(directory / "groups" / group, group)
-    write_manifest(directory, name=name, threshold=threshold, normalisation=normalisation)
+    write_manifest(directory, name=name, threshold=threshold, normalisation=normalisation, **settings)
     return directory
 
 
@@ -97,7 +99,9 @@ def _group(directory: Path, group: str) -> None:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 2)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A", pair="[CLS] $A [CLS] $B", special_tokens=[("[CLS]", 2)]
+    )
     tokenizer.save(str(directory / "tokenizer.json"))
     save(_graph(np.stack(list(votes.values())).astype(np.float32)), str(directory / "model.onnx"))
 

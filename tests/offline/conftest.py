@@ -180,7 +180,7 @@ def tiny_xlmr(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
     trainer = trainers.UnigramTrainer(vocab_size=400, special_tokens=special, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     directory = tmp_path_factory.mktemp("encoders") / "xlmr"
     PreTrainedTokenizerFast(

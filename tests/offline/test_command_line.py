@@ -141,7 +141,7 @@ def test_an_unknown_command_names_the_nearest(run, typed, meant):
             ["--data", "afrisent"],
             [
                 "unknown data set 'afrisent'. Did you mean afrisenti?",
-                "Known: afrisenti, demo, demo_entities, files, masakhaner, ud, wikiann.",
+                "Known: afrisenti, demo, demo_entities, files, masakhaner, pawsx, sick, ud, wikiann, xnli.",
             ],
         ),
         (["--solver", "exakt"], ["unknown solver 'exakt'. Did you mean exact?"]),

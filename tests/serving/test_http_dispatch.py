@@ -42,6 +42,7 @@ def test_a_response_has_all_fields_of_the_results(service):
         ],
         "mixture": [{"group": "g0", "weight": 1.0}],
         "code_mixed": False,
+        "second_language": None,
     }
     assert response.json()["bundle"] == "tiny@1.0.0"
     assert response.headers["content-type"] == "application/json"

@@ -86,7 +86,7 @@ def test_openapi_is_complete(server, endpoint):
     forms, name = schema["components"]["schemas"], NAMES[endpoint]
     assert answer["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{name}Answer")
     assert set(forms[f"{name}Prediction"]["properties"]) == PREDICTIONS[endpoint] | {"truncated", "route"}
-    reasons = {"given", "identified", "same_group", "soft", "too_short", "unknown", "fallback"}
+    reasons = {"given", "identified", "same_group", "soft", "too_short", "unknown", "fallback", "two_languages"}
     assert set(forms["Route"]["properties"]["reason"]["enum"]) == reasons
     assert forms["Texts"]["additionalProperties"] is False
 

@@ -33,6 +33,7 @@ def test_an_answer_has_exactly_the_documented_form(server):
         "candidates",
         "mixture",
         "code_mixed",
+        "second_language",
     ]
     assert 0.5 < route.pop("confidence") <= route.pop("group_confidence") <= 1
     assert route.pop("candidates")[0]["language"] == "hau"
@@ -43,6 +44,7 @@ def test_an_answer_has_exactly_the_documented_form(server):
         "reason": "identified",
         "mixture": [{"group": "g0", "weight": 1.0}],
         "code_mixed": False,
+        "second_language": None,
     }
 
 

@@ -79,6 +79,7 @@ def test_an_answer_has_exactly_the_documented_form(server):
         "reason": "identified",
         "mixture": [{"group": "g0", "weight": 1.0}],
         "code_mixed": False,
+        "second_language": None,
     }
     (prediction,) = server.ask("Musa yana zaune a Kano.", endpoint="/pos").json()["predictions"]
     assert list(prediction) == ["words", "truncated", "route"]

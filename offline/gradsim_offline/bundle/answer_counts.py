@@ -10,6 +10,7 @@ from gradsim_offline.core.dataset import AnyExample, Gold, TaggedSentence
 from gradsim_offline.training.task import Task
 from gradsim_runtime.predictor import Answer
 from gradsim_shared.excerpts import cut
+from gradsim_shared.segments import segments
 
 _LONGEST = 300  # characters of a text that is shown
 _WORDS = 8  # differing words of a sentence that are shown
@@ -43,7 +44,7 @@ def errors(examples: Sequence[AnyExample], answers: Sequence[Answer], most: int)
         gold, answered, prediction = example.gold, answer.decoded.answer, answer.decoded.prediction
         if gold == answered or not most:
             continue
-        shown: dict[str, Any] = {"text": cut(example.text, _LONGEST)}
+        shown: dict[str, Any] = {"text": cut(" | ".join(segments(example.text)), _LONGEST)}
         if not isinstance(example, TaggedSentence):
             wrong_ones = set(gold).symmetric_difference(answered) if isinstance(gold, tuple) else ()
             said = [max(p, 1 - p) for label, p in prediction.scores.items() if label in wrong_ones]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decoding import Text
 from gradsim_shared.errors import ModelError
 from gradsim_shared.group_model import GroupModel
+from gradsim_shared.segments import Pair
 from gradsim_shared.token_model import CHUNK_TOKENS
 
 
@@ -41,9 +42,11 @@ def check_shapes(
     Raises:
         ModelError: One of them cannot run, or their outputs differ; the message names group and shape.
     """
-    words = [word for text in texts for word in (text.split() if isinstance(text, str) else text)] or ["a"]
+    tagged = not isinstance(texts[0], str | Pair)
+    strings = chain.from_iterable((text,) if isinstance(text, str) else text for text in texts)
+    words = list(strings if tagged else chain.from_iterable(map(str.split, strings))) or ["a"]
     many = list(islice(cycle(words), 2 * maximum_length))
-    long = " ".join(many) if isinstance(texts[0], str) else many
+    long = many if tagged else " ".join(many)
     reading = trained.read([long])
     tokens = cycle([token for piece in reading.ids for token in piece])
     rows = max(2, CHUNK_TOKENS // maximum_length)

@@ -89,7 +89,7 @@ def draft_manifest(
                 code=code,
                 name=codes.name(code),
                 aliases=_aliases(dataset, code),
-                scripts=list(main_scripts(identifier_text(example.text) for example in dataset.split(code, "train"))),
+                scripts=list(main_scripts(map(identifier_text, dataset.texts(code, "train")))),
                 group=server[code].id,
                 collective_similarity={
                     group.id: group.collective_similarity[code]

@@ -80,11 +80,14 @@ keep_models = click.option("--keep-models", is_flag=True, help="Leave all traine
 
 
 COLUMNS = {
-    f"{what}_column": click.option(
-        f"--{what}-column", metavar="NAME", help=f"Of your own files: the column of the {what}.  [default: {usual}]"
+    f"{what.split()[0]}_column": click.option(
+        f"--{what.split()[0]}-column",
+        metavar="NAME",
+        help=f"Of your own files: the column of the {what}.  [default: {usual}]",
     )
     for what, usual in (
         ("text", "text, review, ..."),
+        ("second text of pairs", "text_b, hypothesis, ..."),
         ("label", "label, category, ..."),
         ("language", "language, lang"),
     )

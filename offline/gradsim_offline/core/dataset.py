@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gradsim_shared.segments import Pair, Sent, segments
+
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
@@ -19,13 +21,13 @@ A model's answer has the same form."""
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text and its label, as the annotators gave it."""
+    """One text, of one or two segments, and its label, as the annotators gave it."""
 
-    text: str
+    text: Sent
     label: str
 
     @property
-    def input(self) -> str:
+    def input(self) -> Sent:
         """What a model reads."""
         return self.text
 
@@ -112,6 +114,11 @@ class Dataset:
         return any(isinstance(example, TaggedSentence) for example in self.split(self.languages[0], "train"))
 
     @property
+    def plain(self) -> bool:
+        """Whether each example is one string, not words with tags or two segments: what linear models can read."""
+        return not self.tagged and not any(isinstance(e.text, Pair) for e in self.split(self.languages[0], "train")[:1])
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """The languages, sorted by code: the order of every matrix in the project."""
         return tuple(sorted(self.examples))
@@ -119,6 +126,10 @@ class Dataset:
     def split(self, language: str, split: Split) -> Sequence[AnyExample]:
         """Return the examples of a language's split; empty when there are none."""
         return self.examples[language].get(split, ())
+
+    def texts(self, language: str, split: Split) -> list[str]:
+        """Return the strings of a language's split: of each example one, or its two segments."""
+        return [segment for example in self.split(language, split) for segment in segments(example.text)]
 
     def counts(self, split: Split) -> dict[str, int]:
         """Count the examples of a split, per language."""
@@ -137,7 +148,7 @@ class Dataset:
 
 def _content(example: AnyExample) -> str:
     if isinstance(example, Example):
-        return f"{example.label}\x02{example.text}\x03"
+        return "\x02".join((example.label, "\x04".join(segments(example.text)))) + "\x03"
     if isinstance(example, MultiLabelExample):
         return f"{chr(4).join(example.labels)}\x02{example.text}\x03"
     words = "\x04".join(f"{word}\x05{tag}" for word, tag in zip(example.words, example.tags, strict=True))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from gradsim_offline.core.section import Section
-from gradsim_shared.columns import LABEL_COLUMNS, LANGUAGE_COLUMNS, TEXT_COLUMNS, column
+from gradsim_shared.columns import LABEL_COLUMNS, LANGUAGE_COLUMNS, PAIR_COLUMNS, TEXT_COLUMNS, column, text_columns
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import cut, listing, quoted
 from gradsim_shared.nearest import nearest
@@ -26,6 +26,9 @@ class Columns(Section):
     """The columns as the user names them, ``None``: the usual ones; and what is held out."""
 
     text_column: str | None = Field(None, description=f"of labelled texts: the text's; none: {_any(TEXT_COLUMNS)}")
+    second_column: str | None = Field(
+        None, description=f"of pairs: the second text's; none: {_any([second for _, second in PAIR_COLUMNS])}"
+    )
     label_column: str | None = Field(None, description=f"of labelled texts: the label's; none: {_any(LABEL_COLUMNS)}")
     label_columns: list[str] | None = Field(
         None, description="of texts with several labels: the columns of 0 and 1, one for each label; none: all such"
@@ -65,14 +68,14 @@ def text_column(where: str, header: Sequence[str], columns: Columns) -> str:
     return column(where, header, columns.text_column, TEXT_COLUMNS, "text")
 
 
-def text_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple[str, str]:
-    """Return the names of the two columns, as the header writes them.
+def texts_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple[tuple[str, ...], str]:
+    """Return the names of the columns of the text, or of both of a pair, and of the label, as the header writes them.
 
     Raises:
         DataError: One is missing, or several may be it; the message names those that are there and the option.
     """
     return (
-        text_column(where, header, columns),
+        text_columns(where, header, columns.text_column, columns.second_column),
         column(where, header, columns.label_column, LABEL_COLUMNS, "label"),
     )
 

@@ -1,4 +1,7 @@
-"""Hold texts out of a train split: a share of each label, the same draw every time, copies of a text together."""
+"""Hold texts out of a train split: a share of each label, the same draw every time, copies of a text together.
+
+Pairs with the same first text, as the hypotheses of one premise, are such copies.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Example, MultiLabelExample, Split
+from gradsim_shared.segments import Pair, segments
 
 FEWEST = 20
 """A language with fewer train texts keeps all of them."""
@@ -48,7 +52,9 @@ def _chosen(examples: Sequence[AnyExample], number: int) -> list[int]:
     """Return the places of about so many examples, stratified by label; all copies of a text go with the first."""
     copies: dict[str, list[int]] = {}
     for place, example in enumerate(examples):
-        copies.setdefault(example.text, []).append(place)
+        copies.setdefault(segments(example.text)[0], []).append(place)
+    if isinstance(examples[0].text, Pair):
+        number = max(1, round(number * len(copies) / len(examples)))  # of first texts
     stratum = _strata(examples)
     strata: dict[str, list[str]] = {}
     for text, places in copies.items():

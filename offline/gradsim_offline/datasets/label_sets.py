@@ -132,7 +132,7 @@ def _read(
             form = found
         own = _flagged(where, row, form.flags) if form.flags else _listed(where, row[form.column])
         for label in own:
-            whole_characters(where, "label", label)
+            whole_characters(where, "the label", label)
             if labels is not None:
                 check_allowed(where, "label", label, labels)
         examples.append(MultiLabelExample(checked_text(where, row[text]), own))

@@ -25,12 +25,13 @@ class DatasetSource(plugins.Plugin):
             all) and, if it has options, these to the examples. Raises ``DataError`` if they cannot be found, or are not
             as they should be.
         task: What they are labelled for; of ``task_in``'s sources, usually.
-        task_in: From a directory to what its files are labelled for, where that depends on them; ``None``: it does not.
+        task_in: From a directory and the options to what its files are labelled for, where that depends on them;
+            ``None``: it does not.
     """
 
     load: Callable[..., Dataset]
     task: str
-    task_in: Callable[[Path], str] | None = None
+    task_in: Callable[[Path, Mapping[str, Any]], str] | None = None
 
 
 def load_source(name: str) -> DatasetSource:

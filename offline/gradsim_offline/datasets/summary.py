@@ -12,6 +12,7 @@ from gradsim_offline.core.progress import Progress
 from gradsim_offline.datasets.hold_out import FEWEST
 from gradsim_shared.excerpts import cut, listing
 from gradsim_shared.iob import is_iob
+from gradsim_shared.segments import Sent, segments
 
 _LINE = 2000  # characters of languages or labels, at most
 _LONGEST = 40  # of a label
@@ -61,12 +62,12 @@ def lines(dataset: Dataset) -> Iterator[str]:
     yield from dataset.notes
 
 
-def short_text(dataset: Dataset) -> str | None:
-    """Return the first short text of one line, of test, dev or train, to try a model with; ``None``: there is none."""
+def short_text(dataset: Dataset) -> Sent | None:
+    """Return the first short text, or pair, of one line, of test, dev or train, to try a model with; ``None``: none."""
     for split in reversed(SPLITS):
         for code in dataset.languages:
             for example in dataset.split(code, split):
-                if len(example.text) <= _SHORT and example.text.isprintable():
+                if all(len(part) <= _SHORT and part.isprintable() for part in segments(example.text)):
                     return example.text
     return None
 

@@ -1,4 +1,4 @@
-"""Read labelled texts from TSV, CSV, JSON lines, JSON and Parquet; what is wrong is named by file and line."""
+"""Read labelled texts, or pairs, from TSV, CSV, JSON lines, JSON and Parquet; what is wrong is named by line."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from gradsim_offline.core.dataset import Example
-from gradsim_offline.datasets.columns import SURROGATE, USUAL, Columns, check_allowed, text_and_label
+from gradsim_offline.datasets.columns import SURROGATE, USUAL, Columns, check_allowed, texts_and_label
 from gradsim_offline.datasets.objects import OBJECT_ENDINGS, NumberedRow, Part, check_named_once, read_objects
 from gradsim_offline.datasets.text import ending, is_blank, is_quoted, read_lines, read_text
+from gradsim_shared.columns import text_columns
 from gradsim_shared.errors import DataError
+from gradsim_shared.segments import Pair
 
 ENDINGS = (".tsv", ".csv", *OBJECT_ENDINGS)
 
@@ -44,7 +46,7 @@ def read_table(
     examples = []
     for where, row in rows:
         if row.keys() != header:  # of objects each may have other fields
-            header, names = row.keys(), text_and_label(where, list(row), columns)
+            header, names = row.keys(), texts_and_label(where, list(row), columns)
         examples.append(_example(where, row, labels, *names))
     return examples
 
@@ -67,13 +69,22 @@ def read_labelled(
     return examples, tuple(sorted(found) if labels is None else labels)
 
 
+def holds_pairs(part: Part, columns: Columns) -> bool:
+    """Return whether a file, or rows of one, holds pairs of texts, by the columns of its first row."""
+    try:
+        _, first = next(iter(read_rows(part, columns) if isinstance(part, Path) else part), ("", {}))
+        return len(text_columns("", list(first), columns.text_column, columns.second_column)) == 2
+    except DataError:
+        return False  # whoever reads it says what is wrong
+
+
 def has_quoted_fields(path: Path) -> bool:
     """Return whether ``read_table`` takes a file's quotation marks off, which a file without quoting would miss."""
     return ending(path) == ".tsv" and path.is_file() and is_quoted(read_text(path))
 
 
 def read_rows(
-    path: Path, columns: Columns = USUAL, *, literal: bool = False, check: Check = text_and_label
+    path: Path, columns: Columns = USUAL, *, literal: bool = False, check: Check = texts_and_label
 ) -> Iterator[NumberedRow]:
     """Read the rows of a file of ``ENDINGS``, or of a data set that `Dataset.save_to_disk` wrote; as ``read_table``."""
     if path.is_dir():
@@ -133,12 +144,13 @@ def _check_header(where: str, header: Sequence[str], columns: Columns, check: Ch
 
 
 def _example(
-    where: str, row: Mapping[str, object], labels: Sequence[str] | None, text_column: str, label_column: str
+    where: str, row: Mapping[str, object], labels: Sequence[str] | None, text_columns: Sequence[str], label_column: str
 ) -> Example:
-    text, label = row[text_column], row[label_column]
-    if (text, label) == (text_column, label_column):
+    parts, label = [row[name] for name in text_columns], row[label_column]
+    if (*parts, label) == (*text_columns, label_column):
         raise DataError(f"{where}: the header again; remove this line")
-    text = checked_text(where, text)
+    called = ["the text"] if len(parts) == 1 else text_columns
+    texts = [checked_text(where, part, name) for name, part in zip(called, parts, strict=True)]
     if label is None or (isinstance(label, str) and is_blank(label)):
         raise DataError(f"{where}: the label is empty")
     if isinstance(label, int) and not isinstance(label, bool):  # 1 in JSON or Parquet is what CSV calls 1
@@ -146,25 +158,25 @@ def _example(
     if not isinstance(label, str):
         raise DataError(f"{where}: the label is not a string")
     label = label.strip()
-    whole_characters(where, "label", label)
+    whole_characters(where, "the label", label)
     if labels is not None:
         check_allowed(where, "label", label, labels)
-    return Example(text, label)
+    return Example(Pair(*texts) if len(texts) == 2 else texts[0], label)
 
 
-def checked_text(where: str, text: object) -> str:
+def checked_text(where: str, text: object, what: str = "the text") -> str:
     """Return a field that is a text.
 
     Raises:
         DataError: It is empty, no string, or holds half a character.
     """
     if not isinstance(text, str) or is_blank(text):
-        raise DataError(f"{where}: the text is {'empty' if isinstance(text, str) else 'not a string'}")
-    whole_characters(where, "text", text)
+        raise DataError(f"{where}: {what} is {'empty' if isinstance(text, str) else 'not a string'}")
+    whole_characters(where, what, text)
     return text
 
 
-def whole_characters(where: str, field: str, value: str) -> None:
+def whole_characters(where: str, what: str, value: str) -> None:
     """Raise ``DataError`` where a field holds half a character."""
     if SURROGATE.search(value):
-        raise DataError(f"{where}: the {field} holds a lone surrogate, half a character; write it whole")
+        raise DataError(f"{where}: {what} holds a lone surrogate, half a character; write it whole")

@@ -17,6 +17,7 @@ from gradsim_offline.experiments.method_results import MethodResult
 from gradsim_offline.experiments.runner import SCORED
 from gradsim_offline.training.costs import conflicts
 from gradsim_offline.training.task import Task
+from gradsim_shared.segments import Sent
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _subset(name: str, split: Split, kept: Mapping[str, NDArray[np.bool_]]) -> S
     return Subset(name, split, {code: mask for code, mask in kept.items() if mask.any()})
 
 
-def _texts(dataset: Dataset, language: str, split: Split) -> set[str]:
+def _texts(dataset: Dataset, language: str, split: Split) -> set[Sent]:
     return {example.text for example in dataset.split(language, split)}
 
 

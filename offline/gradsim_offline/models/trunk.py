@@ -25,6 +25,7 @@ from gradsim_runtime.sessions import SessionSettings, open_session
 from gradsim_shared.errors import ModelError
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Trunk, TrunkPrecision
+from gradsim_shared.segments import Sent
 from gradsim_shared.trunk import TrunkModel
 
 TRUNK_FILE, ONNX_FILE, INT8_FILE = "trunk.json", "trunk.onnx", "trunk.int8.onnx"
@@ -121,7 +122,7 @@ def export_trunk(
     directory: Path,
     *,
     trained_blocks: int = 0,
-    texts: Sequence[str],
+    texts: Sequence[Sent],
     maximum_length: int,
     whole: bool = False,
 ) -> Trunk:

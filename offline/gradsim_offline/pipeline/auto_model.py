@@ -13,11 +13,12 @@ def model_for(task: str, say: Callable[[str], None], *, is_asked: bool = True) -
     """Return the model that ``auto`` stands for; what has to be downloaded is announced and fetched.
 
     Args:
-        task: Of the data: words are tagged by ``mini``, for a frozen encoder has heads for texts only.
+        task: Of the data: words are tagged by ``mini``, for a frozen encoder has heads for texts only; pairs are read
+            by the encoder's upper blocks, which are trained.
         say: Gets a line where something is downloaded, and one that says what was chosen.
         is_asked: Somebody has written ``auto``; else the build's own line of the model says enough.
     """
-    if task == "token_classification":
+    if task not in {"text_classification", "multi_label_classification"}:
         return "mini"
     try:
         locate(E5_SMALL, lambda line: say(f"model auto: {line}"))

@@ -42,12 +42,12 @@ def check_build(setup: TrainingSetup) -> None:
 def _check_parts(setup: TrainingSetup, *, reads_encoder: bool) -> None:
     """Raise ``SettingsError`` where the models are linear, or stand on a trunk, and what is asked for cannot."""
     of_ngrams = setup.settings.model == NGRAMS
-    if setup.dataset.tagged and setup.settings.linear:
+    if not setup.dataset.plain and setup.settings.linear:
+        which = f"model {NGRAMS} is" if of_ngrams else "heads over a frozen encoder are"
+        what = "words" if setup.dataset.tagged else "pairs"
         raise SettingsError(
-            f"model {NGRAMS} is for texts with one label; --model mini tags words"
-            if of_ngrams
-            else "heads over a frozen encoder are for texts with one label; words are tagged by an encoder that is "
-            "trained (training.trained_blocks = all)"
+            f"{which} for texts with one label; {what} need an encoder that is trained, all of it or its upper blocks: "
+            "--model mini, or --model e5-small (training.trained_blocks = 4, or all)"
         )
     if reads_encoder:
         what = f"which model {NGRAMS} is not" if of_ngrams else "and here its lower blocks are a frozen trunk"

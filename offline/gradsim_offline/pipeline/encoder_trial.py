@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 
 from gradsim_offline.bundle.onnx import export_configuration
@@ -32,6 +33,11 @@ def try_encoder(path: str | Path, labels: Sequence[str], *, task: Task, maximum_
     """
     _refuse_decoder(path)
     tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
+    if task.decoder.READS == "pair" and not _separates(tokenizer):
+        raise ModelError(
+            f"the tokenizer of {path} puts nothing between the two texts of a pair; set a template for pairs in its "
+            "tokenizer.json (post_processor), or take another encoder"
+        )
     model: Any = task.load_model(path, labels, new_head=True).eval()
     export_configuration(model, task)
     pieces = sorted(set(tokenizer.get_vocab().values()) - {pad_id})  # padding inside a text may take no position
@@ -47,6 +53,12 @@ def try_encoder(path: str | Path, labels: Sequence[str], *, task: Task, maximum_
             f"{kind} reads at most {most} tokens; maximum_length = {maximum_length} is too long for it; set it lower "
             f"(--set maximum_length={most})"
         )
+
+
+def _separates(tokenizer: Tokenizer) -> bool:
+    """Return whether a tokenizer marks where the second text of a pair begins."""
+    sequences = tokenizer.encode("a", "a").sequence_ids
+    return None in sequences[sequences.index(0) : sequences.index(1)]
 
 
 def _refuse_decoder(path: str | Path) -> None:

@@ -15,6 +15,7 @@ from gradsim_offline.datasets.source import FILES, data_name, load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
+_UPPER_BLOCKS = ("token_classification", "pair_classification")  # heads over a frozen encoder read single texts
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
@@ -23,23 +24,25 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def default_recipe(data: str, model: str, data_dir: Path | None = None) -> str:
+def default_recipe(
+    data: str, model: str, data_dir: Path | None = None, options: Mapping[str, Any] | None = None
+) -> str:
     """Return the recipe that is used when none is named: by the data set if it has one, else by model and task."""
     if model == "ngrams":
         return "ngrams"
     if model == E5_SMALL:
-        return "upper-blocks" if _task(data, data_dir) == "token_classification" else "frozen"
+        return "upper-blocks" if _task(data, data_dir, options) in _UPPER_BLOCKS else "frozen"
     if model != "mini":
         return "pretrained"
     if data.replace("-", "_") in recipe_names():
         return data.replace("-", "_")
-    return "mini-tagging" if _task(data, data_dir) == "token_classification" else "mini"
+    return "mini-tagging" if _task(data, data_dir, options) == "token_classification" else "mini"
 
 
-def _task(data: str, data_dir: Path | None) -> str:
+def _task(data: str, data_dir: Path | None, options: Mapping[str, Any] | None) -> str:
     """Return a data set's task; that of a user's own files is seen from them."""
     source = load_source(data)
-    return source.task_in(data_dir) if data_dir is not None and source.task_in is not None else source.task
+    return source.task_in(data_dir, options or {}) if data_dir and source.task_in is not None else source.task
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -120,11 +123,13 @@ def _recipe(name: str | None, given: dict[str, Any], *, choosing: Progress | Non
     data, folder = _named(used)
     is_asked = "model" in used
     used.setdefault("model", AUTO if choosing and data == FILES and name is None else "mini")
+    options = dict(own.get("data_options", {}))
+    options |= {key.partition(".")[2]: value for key, value in given.items() if key.startswith("data_options.")}
     if choosing and used["model"] == AUTO:
         from gradsim_offline.pipeline.auto_model import model_for
 
-        used["model"] = given["model"] = model_for(_task(data, folder), choosing.note, is_asked=is_asked)
-    values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder))
+        used["model"] = given["model"] = model_for(_task(data, folder, options), choosing.note, is_asked=is_asked)
+    values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder, options))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             values[key] |= value

@@ -213,6 +213,8 @@ class Pipeline:
         asked = self.settings.long_texts
         if self.dataset.tagged:
             return "windows"
+        if not self.dataset.plain:  # a window would hold a part of one text only
+            return "cut"
         if asked != "auto" or not longer(self.store).get("dev"):
             return "windows" if asked == "windows" else "cut"
         from gradsim_offline.bundle.long_texts import Choice, choose_long_texts

@@ -71,7 +71,7 @@ class TrainingSetup:
     @property
     def tries_ngrams(self) -> bool:
         """Whether linear models over n-grams are tried beside the asked-for kind."""
-        return not self.dataset.tagged and self.settings.model != NGRAMS and self.settings.ngrams.beside
+        return self.dataset.plain and self.settings.model != NGRAMS and self.settings.ngrams.beside
 
     def context(self, encoder: Encoder, stage: str) -> TrainingContext:
         """Return what every training takes; ``stage`` names it in the log."""
@@ -90,7 +90,7 @@ class TrainingSetup:
 
     def texts(self, split: Split) -> dict[str, list[str]]:
         """Return all texts of a split, by language."""
-        return {code: [example.text for example in self.dataset.split(code, split)] for code in self.dataset.languages}
+        return {code: self.dataset.texts(code, split) for code in self.dataset.languages}
 
     def log(self, stage: str) -> Callable[..., None]:
         """Return the function that logs figures of a stage."""

@@ -20,7 +20,7 @@ from gradsim_offline.training.trunk_texts import close_outputs, open_outputs
 from gradsim_shared.decoding import Reader
 from gradsim_shared.errors import DataError
 from gradsim_shared.group_model import served_precision
-from gradsim_shared.normalisation import normalise
+from gradsim_shared.segments import normalised
 
 _FORM = 2  # of a trunk: raise it with what is exported
 _COMPARED = 100  # training texts on which the forms of a trunk are compared
@@ -43,7 +43,7 @@ def trunk_of(setup: TrainingSetup, encoder: Encoder, trained_blocks: int) -> tup
 
     def export(directory: Path) -> None:
         share = max(1, _COMPARED // len(dataset.languages))
-        texts = [normalise(e.text) for code in dataset.languages for e in dataset.split(code, "train")[:share]]
+        texts = [normalised(e.text) for code in dataset.languages for e in dataset.split(code, "train")[:share]]
         export_trunk(
             encoder.path,
             directory,

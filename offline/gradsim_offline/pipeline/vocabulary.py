@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core.dataset import AnyExample, Dataset
+from gradsim_offline.core.dataset import AnyExample, Dataset, TaggedSentence
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.models.loading import is_there
@@ -20,6 +20,7 @@ from gradsim_offline.training.text_folders import folder_texts
 from gradsim_offline.training.text_stream import Texts
 from gradsim_shared.errors import ModelError, SettingsError
 from gradsim_shared.normalisation import normalise
+from gradsim_shared.segments import segments
 
 RESULT = "trimming.json"  # written last
 _TOLERATED = 0.01  # share of a language's dev texts that may hold characters which are no longer known: strays
@@ -95,8 +96,10 @@ def trim_vocabulary(encoder: str, dataset: Dataset, extra: Mapping[str, Texts], 
 def _texts(examples: Iterable[AnyExample]) -> Iterator[Text]:
     """Yield what a tokenizer gets of each example, as the task's reader has it."""
     for example in examples:
-        read = example.input
-        yield normalise(read) if isinstance(read, str) else [normalise(word) or word for word in read]
+        if isinstance(example, TaggedSentence):
+            yield [normalise(word) or word for word in example.words]
+        else:
+            yield from map(normalise, segments(example.text))
 
 
 def _require_known(code: str, dev: Judged | None) -> None:

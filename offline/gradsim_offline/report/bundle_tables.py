@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from gradsim_offline.report.numbers import MISSING
 from gradsim_offline.report.table import Table, print_tables
 from gradsim_offline.report.verdicts import print_verdict
 from gradsim_shared.bundle import open_bundle
+from gradsim_shared.columns import PAIR_COLUMNS
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Language, Manifest, Scores, Trunk
+from gradsim_shared.segments import Sent
 
 COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
 
 
-def print_bundle(directory: Path, console: Console | None = None, text: str | None = None) -> None:
+def print_bundle(directory: Path, console: Console | None = None, text: Sent | None = None) -> None:
     """Verify a bundle and print it.
 
     Args:
@@ -44,7 +47,11 @@ def print_bundle(directory: Path, console: Console | None = None, text: str | No
     out.print(f"Bundle {manifest.title} in {directory} ({size:.1f} MB); report: {directory / 'report' / 'index.html'}")
     out.print(f"Serve it: gradsim-serve {directory}", markup=False)
     if text is not None:
-        shown = f"echo {shlex.quote(text)} | gradsim-serve predict {shlex.quote(str(directory))} --plain"
+        if isinstance(text, str):
+            plain, line = " --plain", text
+        else:
+            plain, line = "", json.dumps(dict(zip(PAIR_COLUMNS[0], text, strict=True)), ensure_ascii=False)
+        shown = f"echo {shlex.quote(line)} | gradsim-serve predict {shlex.quote(str(directory))}{plain}"
         out.print(f"Try it:   {shown}", markup=False)
     print_verdict(manifest.verdict, out)
 

@@ -57,6 +57,8 @@ class Matrix:
 
 def unit(manifest: Manifest) -> str:
     """Return what is counted."""
+    if manifest.task == "pair_classification":
+        return "pairs"
     if manifest.thresholds:
         return "labels"
     if manifest.task == "text_classification":

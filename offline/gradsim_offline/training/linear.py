@@ -115,7 +115,8 @@ def training_texts(
     chosen = [e for code in members for e in sample(dataset.split(code, "train"), fraction, seed, number[code])]
     gold = [label[e.label] for e in chosen if isinstance(e, Example)]
     flags = [[name in e.labels for name in dataset.labels] for e in chosen if isinstance(e, MultiLabelExample)]
-    return [normalise(example.text) for example in chosen], np.array(gold or flags, np.int64)
+    texts = [normalise(example.text) for example in chosen if isinstance(example.text, str)]
+    return texts, np.array(gold or flags, np.int64)
 
 
 def save(features: LinearFeatures, linear: Linear, labels: Sequence[str], directory: Path) -> None:

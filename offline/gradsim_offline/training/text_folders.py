@@ -108,7 +108,7 @@ def train_texts(dataset: Dataset) -> dict[str, Texts]:
     """
     texts: dict[str, Texts] = {}
     for code in dataset.languages:
-        texts[code] = Listed([example.text for example in dataset.split(code, "train")])
+        texts[code] = Listed(dataset.texts(code, "train"))
         if not len(texts[code]):
             raise DataError(f"{dataset.name}: {code} has no train texts that are not blank")
     return texts
@@ -131,7 +131,7 @@ def data_texts(dataset: Dataset, most: int, seed: int) -> Unlabelled:
     split = hold_out(train, most, seed)
     learnt, judged = dict(split.train), dict(split.held_out)
     for code in dataset.languages:
-        dev = Listed([each.text for each in dataset.split(code, "dev")])
+        dev = Listed(dataset.texts(code, "dev"))
         if len(dev):
             drawn = _draw(len(dev), min(most, len(dev)), seed, code)
             learnt[code], judged[code] = train[code], Chosen(dev, drawn)

@@ -228,7 +228,7 @@ class DevTexts:
         return self.task.tune(self.task.decoder.probabilities(np.concatenate(logits), labels), gold, labels)
 
     @cached_property
-    def _inputs(self) -> list[str | tuple[str, ...]]:
+    def _inputs(self) -> list[Text]:
         return [example.input for examples in self.examples.values() for example in examples]
 
     @cached_property

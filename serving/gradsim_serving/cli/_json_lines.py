@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
-from gradsim_runtime.text_checks import check_text
+from gradsim_runtime.text_checks import check_text, checked
 from gradsim_serving.unique_keys import unique_keys
+from gradsim_shared.columns import PAIR_COLUMNS
 from gradsim_shared.errors import RequestError
+from gradsim_shared.segments import Pair, Sent
 
 LINE_BYTES = 2**22
 """Longer lines are not read."""
@@ -23,7 +25,7 @@ class Line:
     Attributes:
         number: From 1.
         fields: Its JSON fields; of a plain line only ``text``; empty when it could not be read.
-        text: What is to be answered.
+        text: What is to be answered: of a pair both texts.
         language: As the line names it; ``None``: it does not.
         error: Why it cannot be answered; ``None``: it can.
         size: Bytes that were read.
@@ -31,21 +33,21 @@ class Line:
 
     number: int
     fields: dict[str, Any]
-    text: str = ""
+    text: Sent = ""
     language: str | None = None
     error: RequestError | None = None
     size: int = 0
 
 
 def read_lines(
-    stream: BinaryIO, *, plain: bool = False, text: str = "text", language: str = "language"
+    stream: BinaryIO, *, plain: bool = False, texts: Sequence[str] | None = ("text",), language: str = "language"
 ) -> Iterator[Line]:
     """Yield the lines of a stream: JSON objects, or texts as they are; blank lines between objects are passed over.
 
     Args:
         stream: UTF-8.
         plain: They are texts as they are.
-        text: The field of an object that is its text.
+        texts: The field of an object that is its text, or the two of a pair; ``None``: two of ``PAIR_COLUMNS``.
         language: The field that names its language.
     """
     for number, raw in enumerate(_raw_lines(stream), 1):
@@ -57,7 +59,7 @@ def read_lines(
             if not plain and not decoded.strip():
                 continue
             fields = {"text": decoded} if plain else _object(decoded)
-            yield Line(number, fields, _text(fields, text), _language(fields, language), None, len(raw))
+            yield Line(number, fields, _sent(fields, texts), _language(fields, language), None, len(raw))
         except RequestError as error:
             yield Line(number, fields, error=error, size=len(raw))
 
@@ -101,10 +103,15 @@ def _refused(number: str) -> NoReturn:
     raise RequestError(message, code="invalid_number")
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
-    if name not in fields:
-        raise RequestError(f'the field "{name}" is missing', code="invalid_request")
-    return check_text(fields[name])
+def _sent(fields: dict[str, Any], names: Sequence[str] | None) -> Sent:
+    if names is None:
+        names = next((pair for pair in PAIR_COLUMNS if not set(pair).isdisjoint(fields)), PAIR_COLUMNS[0])
+    for name in names:
+        if name not in fields:
+            raise RequestError(f'the field "{name}" is missing', code="invalid_request")
+    if len(names) == 1:
+        return check_text(fields[names[0]])
+    return Pair(*(checked(fields[name], name) for name in names))
 
 
 def _language(fields: dict[str, Any], name: str) -> str | None:
@@ -119,7 +126,7 @@ BATCH_BYTES = 2**23
 """A batch is full at so many bytes, however few lines these are: memory stays bounded."""
 
 
-Answering = Callable[[Sequence[str], Sequence[str | None]], list[dict[str, Any] | RequestError]]
+Answering = Callable[[Sequence[Sent], Sequence[str | None]], list[dict[str, Any] | RequestError]]
 """Answers texts, with their languages where these are known: a prediction for each, or why there is none."""
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from gradsim_runtime.text_checks import check_text
+from gradsim_runtime.text_checks import check_text, checked
 from gradsim_serving.cli._json_lines import LINE_BYTES, Line
-from gradsim_shared.columns import LANGUAGE_COLUMNS, TEXT_COLUMNS, column
+from gradsim_shared.columns import LANGUAGE_COLUMNS, TEXT_COLUMNS, column, pair_columns
 from gradsim_shared.errors import DataError, RequestError
+from gradsim_shared.segments import Pair
 
 FORMS = ("csv", "tsv")
 ANSWER_COLUMNS = (
@@ -34,7 +35,15 @@ class _PlainTabs(csv.excel_tab):
     quoting = csv.QUOTE_NONE
 
 
-def read_rows(stream: BinaryIO, form: str, text_column: str | None, language_column: str | None) -> Iterator[Line]:
+def read_rows(
+    stream: BinaryIO,
+    form: str,
+    text_column: str | None,
+    language_column: str | None,
+    *,
+    second_column: str | None = None,
+    pairs: bool = False,
+) -> Iterator[Line]:
     """Yield the rows of a table; a header names the columns, and in TSV quotation marks are text.
 
     Args:
@@ -42,6 +51,8 @@ def read_rows(stream: BinaryIO, form: str, text_column: str | None, language_col
         form: ``csv`` or ``tsv``.
         text_column: The column of the text; ``None``: of a usual name.
         language_column: The column of the language; ``None``: of a usual name, if there is one.
+        second_column: Of pairs: the column of the second text; ``None``: of a usual name.
+        pairs: Each row is a pair.
 
     Raises:
         DataError: It is not CSV, or a column cannot be told; the message names the line.
@@ -53,13 +64,17 @@ def read_rows(stream: BinaryIO, form: str, text_column: str | None, language_col
         header = next(reader, [])
         if not header:
             return
-        text = column("the header", header, text_column, TEXT_COLUMNS, "text")
+        texts: tuple[str, ...]
+        if pairs:
+            texts = pair_columns("the header", header, text_column, second_column)
+        else:
+            texts = (column("the header", header, text_column, TEXT_COLUMNS, "text"),)
         usual = any(each.strip().casefold() in LANGUAGE_COLUMNS for each in header)
         language = column("the header", header, language_column, LANGUAGE_COLUMNS, "language") if usual else None
         if language is None and language_column is not None:
             language = column("the header", header, language_column, (), "language")
         for fields in filter(None, reader):
-            yield _line(reader.line_num, header, fields, text, language)
+            yield _line(reader.line_num, header, fields, texts, language)
     except csv.Error as error:
         raise DataError(f"line {reader.line_num} of the input is not valid {form.upper()}: {error}") from error
     finally:
@@ -67,7 +82,9 @@ def read_rows(stream: BinaryIO, form: str, text_column: str | None, language_col
             text_stream.detach()
 
 
-def _line(number: int, header: Sequence[str], fields: Sequence[str], text: str, language: str | None) -> Line:
+def _line(
+    number: int, header: Sequence[str], fields: Sequence[str], texts: Sequence[str], language: str | None
+) -> Line:
     row = dict(zip(header, fields, strict=False))
     size = sum(map(len, fields))
     try:
@@ -76,7 +93,8 @@ def _line(number: int, header: Sequence[str], fields: Sequence[str], text: str, 
         if _NO_UTF_8.search("".join(fields)):
             raise RequestError("the row is not UTF-8", code="invalid_encoding")
         named = None if language is None else row[language].strip() or None
-        return Line(number, row, check_text(row[text]), named, None, size)
+        sent = check_text(row[texts[0]]) if len(texts) == 1 else Pair(*(checked(row[name], name) for name in texts))
+        return Line(number, row, sent, named, None, size)
     except RequestError as error:
         return Line(number, row, error=error, size=size)
 

@@ -19,8 +19,11 @@ from gradsim_serving.cli._progress import Progress
 from gradsim_serving.cli._tables import FORMS, read_rows, rows_encoder
 from gradsim_serving.options import DEFAULTS
 from gradsim_shared.bundle import read_manifest
+from gradsim_shared.columns import PAIR_COLUMNS
+from gradsim_shared.decoding import reads_pairs
 from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Policy
+from gradsim_shared.segments import Sent
 
 BATCH = 512
 
@@ -45,6 +48,7 @@ BATCH = 512
 @click.option(
     "--text-column", metavar="NAME", show_default="text; in a table review, tweet, ... too", help="The text's."
 )
+@click.option("--second-column", metavar="NAME", show_default="text_b, hypothesis, ...", help="Of pairs: the second's.")
 @click.option(
     "--language-column", metavar="NAME", show_default="language; in a table lang, too", help="The language's."
 )
@@ -81,6 +85,7 @@ def command(
     input_format: str | None,
     output_format: str | None,
     text_column: str | None,
+    second_column: str | None,
     language_column: str | None,
     language: str | None,
     policy: Policy | None,
@@ -92,6 +97,8 @@ def command(
     """Answer the texts of a file, without a server: JSON lines or a table in, JSON lines or CSV out.
 
     A line of the input is {"text": "...", "language": "hau", "id": 7}; only text is needed, and every field is kept.
+    For a bundle that answers pairs it has text_a and text_b, premise and hypothesis, sentence1 and sentence2, or
+    question1 and question2.
     Its line of the output has the field "prediction" beside them, as the service answers it, or "error". Of a table
     (CSV, TSV) the rows are answered, and every column is kept. Lines keep their order. Exit code 1: some lines could
     not be answered.
@@ -106,12 +113,15 @@ def command(
     with ExitStack() as opened:
         _require_two_files(source, target)
         stream = opened.enter_context(_opened(source, "rb", "--input"))
+        pairs = reads_pairs(read_manifest(bundle).task)  # the common mistakes, before heavy imports
+        if pairs and plain:
+            raise click.UsageError("--plain: a line is one text, and this bundle answers pairs; leave it out.")
         if form == "jsonl":
-            lines = read_lines(stream, plain=plain, text=text_column or "text", language=language_column or "language")
+            texts = _fields(text_column, second_column, pairs=pairs)
+            lines = read_lines(stream, plain=plain, texts=texts, language=language_column or "language")
         else:
-            lines = read_rows(stream, form, text_column, language_column)
+            lines = read_rows(stream, form, text_column, language_column, second_column=second_column, pairs=pairs)
         encode = rows_encoder() if written == "csv" else encoded
-        read_manifest(bundle)  # the common mistakes, before heavy imports
         answer = _answering(bundle, threads, provider, policy, language)
         out = opened.enter_context(_opened(target, "wb", "--output"))
         progress = opened.enter_context(Progress(sys.stderr))
@@ -154,11 +164,18 @@ def _answering(
         content = prediction.content if isinstance(prediction, OtherPrediction) else prediction
         return plain(content) | {"truncated": prediction.truncated, "route": plain_route(prediction.route)}
 
-    def answer(texts: Sequence[str], languages: Sequence[str | None]) -> list[dict[str, Any] | RequestError]:
+    def answer(texts: Sequence[Sent], languages: Sequence[str | None]) -> list[dict[str, Any] | RequestError]:
         results = bundle.predict(texts, languages, policy=policy, errors="return")
         return [result if isinstance(result, RequestError) else record(result) for result in results]
 
     return answer
+
+
+def _fields(first: str | None, second: str | None, *, pairs: bool) -> tuple[str, ...] | None:
+    """Return the fields of the text, or of both of a pair; ``None``: those of a pair have usual names."""
+    if not pairs:
+        return (first or "text",)
+    return None if first is None and second is None else (first or PAIR_COLUMNS[0][0], second or PAIR_COLUMNS[0][1])
 
 
 def _form(name: str) -> str:

@@ -26,11 +26,12 @@ from gradsim_serving.cli.serve_options import (
     options_of,
     service_options,
 )
-from gradsim_serving.http.examples import example
+from gradsim_serving.http.examples import example, pair_example
 from gradsim_serving.options import Options
 from gradsim_shared.bundle import read_manifest
-from gradsim_shared.decoding import endpoint_of
+from gradsim_shared.decoding import endpoint_of, reads_pairs
 from gradsim_shared.errors import GradsimError, SettingsError
+from gradsim_shared.segments import field_of
 
 
 class ServeCommand(OneLineErrors):
@@ -93,6 +94,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     """
     manifests = [read_manifest(directory) for directory in bundles]  # the common mistakes, before heavy imports
     served = {endpoint_of(manifest): [language.code for language in manifest.languages] for manifest in manifests}
+    pairs = {endpoint_of(manifest) for manifest in manifests if reads_pairs(manifest.task)}
 
     from gradsim_serving.app import create_app
     from gradsim_serving.server import Server, configuration
@@ -101,7 +103,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
 
     def finished(error: GradsimError | None) -> None:
         if error is None:
-            _print(ready_lines(url, served))
+            _print(ready_lines(url, served, pairs))
         else:
             failures.append(error)
             server.should_exit = True
@@ -160,13 +162,13 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def ready_lines(url: str, served: Mapping[str, Collection[str]]) -> str:
-    """Say where the service is, and how to ask each endpoint: ``{endpoint: languages}``."""
+def ready_lines(url: str, served: Mapping[str, Collection[str]], pairs: Collection[str] = ()) -> str:
+    """Say where the service is, and how to ask each endpoint: ``{endpoint: languages}``; some answer pairs."""
     encoding = sys.stdout.encoding if sys.stdout is not None else "utf-8"  # None: stdout was closed at the start
     escaped = encoding.lower() != "utf-8"  # then the terminal may have no such letter
     lines = [f"Ready: {url}"]
     for endpoint, languages in served.items():
-        text = example(endpoint.removeprefix("/"), languages)
-        body = json.dumps({"texts": [text], "language": None}, ensure_ascii=escaped)
+        text = pair_example(languages) if endpoint in pairs else example(endpoint.removeprefix("/"), languages)
+        body = json.dumps({field_of([text]): [text], "language": None}, ensure_ascii=escaped)
         lines.append(f"Try:   curl -s {url}{endpoint} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import math
 from collections import deque
 
 from gradsim_serving.engine.job import Job, JobSlice
+from gradsim_shared.segments import length_of
 
 TEXTS_AT_ONCE = 128
 """Texts that are identified and tokenised in one step; more would keep the models waiting."""
@@ -78,7 +79,7 @@ def _fitting(job_slice: JobSlice, texts: int, characters: int) -> tuple[int, int
     size = 0
     last = min(job_slice.last, job_slice.first + texts)
     for index in range(job_slice.first, last):
-        length = len(job_slice.job.texts[index])
+        length = length_of(job_slice.job.texts[index])
         if size + length > characters:
             return index, size
         size += length

@@ -24,6 +24,7 @@ from gradsim_serving.observing.observer import Observer
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Policy
 from gradsim_shared.routing import Route
+from gradsim_shared.segments import Languages, Sent
 
 FOREVER = float("inf")
 
@@ -96,8 +97,8 @@ class Engine:
     async def answer(
         self,
         endpoint: str,
-        texts: Sequence[str],
-        language: str | Sequence[str | None] | None,
+        texts: Sequence[Sent],
+        language: Languages,
         *,
         policy: Policy | None = None,
         deadline: float | None = None,
@@ -107,7 +108,7 @@ class Engine:
         Args:
             endpoint: Such as ``/sentiment``.
             texts: One or more texts.
-            language: Of all texts, or one for each; ``None``: it is to be identified.
+            language: Of all texts, or one for each, of a pair also two; ``None``: it is to be identified.
             policy: For texts of uncertain language; ``None``: the bundle's.
             deadline: On the clock of ``time.monotonic``; after it nothing is begun. ``None``: no limit.
 

@@ -16,6 +16,7 @@ from gradsim_serving.bundles.served import Served
 from gradsim_shared.decoding import Reading
 from gradsim_shared.manifest import TRUNK, Policy
 from gradsim_shared.routing import Route
+from gradsim_shared.segments import Sent
 
 AnyFuture = asyncio.Future["JobResult"] | concurrent.futures.Future["JobResult"]
 
@@ -68,7 +69,7 @@ class Job:
     """
 
     served: Served
-    texts: Sequence[str]
+    texts: Sequence[Sent]
     routes: list[Route | None]
     policy: Policy | None
     deadline: float

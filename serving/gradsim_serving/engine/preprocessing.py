@@ -11,7 +11,8 @@ from gradsim_serving.engine.job import Job, JobSlice, Mixture, QueuedText
 from gradsim_serving.observing.observer import Observer
 from gradsim_shared.decoding import Reading
 from gradsim_shared.errors import RequestError
-from gradsim_shared.routing import Route, Router
+from gradsim_shared.routing import Route, Router, is_unknown
+from gradsim_shared.segments import Languages, Sent
 
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 """Steps of this size modulo 1 fall evenly: any share of the texts is sampled evenly, whatever their order."""
@@ -134,9 +135,7 @@ class Preprocessor:
         return queued
 
 
-def given_routes(
-    served: Served, texts: Sequence[str], language: str | Sequence[str | None] | None
-) -> list[Route | None]:
+def given_routes(served: Served, texts: Sequence[Sent], language: Languages) -> list[Route | None]:
     """Return the routes of the texts whose language is given, ``None`` for the others.
 
     Raises:
@@ -149,11 +148,14 @@ def given_routes(
     if len(language) != len(texts):
         message = f"language holds {len(language)} codes for {len(texts)} texts; send one (or null) for each"
         raise RequestError(message, code="language_count")
-    return [None if code is None else served.router.given(code, index) for index, code in enumerate(language)]
+    return [
+        None if code is None or is_unknown(code) else served.router.given(code, index)
+        for index, code in enumerate(language)
+    ]
 
 
 def naming_endpoints(
-    error: RequestError, language: str | Sequence[str | None] | None, endpoint: str, bundles: Mapping[str, Served]
+    error: RequestError, language: Languages, endpoint: str, bundles: Mapping[str, Served]
 ) -> RequestError:
     """Return an ``unknown_language`` error that names the other endpoints that know the language.
 
@@ -166,6 +168,8 @@ def naming_endpoints(
     if error.code != "unknown_language" or language is None:
         return error
     code = language if isinstance(language, str) else language[error.index or 0]
+    if not isinstance(code, str):  # of a pair's two
+        return error
     others = [other for other, served in bundles.items() if other != endpoint and _knows(served.router, code)]
     if not others:
         return error
@@ -174,8 +178,8 @@ def naming_endpoints(
     return RequestError(message, code=error.code, index=error.index)
 
 
-def _knows(router: Router, code: str | None) -> bool:
+def _knows(router: Router, code: str) -> bool:
     try:
-        return code is not None and bool(router.resolve(code))
+        return bool(router.resolve(code))
     except RequestError:
         return False

@@ -10,25 +10,35 @@ import numpy as np
 
 from gradsim_shared.errors import RequestError
 
+_MOST_INPUTS = 2
+
 
 def fill(content: Any, binary: bytes) -> None:  # noqa: ANN401 - JSON
-    """Put the texts behind the JSON of a request into its one input; where there is not one, validation refuses it.
+    """Put the texts behind the JSON of a request into its inputs; what else is wrong with these, validation says.
 
     Raises:
-        RequestError: ``invalid_request``: the input does not say that all these bytes are its own, or they end within
+        RequestError: ``invalid_request``: the inputs do not say that all these bytes are theirs, or they end within
             a text; ``invalid_encoding``.
     """
     inputs = content.get("inputs") if isinstance(content, dict) else None
-    tensor = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
-    if not isinstance(tensor, dict):
+    tensors = inputs if isinstance(inputs, list) else []
+    if not 1 <= len(tensors) <= _MOST_INPUTS or not all(isinstance(tensor, dict) for tensor in tensors):
         return
-    parameters = tensor.get("parameters")
-    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-    if (size or 0) != len(binary):
+    sizes = [_size(tensor) for tensor in tensors]
+    if sum(sizes) != len(binary):
         message = f"{len(binary)} bytes follow the JSON; binary_data_size of the input must say so"
         raise RequestError(message, code="invalid_request")
-    if binary:
-        tensor["data"] = list(_strings_of(binary))
+    for tensor, size in zip(tensors, sizes, strict=True):
+        if size:
+            tensor["data"] = list(_strings_of(binary[:size]))
+            binary = binary[size:]
+
+
+def _size(tensor: dict[str, Any]) -> int:
+    """Return how many bytes an input says are its own; what is no such number is none."""
+    parameters = tensor.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    return size if isinstance(size, int) and size > 0 else 0
 
 
 def _strings_of(binary: bytes) -> Iterator[str]:

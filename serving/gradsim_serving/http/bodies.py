@@ -162,7 +162,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 _decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
-def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+def parsed(body: bytes, form: str = BODY_FORM) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Return the JSON of a body, with exact errors; keys that are there twice, which parsers let pass, are refused.
 
     Raises:
@@ -170,7 +170,7 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
             ``unknown_field``.
     """
     if not body.strip():
-        raise RequestError(f"the body is empty; it {BODY_FORM}", code="invalid_request")
+        raise RequestError(f"the body is empty; it {form}", code="invalid_request")
     try:
         return _decode(body.decode("utf-8-sig", "surrogatepass"))
     except UnicodeDecodeError as error:

@@ -125,29 +125,31 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 BODY_FORM = 'must be an object such as {"texts": ["..."], "language": null}'
+PAIRS_FORM = 'must be an object such as {"pairs": [["...", "..."]], "language": null}'
 _LANGUAGE_FORM = 'null, a code such as "hau", or a list with a code or null for each text'
 _ENTRY_FORM = 'a code such as "hau", or null'
+_TWO_FORM = 'a code such as "hau", a list of two, that of each text, or null'
 _POLICY_FORM = 'null, "best", "soft", "reject" or "fallback"'
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", dict: "an object", list: "a list", str: "a string"}
 
 
-def explained(errors: Sequence[Any], *, max_texts: int, max_characters: int) -> RequestError:
-    """Return the first of pydantic's errors about `Texts` in plain words."""
+def explained(errors: Sequence[Any], *, max_texts: int, max_characters: int, holds: str = "texts") -> RequestError:
+    """Return the first of pydantic's errors about `Texts` in plain words, or about `Pairs`: ``holds`` is ``pairs``."""
     error = errors[0]
     kind, where = error["type"], error["loc"]
     field = where[0] if where else None
     index = next((part for part in where if isinstance(part, int)), None)
-    code, message = "invalid_request", f"the body {BODY_FORM}"
-    if field == "texts" and index is not None:
-        code, message = _of_a_text(error, index, max_characters)
-    elif field == "texts":
-        code, message, index = *_of_all_texts(error, max_texts), None
+    code, message = "invalid_request", f"the body {PAIRS_FORM if holds == 'pairs' else BODY_FORM}"
+    if field == holds and index is not None:
+        code, message = _of_a_text(error, *_named(where), max_characters)
+    elif field == holds:
+        code, message, index = *_of_all_texts(error, holds, max_texts), None
     elif field == "language":
-        code, message, index = _of_language(errors)
+        code, message, index = _of_language(errors, _TWO_FORM if holds == "pairs" else _ENTRY_FORM)
     elif field == "policy":
         code, message = "invalid_policy", f"policy is {_value(error['input'])}; it must be {_POLICY_FORM}"
     elif field is not None and kind == "extra_forbidden":
-        code, message = "unknown_field", f"there is no field {str(field)[:40]!a}; allowed: texts, language, policy"
+        code, message = "unknown_field", f"there is no field {str(field)[:40]!a}; allowed: {holds}, language, policy"
     return RequestError(message, code=code, index=index)
 
 
@@ -160,33 +162,44 @@ def explained_by_name(errors: Sequence[Any]) -> RequestError:
     return RequestError(f"{where or 'the body'}: {error['msg'].lower()}", code="invalid_request")
 
 
-def _of_a_text(error: Mapping[str, Any], index: int, max_characters: int) -> tuple[str, str]:
-    empty = "empty_text", f"text {index} is empty: it has no visible character"
+def _named(where: Sequence[str | int]) -> tuple[str, str]:
+    """Return what messages call a text, or a pair or one of its texts, by its place, and what it must be."""
+    field, index, *part = where
+    if field == "texts":
+        return f"text {index}", "a string"
+    if not part:
+        return f"pair {index}", "a list of two texts"
+    return f"the {('first', 'second')[int(part[0])]} text of pair {index}", "a string"
+
+
+def _of_a_text(error: Mapping[str, Any], name: str, form: str, max_characters: int) -> tuple[str, str]:
+    empty = "empty_text", f"{name} is empty: it has no visible character"
+    found, count = error.get("input"), len(error["input"]) if isinstance(error.get("input"), list) else 0
     return {
         "empty_text": empty,
         "string_too_short": empty,
-        "string_too_long": ("text_too_long", f"text {index} is longer than {max_characters} characters"),
-        "string_unicode": (
-            "invalid_text",
-            f"text {index} holds a lone surrogate, which is no character of Unicode",
-        ),
-    }.get(error["type"], ("invalid_text", f"text {index} must be a string, not {_kind(error.get('input'))}"))
+        "string_too_long": ("text_too_long", f"{name} is longer than {max_characters} characters"),
+        "string_unicode": ("invalid_text", f"{name} holds a lone surrogate, which is no character of Unicode"),
+        "too_short": ("invalid_text", f"{name} must be {form}, not of {count}"),
+        "too_long": ("invalid_text", f"{name} must be {form}, not of {count}"),
+    }.get(error["type"], ("invalid_text", f"{name} must be {form}, not {_kind(found)}"))
 
 
-def _of_all_texts(error: Mapping[str, Any], max_texts: int) -> tuple[str, str]:
+def _of_all_texts(error: Mapping[str, Any], holds: str, max_texts: int) -> tuple[str, str]:
+    entries = "strings" if holds == "texts" else "pairs: lists of two texts"
     return {
-        "missing": ("invalid_request", 'the field "texts" is missing'),
-        "too_short": ("no_texts", "texts is empty: send 1 or more"),
-        "too_long": ("too_many_texts", f"texts holds more than {max_texts} texts; send several requests"),
-    }.get(error["type"], ("invalid_request", f"texts must be a list of strings, not {_kind(error.get('input'))}"))
+        "missing": ("invalid_request", f'the field "{holds}" is missing'),
+        "too_short": ("no_texts", f"{holds} is empty: send 1 or more"),
+        "too_long": ("too_many_texts", f"{holds} holds more than {max_texts} {holds}; send several requests"),
+    }.get(error["type"], ("invalid_request", f"{holds} must be a list of {entries}, not {_kind(error.get('input'))}"))
 
 
-def _of_language(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str, int | None]:
+def _of_language(errors: Sequence[Mapping[str, Any]], entry: str) -> tuple[str, str, int | None]:
     """Explain the entry of the list that is wrong, else the whole: pydantic names an error for each form it tried."""
     for error in errors:
         index = next((part for part in error["loc"] if isinstance(part, int)), None)
         if index is not None:
-            return "invalid_language", f"language {index} is {_value(error['input'])}; it must be {_ENTRY_FORM}", index
+            return "invalid_language", f"language {index} is {_value(error['input'])}; it must be {entry}", index
     return "invalid_language", f"language is {_value(errors[0]['input'])}; it must be {_LANGUAGE_FORM}", None
 
 

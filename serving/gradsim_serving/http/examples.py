@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from gradsim_shared.segments import Pair
+
 OPINIONS = {
     "hau": "Ina son wannan fim",
     "swa": "Ninapenda filamu hii",
@@ -73,6 +75,12 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {"sentiment": OPINIONS}
 """Name of an endpoint -> ISO 639-3 -> text; for endpoints that are not here, texts with names."""
 
 GENERIC = {"sentiment": "Hello!"}
+
+
+def pair_example(languages: Collection[str]) -> Pair:
+    """Return a pair in the first of our languages of which there are two texts and that is served; else in English."""
+    code = next((code for code in languages if code in OPINIONS and code in PEOPLE_AND_PLACES), "eng")
+    return Pair(PEOPLE_AND_PLACES[code], OPINIONS[code])
 
 
 def examples(endpoint: str, languages: Collection[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,12 +20,14 @@ from gradsim_serving.http.openapi import ANSWERED, responses
 from gradsim_serving.http.results import route_header
 from gradsim_serving.http.texts import Texting, json_route, written
 from gradsim_shared.decode import multi_label_classification, text_classification, token_classification
-from gradsim_shared.decoding import decoder_of
+from gradsim_shared.decoding import decoder_of, reads_pairs
+from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.messages import Message
 
 PREFIX, PREDICT = "/models", "/predict"
 
+_PAIR_FORM = 'an object {"text": "...", "text_pair": "..."}, or a list of two texts'
 _KINDS = {408: "Validation", 429: "Overloaded", 503: "Unhealthy"}
 
 
@@ -43,6 +45,23 @@ def error_form(status: int, _code: str, message: str, _index: int | None) -> Map
 
 Inputs = str | Annotated[list[str], Field(fail_fast=True)]
 """One text, or several."""
+
+
+_PAIR_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {"text": {"type": "string"}, "text_pair": {"type": "string"}},
+            "required": ["text", "text_pair"],
+            "additionalProperties": False,
+        },
+        {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+    ]
+}
+PairInputs = Annotated[
+    Any, WithJsonSchema({"anyOf": [*_PAIR_SCHEMA["anyOf"], {"type": "array", "items": _PAIR_SCHEMA, "minItems": 1}]})
+]
+"""One pair, or several: each as the pipelines of transformers take it, or as text-embeddings-inference does, a list."""
 
 
 class _Form(BaseModel):
@@ -81,6 +100,13 @@ class LabelTask(_Form):
     """Texts to classify."""
 
     inputs: Inputs
+    parameters: LabelParameters = LabelParameters()
+
+
+class PairTask(_Form):
+    """Pairs of texts to classify."""
+
+    inputs: PairInputs
     parameters: LabelParameters = LabelParameters()
 
 
@@ -129,9 +155,10 @@ def add_tasks(router: APIRouter, texting: Texting, manifests: Mapping[str, Manif
     for endpoint, manifest in manifests.items():
         kind = decoder_of(manifest.task).prediction_type(manifest.labels)
         if kind in _FORMS:
-            _add(router, texting, f"{PREFIX}{endpoint}", endpoint, kind)
+            model = PairTask if reads_pairs(manifest.task) else _FORMS[kind]
+            _add(router, texting, f"{PREFIX}{endpoint}", endpoint, kind, model)
             if len(manifests) == 1:
-                _add(router, texting, PREDICT, endpoint, kind)
+                _add(router, texting, PREDICT, endpoint, kind, model)
 
 
 def task_paths(manifests: Mapping[str, Manifest]) -> list[str]:
@@ -139,12 +166,12 @@ def task_paths(manifests: Mapping[str, Manifest]) -> list[str]:
     return [*(f"{PREFIX}{endpoint}" for endpoint in manifests), *([PREDICT] if len(manifests) == 1 else [])]
 
 
-def _add(router: APIRouter, texting: Texting, path: str, endpoint: str, kind: type[Any]) -> None:
+def _add(router: APIRouter, texting: Texting, path: str, endpoint: str, kind: type[Any], model: type[_Form]) -> None:
     labels = kind in _OF_TEXTS
     answer: Any = list[list[LabelScore]] | list[LabelScore] if labels else list[list[Span]] | list[Span]
     router.add_api_route(
         path,
-        _handler(texting, endpoint, _FORMS[kind], nested=labels and path != PREDICT),
+        _handler(texting, endpoint, model, nested=labels and path != PREDICT),
         methods=["POST"],
         name=path.strip("/").replace("/", "_"),
         summary=f"{'Text' if labels else 'Token'} classification as a task of Hugging Face: {endpoint.strip('/')}",
@@ -159,18 +186,47 @@ def _handler(
     texting: Texting, endpoint: str, model: type[_Form], *, nested: bool
 ) -> Callable[..., Awaitable[Response]]:
     """Return the function that answers one path; ``nested``: one text is answered as a list of one, as the Hub does."""
+    holds = "pairs" if model is PairTask else "texts"
 
-    async def answer_task(body: LabelTask | SeveralLabelsTask | TokenTask, request: Request) -> Response:
-        texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-        asked = texting.asked(texts, body.parameters.language, body.parameters.policy)
+    async def answer_task(body: LabelTask | PairTask | SeveralLabelsTask | TokenTask, request: Request) -> Response:
+        alone = _is_pair(body.inputs) if model is PairTask else isinstance(body.inputs, str)
+        inputs = [body.inputs] if alone else body.inputs
+        if model is PairTask:
+            inputs = _pairs(inputs)
+        asked = texting.asked(holds, inputs, body.parameters.language, body.parameters.policy)
         results, _ = await texting.answer(request, endpoint, asked)
         most = getattr(body.parameters, "top_k", None)
-        content = await written(asked, _json, results, most, isinstance(body.inputs, str) and not nested)
+        content = await written(asked, _json, results, most, alone and not nested)
         routes = route_header([result.route for result in results])
         return Response(content, media_type="application/json", headers=routes)
 
     answer_task.__annotations__["body"] = model
     return answer_task
+
+
+def _is_pair(value: object) -> bool:
+    """Return whether a value is one pair: an object, or a list of two strings."""
+    return isinstance(value, dict) or (
+        isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
+    )
+
+
+def _pairs(inputs: object) -> list[object]:
+    """Return pairs as lists of two; what a text is, is looked at later.
+
+    Raises:
+        RequestError: One is no pair.
+    """
+    if not isinstance(inputs, list):
+        raise RequestError(f"inputs must be {_PAIR_FORM}, or a list of these", code="invalid_request")
+    pairs: list[object] = []
+    for index, each in enumerate(inputs):
+        values = [each.get("text"), each.get("text_pair")] if isinstance(each, dict) else each
+        named = each.keys() == {"text", "text_pair"} if isinstance(each, dict) else isinstance(each, list)
+        if not named or len(values) != 2:
+            raise RequestError(f"input {index} must be {_PAIR_FORM}", code="invalid_text", index=index)
+        pairs.append(values)
+    return pairs
 
 
 def _json(results: Sequence[TextResult], most: int | None, alone: bool) -> bytes:

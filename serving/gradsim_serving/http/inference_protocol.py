@@ -23,7 +23,7 @@ from gradsim_serving.http.record import Record
 from gradsim_serving.http.results import plain, plain_route, route_header
 from gradsim_serving.http.texts import JsonRoute, Texting, json_route, written
 from gradsim_shared.decode import text_classification
-from gradsim_shared.decoding import decoder_of
+from gradsim_shared.decoding import decoder_of, reads_pairs
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.messages import Message
@@ -86,6 +86,18 @@ class Inference(_Form):
     inputs: list[Input] = Field(min_length=1, max_length=1)
     outputs: list[Output] | None = Field(default=None, fail_fast=True, description="null: all of them")
     parameters: RequestParameters = RequestParameters()
+
+
+class PairInput(Input):
+    """The first or the second texts of pairs."""
+
+    name: Literal["text", "text_pair"]  # type: ignore[assignment]
+
+
+class PairInference(Inference):
+    """A request for pairs."""
+
+    inputs: list[PairInput] = Field(min_length=2, max_length=2)  # type: ignore[assignment]
 
 
 class Tensor(Message):
@@ -198,11 +210,16 @@ def _metadata(lifecycle: Lifecycle, endpoint: str) -> Callable[[], Awaitable[Mod
         return ModelMetadata(
             name=endpoint.removeprefix("/"),
             versions=(manifest.version,),
-            inputs=(Tensor(name="text", datatype="BYTES"),),
+            inputs=tuple(Tensor(name=name, datatype="BYTES") for name in inputs_of(manifest)),
             outputs=tuple(Tensor(name=name, datatype=kind) for name, kind in outputs_of(manifest).items()),
         )
 
     return metadata
+
+
+def inputs_of(manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of an endpoint's inputs."""
+    return ("text", "text_pair") if reads_pairs(manifest.task) else ("text",)
 
 
 def outputs_of(manifest: Manifest) -> dict[str, Literal["BYTES", "FP32"]]:
@@ -215,13 +232,14 @@ def outputs_of(manifest: Manifest) -> dict[str, Literal["BYTES", "FP32"]]:
 
 def _inference(texting: Texting, endpoint: str, manifest: Manifest) -> Callable[..., Awaitable[Response]]:
     """Return the function that answers one endpoint."""
-    kinds = outputs_of(manifest)
+    kinds, names = outputs_of(manifest), inputs_of(manifest)
+    holds = "pairs" if len(names) == 2 else "texts"
 
     async def infer(body: Inference, request: Request) -> Response:
         """Answer texts as tensors."""
-        texts = _flat(body.inputs[0])
+        texts = _texts(body.inputs, names)
         wanted = _wanted(body, kinds)
-        asked = texting.asked(texts, body.parameters.language, body.parameters.policy)
+        asked = texting.asked(holds, texts, body.parameters.language, body.parameters.policy)
         results, _ = await texting.answer(request, endpoint, asked)
         head = {"model_name": endpoint.removeprefix("/"), "model_version": results[0].bundle.rpartition("@")[2]}
         head |= {"id": body.id} if body.id else {}
@@ -230,7 +248,25 @@ def _inference(texting: Texting, endpoint: str, manifest: Manifest) -> Callable[
         kind = "application/octet-stream" if _LENGTH.decode() in headers else "application/json"
         return Response(content, media_type=kind, headers=headers)
 
+    if holds == "pairs":
+        infer.__annotations__["body"] = PairInference
     return infer
+
+
+def _texts(inputs: Sequence[Input], names: Sequence[str]) -> list[Any]:
+    """Return the texts of the inputs: of two, pairs.
+
+    Raises:
+        RequestError: An input is missing, or they are not of one length, or as of ``_flat``.
+    """
+    tensors = {str(tensor.name): _flat(tensor) for tensor in inputs}
+    if missing := [name for name in names if name not in tensors]:
+        raise RequestError(f"there is no input {missing[0]}; needed: {', '.join(names)}", code="invalid_request")
+    columns = [tensors[name] for name in names]
+    if len({*map(len, columns)}) > 1:
+        sizes = " and ".join(f"{name} {len(column)}" for name, column in zip(names, columns, strict=True))
+        raise RequestError(f"the inputs hold {sizes} texts; a pair needs one of each", code="invalid_request")
+    return columns[0] if len(names) == 1 else [list(pair) for pair in zip(*columns, strict=True)]
 
 
 def _flat(tensor: Input) -> list[Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from gradsim_serving.http.errors import codes_of
-from gradsim_serving.http.examples import example
+from gradsim_serving.http.examples import example, pair_example
 from gradsim_serving.http.record import ErrorForm, form_of
 from gradsim_serving.options import HttpOptions
+from gradsim_shared.decoding import reads_pairs
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.messages import ErrorAnswer
 
@@ -84,7 +85,7 @@ def complete(
                 content = method["requestBody"]["content"]["application/json"]
                 content["examples"] = _request_examples(path, manifests[path])
                 labels = ", ".join(manifests[path].labels)
-                method["description"] = f"A prediction with its route for each text. Labels: {labels}."
+                method["description"] = f"A prediction with its route for each text, or pair. Labels: {labels}."
             for status, answer in method["responses"].items():
                 if int(status) >= 400:
                     answer["content"]["application/json"]["examples"] = _error_examples(int(status), form)
@@ -103,20 +104,25 @@ def _deadline(options: HttpOptions) -> dict[str, Any]:
 
 def _request_examples(endpoint: str, manifest: Manifest) -> dict[str, Any]:
     name, codes = endpoint.removeprefix("/"), [language.code for language in manifest.languages]
-    text = example(name, codes)
+    holds = "pairs" if reads_pairs(manifest.task) else "texts"
+
+    def text_in(some: Sequence[str]) -> str | list[str]:
+        return list(pair_example(some)) if holds == "pairs" else example(name, some)
+
+    text, first = text_in(codes), text_in(codes[:1])
     return {
-        "identify": {"summary": "Identify the language", "value": {"texts": [text], "language": None}},
+        "identify": {"summary": "Identify the language", "value": {holds: [text], "language": None}},
         "given": {
             "summary": "Name the language",
-            "value": {"texts": [example(name, codes[:1])], "language": codes[0]},
+            "value": {holds: [first], "language": codes[0]},
         },
         "some": {
             "summary": "Name it where it is known",
-            "value": {"texts": [text, example(name, codes[:1])], "language": [None, codes[0]]},
+            "value": {holds: [text, first], "language": [None, codes[0]]},
         },
         "soft": {
             "summary": "Let two groups answer where none is sure",
-            "value": {"texts": [text], "language": None, "policy": "soft"},
+            "value": {holds: [text], "language": None, "policy": "soft"},
         },
     }
 

@@ -64,6 +64,7 @@ def plain_route(route: Route) -> dict[str, Any]:
         ],
         "mixture": [{"group": group, "weight": weight} for group, weight in route.mixture],
         "code_mixed": route.code_mixed,
+        "second_language": route.second_language,
     }
 
 
@@ -82,7 +83,8 @@ def route_header(routes: Sequence[Route]) -> dict[str, str]:
     length = 0
     for route in routes:
         confidence = "" if route.confidence is None else f";confidence={route.confidence:.3f}"
-        item = f'{route.language or "und"};group="{route.group}";reason={route.reason}{confidence}'
+        second = f";second={route.second_language}" if route.second_language else ""
+        item = f'{route.language or "und"};group="{route.group}";reason={route.reason}{confidence}{second}'
         length += len(item) + 2
         if length > LONGEST_HEADER:
             items.append(f"*;more={len(routes) - len(items)}")

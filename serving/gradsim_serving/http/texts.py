@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from fastapi.routing import APIRoute
@@ -18,7 +19,7 @@ from gradsim_runtime.text_checks import is_visible
 from gradsim_serving.engine.engine import Engine
 from gradsim_serving.engine.job import JobResult
 from gradsim_serving.http.bodies import json_of, parsed
-from gradsim_serving.http.errors import explained, explained_by_name
+from gradsim_serving.http.errors import BODY_FORM, explained, explained_by_name
 from gradsim_serving.http.record import Record, record_of
 from gradsim_serving.http.results import results_json
 from gradsim_serving.http.waiting import unless_disconnected
@@ -30,10 +31,13 @@ from gradsim_shared.messages import (
     EntitiesPrediction,
     LabelPrediction,
     LabelsPrediction,
+    Pairs,
+    Policy,
     Prediction,
     Texts,
     WordsPrediction,
 )
+from gradsim_shared.segments import Languages, Pair, Sent, length_of, segments
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -56,6 +60,8 @@ class JsonRoute(APIRoute):
 
     limit = 2**20
     """Bytes of a body, inflated."""
+    form = BODY_FORM
+    """What messages say that a body must be."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers requests."""
@@ -70,7 +76,7 @@ class JsonRoute(APIRoute):
 
     def content(self, record: Record) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Return what the body says, before it is validated."""
-        return parsed(json_of(record, self.limit))
+        return parsed(json_of(record, self.limit), self.form)
 
     @staticmethod
     def explain(errors: Sequence[Any]) -> RequestError:
@@ -96,20 +102,53 @@ def json_route(options: HttpOptions, base: type[JsonRoute] = JsonRoute, **settin
     return type(base.__name__, (base,), {"limit": options.max_body_bytes, **settings})
 
 
+@dataclass(slots=True)
+class Asked:
+    """What a request asks, in whatever form it came.
+
+    Attributes:
+        texts: To be answered.
+        language: Of all, or of each.
+        policy: For those of uncertain language; ``None``: the bundle's.
+    """
+
+    texts: list[Sent]
+    language: Languages
+    policy: Policy | None
+
+    @classmethod
+    def of(cls, body: Texts | Pairs) -> Asked:
+        """Return what a body in our own form asks."""
+        texts: list[Sent] = [Pair(*pair) for pair in body.pairs] if isinstance(body, Pairs) else [*body.texts]
+        return cls(texts, body.language, body.policy)
+
+
 def texts_model(options: HttpOptions) -> type[Texts]:
     """Return the model of requests with this service's limits."""
+    texts: Any = Annotated[
+        list[_text(options)],  # type: ignore[misc]
+        Field(min_length=1, max_length=options.max_texts, description="answered in this order"),
+    ]
+    return create_model("Texts", __base__=Texts, __doc__=Texts.__doc__, texts=(texts, ...))
+
+
+def pairs_model(options: HttpOptions) -> type[Pairs]:
+    """Return the model of requests for pairs of texts with this service's limits."""
+    pair: Any = Annotated[list[_text(options)], Field(min_length=2, max_length=2)]  # type: ignore[misc]
+    pairs: Any = Annotated[
+        list[pair], Field(min_length=1, max_length=options.max_texts, description="answered in this order")
+    ]
+    return create_model("Pairs", __base__=Pairs, __doc__=Pairs.__doc__, pairs=(pairs, ...))
+
+
+def _text(options: HttpOptions) -> Any:  # noqa: ANN401 - a type
     longest = None if options.cut_texts else options.max_characters
     cut = f"; what is beyond {options.max_characters} characters is cut off" if options.cut_texts else ""
-    text = Annotated[
+    return Annotated[
         str,
         Field(max_length=longest, min_length=1, description=f"has a visible character{cut}"),
         AfterValidator(visible),
     ]
-    texts: Any = Annotated[
-        list[text],
-        Field(min_length=1, max_length=options.max_texts, description="answered in this order"),
-    ]
-    return create_model("Texts", __base__=Texts, __doc__=Texts.__doc__, texts=(texts, ...))
 
 
 def visible(text: str) -> str:
@@ -162,26 +201,31 @@ class Texting:
         options: How long an answer may take, and how many and how long texts may be.
 
     Attributes:
-        model: Of requests, with this service's limits.
+        models: Of requests, with this service's limits, by the field that holds the texts: ``texts`` or ``pairs``.
     """
 
     def __init__(self, engine: Engine, options: HttpOptions) -> None:
         self.engine, self.options = engine, options
-        self.model = texts_model(options)
+        self.models: dict[str, type[Texts] | type[Pairs]] = {
+            "texts": texts_model(options),
+            "pairs": pairs_model(options),
+        }
 
-    def explain(self, errors: Sequence[Any]) -> RequestError:
-        """Return pydantic's errors about `Texts` in plain words."""
-        return explained(errors, max_texts=self.options.max_texts, max_characters=self.options.max_characters)
+    def explain(self, errors: Sequence[Any], holds: str = "texts") -> RequestError:
+        """Return pydantic's errors about `Texts`, or `Pairs`, in plain words."""
+        limits = {"max_texts": self.options.max_texts, "max_characters": self.options.max_characters}
+        return explained(errors, **limits, holds=holds)
 
-    def asked(self, texts: object, language: object = None, policy: object = None) -> Texts:
-        """Return a request that came in another form.
+    def asked(self, holds: str, texts: object, language: object = None, policy: object = None) -> Asked:
+        """Return a request that came in another form; ``holds``: ``texts`` or ``pairs``.
 
         Raises:
             RequestError: It is none.
         """
-        return validated(self.model, {"texts": texts, "language": language, "policy": policy}, self.explain)
+        content = {holds: texts, "language": language, "policy": policy}
+        return Asked.of(validated(self.models[holds], content, partial(self.explain, holds=holds)))
 
-    async def answer(self, request: Request, endpoint: str, asked: Texts) -> tuple[JobResult, frozenset[int]]:
+    async def answer(self, request: Request, endpoint: str, asked: Asked) -> tuple[JobResult, frozenset[int]]:
         """Return the results, and which texts were cut to the service's limit.
 
         Args:
@@ -195,7 +239,7 @@ class Texting:
         """
         record = record_of(request.scope)
         deadline = record.begun + seconds_of(record, self.options.timeout_seconds)
-        cut = cut_texts(asked, self.options.max_characters) if self.options.cut_texts else frozenset()
+        cut = cut_texts(asked.texts, self.options.max_characters) if self.options.cut_texts else frozenset()
         record.texts = len(asked.texts)
         work = self.engine.answer(endpoint, asked.texts, asked.language, policy=asked.policy, deadline=deadline)
         results = await unless_disconnected(work, request.receive)
@@ -204,21 +248,22 @@ class Texting:
         return results, cut
 
 
-def texts_handler(endpoint: str, texting: Texting) -> Callable[..., Awaitable[Response]]:
+def texts_handler(endpoint: str, texting: Texting, holds: str = "texts") -> Callable[..., Awaitable[Response]]:
     """Return the function that answers the requests to one endpoint."""
 
-    async def answer_texts(body: Texts, request: Request) -> Response:
-        results, cut = await texting.answer(request, endpoint, body)
-        content = await written(body, results_json, results, cut)
+    async def answer_texts(body: Texts | Pairs, request: Request) -> Response:
+        asked = Asked.of(body)
+        results, cut = await texting.answer(request, endpoint, asked)
+        content = await written(asked, results_json, results, cut)
         return Response(content, media_type="application/json")
 
-    answer_texts.__annotations__["body"] = texting.model
+    answer_texts.__annotations__["body"] = texting.models[holds]
     return answer_texts
 
 
-async def written(asked: Texts, write: Callable[..., bytes], *arguments: object) -> bytes:
+async def written(asked: Asked, write: Callable[..., bytes], *arguments: object) -> bytes:
     """Return what a function writes for these texts, in a thread where there is much to write."""
-    size = sum(map(len, asked.texts)) + CHARACTERS_OF_A_ROUTE * len(asked.texts)
+    size = sum(map(length_of, asked.texts)) + CHARACTERS_OF_A_ROUTE * len(asked.texts)
     return write(*arguments) if size <= LONG_CHARACTERS else await asyncio.to_thread(write, *arguments)
 
 
@@ -237,16 +282,17 @@ def seconds_of(record: Record, most: float) -> float:
     return min(most, int(asked) / 1000)
 
 
-def cut_texts(asked: Texts, limit: int) -> frozenset[int]:
-    """Cut long texts where they stand; return which.
+def cut_texts(texts: list[Sent], limit: int) -> frozenset[int]:
+    """Cut long texts, or segments of pairs, where they stand; return which.
 
     Raises:
         RequestError: ``empty_text``: nothing visible is left of one.
     """
-    long = frozenset(index for index, text in enumerate(asked.texts) if len(text) > limit)
+    long = frozenset(index for index, text in enumerate(texts) if max(map(len, segments(text))) > limit)
     for index in long:
-        asked.texts[index] = asked.texts[index][:limit]
-        if not is_visible(asked.texts[index]):
-            message = f"text {index} has no visible character among its first {limit}"
+        cut = [segment[:limit] for segment in segments(texts[index])]
+        texts[index] = Pair(*cut) if len(cut) == 2 else cut[0]
+        if not all(map(is_visible, cut)):
+            message = f"{'pair' if len(cut) > 1 else 'text'} {index} has no visible character among its first {limit}"
             raise RequestError(message, code="empty_text", index=index)
     return long

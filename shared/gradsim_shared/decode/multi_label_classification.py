@@ -13,6 +13,7 @@ from gradsim_shared.decode.text_classification import apart as apart  # noqa: PL
 from gradsim_shared.decode.text_classification import gather as gather  # noqa: PLC0414
 from gradsim_shared.decoding import SMALLEST_PROBABILITY, Decoded, Logits, Reading, Text, check_logits
 
+READS = "text"
 UNTUNED = 0.5
 """The threshold of a label where none was tuned."""
 

@@ -1,4 +1,4 @@
-"""One label per text; logits become a label and the scores of all.
+"""One label per text, or per pair of texts; logits become a label and the scores of all.
 
 A text of more tokens than the model reads at once is cut, or read in windows: the mean of their logits is the text's.
 """
@@ -17,8 +17,10 @@ from gradsim_shared.decoding import Decoded, FastTokenizer, Logits, Reading, Tex
 from gradsim_shared.decoding import mixed_logits as mixed_logits  # noqa: PLC0414 - a part of the decoder
 from gradsim_shared.decoding import probabilities as probabilities  # noqa: PLC0414
 from gradsim_shared.ngrams import NGramTable
-from gradsim_shared.normalisation import NEWEST, normalise
+from gradsim_shared.normalisation import NEWEST
+from gradsim_shared.segments import Sent, normalised
 
+READS = "text"
 MOST_WINDOWS = 16
 """Of a text; what is beyond them is cut, which bounds what a text costs."""
 
@@ -45,6 +47,9 @@ def prediction_type(_labels: Sequence[str]) -> type[Prediction]:
 class Reader:
     """Reads whole texts; longer ones are cut, or read in windows.
 
+    Two segments are put together as the tokenizer's template for pairs says; what is too long is cut from the longer
+    one, token by token.
+
     Args:
         tokenizer: The model's.
         maximum_length: Tokens that the model can read at once, those at the ends counted.
@@ -67,7 +72,7 @@ class Reader:
 
     def read(self, texts: Sequence[Text]) -> Reading:
         """Turn texts into token ids; the layout holds how many pieces each text has."""
-        plain = [normalise(cast("str", text), self._normalisation) for text in texts]
+        plain = [normalised(cast("Sent", text), self._normalisation) for text in texts]
         encodings = self._tokenizer.encode_batch(plain)
         reading = Reading([])
         for row, encoding in enumerate(encodings):

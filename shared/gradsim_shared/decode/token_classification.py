@@ -21,6 +21,8 @@ from gradsim_shared.normalisation import NEWEST, Span, normalise, original_spans
 from gradsim_shared.segmentation import join, locate, segment
 from gradsim_shared.windows import windows
 
+READS = "text"
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:

@@ -1,4 +1,4 @@
-"""Your own data, in folders of languages or in a table: labelled texts (.tsv ...) or tagged words (.conll ...)."""
+"""Your own data, in folders or in a table: labelled texts or pairs of them (.tsv ...), or tagged words (.conll ...)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
 from gradsim_offline.datasets import label_sets, tables, token_files
@@ -17,10 +19,11 @@ from gradsim_offline.datasets.source import FILES, DatasetSource, data_name
 from gradsim_offline.datasets.tables import read_table
 from gradsim_shared.errors import DataError, SettingsError
 
-TASK = "text_classification"  # of labelled texts; of several labels each for MULTI_LABEL, tagged words for TAGGING
-TAGGING, MULTI_LABEL = "token_classification", label_sets.TASK
+TASK = "text_classification"  # of labelled texts; of several labels each for MULTI_LABEL, of pairs for PAIRS
+PAIRS, TAGGING, MULTI_LABEL = "pair_classification", "token_classification", label_sets.TASK
 LICENCE = "yours"
 CITATION = ""
+_HELD = {TASK: "labelled texts", PAIRS: "labelled pairs of texts", TAGGING: "tagged words"}
 TEST_SHARE = 0.2  # of a table without splits
 
 
@@ -29,9 +32,10 @@ def load(
 ) -> Dataset:
     """Read every language below ``data_dir``, or in it.
 
-    What the files hold decides the task: labelled texts, or words with tags. The labels are those of the train splits,
-    in alphabetical order (entities: O, then B-X and I-X of each type); dev and test may use no other. A language needs
-    a train split; a share of it is held out as dev where there is none, and as test where a table has no splits.
+    What the files hold decides the task: labelled texts, labelled pairs of texts, or words with tags. The labels are
+    those of the train splits, in alphabetical order (entities: O, then B-X and I-X of each type); dev and test may use
+    no other. A language needs a train split; a share of it is held out as dev where there is none, and as test where a
+    table has no splits.
 
     Args:
         data_dir: A directory of language folders, a table, or a directory of tables; it must be given.
@@ -46,10 +50,10 @@ def load(
     own = find(data_dir, languages, columns)
     task, note = task_of([part for splits in own.parts.values() for part in splits.values()], columns)
     _check_columns(columns, task)
-    read = {TASK: _load_texts, MULTI_LABEL: label_sets.load, TAGGING: token_files.load}[task]
+    read = {MULTI_LABEL: label_sets.load, TAGGING: token_files.load}.get(task, _load_texts)
     name = data_name(FILES, data_dir)
     dataset = read(name, own.parts, columns)
-    dataset = replace(dataset, name=name, aliases=own.aliases, notes=(*own.notes, *note, *dataset.notes))
+    dataset = replace(dataset, name=name, task=task, aliases=own.aliases, notes=(*own.notes, *note, *dataset.notes))
     if own.unsplit:
         dataset = hold_out(dataset, "test", TEST_SHARE)
     return hold_out(dataset, "dev", columns.held_out)
@@ -88,10 +92,9 @@ def _check_columns(columns: Columns, task: str) -> None:
     Raises:
         SettingsError: One is named.
     """
-    of_texts = ("text_column", "label_column", "label_columns", "task")
-    others = {TAGGING: of_texts, TASK: ("word_column", "tag_column", "label_columns")}.get(
-        task, ("word_column", "tag_column")
-    )
+    of_texts = ("text_column", "second_column", "label_column", "label_columns", "task")
+    of_words = ("word_column", "tag_column")
+    others = {TAGGING: of_texts, MULTI_LABEL: (*of_words, "second_column")}.get(task, (*of_words, "label_columns"))
     for setting in others:
         if getattr(columns, setting) is not None:
             raise SettingsError(f"data_options.{setting}: the files are for {task}, which has no such column")
@@ -112,7 +115,8 @@ def load_language(data_dir: Path, code: str, labels: Sequence[str], task: str, c
     """
     own = find(data_dir, [code], columns)
     parts = own.parts[code]
-    asked = columns.model_copy(update={"task": None if task == TAGGING else task})  # few texts may show too little
+    of_texts = task in (TASK, MULTI_LABEL)
+    asked = columns.model_copy(update={"task": task if of_texts else None})  # few texts may show too little
     if (found := task_of([*parts.values()], asked)[0]) != task:
         raise DataError(f"{data_dir} holds data for {found}; expected {task}")
     examples: dict[Split, Sequence[AnyExample]] = {**_READ[task](parts, columns, labels)[0]}
@@ -123,18 +127,20 @@ def task_of(parts: Sequence[Part], columns: Columns) -> tuple[str, tuple[str, ..
     """Return the task that some files are for, and a note where that is to be said.
 
     Raises:
-        DataError: Some hold texts with labels and some hold words with tags.
+        DataError: They are for several.
     """
-    by_kind: dict[bool | None, Part] = {}  # None: an empty file
+    by_task: dict[str, Part] = {}
     for part in parts:
-        by_kind.setdefault(token_files.holds_words(part), part)
-    if by_kind.keys() >= {True, False}:
-        raise DataError(
-            f"{place_of(by_kind[False])} holds labelled texts and {place_of(by_kind[True])} tagged words; a data set "
-            "is for one task: keep the files of the other one in another directory"
-        )
-    if True in by_kind:
-        return TAGGING, ()
+        words = token_files.holds_words(part)
+        if words is not None:  # None: an empty file
+            by_task.setdefault(TAGGING if words else PAIRS if tables.holds_pairs(part, columns) else TASK, part)
+    if len(by_task) > 1:
+        (place, held), *others = ((place_of(by_task[task]), what) for task, what in _HELD.items() if task in by_task)
+        found = " and ".join([f"{place} holds {held}", *(f"{place} {held}" for place, held in others)])
+        raise DataError(f"{found}; a data set is for one task: keep the files of the other one in another directory")
+    task = next(iter(by_task), TASK)
+    if task != TASK:
+        return task, ()
     if columns.task is not None or columns.label_columns:
         return columns.task or MULTI_LABEL, ()
     sign = next(filter(None, (label_sets.sign_of(part, columns) for part in parts)), "")
@@ -142,13 +148,15 @@ def task_of(parts: Sequence[Part], columns: Columns) -> tuple[str, tuple[str, ..
     return (MULTI_LABEL, (said,)) if sign else (TASK, ())
 
 
-def task_in(data_dir: Path) -> str:
+def task_in(data_dir: Path, options: Mapping[str, object] | None = None) -> str:
     """Return the task of a directory's files; where they cannot be read, that of texts: reading will say why.
 
     How many labels a text has is not looked for: no recipe depends on it.
     """
     try:
-        return task_of(paths_in(data_dir), USUAL.model_copy(update={"task": TASK}))[0]
+        return task_of(paths_in(data_dir), Columns.model_validate({**(options or {}), "task": TASK}))[0]
+    except ValidationError:
+        return TASK
     except (DataError, OSError):
         return TASK
 
@@ -173,6 +181,7 @@ def _load_texts(name: str, parts: Mapping[str, Mapping[Split, Part]], columns: C
 
 _READ: Mapping[str, Callable[..., tuple[Mapping[Any, Sequence[AnyExample]], tuple[str, ...]]]] = {
     TASK: tables.read_labelled,
+    PAIRS: tables.read_labelled,
     MULTI_LABEL: label_sets.read_labelled,
     TAGGING: token_files.read_labelled,
 }

@@ -115,7 +115,7 @@ def language_keywords(analysis: Analysis, dataset: Dataset | None) -> dict[str, 
     if dataset is None:
         return {}
     analysis.progress.note(f"keywords of {len(dataset.languages)} languages")
-    texts = {code: [example.text for example in dataset.split(code, "train")] for code in dataset.languages}
+    texts = {code: dataset.texts(code, "train") for code in dataset.languages}
     try:
         return keywords(texts, top=analysis.options.top, most_texts=analysis.options.most_texts)
     except DataError as error:

@@ -174,7 +174,7 @@ def _language(
         code=code,
         name=ranking.name,
         aliases=[alias for alias in aliases if alias not in taken],
-        scripts=list(main_scripts(identifier_text(example.text) for example in new.split(code, "train"))),
+        scripts=list(main_scripts(map(identifier_text, new.texts(code, "train")))),
         group=own.id,
         collective_similarity=similarity,
         counts={split: new.counts(split)[code] for split in ("train", "dev", "test")},

@@ -116,7 +116,7 @@ def join(first: Dataset, *others: Dataset) -> Dataset:
 
 def texts(dataset: Dataset, split: Split) -> dict[str, list[str]]:
     """Return the texts of a split, by language; languages without the split are left out."""
-    by_language = {code: [example.text for example in dataset.split(code, split)] for code in dataset.languages}
+    by_language = {code: dataset.texts(code, split) for code in dataset.languages}
     return {code: given for code, given in by_language.items() if given}
 
 

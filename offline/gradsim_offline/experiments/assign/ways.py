@@ -26,6 +26,7 @@ from gradsim_shared.decoding import Text
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.manifest import Group, Manifest
 from gradsim_shared.normalisation import normalise
+from gradsim_shared.segments import segments
 
 FEWEST = 20  # examples that n-grams are trained on
 _FEWEST_OF_A_LABEL = 2  # one to learn from while the other judges
@@ -109,8 +110,8 @@ class Ways:
 def nothing_learnt(new: Dataset, code: str) -> str | None:
     """Return why the examples teach no n-grams; ``None``: they do."""
     golds = [example.gold for example in new.split(code, "train")]
-    if new.tagged:
-        return "n-grams are not learnt of tagged words"
+    if not new.plain:
+        return f"n-grams are not learnt of {'tagged words' if new.tagged else 'pairs of texts'}"
     if any(isinstance(example, MultiLabelExample) for example in new.split(code, "train")):
         return "n-grams are not learnt of texts with several labels"
     if len(golds) < FEWEST:
@@ -142,7 +143,7 @@ def judge_ways(
     examples = [example for example in new.split(code, "train") if isinstance(example, Example)]
     label = {name: i for i, name in enumerate(manifest.labels)}
     gold = np.array([label[example.label] for example in examples])
-    texts = [normalise(example.text, manifest.normalisation) for example in examples]
+    texts = [normalise(text, manifest.normalisation) for text in new.texts(code, "train")]
     group = next(each for each in manifest.groups if each.id == group_id)
     folds = stratified(gold, _FOLDS, seed)
     own = _held_out(texts, gold, folds, len(label), settings, seed)
@@ -158,7 +159,7 @@ def judge_ways(
             lower = {"group": max(0.0, scores[2] - scores[0]), "beside": max(0.0, scores[2] - scores[1])}
             scale = temperature(logits[1], gold_on_dev) / max(temperature(logits[2], gold_on_dev), 1e-3)
     else:
-        whole, main = (_logits(each, [example.text for example in examples]) for each in (model, main_model))
+        whole, main = (_logits(each, new.texts(code, "train")) for each in (model, main_model))
     halves = stratified(gold, 2, seed + 1)
     half = _held_out(texts, gold, halves, len(label), settings, seed)
     times = times_drawn(len(gold), _DRAWS, np.random.default_rng(seed))
@@ -228,7 +229,7 @@ def _on_dev(
     ]
     if not examples:
         return None
-    texts = [example.text for example in examples]
+    texts = [segment for example in examples for segment in segments(example.text)]
     others = stand_in.logits(originals.features.vectors([normalise(text) for text in texts]))
     return [*(_logits(model, texts) for model in models), others], np.array([label[each.label] for each in examples])
 

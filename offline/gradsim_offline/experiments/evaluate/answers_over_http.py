@@ -20,6 +20,7 @@ from gradsim_offline.experiments.evaluate.http import Service, not_ours, service
 from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.routing import Route
+from gradsim_shared.segments import Sent, field_of
 
 MOST_TEXTS = 256  # in a request: the service's MAX_TEXTS, which offline cannot import; a larger one is refused there
 USUAL_TEXTS = 64
@@ -75,7 +76,7 @@ class OverHttp:
         except (KeyError, TypeError) as error:
             raise not_ours(self.service.url) from error
 
-    def _ask(self, texts: Sequence[str], language: str | None, refusals: list[str]) -> list[Prediction | None]:
+    def _ask(self, texts: Sequence[Sent], language: str | None, refusals: list[str]) -> list[Prediction | None]:
         """Return each text's prediction; ``None`` for one that is refused, and why in ``refusals``."""
         answers: list[Prediction | None] = [None] * len(texts)
         waiting = [list(range(len(texts)))]
@@ -100,8 +101,8 @@ class OverHttp:
                 answers[row] = prediction
         return answers
 
-    def _post(self, texts: Sequence[str], language: str | None) -> list[Prediction]:
-        answer = self.service.post(self.endpoint, {"texts": texts, "language": language})
+    def _post(self, texts: Sequence[Sent], language: str | None) -> list[Prediction]:
+        answer = self.service.post(self.endpoint, {field_of(texts): texts, "language": language})
         predictions = answer.get("predictions") if isinstance(answer, dict) else None
         if not isinstance(predictions, list) or len(predictions) != len(texts):
             raise not_ours(self.service.url)

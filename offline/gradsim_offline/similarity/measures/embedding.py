@@ -20,6 +20,7 @@ from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.similarity.products import cosines
 from gradsim_offline.similarity.reliability import between_halves
+from gradsim_shared.segments import segments
 
 CENTROIDS_FILE = "centroids.safetensors"
 _SAMPLE = 17  # keeps the random stream that draws and halves the texts apart from the others
@@ -97,7 +98,7 @@ def sample(examples: Sequence[AnyExample], language: str, options: Options, seed
     """Return the texts to embed in random order, the same whatever other languages there are."""
     most = max(1, round(options.fraction * len(examples)))
     chosen = np.random.default_rng([seed, _SAMPLE, *language.encode()]).permutation(len(examples))
-    return [examples[i].text for i in chosen[: min(most, options.most_texts or most)]]
+    return [" ".join(segments(examples[i].text)) for i in chosen[: min(most, options.most_texts or most)]]
 
 
 def centroids_of(vectors: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:

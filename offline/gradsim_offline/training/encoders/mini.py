@@ -103,7 +103,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int, *, lowercase: bool = 
         ) from error
     tokenizer.model = models.Unigram(_settled(tokenizer), UNKNOWN)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", START), ("</s>", END)]
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", START), ("</s>", END)]
     )
     return tokenizer
 

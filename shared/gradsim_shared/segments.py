@@ -1,0 +1,47 @@
+"""A text as it was sent: one string, or two segments, such as a premise and a hypothesis, that are read together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gradsim_shared.normalisation import NEWEST, normalise
+
+
+class Pair(NamedTuple):
+    """Two segments that a model reads at once."""
+
+    first: str
+    second: str
+
+
+Sent = str | Pair
+"""One string, or two segments."""
+
+Given = str | Sequence[str | None] | None
+"""The language of a text as a caller names it; of a pair also a list with that of each of its two texts."""
+
+Languages = str | Sequence[Given] | None
+"""Of all texts, or of each; ``None``: it is identified."""
+
+
+def segments(text: Sent) -> tuple[str, ...]:
+    """Return the strings that a text is made of: one, or two."""
+    return text if isinstance(text, Pair) else (text,)
+
+
+def normalised(text: Sent, version: int = NEWEST) -> Sent:
+    """Return a text whose segments are normalised."""
+    if isinstance(text, Pair):
+        return Pair(*(normalise(segment, version) for segment in text))
+    return normalise(text, version)
+
+
+def length_of(text: Sent) -> int:
+    """Return how many characters a text has."""
+    return sum(map(len, segments(text)))
+
+
+def field_of(texts: Sequence[Sent]) -> str:
+    """Return the field of a request that holds these texts: ``texts`` or ``pairs``."""
+    return "pairs" if texts and isinstance(texts[0], Pair) else "texts"
