@@ -7,7 +7,7 @@ the diagonal, 0 for the intercept: one small solve per group, after one pass ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ class Statistics:
     targets: Array
 
     @classmethod
-    def of(cls, vectors: Sequence[Array], gold: Sequence[NDArray[np.int64]], labels: int) -> Statistics:
+    def of(cls, vectors: Iterable[Array], gold: Sequence[NDArray[np.int64]], labels: int) -> Statistics:
         """Sum up over texts.
 
         Args:
