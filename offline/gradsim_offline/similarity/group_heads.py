@@ -7,14 +7,23 @@ the diagonal, 0 for the intercept: one small solve per group, after one pass ove
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import log_softmax
+
+from gradsim_offline.similarity.gains import GroupAnswers
+
+if TYPE_CHECKING:  # torch takes seconds to load
+    from gradsim_offline.similarity.group_features import Features
 
 Array = NDArray[np.float64]
+TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+"""Of ridge scores, which lie between 0 and 1, before the softmax."""
 _INTERCEPT = 1e-9  # of a text: keeps the matrix definite where a group has none
 
 
@@ -93,3 +102,59 @@ def sampled_groups(languages: int, most: int, seed: int) -> NDArray[np.bool_]:
     sizes = random.integers(3, max(4, languages - 1), max(0, most - len(fixed)))
     drawn = random.random((len(sizes), languages)).argsort(axis=1).argsort(axis=1) < sizes[:, None]
     return np.unique(np.concatenate([fixed, drawn]), axis=0)
+
+
+def answer(
+    statistics: Statistics,
+    read: Features,
+    groups: NDArray[np.bool_],
+    strength: float,
+    temperature: float,
+    advance: Callable[[str], None] = lambda _: None,
+) -> GroupAnswers:
+    """Let the head of each group answer.
+
+    Args:
+        statistics: Of the training texts.
+        read: The dev texts.
+        groups: Members, ``[groups, N]``.
+        strength: Of the heads' regularisation.
+        temperature: What their scores are multiplied by before the softmax.
+        advance: Called once for each group.
+    """
+    count = groups.shape[1]
+    vectors = [with_one(read.vectors("dev", i)) for i in range(count)]
+    shapes = [(int(groups[:, i].sum()), len(vectors[i])) for i in range(count)]
+    answered = [np.zeros(shape, np.uint8) for shape in shapes]
+    chance = [np.zeros(shape, np.float16) for shape in shapes]
+    place = np.cumsum(groups, axis=0) - 1  # [groups, N]: the row among those with the language
+    for row, head in enumerate(statistics.heads(groups, strength)):
+        for i in np.flatnonzero(groups[row]):
+            scores = vectors[i] @ head  # [texts, labels]
+            own = read.gold["dev"][i]
+            answered[i][place[row, i]] = scores.argmax(axis=1)
+            chance[i][place[row, i]] = np.exp(log_softmax(temperature * scores, axis=1)[np.arange(len(own)), own])
+        advance("")
+    return GroupAnswers(groups, tuple(read.gold["dev"]), tuple(answered), tuple(chance))
+
+
+def calibrated(statistics: Statistics, read: Features, strengths: Sequence[float]) -> tuple[float, float]:
+    """Return the strength and the temperature of the lowest dev loss of one head of all languages and one for each.
+
+    Args:
+        statistics: Of the training texts.
+        read: The dev texts.
+        strengths: To choose from.
+    """
+    count = len(read.gold["dev"])
+    groups = np.concatenate([np.eye(count, dtype=bool), np.ones((1, count), bool)])
+    vectors = [with_one(read.vectors("dev", i)) for i in range(count)]
+    losses = {}
+    for strength in strengths:
+        for members, head in zip(groups, statistics.heads(groups, strength), strict=True):
+            for i in np.flatnonzero(members):
+                scores, own = vectors[i] @ head, read.gold["dev"][i]
+                for temperature in TEMPERATURES:
+                    of_gold = log_softmax(temperature * scores, axis=1)[np.arange(len(own)), own]
+                    losses[strength, temperature] = losses.get((strength, temperature), 0.0) - of_gold.mean()
+    return min(losses, key=losses.__getitem__)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
-from gradsim_offline.similarity.group_answers import GroupAnswers, read_answers
+from gradsim_offline.similarity.gains import GroupAnswers, read_answers
 from gradsim_offline.similarity.reliability import Reliability
 
 SIMILARITY_FILE, ANSWERS_FILE = "similarity.json", "gains.npz"

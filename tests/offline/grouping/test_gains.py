@@ -10,7 +10,6 @@ from brute_force import subsets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradsim_offline.core.settings import GroupingSettings
 from gradsim_offline.grouping.exact import group_gains
 from gradsim_offline.grouping.objective import collective_similarity
 from gradsim_offline.grouping.problem import Constraints, Problem
@@ -36,7 +35,9 @@ def drawn(count, seed):
 
 def problem_of(gains, groups, **constraints):
     count = gains.groups.shape[1]
-    return Problem(np.zeros((count, count)), groups, np.zeros(count), constraints=Constraints(**constraints), gains=gains)
+    return Problem(
+        np.zeros((count, count)), groups, np.zeros(count), constraints=Constraints(**constraints), gains=gains
+    )
 
 
 def best_choice(problem):
@@ -63,9 +64,7 @@ def test_it_equals_brute_force(count, groups, seed):
     assert found.score == pytest.approx(best_choice(problem))
     assert found.proven and len(found.groups) <= groups
     served = [found.groups[server] for server in found.serving]
-    assert found.score == pytest.approx(
-        sum(problem.gains.of(group)[group.index(i)] for i, group in enumerate(served))
-    )
+    assert found.score == pytest.approx(sum(problem.gains.of(group)[group.index(i)] for i, group in enumerate(served)))
 
 
 @pytest.mark.parametrize(("count", "groups"), [(5, 3), (6, 2)])

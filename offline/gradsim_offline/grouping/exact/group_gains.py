@@ -3,8 +3,8 @@
 A language is served by one group, so the languages that a group serves form a block, and a block A is worth
 ``V(A) = max over groups g that hold A of the sum over i in A of F[i, g]``. What is left is set partitioning, as for
 similarities (``dynamic_programming.py``): collective similarity is one F among others. Of all 2^N - 1 groups there are
-3^N pairs of a group and a block inside it, each looked at once. Beyond 18 units the groups of a sample are facilities to
-be opened, at most K of them, and an integer programme chooses (``exact/master.py``).
+3^N pairs of a group and a block inside it, each looked at once. Of more than 18 languages the groups of a sample are
+facilities to be opened, at most K of them, and an integer programme chooses (``exact/master.py``).
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ def solve_gains(problem: Problem, counts: Sequence[int], *, overlap: bool = True
         raise SettingsError("a budget is for similarities of pairs; with the measure gains leave grouping.budget out")
     units = linked(problem)  # languages that are served together are one
     rows, values = _possible(problem, units)
-    chosen = (_by_subsets if len(units) <= MOST_LANGUAGES else _by_programme)(
-        problem, rows, values, [min(count, len(units)) for count in counts], overlap=overlap
-    )
+    most = [min(count, len(units)) for count in counts]
+    if len(units) <= MOST_LANGUAGES:
+        chosen = _by_subsets(rows, values, most, overlap=overlap)
+    else:
+        chosen = _by_programme(rows, values, most, overlap=overlap, nodes=round(problem.effort * _NODES))
     if chosen[-1] is None:
         raise impossible(problem)
     return [_result(problem, units, *each) for each in chosen if each is not None]
@@ -81,7 +83,7 @@ def _of(problem: Problem) -> Gains:
 
 
 def _by_subsets(
-    problem: Problem, rows: NDArray[np.int64], values: Array, counts: Sequence[int], *, overlap: bool
+    rows: NDArray[np.int64], values: Array, counts: Sequence[int], *, overlap: bool
 ) -> list[tuple[Chosen, float | None] | None]:
     """Choose by dynamic programming over subsets."""
     sizes = np.isfinite(values).sum(axis=1)
@@ -122,7 +124,7 @@ def block_values(values: Array, sizes: NDArray[np.int64] | None = None) -> tuple
 
 
 def _by_programme(
-    problem: Problem, rows: NDArray[np.int64], values: Array, counts: Sequence[int], *, overlap: bool
+    rows: NDArray[np.int64], values: Array, counts: Sequence[int], *, overlap: bool, nodes: int
 ) -> list[tuple[Chosen, float | None] | None]:
     """Choose by an integer programme: which groups are there, and which of them serves each unit.
 
@@ -148,7 +150,7 @@ def _by_programme(
     for count in counts:
         limits = [(once, 1.0, 1.0), (opened, -np.inf, 0.0), (limit, 0.0, float(count))]
         asked = [LinearConstraint(csc_array(matrix), low, high) for matrix, low, high in limits]
-        solution = solve_integers(costs, asked, round(problem.effort * _NODES))
+        solution = solve_integers(costs, asked, nodes)
         if solution.x is None:
             if solution.status != INFEASIBLE:
                 raise SettingsError(f"no {count} groups were found in time; raise grouping.effort")
@@ -161,9 +163,7 @@ def _by_programme(
     return found
 
 
-def _result(
-    problem: Problem, units: Sequence[Sequence[int]], chosen: Chosen, bound: float | None
-) -> GroupingResult:
+def _result(problem: Problem, units: Sequence[Sequence[int]], chosen: Chosen, bound: float | None) -> GroupingResult:
     """Turn chosen rows into groups; ``bound``: ``None``: the score is proven to be the best."""
     gains = _of(problem)
     served: dict[int, list[int]] = {}

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.settings import Positive, Rate, Section
-from gradsim_offline.similarity.group_answers import answer, calibrated
 from gradsim_offline.similarity.group_features import features
-from gradsim_offline.similarity.group_heads import Statistics, every_group, sampled_groups
+from gradsim_offline.similarity.group_heads import Statistics, answer, calibrated, every_group, sampled_groups
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.errors import DataError
@@ -41,7 +40,7 @@ def measure(context: MeasureContext) -> Measured:
     solve. All 2^N - 1 groups are scored up to 14 languages; of more a sample (``sampled_groups``), and what is proven of
     groupings is proven among these. The strength of the regularisation is the one of the lowest dev loss, summed over
     one head of all languages and a head for each. What each head answers stays with S (``gains.npz``): F, in which luck
-    on dev is shrunk, is made of it (``group_answers.py``). ``S[i, j]`` is F of i in the group of i and j, ``S[i, i]``
+    on dev is shrunk, is made of it (``gains.py``). ``S[i, j]`` is F of i in the group of i and j, ``S[i, i]``
     that of i alone. See docs/measures.md.
 
     Raises:
