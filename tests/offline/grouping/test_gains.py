@@ -49,7 +49,7 @@ def best_choice(problem):
         if not any(group[a] and group[b] for a, b in asked.cannot_link)
         and (asked.largest_group is None or group.sum() <= asked.largest_group)
     ]
-    linked = {a: b for a, b in asked.must_link}
+    linked = dict(asked.must_link)
     units = [[i, linked[i]] if i in linked else [i] for i in range(problem.count) if i not in linked.values()]
     table = np.array([[row[unit].sum() for unit in units] for row in allowed])
     number = min(problem.groups, len(table))

@@ -36,9 +36,9 @@ def trains(_: Options) -> bool:
 def measure(context: MeasureContext) -> Measured:
     """Score a ridge head of every group of languages on the dev texts of each of its members.
 
-    ``A_l`` and ``B_l`` (``group_heads.py``) are summed once over every language's training texts; a group's head is one
-    solve. All 2^N - 1 groups are scored up to 14 languages; of more a sample (``sampled_groups``), and what is proven of
-    groupings is proven among these. The strength of the regularisation is the one of the lowest dev loss, summed over
+    ``A_l`` and ``B_l`` (``group_heads.py``) are summed once over every language's training texts; a group's head is
+    one solve. All 2^N - 1 groups are scored up to 14 languages; of more a sample (``sampled_groups``), and what is
+    proven of groupings is proven among these. The strength of the regularisation is the one of the lowest dev loss, summed over
     one head of all languages and a head for each. What each head answers stays with S (``gains.npz``): F, in which luck
     on dev is shrunk, is made of it (``gains.py``). ``S[i, j]`` is F of i in the group of i and j, ``S[i, i]``
     that of i alone. See docs/measures.md.
