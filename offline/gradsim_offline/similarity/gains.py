@@ -106,9 +106,8 @@ class GroupAnswers:
         share, gain = (right @ weights).astype(np.float64), (chance @ weights).astype(np.float64)
         gain -= gain[everything]
         fitted = design @ (design.T @ gain)
-        return np.stack([share - share[everything], gain, fitted - fitted[everything]], axis=1), float(
-            share[everything]
-        )
+        base = float(share[everything])
+        return np.stack([share - base, gain, fitted - fitted[everything]], axis=1), base
 
     @cached_property
     def _prepared(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32], Array, int]]:

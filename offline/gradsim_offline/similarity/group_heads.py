@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,6 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_softmax
 
 from gradsim_offline.similarity.gains import GroupAnswers
-
-if TYPE_CHECKING:  # torch takes seconds to load
-    from gradsim_offline.similarity.group_features import Features
 
 Array = NDArray[np.float64]
 TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
@@ -64,7 +61,7 @@ class Statistics:
             groups: Members, ``[groups, N]``.
             strength: Of the regularisation.
         """
-        diagonal = np.full(self.outer.shape[1], strength)
+        diagonal = np.full(self.outer.shape[1], float(strength))
         diagonal[-1] = _INTERCEPT
         outer, targets = np.diag(diagonal), np.zeros(self.targets.shape[1:])
         inside = np.zeros(groups.shape[1], dtype=bool)
@@ -106,55 +103,61 @@ def sampled_groups(languages: int, most: int, seed: int) -> NDArray[np.bool_]:
 
 def answer(
     statistics: Statistics,
-    read: Features,
+    texts: Sequence[Array],
+    gold: Sequence[NDArray[np.int64]],
     groups: NDArray[np.bool_],
+    *,
     strength: float,
     temperature: float,
     advance: Callable[[str], None] = lambda _: None,
 ) -> GroupAnswers:
-    """Let the head of each group answer.
+    """Let the head of each group answer other texts of its members.
 
     Args:
         statistics: Of the training texts.
-        read: The dev texts.
-        groups: Members, ``[groups, N]``.
+        texts: Vectors of each language's texts, ``[texts, width]``.
+        gold: Index of each text's label.
+        groups: Members, ``[groups, N]``; one of them is all languages.
         strength: Of the heads' regularisation.
         temperature: What their scores are multiplied by before the softmax.
         advance: Called once for each group.
     """
-    count = groups.shape[1]
-    vectors = [with_one(read.vectors("dev", i)) for i in range(count)]
-    shapes = [(int(groups[:, i].sum()), len(vectors[i])) for i in range(count)]
-    answered = [np.zeros(shape, np.uint8) for shape in shapes]
-    chance = [np.zeros(shape, np.float16) for shape in shapes]
+    vectors = [with_one(each) for each in texts]
+    shapes = [(int(each), len(own)) for each, own in zip(groups.sum(axis=0), gold, strict=True)]
+    answered = tuple(np.zeros(shape, np.uint8) for shape in shapes)
+    chance = tuple(np.zeros(shape, np.float16) for shape in shapes)
     place = np.cumsum(groups, axis=0) - 1  # [groups, N]: the row among those with the language
     for row, head in enumerate(statistics.heads(groups, strength)):
         for i in np.flatnonzero(groups[row]):
             scores = vectors[i] @ head  # [texts, labels]
-            own = read.gold["dev"][i]
             answered[i][place[row, i]] = scores.argmax(axis=1)
-            chance[i][place[row, i]] = np.exp(log_softmax(temperature * scores, axis=1)[np.arange(len(own)), own])
+            chance[i][place[row, i]] = np.exp(_of_gold(temperature * scores, gold[i]))
         advance("")
-    return GroupAnswers(groups, tuple(read.gold["dev"]), tuple(answered), tuple(chance))
+    return GroupAnswers(groups, tuple(gold), answered, chance)
 
 
-def calibrated(statistics: Statistics, read: Features, strengths: Sequence[float]) -> tuple[float, float]:
-    """Return the strength and the temperature of the lowest dev loss of one head of all languages and one for each.
+def calibrated(
+    statistics: Statistics, texts: Sequence[Array], gold: Sequence[NDArray[np.int64]], strengths: Sequence[float]
+) -> tuple[float, float]:
+    """Return the strength and the temperature of the lowest loss of the head of all languages and of each one's.
 
     Args:
         statistics: Of the training texts.
-        read: The dev texts.
+        texts: Vectors of each language's other texts, ``[texts, width]``.
+        gold: Index of each text's label.
         strengths: To choose from.
     """
-    count = len(read.gold["dev"])
-    groups = np.concatenate([np.eye(count, dtype=bool), np.ones((1, count), bool)])
-    vectors = [with_one(read.vectors("dev", i)) for i in range(count)]
-    losses = {}
+    groups = np.concatenate([np.eye(len(gold), dtype=bool), np.ones((1, len(gold)), bool)])
+    losses = dict.fromkeys(product(strengths, TEMPERATURES), 0.0)
     for strength in strengths:
         for members, head in zip(groups, statistics.heads(groups, strength), strict=True):
             for i in np.flatnonzero(members):
-                scores, own = vectors[i] @ head, read.gold["dev"][i]
+                scores = with_one(texts[i]) @ head
                 for temperature in TEMPERATURES:
-                    of_gold = log_softmax(temperature * scores, axis=1)[np.arange(len(own)), own]
-                    losses[strength, temperature] = losses.get((strength, temperature), 0.0) - of_gold.mean()
+                    losses[strength, temperature] -= float(_of_gold(temperature * scores, gold[i]).mean())
     return min(losses, key=losses.__getitem__)
+
+
+def _of_gold(scores: Array, gold: NDArray[np.int64]) -> Array:
+    """Return the logarithm of the gold labels' probability, ``[texts]``."""
+    return np.asarray(log_softmax(scores, axis=1)[np.arange(len(gold)), gold])

@@ -38,10 +38,10 @@ def measure(context: MeasureContext) -> Measured:
 
     ``A_l`` and ``B_l`` (``group_heads.py``) are summed once over every language's training texts; a group's head is
     one solve. All 2^N - 1 groups are scored up to 14 languages; of more a sample (``sampled_groups``), and what is
-    proven of groupings is proven among these. The strength of the regularisation is the one of the lowest dev loss, summed over
-    one head of all languages and a head for each. What each head answers stays with S (``gains.npz``): F, in which luck
-    on dev is shrunk, is made of it (``gains.py``). ``S[i, j]`` is F of i in the group of i and j, ``S[i, i]``
-    that of i alone. See docs/measures.md.
+    proven of groupings is proven among these. The strength of the regularisation is that of the lowest dev loss of the
+    head of all languages and of each one's. What heads answer stays with S (``gains.npz``): F is made of it, with luck
+    on dev shrunk (``gains.py``). ``S[i, j]`` is F of i in the group of i and j, ``S[i, i]`` that of i alone. See
+    docs/measures.md.
 
     Raises:
         DataError: Words are tagged, or a language has no dev texts.
@@ -51,12 +51,13 @@ def measure(context: MeasureContext) -> Measured:
     options, count = context.options, len(context.dataset.languages)
     read = features(context, sketch=options.sketch, most_texts=options.most_texts)
     statistics = Statistics.of((read.vectors("train", i) for i in range(count)), read.gold["train"], read.labels)
-    strength, temperature = calibrated(statistics, read, options.strengths)
+    dev, gold = [read.vectors("dev", i) for i in range(count)], read.gold["dev"]
+    strength, temperature = calibrated(statistics, dev, gold, options.strengths)
     groups = every_group(count) if count <= MOST_LANGUAGES else sampled_groups(count, options.most_groups, 0)
     width = statistics.outer.shape[1] - 1
     context.training.progress.note(f"  heads of {len(groups)} groups over {width} numbers; strength {strength:g}")
     with context.training.progress.bar("groups", len(groups)) as advance:
-        answers = answer(statistics, read, groups, strength, temperature, advance)
+        answers = answer(statistics, dev, gold, groups, strength=strength, temperature=temperature, advance=advance)
     return Measured(
         "gains",
         context.dataset.languages,
