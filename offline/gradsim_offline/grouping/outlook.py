@@ -56,6 +56,8 @@ class Outlook:
 def outlooks(problem: Problem, answers: GroupAnswers, count: Count, score: Score) -> list[Outlook]:
     """Return the outlook of each number of groups from 1 to ``problem.groups``; of many languages of the usual ones.
 
+    Numbers of groups that the constraints make impossible are left out.
+
     Args:
         problem: Constraints and the largest number of groups; F is made anew in every fold.
         answers: Of every group's head.
@@ -72,16 +74,18 @@ def outlooks(problem: Problem, answers: GroupAnswers, count: Count, score: Score
     everything = int(answers.groups.all(axis=1).argmax())
     of_one = [count(answers.gold[i], answers.of(i, everything)) for i in languages]
     repeats = _REPEATS if problem.count <= MOST_LANGUAGES else 1
-    sums = {k: [np.zeros_like(of_one[i]) for i in languages] for k in numbers}
+    sums: dict[int, list[Array]] = {}
     for kept in _folds(answers, repeats):
         gains = answers.gains(kept)
-        for k, found in zip(numbers, solve_gains(replace(problem, gains=gains), numbers), strict=False):
+        solved = solve_gains(replace(problem, gains=gains), numbers)
+        for k, found in zip(numbers[-len(solved) :], solved, strict=True):
+            of_groups = sums.setdefault(k, [np.zeros(each.shape) for each in of_one])
             for i in languages:
                 left = ~kept[i]
                 answered = answers.of(i, gains.row(found.groups[found.serving[i]]))[left]
-                sums[k][i][left] += count(answers.gold[i][left], answered)
+                of_groups[i][left] += count(answers.gold[i][left], answered)
     draws = [times_drawn(len(own), _DRAWS, np.random.default_rng([_SEED, i])) for i, own in enumerate(answers.gold)]
-    return [_outlook(k, sums[k], [repeats * each for each in of_one], draws, score) for k in numbers]
+    return [_outlook(k, of_groups, [repeats * each for each in of_one], draws, score) for k, of_groups in sums.items()]
 
 
 def _folds(answers: GroupAnswers, repeats: int) -> Iterator[list[NDArray[np.bool_]]]:
@@ -128,14 +132,14 @@ def choose_by_outlook(
         kept = next(each for each in found if each.score >= best - WORTH - 1e-9)
     solved = {each.groups: named(replace(problem, groups=each.groups), chosen, chosen.solver) for each in found}
     say("  before groups are trained: what they would gain over one model of all languages, points of dev score")
-    for each in found[1:]:
-        mark = "  <- chosen" if each is kept else ""
-        say(f"  K = {each.groups}: {in_words(each)}{mark}")
-    if kept.groups == 1:
-        say("  one model for all" + (f": groups would gain {in_words(max(found[1:], key=_gain))}" if found[1:] else ""))
-    else:
-        each = zip(problem.languages, kept.gain, kept.probability, strict=False)
-        say("  by language: " + ", ".join(f"{code} {100 * gain:+.1f} ({p:.2f})" for code, gain, p in each))
+    several = [each for each in found if each.groups > 1]
+    for each in several:
+        say(f"  K = {each.groups}: {in_words(each)}{'  <- chosen' if each is kept else ''}")
+    told = kept if kept.groups > 1 or not several else max(several, key=lambda each: float(each.gain[-1]))
+    if told is not kept:
+        say(f"  one model for all: {told.groups} groups would gain {in_words(told)}")
+    by_language = zip(problem.languages, told.gain, told.probability, strict=False)
+    say("  by language: " + ", ".join(f"{code} {100 * gain:+.1f} ({p:.2f})" for code, gain, p in by_language))
     curve = tuple(
         {
             "groups": each.groups,
@@ -156,7 +160,3 @@ def in_words(outlook: Outlook) -> str:
     """Say what so many groups would gain, in points, and how sure that is."""
     gain, spread = 100 * outlook.gain[-1], 100 * outlook.deviation[-1]
     return f"{gain:+.2f} +- {spread:.2f} points; probability {outlook.probability[-1]:.2f}"
-
-
-def _gain(outlook: Outlook) -> float:
-    return float(outlook.gain[-1])
