@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 _SPLITS = 4  # of the texts into halves
-_RANK = 1e-9  # of singular values, as a share of the largest
+_LEAST = 1e-3  # probability of a gold label that counts: one text more or less surely missed decides nothing
 Array = NDArray[np.float64]
 
 
@@ -65,21 +64,20 @@ class GroupAnswers:
     def gains(self, kept: Sequence[NDArray[np.bool_]] | None = None) -> Gains:
         """Return F: the share of texts that each language's groups answer right, shrunk.
 
-        The gain of a group over all languages is estimated from three figures of it: the share of right answers, the
-        mean probability of the gold label, which is less noisy, and that as a sum of what each member adds and of the
-        group's size (fitted by least squares). They are weighed as they tell, from one half of the texts, the share of
-        right answers to the other half: where groups differ by noise only, the weights are about 0, and F of every
-        group is that of all languages.
+        It is the share that the head of all languages answers right, and a weight times what the group adds to the mean
+        log probability of the gold label. That is less noisy than the share itself, and the weight is the one with
+        which it tells, from one half of the texts, the gain in right answers on the other half: where groups differ by
+        noise only it is about 0, and F of every group is that of all languages.
 
         Args:
             kept: Per language, which texts count, ``[texts]``; ``None``: all.
         """
         kept = kept or [np.ones(len(own), bool) for own in self.gold]
-        weights = self._weights(kept)
+        weight = self._weight(kept)
         values = np.full(self.groups.shape, -np.inf)
         for i, own in enumerate(kept):
-            gain, base = self._figures(i, own)
-            values[self.groups[:, i], i] = base + gain @ weights
+            right, certain, everything = self._means(i, own)
+            values[self.groups[:, i], i] = right[everything] + weight * (certain - certain[everything])
         return Gains(self.groups, values)
 
     def pairs(self) -> Array:
@@ -87,42 +85,34 @@ class GroupAnswers:
         gains, count = self.gains(), self.groups.shape[1]
         return np.array([[gains.of(sorted({i, j}))[0 if i <= j else 1] for j in range(count)] for i in range(count)])
 
-    def _weights(self, kept: Sequence[NDArray[np.bool_]]) -> Array:
-        """Return the weights of a gain's figures, none below 0, by which one half of the texts tells the other."""
-        figures, right = [], []
+    def _weight(self, kept: Sequence[NDArray[np.bool_]]) -> float:
+        """Return the weight, at least 0: least squares over all groups and languages, and some splits into halves."""
+        product = square = 0.0
         for split in range(_SPLITS):
             for i, own in enumerate(kept):
-                chosen = np.flatnonzero(own)
-                first = np.isin(np.arange(len(own)), np.random.default_rng([split, i]).permutation(chosen)[::2])
-                figures.append(self._figures(i, first)[0])
-                right.append(self._figures(i, own & ~first)[0][:, 0])
-        weights, _ = nnls(np.concatenate(figures), np.concatenate(right))
-        return np.asarray(weights)
+                chosen = np.random.default_rng([split, i]).permutation(np.flatnonzero(own))
+                first = np.isin(np.arange(len(own)), chosen[::2])
+                _, certain, everything = self._means(i, first)
+                right, _, _ = self._means(i, own & ~first)
+                gain = certain - certain[everything]
+                product += float(gain @ (right - right[everything]))
+                square += float(gain @ gain)
+        return max(0.0, product / square) if square else 0.0
 
-    def _figures(self, language: int, kept: NDArray[np.bool_]) -> tuple[Array, float]:
-        """Return the three figures of each group's gain, ``[groups with it, 3]``, and the share all languages get."""
-        right, chance, design, everything = self._prepared[language]
-        weights = kept.astype(np.float32) / max(1, int(kept.sum()))
-        share, gain = (right @ weights).astype(np.float64), (chance @ weights).astype(np.float64)
-        gain -= gain[everything]
-        fitted = design @ (design.T @ gain)
-        base = float(share[everything])
-        return np.stack([share - base, gain, fitted - fitted[everything]], axis=1), base
+    def _means(self, language: int, kept: NDArray[np.bool_]) -> tuple[Array, Array, int]:
+        """Return the mean right answers and log probabilities of groups, ``[groups with it]``; where all languages are."""
+        right, certain = self._of_texts[language]
+        share = kept.astype(np.float32) / max(1, int(kept.sum()))
+        everything = int(self.groups[self.groups[:, language]].all(axis=1).argmax())
+        return (right @ share).astype(np.float64), (certain @ share).astype(np.float64), everything
 
     @cached_property
-    def _prepared(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32], Array, int]]:
-        """What figures are made of, per language: right answers and chances of texts, ``[groups with it, texts]``.
-
-        And an orthonormal basis of what members add and of the groups' size, and the place of all languages.
-        """
-        prepared = []
-        for i, own in enumerate(self.gold):
-            groups = self.groups[self.groups[:, i]]
-            added = np.concatenate([groups, np.log(groups.sum(axis=1))[:, None]], axis=1, dtype=np.float64)
-            basis, sizes, _ = np.linalg.svd(added, full_matrices=False)
-            right, chance = (self.answered[i] == own).astype(np.float32), self.chance[i].astype(np.float32)
-            prepared.append((right, chance, basis[:, sizes > _RANK * sizes[0]], int(groups.all(axis=1).argmax())))
-        return prepared
+    def _of_texts(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Whether answers are right, and the log probability of gold, per language ``[groups with it, texts]``."""
+        return [
+            ((answered == own).astype(np.float32), np.log(np.maximum(chance.astype(np.float32), _LEAST)))
+            for answered, own, chance in zip(self.answered, self.gold, self.chance, strict=True)
+        ]
 
     @property
     def digest(self) -> str:

@@ -84,22 +84,22 @@ def test_languages_of_opposite_labels_are_parted_and_that_pays():
     one, two, *_ = outlooks_of(answers)
     assert one.gain[-1] == 0 and one.probability[-1] == 0.5
     assert two.gain[-1] > 0.1 and two.probability[-1] > 0.99
-    assert (two.probability > 0.9).all()
+    assert (two.probability > 0.5).all() and (two.probability[3:] > 0.99).all()
 
 
 def test_of_noise_it_is_not_said_that_grouping_pays():
     probabilities, gains = [], []
-    for seed in range(20):
+    for seed in range(8):
         best = outlooks_of(answers_of(languages(seed, signal=0.0)))[1:]
         probabilities.append([each.probability[-1] for each in best])
         gains.append([each.gain[-1] for each in best])
-    assert np.mean(probabilities) < 0.6
-    assert abs(np.mean(gains)) < 0.01
-    assert (np.array(probabilities) > 0.95).mean() < 0.15  # about one in twenty
+    assert np.mean(probabilities) < 0.55
+    assert -0.03 < np.mean(gains) < 0.005  # what chooses and what judges are of one sample: it errs to the safe side
+    assert (np.array(probabilities) > 0.95).mean() < 0.1
 
 
 def test_where_all_languages_are_alike_one_model_is_expected_to_be_best():
-    found = [outlooks_of(answers_of(languages(seed, train=20)))[-1] for seed in range(8)]
+    found = [outlooks_of(answers_of(languages(seed, train=20)))[-1] for seed in range(5)]
     assert np.mean([each.gain[-1] for each in found]) <= 0.002
     assert np.mean([each.probability[-1] for each in found]) < 0.6
 
@@ -145,8 +145,6 @@ def test_a_build_chooses_groups_by_gains_and_says_how_sure_that_is(tmp_path):
     assert any("were expected to gain +" in sentence for sentence in manifest.verdict)
     page = (tmp_path / "run/bundle/report/index.html").read_text(encoding="utf-8")
     assert "Probability that it pays" in page
-    code, _, said = gradsim("build", *words, "--groups", 2, "--set", "grouping.must_link=deu+ita")
-    assert code == 0 and "deu" in said
     code, _, said = gradsim("build", *words, "--groups", 2, "--set", "grouping.budget=2")
     assert code == 1 and "a budget is for similarities of pairs" in said and "Traceback" not in said
 
