@@ -100,7 +100,7 @@ class GroupAnswers:
         return max(0.0, product / square) if square else 0.0
 
     def _means(self, language: int, kept: NDArray[np.bool_]) -> tuple[Array, Array, int]:
-        """Return the mean right answers and log probabilities of groups, ``[groups with it]``; where all languages are."""
+        """Return groups' mean right answers and log probabilities, ``[groups with it]``; where all languages are."""
         right, certain = self._of_texts[language]
         share = kept.astype(np.float32) / max(1, int(kept.sum()))
         everything = int(self.groups[self.groups[:, language]].all(axis=1).argmax())
