@@ -26,10 +26,7 @@ def problem_of(
     constraints = read_constraints(chosen, measured.languages, [sizes[code] for code in measured.languages])
     gains = None
     if measured.answers is not None and load_solver(solver).reads_gains:
-        if chosen.singleton_score not in ("self", "forbid"):
-            raise SettingsError(
-                f"singleton_score {chosen.singleton_score}: gains say what a language scores alone; use self, or forbid"
-            )
+        check_for_gains(chosen)
         gains = measured.answers.gains()
     return Problem(measured.matrix, groups, singletons, measured.languages, constraints, seed, chosen.effort, gains)
 
@@ -52,6 +49,20 @@ def solve(
     """
     name = solver or chosen.solver
     return named(problem_of(measured, chosen, groups, sizes, seed, name), chosen, name)
+
+
+def check_for_gains(chosen: GroupingSettings) -> None:
+    """Find what cannot be asked of groups where F, what each of them gains, is maximised.
+
+    Raises:
+        SettingsError: A budget, or another score of a group of one than F.
+    """
+    if chosen.singleton_score not in ("self", "forbid"):
+        raise SettingsError(
+            f"singleton_score {chosen.singleton_score}: gains say what a language scores alone; use self, or forbid"
+        )
+    if chosen.budget is not None:
+        raise SettingsError("grouping.budget is for similarities of pairs; leave it out with the measure gains")
 
 
 def named(problem: Problem, chosen: GroupingSettings, solver: str) -> Groups:

@@ -146,7 +146,7 @@ def test_a_build_chooses_groups_by_gains_and_says_how_sure_that_is(tmp_path):
     page = (tmp_path / "run/bundle/report/index.html").read_text(encoding="utf-8")
     assert "Probability that it pays" in page
     code, _, said = gradsim("build", *words, "--groups", 2, "--set", "grouping.budget=2")
-    assert code == 1 and "a budget is for similarities of pairs" in said and "Traceback" not in said
+    assert code == 1 and "grouping.budget is for similarities of pairs" in said and "Traceback" not in said
 
 
 def test_data_that_it_cannot_judge_are_refused():
