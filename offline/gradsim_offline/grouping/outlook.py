@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from gradsim_offline.core.bootstrap import times_drawn
 from gradsim_offline.core.settings import GroupingSettings
 from gradsim_offline.grouping.choose_k import WORTH
-from gradsim_offline.grouping.exact.dynamic_programming import MOST_LANGUAGES
 from gradsim_offline.grouping.exact.group_gains import solve_gains
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import Groups
@@ -26,7 +25,8 @@ from gradsim_offline.grouping.solve import named
 from gradsim_offline.similarity.gains import GroupAnswers
 
 _FOLDS, _REPEATS, _DRAWS, _SEED = 5, 4, 1000, 0
-_USUAL = (1, 2, 4, 8)  # K of many languages, where each K is an integer programme
+_FEW = 14  # languages, up to which every K is looked at, with all repeats
+_USUAL = (1, 2, 4, 8)  # K of more
 Array = NDArray[np.float64]
 Count = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]
 """From gold and answered labels, as indices, to each text's counts, ``[texts, S]``."""
@@ -68,18 +68,18 @@ def outlooks(problem: Problem, answers: GroupAnswers, count: Count, score: Score
         SettingsError: No grouping is possible.
     """
     numbers = list(range(1, min(problem.groups, problem.count) + 1))
-    if problem.count > MOST_LANGUAGES:
+    if problem.count > _FEW:
         numbers = [k for k in numbers if k in _USUAL] + [k for k in numbers[-1:] if k not in _USUAL]
     languages = range(problem.count)
     everything = int(answers.groups.all(axis=1).argmax())
-    of_one = [count(answers.gold[i], answers.of(i, everything)) for i in languages]
-    repeats = _REPEATS if problem.count <= MOST_LANGUAGES else 1
+    of_one = [count(answers.gold[i], answers.of(i, everything)).astype(np.float64) for i in languages]
+    repeats = _REPEATS if problem.count <= _FEW else 1
     sums: dict[int, list[Array]] = {}
     for kept in _folds(answers, repeats):
         gains = answers.gains(kept)
         solved = solve_gains(replace(problem, gains=gains), numbers)
         for k, found in zip(numbers[-len(solved) :], solved, strict=True):
-            of_groups = sums.setdefault(k, [np.zeros(each.shape) for each in of_one])
+            of_groups = sums.setdefault(k, [np.zeros_like(each) for each in of_one])
             for i in languages:
                 left = ~kept[i]
                 answered = answers.of(i, gains.row(found.groups[found.serving[i]]))[left]

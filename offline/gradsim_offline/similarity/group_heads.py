@@ -128,7 +128,7 @@ def answer(
     chance = tuple(np.zeros(shape, np.float16) for shape in shapes)
     place = np.cumsum(groups, axis=0) - 1  # [groups, N]: the row among those with the language
     for row, head in enumerate(statistics.heads(groups, strength)):
-        for i in np.flatnonzero(groups[row]):
+        for i in np.flatnonzero(groups[row]).tolist():
             scores = vectors[i] @ head  # [texts, labels]
             answered[i][place[row, i]] = scores.argmax(axis=1)
             chance[i][place[row, i]] = np.exp(_of_gold(temperature * scores, gold[i]))
@@ -151,7 +151,7 @@ def calibrated(
     losses = dict.fromkeys(product(strengths, TEMPERATURES), 0.0)
     for strength in strengths:
         for members, head in zip(groups, statistics.heads(groups, strength), strict=True):
-            for i in np.flatnonzero(members):
+            for i in np.flatnonzero(members).tolist():
                 scores = with_one(texts[i]) @ head
                 for temperature in TEMPERATURES:
                     losses[strength, temperature] -= float(_of_gold(temperature * scores, gold[i]).mean())

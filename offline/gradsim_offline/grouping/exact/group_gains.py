@@ -72,7 +72,7 @@ def _possible(problem: Problem, units: Sequence[Sequence[int]]) -> tuple[NDArray
     alone = gains.groups.sum(axis=1) == 1
     kept &= ~(alone & np.isneginf(np.where(gains.groups, problem.singletons, 0.0).min(axis=1)))
     rows = np.flatnonzero(kept)
-    values = np.stack([gains.values[np.ix_(rows, unit)].sum(axis=1) for unit in units], axis=1)
+    values = np.stack([gains.values[np.ix_(rows, np.array(unit))].sum(axis=1) for unit in units], axis=1)
     return rows, values
 
 
