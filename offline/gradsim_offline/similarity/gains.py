@@ -118,8 +118,8 @@ class GroupAnswers:
     def digest(self) -> str:
         """SHA-256 of the answers."""
         digest = sha256(self.groups.tobytes())
-        for each in (*self.answered, *self.chance):
-            digest.update(each.tobytes())
+        for answered, chance in zip(self.answered, self.chance, strict=True):
+            digest.update(answered.tobytes() + chance.tobytes())
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
