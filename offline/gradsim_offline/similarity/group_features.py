@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from gradsim_offline.core.dataset import Dataset, Example
-from gradsim_offline.core.settings import NGrams
+from gradsim_offline.core.training_settings import NGrams
 from gradsim_offline.models.mini import is_mini
 from gradsim_offline.similarity.embedding_vectors import embed
 from gradsim_offline.similarity.measure import MeasureContext

@@ -7,7 +7,7 @@ import time
 from pydantic import Field
 
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.settings import Positive, Rate, Section
+from gradsim_offline.core.section import Positive, Rate, Section
 from gradsim_offline.similarity.group_features import features
 from gradsim_offline.similarity.group_heads import Statistics, answer, calibrated, every_group, sampled_groups
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
