@@ -6,6 +6,7 @@ import datetime
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def write_bundle(
             shutil.copyfile(sources[file], draft / file)
         for file in identifier_files(manifest.identifier):
             shutil.copyfile(identifier / file, draft / file)
-        measured.save(draft / SIMILARITY_FILE)
+        replace(measured, answers=None).save(draft / SIMILARITY_FILE)  # which are of dev texts, and large
         (draft / REPORT_FILE).parent.mkdir()
         (draft / REPORT_FILE).write_text(page, encoding="utf-8")
         drawn = write_figures((draft / REPORT_FILE).parent, figures)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradsim_offline.core.settings import GroupingSettings
 from gradsim_offline.grouping.objective import check_similarity, largest_entry
+from gradsim_offline.similarity.gains import Gains
 from gradsim_shared.errors import SettingsError
 
 Pair = tuple[int, int]
@@ -48,6 +49,7 @@ class Problem:
         seed: For solvers that draw.
         effort: Multiple of the usual number of iterations after which a solver returns the best that it has, with a
             bound. Iterations are counted, not timed: a busy machine gives the same answer as an idle one.
+        gains: F, what languages score in whole groups, which is then maximised; ``None``: S is all that is known.
     """
 
     similarity: NDArray[np.float64]
@@ -57,6 +59,7 @@ class Problem:
     constraints: Constraints = field(default_factory=Constraints)
     seed: int = 0
     effort: float = 1.0
+    gains: Gains | None = None
 
     def __post_init__(self) -> None:
         """Check what every solver takes for granted.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
 from gradsim_offline.grouping.objective import GroupingResult, collective_similarity
+from gradsim_offline.similarity.gains import Gains
 
 GROUPS_FILE = "groups.json"
 _LONG_NAME = 60
@@ -26,7 +27,7 @@ class LanguageGroup:
         id: ``g1``, ``g2``, ... in the order of the first language that each serves.
         members: Languages trained together.
         served: Languages that it answers for; the other members are source-only.
-        collective_similarity: Of each member in this group.
+        collective_similarity: Of each member in this group; with the measure ``gains``, what it is expected to score.
     """
 
     id: str
@@ -92,11 +93,12 @@ def name_groups(
     *,
     solver: str,
     singleton_score: str | float,
+    gains: Gains | None = None,
 ) -> Groups:
-    """Turn a grouping of indices into groups of languages."""
+    """Turn a grouping of indices into groups of languages; with ``gains``, F takes the place of similarities."""
     named = []
     for position, group in enumerate(grouping.groups):
-        values = collective_similarity(similarity, group, singletons)
+        values = gains.of(group) if gains else collective_similarity(similarity, group, singletons)
         named.append(
             LanguageGroup(
                 f"g{position + 1}",

@@ -23,6 +23,7 @@ class Solver(plugins.Plugin):
         check: Raises ``SettingsError`` for a number of languages that it cannot group.
         reads_k: Whether the number of groups is a choice.
         reads_s: Whether its groups depend on S.
+        reads_gains: Whether it maximises F, what groups gain, where that is known.
         k_from: The solver whose groups choose K on dev texts; empty: itself.
     """
 
@@ -30,6 +31,7 @@ class Solver(plugins.Plugin):
     check: Callable[[int], None] = _any_number
     reads_k: bool = True
     reads_s: bool = True
+    reads_gains: bool = False
     k_from: str = ""
 
 

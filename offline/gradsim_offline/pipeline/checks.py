@@ -9,6 +9,7 @@ from gradsim_offline.core.settings import NGRAMS
 from gradsim_offline.grouping.choose_k import reads_k, solver_to_try
 from gradsim_offline.grouping.constraints import check_constraints
 from gradsim_offline.grouping.problem import Problem, read_constraints
+from gradsim_offline.grouping.solve import check_for_gains
 from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.pipeline.training_setup import TrainingSetup
 from gradsim_offline.similarity.measure import load_measure
@@ -65,6 +66,8 @@ def _check_grouping(setup: TrainingSetup) -> None:
     given = chosen.groups != "auto" and reads_k(chosen)
     groups = int(chosen.groups) if given else count  # auto tries every language alone, too
     check_constraints(Problem(np.eye(count), groups, np.zeros(count), languages, constraints))
+    if setup.settings.measure == "gains" and load_solver(chosen.solver).reads_gains:
+        check_for_gains(chosen)
     if solver_to_try(chosen) and "groups" in chosen.model_fields_set:  # auto was asked for
         _check_dev(setup, "auto K chooses by dev texts", ", or give K as a number")
     if groups > count:  # no error: K is a largest number, and more than N where few languages meet the default

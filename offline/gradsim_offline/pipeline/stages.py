@@ -10,14 +10,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gradsim_offline.core import plugins
 from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.run_directory import RunDirectory, StageResult, write_json
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.choose_k import choose_k_by_dev_scores, solver_to_try
+from gradsim_offline.grouping.outlook import choose_by_outlook, outlooks
 from gradsim_offline.grouping.result import GROUPS_FILE, Groups, read_groups
-from gradsim_offline.grouping.solve import solve
+from gradsim_offline.grouping.solve import problem_of, solve
 from gradsim_offline.grouping.solver import load_solver
 from gradsim_offline.pipeline.encoders import longer, prepare_encoder
 from gradsim_offline.pipeline.model_store import ModelStore
@@ -145,10 +149,13 @@ class Pipeline:
         ``alone``: auto K tries every language alone, too.
         """
         chosen, sizes, seed = self.settings.grouping, self.dataset.counts("train"), self.settings.seed
-        tried = solver_to_try(chosen)
+        foreseen = measured.answers is not None and chosen.solver == "exact"
+        tried = "" if foreseen else solver_to_try(chosen)
 
         def choose(directory: Path) -> None:
-            if chosen.groups != "auto":
+            if foreseen:
+                groups = self._foreseen(measured)
+            elif chosen.groups != "auto":
                 groups = solve(measured, chosen, chosen.groups, sizes, seed)
                 if is_noise(measured.reliability) and load_solver(groups.solver).reads_s and len(groups.groups) > 1:
                     groups = replace(groups, reason=f"{in_words(measured.reliability)} The groups were asked for.")
@@ -187,6 +194,7 @@ class Pipeline:
             "similarity": measured.matrix.tolist(),
             "split_half": None if measured.split_half is None else measured.split_half.tolist(),
             "reliability": measured.reliability and vars(measured.reliability),
+            **({"answers": measured.answers.digest} if measured.answers else {}),
             "form": _GROUPING,
         }
         done = self.run.stage(name, inputs, choose)
@@ -198,6 +206,19 @@ class Pipeline:
         if groups.reason:
             self.run.progress.note(f"  {groups.reason}")
         return groups
+
+    def _foreseen(self, measured: Measured) -> Groups:
+        """Choose groups, and their number where it is auto, by what they are expected to gain; nothing is trained."""
+        chosen, labels, task, answers = self.settings.grouping, self.dataset.labels, self.task, measured.answers
+        assert answers is not None
+        most = len(self.dataset.languages) if chosen.groups == "auto" else chosen.groups
+        problem = problem_of(measured, chosen, most, self.dataset.counts("train"), self.settings.seed, chosen.solver)
+
+        def count(gold: NDArray[np.int64], answered: NDArray[np.int64]) -> NDArray[np.int64]:
+            return task.statistics([labels[i] for i in gold], [labels[i] for i in answered], labels)
+
+        found = outlooks(problem, answers, count, lambda sums: task.metric_from(sums, labels))
+        return choose_by_outlook(problem, chosen, found, self.run.progress.note)
 
     def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:
         """Train the model of these members, judged on the languages that it serves."""

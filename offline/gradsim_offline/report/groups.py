@@ -20,7 +20,7 @@ from gradsim_offline.report.grouping_drawings import (
     similarity_tree,
 )
 from gradsim_offline.report.heatmap import Block
-from gradsim_offline.report.numbers import decimal, percent
+from gradsim_offline.report.numbers import decimal, percent, points
 from gradsim_offline.report.table import Table
 from gradsim_offline.similarity.measured import Measured
 from gradsim_shared.manifest import Language, Manifest
@@ -88,7 +88,9 @@ def singleton_rule(rule: str | float) -> str:
 
 
 def together(measured: Measured) -> float | None:
-    """Return the grouping score of one group of all languages; ``None`` where there is no pair."""
+    """Return the grouping score of one group of all languages; ``None`` where there is no pair, or S is not summed."""
+    if measured.answers is not None:
+        return None
     off = _pairs(measured.matrix)
     return float(off.sum() / (len(measured.matrix) - 1)) if off.size else None
 
@@ -152,19 +154,22 @@ def convergence(moves: Sequence[Change]) -> Drawing | None:
 
 
 def candidate_table(candidates: Candidates) -> Table:
-    """Lay out every K that was tried."""
+    """Lay out every K that was tried; where nothing was trained for it, with what it was expected to gain."""
     best = chosen(candidates)
+    foreseen = any("probability" in each for each in candidates)
     rows = [
         (
             str(each["groups"]),
             str(each["distinct"]),
             decimal(each["grouping_score"]),
             percent(each["score"]),
+            *((points(each["gain"]), percent(each["deviation"]), decimal(each["probability"], 2)) if foreseen else ()),
             "yes" if each is best else "",
         )
         for each in candidates
     ]
-    columns = ("K", "Groups that there are", "Grouping score", "Dev score, %", "Chosen")
+    gains = ("Gain, points", "Deviation", "Probability that it pays") if foreseen else ()
+    columns = ("K", "Groups that there are", "Grouping score", "Dev score, %", *gains, "Chosen")
     return Table("Every K that was tried", columns, rows)
 
 

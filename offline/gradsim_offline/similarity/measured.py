@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradsim_offline.core.run_directory import write_json
+from gradsim_offline.similarity.gains import GroupAnswers, read_answers
 from gradsim_offline.similarity.reliability import Reliability
 
-SIMILARITY_FILE = "similarity.json"
+SIMILARITY_FILE, ANSWERS_FILE = "similarity.json", "gains.npz"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Measured:
         settings: What it was measured with.
         seconds: Wall time of the measurement.
         reliability: How it repeats between halves of the data; ``None``: the measure has no halves, or one language.
+        answers: What every group answers to dev texts, of which F is made; ``None``: the measure looks at pairs only.
     """
 
     measure: str
@@ -43,6 +45,7 @@ class Measured:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     reliability: Reliability | None = None
+    answers: GroupAnswers | None = None
 
     @property
     def counted(self) -> slice:
@@ -50,7 +53,9 @@ class Measured:
         return counted_epochs(self.settings) if self.layers else slice(None)
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write it as JSON; answers of groups to a file beside it."""
+        if self.answers is not None:
+            self.answers.save(path.with_name(ANSWERS_FILE))
         write_json(
             path,
             {
@@ -86,4 +91,5 @@ def read_measured(path: Path) -> Measured:
         content["settings"],
         content["seconds"],
         Reliability(**kept) if (kept := content.get("reliability")) else None,
+        read_answers(beside) if (beside := path.with_name(ANSWERS_FILE)).is_file() else None,
     )

@@ -41,13 +41,13 @@ def solve_small(problem: Problem, counts: Sequence[int], *, overlap: bool = True
     """
     blocks = _value_blocks(problem, overlap=overlap)
     most = [min(count, problem.count) for count in counts]
-    best = _partition_values(blocks.values, most[-1])
+    best = partition_values(blocks.values, most[-1])
     if not np.isfinite(best[-1, -1]):
         raise impossible(problem)
     results: dict[int, GroupingResult] = {}
     for k in sorted(set(most)):
         if np.isfinite(best[k, -1]):
-            chosen = _recover(blocks.values, best, k)
+            chosen = recover(blocks.values, best, k)
             pairs = [(_languages(block), blocks.group(block)) for block in chosen]
             results[k] = serve_blocks(problem.similarity, pairs, problem.singletons)
     return [results[k] for k in most if k in results]
@@ -149,7 +149,7 @@ def block_values(
     return best, number
 
 
-def _partition_values(values: Vector, most: int) -> Vector:
+def partition_values(values: Vector, most: int) -> Vector:
     """Return ``best[k, mask]``: the highest sum of block values over partitions of ``mask`` into at most k blocks.
 
     The block that holds the highest language of a mask is split off; what is left is a smaller mask. All masks with
@@ -217,7 +217,7 @@ def _pairs(low: int) -> tuple[Masks, Masks]:
     return first, second
 
 
-def _recover(values: Vector, best: Vector, most: int) -> list[int]:
+def recover(values: Vector, best: Vector, most: int) -> list[int]:
     """Walk back from the whole set and return the blocks of an optimal partition; ties: smaller, then lower."""
     mask, k, blocks = best.shape[1] - 1, most, []
     while mask:

@@ -1,6 +1,7 @@
 """The proven optimum: subset dynamic programming for up to 18 languages, column generation beyond.
 
-Overlap is allowed, and so is every constraint. Why the problem is small: docs/design/exact-grouping.md.
+Overlap is allowed, and so is every constraint. Where F, what whole groups gain, is known, it is maximised instead of
+collective similarity (``exact/group_gains.py``). Why the problem is small: docs/design/exact-grouping.md.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from gradsim_offline.grouping.constraints import broken, check_constraints
 from gradsim_offline.grouping.exact.column_generation import solve_columns
 from gradsim_offline.grouping.exact.dynamic_programming import MOST_LANGUAGES as MOST_AT_ONCE
 from gradsim_offline.grouping.exact.dynamic_programming import solve_small
+from gradsim_offline.grouping.exact.group_gains import solve_gains
 from gradsim_offline.grouping.objective import GroupingResult
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.solver import Solver
@@ -34,6 +36,8 @@ def solve(problem: Problem) -> GroupingResult:
 def solve_exactly(problem: Problem, *, overlap: bool) -> GroupingResult:
     """Do the same, with or without overlap."""
     check(problem.count)
+    if problem.gains is not None:
+        return solve_gains(problem, [problem.groups], overlap=overlap)[0]
     check_constraints(problem)
     scaled, unit = problem.in_units()
     if problem.count <= MOST_AT_ONCE:
@@ -55,6 +59,8 @@ def solve_every(problem: Problem) -> list[GroupingResult]:
     check(problem.count)
     counts = list(range(1, min(problem.groups, problem.count) + 1))
     counts += [problem.count] * (problem.groups - len(counts))
+    if problem.gains is not None:
+        return solve_gains(problem, counts)
     if problem.count <= MOST_AT_ONCE and problem.constraints.budget is None:
         check_constraints(problem)
         scaled, unit = problem.in_units()
@@ -82,4 +88,4 @@ def check(languages: int) -> None:
         )
 
 
-PLUGIN = Solver(solve, check=check)
+PLUGIN = Solver(solve, check=check, reads_gains=True)

@@ -19,4 +19,4 @@ def solve(problem: Problem) -> GroupingResult:
     return exact.solve_exactly(problem, overlap=False)
 
 
-PLUGIN = Solver(solve, check=exact.check)
+PLUGIN = Solver(solve, check=exact.check, reads_gains=True)

@@ -51,6 +51,7 @@ def build_verdict(
     metric: str,
     served: Gain | None = None,
     against: str = "",
+    foreseen: str = "",
     asked: bool = False,
     limit: float | None = None,
 ) -> list[str]:
@@ -62,6 +63,7 @@ def build_verdict(
         metric: What was scored.
         served: What the whole service path scores on test, or on dev where there is no test; ``None``: not scored.
         against: What there is to say against the choice, such as that S does not repeat; empty: nothing.
+        foreseen: What groups were expected to gain before they were trained; empty: it was not estimated.
         asked: The user asked for this candidate, so that dev scores did not choose it.
         limit: Milliseconds that an answer may cost; ``None``: any.
     """
@@ -75,6 +77,7 @@ def build_verdict(
         said += [_beside(holds, other) for other in _named(judged)]
     if served is not None:
         said.append(_served(served, alone=chosen == ONE))
+    said += [foreseen] if foreseen else []
     return [*said, *([against] if against else []), *_next(holds, quick, asked=asked, against=against)]
 
 
@@ -178,7 +181,8 @@ def verdict_of(
     candidates = [
         Candidate(e["name"], e["score"], _pair(e["interval"]), e["linear"], e.get("milliseconds")) for e in judged
     ]
-    if not judged and curve:
+    foreseen = [each for each in curve if "probability" in each]  # before anything was trained
+    if not judged and curve and not foreseen:
         scores = {in_words(int(each["distinct"]), count): each["score"] for each in curve}
         candidates = [Candidate(name, score) for name, score in scores.items()]
     elif not judged and "dev" in averages:
@@ -201,9 +205,20 @@ def verdict_of(
         if split
         else None,
         against=manifest.grouping.reason,
+        foreseen=_foreseen(foreseen),
         asked=asked or given,
         limit=limit,
     )
+
+
+def _foreseen(curve: Sequence[Mapping[str, float]]) -> str:
+    """Say what the groups that were chosen were expected to gain, or the best ones where none were."""
+    several = [each for each in curve if each["groups"] > 1]
+    if not several:
+        return ""
+    told = next((each for each in several if each["chosen"]), max(several, key=lambda each: each["gain"]))
+    gain = f"{points(told['gain'])} +- {percent(told['deviation'])} points; probability {told['probability']:.2f}"
+    return f"Before they were trained, {told['distinct']:.0f} groups were expected to gain {gain}."
 
 
 def _ends(intervals: Mapping[str, Any], split: str, column: str) -> tuple[float, float] | None:
