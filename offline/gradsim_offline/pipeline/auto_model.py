@@ -18,7 +18,7 @@ def model_for(task: str, say: Callable[[str], None], *, is_asked: bool = True) -
         say: Gets a line where something is downloaded, and one that says what was chosen.
         is_asked: Somebody has written ``auto``; else the build's own line of the model says enough.
     """
-    if task not in {"text_classification", "multi_label_classification"}:
+    if task == "token_classification":
         return "mini"
     try:
         locate(E5_SMALL, lambda line: say(f"model auto: {line}"))

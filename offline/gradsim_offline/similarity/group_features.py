@@ -73,7 +73,7 @@ def features(context: MeasureContext, *, sketch: int, most_texts: int) -> Featur
     label = {name: i for i, name in enumerate(dataset.labels)}
     train = [training_texts(dataset, [code], context.measuring.fraction, seed) for code in dataset.languages]
     dev = [_drawn(dataset, code, most_texts) for code in dataset.languages]
-    texts = {"train": [some for some, _ in train], "dev": [[normalise(e.text) for e in some] for some in dev]}
+    texts = {"train": [some for some, _ in train], "dev": [[normalise(str(e.text)) for e in some] for some in dev]}
     gold = {"train": [own for _, own in train], "dev": [np.array([label[e.label] for e in some]) for some in dev]}
     everything = [text for some in texts["train"] for text in some]
     linear = is_linear_start(context.training.encoder)

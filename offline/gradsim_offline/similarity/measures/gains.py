@@ -6,7 +6,7 @@ import time
 
 from pydantic import Field
 
-from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.dataset import Dataset, Example
 from gradsim_offline.core.section import Positive, Rate, Section
 from gradsim_offline.similarity.group_features import features
 from gradsim_offline.similarity.group_heads import Statistics, answer, calibrated, every_group, sampled_groups
@@ -44,7 +44,7 @@ def measure(context: MeasureContext) -> Measured:
     docs/measures.md.
 
     Raises:
-        DataError: Words are tagged, or a language has no dev texts.
+        DataError: The data are no single texts with one label each, or a language has no dev texts.
     """
     started = time.monotonic()
     check(context.dataset, context.options)
@@ -72,10 +72,11 @@ def check(dataset: Dataset, _: Section) -> None:
     """Check before any training that the measure is possible.
 
     Raises:
-        DataError: Words are tagged, or a language has no dev texts.
+        DataError: The data are no single texts with one label each, or a language has no dev texts.
     """
-    if dataset.tagged:
-        raise DataError(f"{dataset.name}: the measure gains is for texts with one label, not for tagged words")
+    first = dataset.split(dataset.languages[0], "train")[:1]
+    if not dataset.plain or not all(isinstance(example, Example) for example in first):
+        raise DataError(f"{dataset.name}: the measure gains is for single texts with one label each")
     without = [code for code in dataset.languages if not dataset.split(code, "dev")]
     if without:
         raise DataError(
