@@ -89,7 +89,7 @@ def test_outputs_that_are_not_finite_are_never_served(tiny, monkeypatch):
 def test_an_internal_error_is_500_without_details_and_logs_no_text(tiny, tmp_path, monkeypatch, caplog):
     async def ask(http):
         await ready(http)
-        monkeypatch.setattr("gradsim_serving.engine.execution.probabilities", broken)
+        monkeypatch.setattr("gradsim_shared.decode.text_classification.mixed_logits", broken)
         return await http.post("/sentiment", json={"texts": ["sweet fim nzuri Zanbarawa"], "policy": "soft"})
 
     def broken(*_):
