@@ -260,3 +260,16 @@ def test_each_language_is_answered_by_the_better_of_its_own_model_and_that_of_al
     answers = {language.code: language.group for language in manifest.languages}
     assert members[answers["hau"]] == {"eng", "hau", "tur"}
     assert members[answers["tur"]] == {"tur"}
+
+
+def test_of_linear_models_beside_an_encoder_too_a_mixture_knows_what_each_was_trained_on(tmp_path):
+    opposite(tmp_path / "words.csv")
+    build(tmp_path / "run", data=tmp_path / "words.csv", languages=None, model="mini", groups=3, keep="best")
+    content = json.loads((tmp_path / "run" / "choose" / "choice.json").read_text())
+    one, each = "one n-gram model of all languages", "an n-gram model for each language"
+    assert content["chosen"] == f"the better for each language of {one} and {each}"
+    manifest = open_bundle(tmp_path / "run" / "bundle").manifest
+    members = {group.id: set(group.members) for group in manifest.groups}
+    answers = {language.code: language.group for language in manifest.languages}
+    assert members[answers["hau"]] == {"eng", "hau", "tur"}
+    assert members[manifest.fallback.group] == {"eng", "hau", "tur"}

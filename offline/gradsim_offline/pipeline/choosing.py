@@ -138,7 +138,7 @@ class Choosing:
             run.progress.note(f"  dev {100 * each['score']:.2f}, {cost}: {each['name']}{mark}")
         chosen = _named(content, candidates)
         blend = Blend(**content["blend"]) if content["blend"] else None
-        groups, parts = self._as_groups(chosen, blend)
+        groups, parts = self._as_groups(chosen, blend, candidates)
         return HandedOver(groups, parts, content["chosen"], content["candidates"], asked=settings.kept != "best")
 
     def _kinds(self) -> set[str]:
@@ -202,11 +202,20 @@ class Choosing:
     def _alone(self, start: Encoder, code: str) -> StageResult:
         return self.pipeline.store.train(start, (code,), (code,), f"n-grams of {code}")
 
-    def _as_groups(self, chosen: Candidate, blend: Blend | None = None) -> tuple[Groups, dict[str, Parts]]:
-        """Return the languages that the same models answer as groups, with their parts."""
+    def _as_groups(
+        self, chosen: Candidate, blend: Blend | None = None, candidates: Sequence[Candidate] = ()
+    ) -> tuple[Groups, dict[str, Parts]]:
+        """Return the languages that the same models answer as groups, with their parts.
+
+        Args:
+            chosen: The candidate.
+            blend: Of its models.
+            candidates: All of them: a mixture may have the model of one that was trained on all languages.
+        """
         trained_together = {group.folder: group.members for group in self.groups.groups}
         models, wide = chosen.models, chosen.wide
-        members = {self.multilingual.directory: self.pipeline.dataset.languages}
+        of_all = {model.directory for each in candidates if each.kept == "one" for model in each.models.values()}
+        members = dict.fromkeys((self.multilingual.directory, *of_all), self.pipeline.dataset.languages)
         members |= {self.models[group.id].directory: group.members for group in self.groups.groups}
         similarity = {group.members: group.collective_similarity for group in self.groups.groups}
         served: dict[tuple[StageResult, StageResult | None], list[str]] = {}

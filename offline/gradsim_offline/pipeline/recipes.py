@@ -122,7 +122,8 @@ def _recipe(name: str | None, given: dict[str, Any], *, choosing: Progress | Non
     used = {"data": "demo", "data_dir": None} | own | dict(given)
     data, folder = _named(used)
     is_asked = "model" in used
-    used.setdefault("model", AUTO if choosing and data == FILES and name is None else "mini")
+    chooses = choosing is not None and data == FILES and name is None and not _needs_training(given)
+    used.setdefault("model", AUTO if chooses else "mini")
     options = dict(own.get("data_options", {}))
     options |= {key.partition(".")[2]: value for key, value in given.items() if key.startswith("data_options.")}
     if choosing and used["model"] == AUTO:
@@ -136,6 +137,17 @@ def _recipe(name: str | None, given: dict[str, Any], *, choosing: Progress | Non
         else:
             values[key] = value
     return values
+
+
+def _needs_training(given: Mapping[str, Any]) -> bool:
+    """Return whether what a user asks for needs an encoder that is trained in steps, as frozen ones are not."""
+    if any(name.partition(".")[0] in {"training", "measuring", "pretraining", "adapting"} for name in given):
+        return True
+    if "measure" not in given:
+        return False
+    from gradsim_offline.similarity.measure import load_measure
+
+    return load_measure(str(given["measure"])).reads_encoder
 
 
 def run_directory(settings: Settings, out: str | Path | None, before: str = "", after: str = "") -> Path:

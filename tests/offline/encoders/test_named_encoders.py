@@ -257,3 +257,6 @@ def test_auto_is_the_default_for_files_of_ones_own(monkeypatch, tmp_path):
     assert resolve(None, {"data": str(table)}).model == "mini"
     assert resolve("ngrams", {"data": str(table)}, choosing=Progress()).model == "ngrams"
     assert resolve(None, {"data": "demo"}, choosing=Progress()).model == "mini"
+    for wish in ({"training.ensemble": 3}, {"measure": "embedding"}, {"measuring.epochs": 2}):
+        assert resolve(None, {"data": str(table), **wish}, choosing=Progress()).model == "mini"
+    assert resolve(None, {"data": str(table), "measure": "typology"}, choosing=Progress()).model == "e5-small"
