@@ -262,6 +262,7 @@ def test_each_language_is_answered_by_the_better_of_its_own_model_and_that_of_al
     assert members[answers["tur"]] == {"tur"}
 
 
+@pytest.mark.slow
 def test_of_linear_models_beside_an_encoder_too_a_mixture_knows_what_each_was_trained_on(tmp_path):
     opposite(tmp_path / "words.csv")
     build(tmp_path / "run", data=tmp_path / "words.csv", languages=None, model="mini", groups=3, keep="best")
