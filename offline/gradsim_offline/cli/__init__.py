@@ -14,6 +14,8 @@ from gradsim_shared.excerpts import one_line
 from gradsim_shared.nearest import nearest
 
 _COMMANDS = {
+    "doctor": "Show what this machine has for a build, and what is missing.",
+    "plan": "Show what a build will do, with time, disk and memory, before it starts.",
     "build": "Run the whole method and write a bundle.",
     "encoder": "Make the mini encoder, or fetch a named one.",
     "measure": "Measure how the languages' gradients agree.",
@@ -31,6 +33,8 @@ _COMMANDS = {
     "retrieve": "Score encoders by how often they find a text's translation.",
     "few-shot": "Transfer from one language with a few texts of each other, regime by regime.",
     "assign": "Find the group for a new language, and add it to a bundle.",
+    "push": "Publish a bundle: on the Hugging Face Hub, or in the BentoML model store.",
+    "pull": "Fetch a bundle from there.",
     "inspect": "Show what is in a bundle, after verifying it.",
     "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods.",
     "settings": "Show every setting, its default and what it means.",

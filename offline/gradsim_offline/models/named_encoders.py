@@ -103,6 +103,12 @@ def locate(model: str, say: Callable[[str], None], *, shown: bool = False) -> Lo
     return Located(str(place), f"{model} {digest}")
 
 
+def whereabouts(model: str) -> Path | None:
+    """Return where one of our encoders lies on this machine, its files not hashed; ``None``: it is not here."""
+    made = cache_directory() / f"{model}-{_FORM}"
+    return _in_hub_cache(NAMED[model]) or (made if (made / _MADE).is_file() else None)
+
+
 def save(model: str, out: Path, say: Callable[[str], None], *, shown: bool = False) -> None:
     """Write one of our encoders to a directory.
 
