@@ -20,6 +20,8 @@ from gradsim_offline.training.strategy import TrainingStrategy
 from gradsim_offline.training.task import Task
 
 COMMANDS = (
+    "doctor",
+    "plan",
     "build",
     "encoder",
     "measure",
@@ -37,6 +39,8 @@ COMMANDS = (
     "retrieve",
     "few-shot",
     "assign",
+    "push",
+    "pull",
     "inspect",
     "list",
     "settings",
