@@ -7,7 +7,7 @@ OUT ?= runs/demo
 # processes that test
 WORKERS ?= 2
 
-.PHONY: install fix check test test-all demo bento image docs clean clean-runs
+.PHONY: install fix check test test-all demo bento image sbom docs site clean clean-runs
 
 install: $(INSTALLED)
 
@@ -40,6 +40,10 @@ docs: $(INSTALLED)  ## pages that are generated from the code
 	$(BIN)/python -m gradsim_shared.schema > docs/manifest.schema.json
 	$(BIN)/python docs/generate.py
 
+site: $(INSTALLED)  ## the documentation as a site, in site/; a broken link is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[docs]'
+	$(BIN)/mkdocs build --strict
+
 bento: $(INSTALLED)  ## make bento BUNDLE=runs/demo/bundle
 	@test -n "$(BUNDLE)" || { echo "name a bundle: make bento BUNDLE=runs/demo/bundle" >&2; exit 2; }
 	$(BIN)/python serving/make_bento.py $(BUNDLE)
@@ -50,7 +54,7 @@ image: $(INSTALLED)  ## make image BUNDLE=runs/demo/bundle: a container image; n
 	made="$$($(BIN)/python serving/make_bento.py $(BUNDLE))" && $(BIN)/bentoml containerize "$${made%%[[:space:]]*}"
 
 clean:  ## the virtual environment of 'make install' and all caches
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find bench docs offline serving shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-runs:  ## what was built, models and bundles
