@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from program import TINY, arguments, gradsim
+from .program import TINY, arguments, gradsim
 
 from gradsim_offline.core import machine
 
@@ -71,5 +71,7 @@ def test_a_pretrained_encoder_is_timed_by_its_sizes(tiny_xlmr):
 def test_an_encoder_that_is_not_here_is_not_fetched():
     code, out, error = gradsim("plan", "--model", "some/model")
     assert (code, out) == (1, "") and error.startswith("Error: ") and "a plan downloads nothing" in error
-    code, out, error = gradsim("plan", "--model", "e5-small", "--languages", "eng,hau", "--set", "ngrams.strengths=[8.0]")
+    code, out, error = gradsim(
+        "plan", "--model", "e5-small", "--languages", "eng,hau", "--set", "ngrams.strengths=[8.0]"
+    )
     assert code == 0 and "e5-small is not on this machine: 490 MB" in out, error

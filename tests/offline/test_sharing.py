@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import tiny_bundle
 import yaml
-from program import gradsim
+from .program import gradsim
 
 from gradsim_offline.report.model_card import model_card
 from gradsim_shared.bundle import open_bundle, read_manifest
@@ -54,7 +54,9 @@ def hub():
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if self.path.endswith("/preupload/main"):
                 paths = [file["path"] for file in json.loads(body)["files"]]
-                self.answer({"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths]})
+                self.answer(
+                    {"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths]}
+                )
             elif "/commit/main" in self.path:
                 for line in map(json.loads, body.splitlines()):
                     if line["key"] == "file":
@@ -112,7 +114,9 @@ def test_to_the_hub_and_back(run, hub, bundle, tmp_path):
     same(tmp_path / "back", bundle)
     files["manifest.json"] = files["manifest.json"].replace(b"tiny", b"TINY", 1)
     files[next(name for name in files if name.endswith(".onnx"))] += b"x"
-    code, out, error = run("pull", "me/tiny", "--out", tmp_path / "spoilt", HF_ENDPOINT=address, HF_HOME=str(tmp_path / "2"))
+    code, out, error = run(
+        "pull", "me/tiny", "--out", tmp_path / "spoilt", HF_ENDPOINT=address, HF_HOME=str(tmp_path / "2")
+    )
     assert (code, out) == (1, "") and "has changed since it was written" in error and not (tmp_path / "spoilt").exists()
 
 
@@ -156,4 +160,6 @@ def test_a_card_says_that_weights_were_rounded(bundle):
     assert "rounded" not in model_card(manifest)
     versions = {**manifest.provenance.versions, "e5-small weights": "rounded to 4 bits"}
     provenance = manifest.provenance.model_copy(update={"versions": versions})
-    assert "Its e5-small weights: rounded to 4 bits." in model_card(manifest.model_copy(update={"provenance": provenance}))
+    assert "Its e5-small weights: rounded to 4 bits." in model_card(
+        manifest.model_copy(update={"provenance": provenance})
+    )

@@ -53,7 +53,9 @@ def push_to_hub(bundle: Path, name: str, *, revision: str | None, private: bool)
         api.create_repo(name, repo_type="model", private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(name, branch=revision, exist_ok=True)
-        done = api.upload_folder(repo_id=name, folder_path=draft, revision=revision, commit_message=f"GradSim bundle {title}")
+        done = api.upload_folder(
+            repo_id=name, folder_path=draft, revision=revision, commit_message=f"GradSim bundle {title}"
+        )
     return str(done.commit_url)
 
 

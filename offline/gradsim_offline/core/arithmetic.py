@@ -26,9 +26,7 @@ class Arithmetic:
     reason: str
 
 
-def choose_arithmetic(
-    asked: str, device: torch.device, *, mini: bool = False, cpu_info: Path = CPU_INFO
-) -> Arithmetic:
+def choose_arithmetic(asked: str, device: torch.device, *, mini: bool = False, cpu_info: Path = CPU_INFO) -> Arithmetic:
     """Choose between bf16 and fp32.
 
     Args:
@@ -70,4 +68,3 @@ def mixed_precision(model: nn.Module) -> AbstractContextManager[object]:
     if getattr(model, _MARK, "fp32") == "fp32":
         return nullcontext()
     return torch.autocast(next(model.parameters()).device.type, dtype=torch.bfloat16)
-

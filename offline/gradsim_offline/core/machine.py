@@ -85,7 +85,9 @@ def problems(found: Mapping[str, Mapping[str, str | None]], directory: Path) -> 
         if of["found"] is None:
             said.append(f"{name} is not installed; run: pip install '{DISTRIBUTION}[{EXTRA}]'")
         elif not SpecifierSet(of["wanted"] or "").contains(of["found"], prereleases=True):
-            said.append(f"{name} is {of['found']}, and {of['wanted']} is needed; run: pip install '{name}{of['wanted']}'")
+            said.append(
+                f"{name} is {of['found']}, and {of['wanted']} is needed; run: pip install '{name}{of['wanted']}'"
+            )
     memory, disk = free_memory(), free_disk(directory)
     if memory is not None and memory < LEAST_MEMORY:
         said.append(f"{memory / 1e9:.1f} GB of memory are free; a small build takes {LEAST_MEMORY / 1e9:.0f} GB")

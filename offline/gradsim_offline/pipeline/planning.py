@@ -106,7 +106,9 @@ class Planning:
         exported = models * (linear_size // 4 if settings.linear else int(1.25 * size))
         yield Step("export", f"{models} models to ONNX, compared with torch", models * per_model, exported)
         passes = max(identifier.EPOCHS * total, identifier.SEEN) * 4
-        yield Step("identify", "fastText", _IDENTIFIER + _PASS * passes, int(1e6 * settings.identifying.maximum_megabytes))
+        yield Step(
+            "identify", "fastText", _IDENTIFIER + _PASS * passes, int(1e6 * settings.identifying.maximum_megabytes)
+        )
         yield Step("evaluate", f"{self._count('test')} test texts, three times", 3 * self._count("test") * self._read)
         yield Step("bundle", "models, report", _BUNDLE, exported + (self._trunk_bytes // 4))
 
@@ -127,7 +129,9 @@ class Planning:
             texts = total + self._count("dev")
             rate = f"{1 / max(self._read, 1e-9):.0f} texts/s"
             seconds = _TRUNK + texts * self._read
-            yield Step("trunk", f"reads {texts} texts once, {rate}", seconds, self._trunk_bytes + self._kept_bytes(texts))
+            yield Step(
+                "trunk", f"reads {texts} texts once, {rate}", seconds, self._trunk_bytes + self._kept_bytes(texts)
+            )
 
     def _measuring(self) -> tuple[str, float]:
         settings, total = self.settings, self._count("train")
