@@ -43,6 +43,9 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait(timeout=30)
+    print(
+        "\nNext, with your own texts: gradsim-offline plan --data reviews.csv (docs/own-data.md), then build, then serve."
+    )
 
 
 def command(name: str) -> Path:

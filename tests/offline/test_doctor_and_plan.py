@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from .program import TINY, arguments, gradsim
 
 from gradsim_offline.core import machine
+
+from .program import TINY, arguments, gradsim
 
 
 def test_doctor_finds_what_is_here(monkeypatch, tmp_path):
@@ -54,7 +55,8 @@ def test_a_plan_names_the_stages_and_writes_nothing(model, tmp_path, monkeypatch
 def test_more_texts_take_longer(tmp_path):
     def seconds(languages):
         options = {"data": "demo", "model": "mini", "languages": languages, "groups": 1}
-        planned = json.loads(gradsim("plan", "--json", *arguments(options, TINY))[1])
+        settings = TINY | {"measuring.minimum_steps": 0}
+        planned = json.loads(gradsim("plan", "--json", *arguments(options, settings))[1])
         return {stage["name"]: stage["what"] for stage in planned["stages"]}["measure"]
 
     few, many = (int(seconds(codes).split(", ")[1].split()[0]) for codes in ("eng,hau", "eng,hau,swa,tur"))
@@ -63,7 +65,9 @@ def test_more_texts_take_longer(tmp_path):
 
 def test_a_pretrained_encoder_is_timed_by_its_sizes(tiny_xlmr):
     options = {"data": "demo", "model": tiny_xlmr, "languages": "eng,hau", "groups": 1}
-    code, out, error = gradsim("plan", *arguments(options, {"training.trained_blocks": 0, "ngrams.strengths": "[8.0]"}))
+    code, out, error = gradsim(
+        "plan", *arguments(options, {"training.trained_blocks": 0, "ngrams.strengths": "[8.0]", "maximum_length": 32})
+    )
     assert code == 0, error
     assert "reads" in out and "texts once" in out and "Download" not in out
 

@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import tiny_bundle
 import yaml
-from .program import gradsim
 
 from gradsim_offline.report.model_card import model_card
 from gradsim_shared.bundle import open_bundle, read_manifest
+
+from .program import gradsim
 
 PROGRAM = "from gradsim_offline.cli import main; main()"
 COMMIT = hashlib.sha1(b"first").hexdigest()
@@ -45,7 +46,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def hub():
+def hub():  # noqa: C901 - one small server
     """The address of a Hub that takes commits of small files, and what it has: name of the file -> bytes."""
     files: dict[str, bytes] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from gradsim_shared.errors import BundleError, GradsimError, SettingsError
 from gradsim_shared.manifest import MANIFEST_FILE
 
 CARD_FILE = "README.md"
+_LOG_IN = "log in with `huggingface-cli login`, or set HF_TOKEN"
+_NONE = "there is no such bundle, or it is private: look at the name, log in with `huggingface-cli login`"
+_WAYS = {"401": _LOG_IN, "403": _LOG_IN, "404": _NONE, "not found": _NONE}
+_OTHER_WAY = "look at the network (HF_ENDPOINT)"
 
 
 def lay_out(bundle: Path, directory: Path) -> None:
@@ -46,9 +50,8 @@ def push_to_hub(bundle: Path, name: str, *, revision: str | None, private: bool)
     """
     from huggingface_hub import HfApi
 
-    with _said(f"push to {name}"), tempfile.TemporaryDirectory(prefix="gradsim-push-") as draft:
-        lay_out(bundle, Path(draft))
-        title = read_manifest(bundle).title
+    title = read_manifest(bundle).title
+    with _laid_out(bundle) as draft, _said(f"push to {name}"):
         api = HfApi()
         api.create_repo(name, repo_type="model", private=private, exist_ok=True)
         if revision is not None:
@@ -83,10 +86,13 @@ def push_to_bentoml(bundle: Path, name: str) -> str:
     bentoml = _bentoml()
     manifest = read_manifest(bundle)
     about = {"title": manifest.title, "task": manifest.task, "languages": [each.code for each in manifest.languages]}
-    with _said(f"push to {name}"), tempfile.TemporaryDirectory(prefix="gradsim-push-") as draft:
-        lay_out(bundle, Path(draft))
-        with bentoml.models.create(name, labels={"bundle": manifest.name}, metadata=about) as model:
-            shutil.copytree(draft, model.path, dirs_exist_ok=True)
+    labels = {"bundle": manifest.name}
+    with (
+        _laid_out(bundle) as draft,
+        _said(f"push to {name}"),
+        bentoml.models.create(name, labels=labels, metadata=about) as model,
+    ):
+        shutil.copytree(draft, model.path, dirs_exist_ok=True)
     return str(model.tag)
 
 
@@ -127,6 +133,14 @@ def _take(there: Path, out: Path) -> None:
 
 
 @contextmanager
+def _laid_out(bundle: Path) -> Iterator[Path]:
+    """Yield a temporary directory that holds what is published."""
+    with tempfile.TemporaryDirectory(prefix="gradsim-push-") as draft:
+        lay_out(bundle, Path(draft))
+        yield Path(draft)
+
+
+@contextmanager
 def _said(what: str) -> Iterator[None]:
     """Turn what the libraries of a store raise into one line with the ways on."""
     try:
@@ -134,12 +148,6 @@ def _said(what: str) -> Iterator[None]:
     except GradsimError:
         raise
     except Exception as error:
-        ways: dict[str, Callable[[str], bool]] = {
-            "log in with `huggingface-cli login`, or set HF_TOKEN": lambda text: "401" in text or "403" in text,
-            "there is no such bundle, or it is private: look at the name, log in with `huggingface-cli login`": (
-                lambda text: "404" in text or "not found" in text.lower()
-            ),
-        }
         said = f"{type(error).__name__}: {first_line(error)}"
-        way = next((way for way, fits in ways.items() if fits(f"{said} {error}")), "look at the network (HF_ENDPOINT)")
+        way = next((way for part, way in _WAYS.items() if part in f"{said} {error}".lower()), _OTHER_WAY)
         raise GradsimError(f"{what}: {said}; {way}") from error

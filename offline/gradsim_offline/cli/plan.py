@@ -59,7 +59,7 @@ def _with_model(given: dict[str, Any]) -> dict[str, Any]:
         return given
     source = load_source(data)
     task = source.task_in(folder) if folder and source.task_in else source.task
-    return {**given, "model": E5_SMALL if task == "text_classification" else "mini"}
+    return {**given, "model": "mini" if task == "token_classification" else E5_SMALL}
 
 
 def _lines(planned: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from gradsim_offline.core import machine, plugins
 from gradsim_offline.core.dataset import SPLITS, Dataset
-from gradsim_offline.core.settings import E5_SMALL, NGRAMS, Schedule, Settings
+from gradsim_offline.core.settings import E5_SMALL, NGRAMS, Settings
+from gradsim_offline.core.training_settings import Schedule
 from gradsim_offline.grouping.choose_k import candidates, solver_to_try
 from gradsim_offline.identifier import training as identifier
 from gradsim_offline.models.loading import is_there, load_tokenizer

@@ -8,6 +8,7 @@ from statistics import fmean
 import yaml
 
 from gradsim_offline.core import plugins
+from gradsim_offline.report.numbers import MISSING
 from gradsim_shared.manifest import Language, Manifest
 
 _PIPELINES = {"text_classification": "text-classification", "token_classification": "token-classification"}
@@ -34,9 +35,9 @@ def _metadata(manifest: Manifest) -> Iterator[str]:
 def _body(manifest: Manifest) -> Iterator[str]:
     codes = ", ".join(f"{language.name} ({language.code})" for language in manifest.languages)
     yield f"# {manifest.title}\n"
-    yield f"Answers {manifest.task.replace('_', ' ')} with the labels {', '.join(manifest.labels)} in {codes}. A language"
-    yield "identifier finds a text's language, and the model of the group that serves it answers.\n"
-    yield from (f"{sentence}" for sentence in manifest.verdict)
+    yield f"Answers {manifest.task.replace('_', ' ')} with the labels {', '.join(manifest.labels)} in {codes}."
+    yield "An identifier finds a text's language, and the model of the group that serves it answers.\n"
+    yield from manifest.verdict
     yield "\n## Scores\n"
     yield from _scores(manifest)
     yield "\n## How the languages are grouped\n"
@@ -61,23 +62,23 @@ def _scores(manifest: Manifest) -> Iterator[str]:
     scored = [language for language in manifest.languages if split in language.scores]
     for language in scored:
         row = [_percent(language, split, column, manifest.metric) for column in _COLUMNS]
-        yield f"| {language.name} | {language.counts[split]} | {' | '.join(row)} |"
+        yield f"| {language.name} | {language.counts.get(split, 0)} | {' | '.join(row)} |"
     means = []
     for column in _COLUMNS:
         values = [getattr(each.scores[split], column).get(manifest.metric) for each in scored]
-        means.append("–" if None in values else f"{100 * fmean(values):.2f}")
+        means.append(MISSING if None in values else f"{100 * fmean(values):.2f}")
     yield f"| plain mean | | {' | '.join(means)} |"
 
 
 def _percent(language: Language, split: str, column: str, metric: str) -> str:
     value = getattr(language.scores[split], column).get(metric)
-    return "–" if value is None else f"{100 * value:.2f}"
+    return MISSING if value is None else f"{100 * value:.2f}"
 
 
 def _groups(manifest: Manifest) -> Iterator[str]:
     grouping, similarity = manifest.grouping, manifest.similarity
     proven = "proven optimal" if grouping.proven else f"at most {grouping.bound:.3f} is possible"
-    yield f"Similarity: {similarity.measure}; solver: {grouping.solver}; grouping score {grouping.score:.3f} ({proven})."
+    yield f"Similarity: {similarity.measure}; solver: {grouping.solver}; score {grouping.score:.3f} ({proven})."
     if similarity.reliability and similarity.reliability.reliability is not None:
         yield f"Reliability of the similarities between halves of the data: {similarity.reliability.reliability:.2f}."
     if grouping.reason:
@@ -95,8 +96,8 @@ def _data(manifest: Manifest) -> Iterator[str]:
     known = data in plugins.names("datasets")
     stated = [plugins.constant("datasets", data, what) for what in ("LICENCE", "CITATION")] if known else []
     texts = {split: sum(each.counts.get(split, 0) for each in manifest.languages) for split in ("train", "dev", "test")}
-    yield f"Trained on {manifest.provenance.data}: {'/'.join(map(str, texts.values()))} texts (train/dev/test). Licence:"
-    yield f"{'; '.join(filter(None, stated)) or 'not stated; whoever publishes this bundle must say it'}.\n"
+    yield f"Trained on {manifest.provenance.data}: {'/'.join(map(str, texts.values()))} texts (train/dev/test)."
+    yield f"Licence: {'; '.join(filter(None, stated)) or 'not stated; whoever publishes this bundle must say it'}.\n"
     yield f"Base model: {manifest.provenance.model}."
     yield from (f"Its {what}: {said}." for what, said in manifest.provenance.versions.items() if "weights" in what)
 

@@ -1,4 +1,4 @@
-"""Time a few batches of the kind that a build will run: models of random weights, the sizes and texts of the real ones."""
+"""Time a few batches of the kind that a build will run: random weights, but sizes and lengths of the real ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gradsim_offline.core.arithmetic import Precision, mixed_precision, set_precision
 from gradsim_offline.core.dataset import Dataset
-from gradsim_offline.core.settings import NGrams, Pretraining
+from gradsim_offline.core.training_settings import NGrams, Pretraining
 from gradsim_offline.training.batching import IGNORED, pad, to_device
 from gradsim_offline.training.encoders.mini import LONGEST_PIECE, mini_config
 from gradsim_offline.training.linear import fit, training_texts
