@@ -23,25 +23,25 @@ COMMANDS = (
     "doctor",
     "plan",
     "build",
+    "inspect",
+    "push",
+    "pull",
+    "evaluate",
+    "compare",
+    "sweep",
+    "analyse",
+    "assign",
     "encoder",
     "measure",
     "group",
     "train",
     "export",
     "identify",
-    "evaluate",
-    "compare",
-    "sweep",
-    "analyse",
+    "few-shot",
     "sprachbund",
     "adapt",
     "sprachbund-train",
     "retrieve",
-    "few-shot",
-    "assign",
-    "push",
-    "pull",
-    "inspect",
     "list",
     "settings",
 )
@@ -82,7 +82,7 @@ def test_help_names_every_command(run):
     code, out, _ = run("--help")
     assert code == 0 and out.startswith("Usage: gradsim-offline [OPTIONS] COMMAND")
     listed = [
-        line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.startswith("  ") and line[2] != " "
+        line.split()[0] for line in out.split("First:")[1].splitlines() if line.startswith("  ") and line[2] != " "
     ]
     assert tuple(listed) == COMMANDS
     assert run("-h")[0] == 0

@@ -65,11 +65,10 @@ def test_more_texts_take_longer(tmp_path):
 
 def test_a_pretrained_encoder_is_timed_by_its_sizes(tiny_xlmr):
     options = {"data": "demo", "model": tiny_xlmr, "languages": "eng,hau", "groups": 1}
-    code, out, error = gradsim(
-        "plan", *arguments(options, {"training.trained_blocks": 0, "ngrams.strengths": "[8.0]", "maximum_length": 32})
-    )
+    settings = {"training.trained_blocks": 0, "ngrams.strengths": "[8.0]", "maximum_length": 32}
+    code, out, error = gradsim("plan", *arguments(options, settings))
     assert code == 0, error
-    assert "reads" in out and "texts once" in out and "Download" not in out
+    assert "reads" in out and "texts once" in out and "download" not in out
 
 
 def test_an_encoder_that_is_not_here_is_not_fetched():

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.disk import full_disk_said
-from gradsim_offline.models.loading import first_line
 from gradsim_offline.report.model_card import model_card
 from gradsim_shared.bundle import open_bundle, read_manifest
 from gradsim_shared.errors import BundleError, GradsimError, SettingsError
+from gradsim_shared.excerpts import cut
 from gradsim_shared.manifest import MANIFEST_FILE
 
 CARD_FILE = "README.md"
 _LOG_IN = "log in with `huggingface-cli login`, or set HF_TOKEN"
 _NONE = "there is no such bundle, or it is private: look at the name, log in with `huggingface-cli login`"
-_WAYS = {"401": _LOG_IN, "403": _LOG_IN, "404": _NONE, "not found": _NONE}
+_WAYS = {"401": _LOG_IN, "403": _LOG_IN, "404": _NONE, "not found": _NONE, "notfound": _NONE}
+_LONGEST = 300  # of what a library says
 _OTHER_WAY = "look at the network (HF_ENDPOINT)"
 
 
@@ -148,6 +149,7 @@ def _said(what: str) -> Iterator[None]:
     except GradsimError:
         raise
     except Exception as error:
-        said = f"{type(error).__name__}: {first_line(error)}"
+        first = next(iter(str(error).strip().splitlines()), "no reason is given")
+        said = f"{type(error).__name__}: {cut(first, _LONGEST)}"
         way = next((way for part, way in _WAYS.items() if part in f"{said} {error}".lower()), _OTHER_WAY)
         raise GradsimError(f"{what}: {said}; {way}") from error

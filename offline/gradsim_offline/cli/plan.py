@@ -38,11 +38,13 @@ def command(
     given = {**options, "grouping.solver": solver, "version": bundle_version}
     settings = settings_from(**_with_model(given), chooses_model=True)
     from gradsim_offline.pipeline.build import load_data
-    from gradsim_offline.pipeline.planning import Planning, check_plannable, not_here
+    from gradsim_offline.pipeline.planning import Planning
+    from gradsim_offline.pipeline.probe import Probe, check_plannable, not_here
     from gradsim_offline.pipeline.recipes import run_directory
 
     check_plannable(settings)
-    planned = Planning(settings, load_data(settings)).plan(run_directory(settings, out))
+    dataset = load_data(settings)
+    planned = Planning(settings, dataset, Probe(settings, dataset)).plan(run_directory(settings, out))
     planned["notes"] = [note for note in (not_here(settings),) if note]
     click.echo(json.dumps(planned, indent=1, ensure_ascii=False) if as_json else "\n".join(_lines(planned)))
 
