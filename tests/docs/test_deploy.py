@@ -1,4 +1,4 @@
-"""What deploy/ holds is whole: manifests keep to their schemas and to the service's rules, the dashboard to the docs."""
+"""What deploy/ holds is whole: manifests keep to schemas and to the service's rules, the dashboard to the docs."""
 
 from __future__ import annotations
 
