@@ -19,7 +19,7 @@ from gradsim_shared.manifest import MANIFEST_FILE
 CARD_FILE = "README.md"
 _LOG_IN = "log in with `huggingface-cli login`, or set HF_TOKEN"
 _NONE = "there is no such bundle, or it is private: look at the name, log in with `huggingface-cli login`"
-_WAYS = {"401": _LOG_IN, "403": _LOG_IN, "404": _NONE, "not found": _NONE, "notfound": _NONE}
+_WAYS = {"401": _LOG_IN, "403": _LOG_IN, "404": _NONE, "not found": _NONE, "notfound:": _NONE}
 _LONGEST = 300  # of what a library says
 _OTHER_WAY = "look at the network (HF_ENDPOINT)"
 
