@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gradsim_offline.datasets.sources import files
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -50,6 +52,14 @@ def test_the_messages_that_are_explained_are_those_of_the_code():
     assert len(messages) > 10 and len(codes) == 5
     assert [message for message in messages if message not in code] == []
     assert [name for name in codes if f'"{name}"' not in code] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/own-data.md"])
+def test_the_table_of_a_first_build_is_read(page, tmp_path):
+    (table,) = re.findall(r"^```csv\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "reviews.csv").write_text(table, encoding="utf-8")
+    found = files.load(tmp_path / "reviews.csv")
+    assert found.languages == ("hau", "swa") and found.labels == ("negative", "positive")
 
 
 @pytest.mark.slow
