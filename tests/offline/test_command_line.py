@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
@@ -107,6 +108,11 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_list_as_json(run):
+    code, out, error = run("list", "solvers", "--json")
+    assert (code, error) == (0, "") and "exact" in json.loads(out)["solvers"]
+
+
 def test_version(run):
     code, out, _ = run("--version")
     assert code == 0 and out.startswith("gradsim-offline, version ")
@@ -137,6 +143,7 @@ def test_an_unknown_command_names_the_nearest(run, typed, meant):
     assert (code, out) == (2, "")
     assert error.endswith(f"Error: No such command '{typed}'. Did you mean {meant}?\n")
     assert "Did you mean" not in run("zzz")[2]
+    assert run("serve")[2].endswith("Bundles are served by another command: gradsim-serve --help\n")
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,11 @@ def test_a_card_says_that_weights_were_rounded(bundle):
     assert "Its e5-small weights: rounded to 4 bits." in model_card(
         manifest.model_copy(update={"provenance": provenance})
     )
+
+
+def test_a_bundle_is_shown_as_json_and_a_run_directory_names_its_bundle(bundle, tmp_path):
+    code, out, error = gradsim("inspect", bundle, "--json")
+    assert code == 0 and json.loads(out) == json.loads((bundle / "manifest.json").read_text(encoding="utf-8")), error
+    (tmp_path / "bundle").symlink_to(bundle)
+    code, out, error = gradsim("inspect", tmp_path)
+    assert (code, out) == (1, "") and error.endswith(f"It is a run directory, whose bundle is {tmp_path / 'bundle'}\n")
