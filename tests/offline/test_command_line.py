@@ -67,7 +67,6 @@ def run(monkeypatch, capsys):
 def refused(answer, *parts):
     code, out, error = answer
     assert (code, out) == (1, "")
-    error = "\n".join(line for line in error.split("\n") if not line.startswith("  model auto: "))
     assert error.startswith("Error: ") and error.count("\n") == 1 and "Traceback" not in error
     for part in parts:
         assert part in error, error

@@ -163,7 +163,7 @@ class Planning:
     @property
     def _tries_ngrams(self) -> bool:
         settings = self.settings
-        return not self.dataset.tagged and settings.model != NGRAMS and settings.ngrams.beside
+        return self.dataset.plain and settings.model != NGRAMS and settings.ngrams.beside
 
     @property
     def _joint_is_model(self) -> bool:

@@ -69,7 +69,8 @@ class Probe:
         """Tokens of some training texts."""
         share = max(1, _SAMPLE // len(self.dataset.languages))
         languages = self.dataset.languages
-        texts = [normalise(e.text) for code in languages for e in self.dataset.split(code, "train")[:share]]
+        some = [e.text for code in languages for e in self.dataset.split(code, "train")[:share]]
+        texts = [normalise(text if isinstance(text, str) else " ".join(text)) for text in some]
         most = self.settings.maximum_length
         if self.path is None:
             return [min(most, 2 + round(len(text) / _CHARACTERS)) for text in texts]
