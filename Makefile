@@ -4,10 +4,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 OUT ?= runs/demo
+CUDA_BASE ?= nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04
 # processes that test
 WORKERS ?= 2
 
-.PHONY: install fix check test test-all demo bento image docs clean clean-runs
+.PHONY: install fix check test test-all demo bento image sbom docs site clean clean-runs
 
 install: $(INSTALLED)
 
@@ -40,17 +41,24 @@ docs: $(INSTALLED)  ## pages that are generated from the code
 	$(BIN)/python -m gradsim_shared.schema > docs/manifest.schema.json
 	$(BIN)/python docs/generate.py
 
+site: $(INSTALLED)  ## the documentation as a site, in site/; a broken link is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt mkdocs-material
+	$(BIN)/mkdocs build --strict
+
 bento: $(INSTALLED)  ## make bento BUNDLE=runs/demo/bundle
 	@test -n "$(BUNDLE)" || { echo "name a bundle: make bento BUNDLE=runs/demo/bundle" >&2; exit 2; }
 	$(BIN)/python serving/make_bento.py $(BUNDLE)
 
-image: $(INSTALLED)  ## make image BUNDLE=runs/demo/bundle: a container image; needs a running Docker engine
-	@test -n "$(BUNDLE)" || { echo "name a bundle: make image BUNDLE=runs/demo/bundle" >&2; exit 2; }
-	@docker info >/dev/null 2>&1 || { echo "no Docker engine is running here; 'make bento' makes the Bento that the image would hold" >&2; exit 1; }
-	made="$$($(BIN)/python serving/make_bento.py $(BUNDLE))" && $(BIN)/bentoml containerize "$${made%%[[:space:]]*}"
+image:  ## a container image of the service, deploy/Dockerfile; make image CUDA=1 for GPUs; needs a running Docker engine
+	@docker info >/dev/null 2>&1 || { echo "no Docker engine is running here; 'make bento' packs service and bundle without one" >&2; exit 1; }
+	docker build -f deploy/Dockerfile -t gradsim$(if $(CUDA),:cuda --build-arg BASE=$(CUDA_BASE) --build-arg PROVIDER=cuda) .
+
+sbom: $(INSTALLED)  ## what is installed, with versions and licences: sbom.json (CycloneDX)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt cyclonedx-bom
+	$(BIN)/cyclonedx-py environment --output-file sbom.json $(BIN)/python
 
 clean:  ## the virtual environment of 'make install' and all caches
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find bench docs offline serving shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-runs:  ## what was built, models and bundles

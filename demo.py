@@ -43,6 +43,7 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait(timeout=30)
+    print("\nNext, with texts of your own: gradsim-offline plan --data reviews.csv, then build (docs/own-data.md)")
 
 
 def command(name: str) -> Path:

@@ -92,10 +92,11 @@ def _manifest(root: Path, directory: Path) -> Manifest:
     """Read the manifest in ``root``, which people know as ``directory``."""
     path = root / MANIFEST_FILE
     if not path.is_file():
-        raise BundleError(
-            f"{directory} is no bundle: it has no {MANIFEST_FILE}. "
-            "Name the directory that `gradsim-offline build` wrote, such as runs/demo/bundle"
-        )
+        inside = directory / "bundle"
+        way = "Name the directory that `gradsim-offline build` wrote, such as runs/demo/bundle"
+        if (inside / MANIFEST_FILE).is_file():
+            way = f"It is a run directory, whose bundle is {inside}"
+        raise BundleError(f"{directory} is no bundle: it has no {MANIFEST_FILE}. {way}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

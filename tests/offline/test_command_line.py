@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
@@ -20,24 +21,28 @@ from gradsim_offline.training.strategy import TrainingStrategy
 from gradsim_offline.training.task import Task
 
 COMMANDS = (
+    "doctor",
+    "plan",
     "build",
+    "inspect",
+    "push",
+    "pull",
+    "evaluate",
+    "compare",
+    "sweep",
+    "analyse",
+    "assign",
     "encoder",
     "measure",
     "group",
     "train",
     "export",
     "identify",
-    "evaluate",
-    "compare",
-    "sweep",
-    "analyse",
+    "few-shot",
     "sprachbund",
     "adapt",
     "sprachbund-train",
     "retrieve",
-    "few-shot",
-    "assign",
-    "inspect",
     "list",
     "settings",
 )
@@ -78,7 +83,7 @@ def test_help_names_every_command(run):
     code, out, _ = run("--help")
     assert code == 0 and out.startswith("Usage: gradsim-offline [OPTIONS] COMMAND")
     listed = [
-        line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.startswith("  ") and line[2] != " "
+        line.split()[0] for line in out.split("First:")[1].splitlines() if line.startswith("  ") and line[2] != " "
     ]
     assert tuple(listed) == COMMANDS
     assert run("-h")[0] == 0
@@ -100,6 +105,11 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_list_as_json(run):
+    code, out, error = run("list", "solvers", "--json")
+    assert (code, error) == (0, "") and "exact" in json.loads(out)["solvers"]
 
 
 def test_version(run):
@@ -132,6 +142,7 @@ def test_an_unknown_command_names_the_nearest(run, typed, meant):
     assert (code, out) == (2, "")
     assert error.endswith(f"Error: No such command '{typed}'. Did you mean {meant}?\n")
     assert "Did you mean" not in run("zzz")[2]
+    assert run("serve")[2].endswith("Bundles are served by another command: gradsim-serve --help\n")
 
 
 @pytest.mark.parametrize(

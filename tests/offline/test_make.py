@@ -36,23 +36,21 @@ def test_make_clean_removes_what_can_be_made_again_and_nothing_else(tmp_path):
     assert not (tmp_path / "runs").exists() and (tmp_path / "mine" / "bin").exists()
 
 
-@pytest.mark.parametrize("code", [0, 3])
-def test_make_image_stops_where_no_bento_is_made(tmp_path, code):
-    programs = {
-        "docker": "exit 0",
-        "python": f"printf 'gradsim-demo:abc\\nServe it: ...\\n'; exit {code}",
-        "bentoml": f'echo "$@" > {tmp_path}/called',
-    }
-    (tmp_path / "bin").mkdir()
-    for name, script in programs.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    for name in ("pyproject.toml", "constraints.txt", "installed"):
-        (tmp_path / name).touch()
-    done = make(tmp_path, "image", "BUNDLE=x", f"VENV={tmp_path}", path=tmp_path / "bin")
-    called = tmp_path / "called"
-    assert (done.returncode == 0) == called.exists() == (code == 0), done.stderr
-    assert code or called.read_text() == "containerize gradsim-demo:abc\n"
+@pytest.mark.parametrize(
+    ("words", "built"),
+    [
+        ([], "-t gradsim ."),
+        (["CUDA=1", "CUDA_BASE=x"], "-t gradsim:cuda --build-arg BASE=x --build-arg PROVIDER=cuda ."),
+    ],
+)
+def test_make_image_needs_an_engine_and_names_the_file(tmp_path, words, built):
+    (tmp_path / "docker").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\n')
+    (tmp_path / "docker").chmod(0o755)
+    assert make(tmp_path, "image", *words, path=tmp_path).returncode == 0
+    assert (tmp_path / "called").read_text() == f"build -f deploy/Dockerfile {built}\n"
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    done = make(tmp_path, "image", *words, path=tmp_path)
+    assert done.returncode and "no Docker engine is running here" in done.stderr
 
 
 @pytest.mark.slow

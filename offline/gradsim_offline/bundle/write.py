@@ -19,6 +19,7 @@ from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.versions import library_versions
 from gradsim_offline.grouping.result import Groups
 from gradsim_offline.identifier.training import identifier_entry, identifier_files, load_identifier
+from gradsim_offline.models.named_encoders import weights_of
 from gradsim_offline.report.drawing import Drawing
 from gradsim_offline.report.figures import write_figures
 from gradsim_offline.similarity.measured import SIMILARITY_FILE, Measured
@@ -121,7 +122,7 @@ def draft_manifest(
             data_fingerprint=dataset.fingerprint(),
             model=_public(settings.model),
             seed=settings.seed,
-            versions=library_versions(),
+            versions={**library_versions(), **weights_of(settings.model)},
         ),
         files=dict.fromkeys(files, NOT_YET),
     )

@@ -13,30 +13,54 @@ from gradsim_shared.errors import GradsimError
 from gradsim_shared.excerpts import one_line
 from gradsim_shared.nearest import nearest
 
-_COMMANDS = {
-    "build": "Run the whole method and write a bundle.",
-    "encoder": "Make the mini encoder, or fetch a named one.",
-    "measure": "Measure how the languages' gradients agree.",
-    "group": "Choose the groups.",
-    "train": "Train the multilingual model and one model per group.",
-    "export": "Export the group models to ONNX and check them.",
-    "identify": "Train the language identifier.",
-    "evaluate": "Score a bundle, or a running service, on any data; or run a build up to its scores.",
-    "compare": "Compare ways of grouping, method by seed, with tests.",
-    "sweep": "Compare numbers of groups, tracked layers, or values of a setting.",
-    "analyse": "Correlate similarities, see how stable they are, find each language's keywords.",
-    "sprachbund": "Gather languages by how an encoder represents their unlabelled text.",
-    "adapt": "Train an encoder on, on unlabelled text.",
-    "sprachbund-train": "Fine-tune from each sprachbund's encoder.",
-    "retrieve": "Score encoders by how often they find a text's translation.",
-    "few-shot": "Transfer from one language with a few texts of each other, regime by regime.",
-    "assign": "Find the group for a new language, and add it to a bundle.",
-    "inspect": "Show what is in a bundle, after verifying it.",
-    "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods.",
-    "settings": "Show every setting, its default and what it means.",
+_SECTIONS = {  # of the help: what people do first comes first
+    "First": {
+        "doctor": "Show what this machine has for a build, and what is missing.",
+        "plan": "Show what a build will do, with time, disk and memory, before it starts.",
+        "build": "Run the whole method and write a bundle.",
+        "inspect": "Show what is in a bundle, after verifying it.",
+    },
+    "Share": {
+        "push": "Publish a bundle: on the Hugging Face Hub, or in the BentoML model store.",
+        "pull": "Fetch a bundle from there.",
+    },
+    "Does grouping pay": {
+        "evaluate": "Score a bundle, or a running service, on any data; or run a build up to its scores.",
+        "compare": "Compare ways of grouping, method by seed, with tests.",
+        "sweep": "Compare numbers of groups, tracked layers, or values of a setting.",
+        "analyse": "Correlate similarities, see how stable they are, find each language's keywords.",
+        "assign": "Find the group for a new language, and add it to a bundle.",
+    },
+    "Stages of a build": {
+        "encoder": "Make the mini encoder, or fetch a named one.",
+        "measure": "Measure how the languages' gradients agree.",
+        "group": "Choose the groups.",
+        "train": "Train the multilingual model and one model per group.",
+        "export": "Export the group models to ONNX and check them.",
+        "identify": "Train the language identifier.",
+    },
+    "Experiments": {
+        "few-shot": "Transfer from one language with a few texts of each other, regime by regime.",
+        "sprachbund": "Gather languages by how an encoder represents their unlabelled text.",
+        "adapt": "Train an encoder on, on unlabelled text.",
+        "sprachbund-train": "Fine-tune from each sprachbund's encoder.",
+        "retrieve": "Score encoders by how often they find a text's translation.",
+    },
+    "Look up": {
+        "list": "Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods.",
+        "settings": "Show every setting, its default and what it means.",
+    },
 }
+_COMMANDS = {name: meaning for section in _SECTIONS.values() for name, meaning in section.items()}
 _STAGES = ("build", "encoder", "measure", "group", "train", "export", "identify")  # each runs those before it
+_SERVING = {"serve": "", "predict": ", gradsim-serve predict --help"}  # commands of the other program
 _INTERRUPTED = 130
+_HELP = """Group languages by how their gradients agree, train one model per group, write a bundle.
+
+\b
+  gradsim-offline build --data demo
+  gradsim-serve runs/demo/bundle
+"""
 _TRACEBACK = "GRADSIM_TRACEBACK"
 
 
@@ -63,21 +87,21 @@ class _Commands(click.Group):
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             meant = "".join(f" Did you mean {guess}?" for guess in nearest(name, _COMMANDS, limit=1))
+            if name in _SERVING:
+                meant = f" Bundles are served by another command: gradsim-serve --help{_SERVING[name]}"
             ctx.fail(f"No such command {name!r}.{meant}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gradsim-router", prog_name="gradsim-offline")
 def cli() -> None:
-    """Group languages by how their gradients agree, train one model per group, write a bundle.
-
-    Start with `gradsim-offline build --data demo`, then serve it with `gradsim-serve runs/demo/bundle`.
-    """
+    pass
 
 
 def main() -> None:

@@ -10,6 +10,14 @@ import click
 from gradsim_offline.cli.build_options import build_options, settings_from
 from gradsim_offline.core import plugins
 
+_EXAMPLES = """
+
+\b
+  gradsim-offline build --data reviews.csv
+  gradsim-offline build --data reviews.csv --model ngrams
+  gradsim-offline build --data reviews --languages hau,ibo,yor --groups 2 --out runs/two
+"""
+
 
 def command_until(name: str, description: str) -> click.Command:
     """Return the command that runs the stages up to ``name``; ``build`` runs them all."""
@@ -20,7 +28,7 @@ def command_until(name: str, description: str) -> click.Command:
         else:
             save_encoder(named, **options)
 
-    before = "" if name == "build" else "\n\nRuns the stages before it, too, where they are not up to date."
+    before = _EXAMPLES if name == "build" else "\n\nRuns the stages before it, too, where they are not up to date."
     if name == "encoder":
         before += "\n\nWith a NAME, as in `encoder e5-small --out DIR`: write that encoder to DIR, and run no build."
         run = click.argument("named", metavar="[NAME]", required=False)(run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from gradsim_offline.core import plugins
@@ -11,7 +13,13 @@ from gradsim_offline.core import plugins
     "list", help="Show data sets, similarity measures, solvers, tasks, encoders, recipes, methods, strategies."
 )
 @click.argument("kind", required=False, type=click.Choice(sorted(plugins.KINDS)))
-def command(kind: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(kind: str | None, as_json: bool) -> None:
+    if as_json:
+        kinds = [name for name in plugins.KINDS if kind in (None, name)]
+        found = {name: {one: plugins.description(name, one) for one in plugins.names(name)} for name in kinds}
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
     for name in plugins.KINDS:
         if kind in (None, name):
             click.secho(f"{name}:", bold=True)

@@ -10,11 +10,11 @@ from typing import Literal
 import torch
 from torch import nn
 
+from gradsim_offline.core.machine import CPU_INFO, cpu_flags
 from gradsim_shared.errors import SettingsError
 
 Precision = Literal["fp32", "bf16"]
 _FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
-_CPU_INFO = Path("/proc/cpuinfo")
 _MARK = "gradsim_precision"
 
 
@@ -26,9 +26,7 @@ class Arithmetic:
     reason: str
 
 
-def choose_arithmetic(
-    asked: str, device: torch.device, *, mini: bool = False, cpu_info: Path = _CPU_INFO
-) -> Arithmetic:
+def choose_arithmetic(asked: str, device: torch.device, *, mini: bool = False, cpu_info: Path = CPU_INFO) -> Arithmetic:
     """Choose between bf16 and fp32.
 
     Args:
@@ -51,7 +49,7 @@ def choose_arithmetic(
         return Arithmetic("bf16", "the GPU has it") if there else Arithmetic("fp32", "the GPU has no bf16")
     if device.type != "cpu":
         return Arithmetic("fp32", f"bf16 is not tried on {device.type}")
-    found = next((name for flag, name in _FLAGS.items() if flag in _flags(cpu_info)), "")
+    found = next((name for flag, name in _FLAGS.items() if flag in cpu_flags(cpu_info)), "")
     if found:
         return Arithmetic("bf16", f"the CPU has {found}")
     return Arithmetic("fp32", f"the CPU has neither {' nor '.join(_FLAGS.values())}")
@@ -70,12 +68,3 @@ def mixed_precision(model: nn.Module) -> AbstractContextManager[object]:
     if getattr(model, _MARK, "fp32") == "fp32":
         return nullcontext()
     return torch.autocast(next(model.parameters()).device.type, dtype=torch.bfloat16)
-
-
-def _flags(cpu_info: Path) -> set[str]:
-    """Return what the first CPU can do; nothing where the system does not say."""
-    try:
-        lines = cpu_info.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())

@@ -103,6 +103,20 @@ def locate(model: str, say: Callable[[str], None], *, shown: bool = False) -> Lo
     return Located(str(place), f"{model} {digest}")
 
 
+def whereabouts(model: str) -> Path | None:
+    """Return where one of our encoders lies on this machine, its files not hashed; ``None``: it is not here."""
+    made = cache_directory() / f"{model}-{_FORM}"
+    return _in_hub_cache(NAMED[model]) or (made if (made / _MADE).is_file() else None)
+
+
+def weights_of(model: str) -> dict[str, str]:
+    """Return what there is to say of one of our encoders' weights, by what people read; empty: none of ours."""
+    if model not in NAMED or Path(model).is_dir() or (place := whereabouts(model)) is None:
+        return {}
+    made = place.parent == cache_directory()
+    return {f"{model} weights": "rounded to 4 bits" if made else f"as published, {NAMED[model].revision}"}
+
+
 def save(model: str, out: Path, say: Callable[[str], None], *, shown: bool = False) -> None:
     """Write one of our encoders to a directory.
 

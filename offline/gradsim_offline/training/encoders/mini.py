@@ -149,26 +149,29 @@ def inverse_document_frequencies(encoder: MiniForMaskedLM, rows: Sequence[Row]) 
     return frequencies / (1 + torch.log(torch.tensor(1.0 + len(rows))) / 2)
 
 
-def _new_model(tokenizer: Tokenizer, settings: Pretraining, maximum_length: int) -> MiniForMaskedLM:
-    model = MiniForMaskedLM(
-        MiniConfig(
-            vocab_size=tokenizer.get_vocab_size(),
-            hidden_size=settings.hidden_size,
-            num_hidden_layers=settings.layers,
-            num_attention_heads=max(1, settings.hidden_size // 32),
-            intermediate_size=4 * settings.hidden_size,
-            max_position_embeddings=maximum_length,
-            ngram_buckets=settings.ngram_buckets,
-            ngram_size=settings.ngram_size,
-            longest_piece=LONGEST_PIECE,
-            dropout=settings.dropout,
-            ngram_dropout=settings.ngram_dropout,
-            view_dropout=settings.view_dropout,
-            pad_token_id=PAD,
-            bos_token_id=START,
-            eos_token_id=END,
-        )
+def mini_config(settings: Pretraining, vocabulary: int, maximum_length: int) -> MiniConfig:
+    """Return the sizes of a mini whose tokenizer has so many pieces."""
+    return MiniConfig(
+        vocab_size=vocabulary,
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=max(1, settings.hidden_size // 32),
+        intermediate_size=4 * settings.hidden_size,
+        max_position_embeddings=maximum_length,
+        ngram_buckets=settings.ngram_buckets,
+        ngram_size=settings.ngram_size,
+        longest_piece=LONGEST_PIECE,
+        dropout=settings.dropout,
+        ngram_dropout=settings.ngram_dropout,
+        view_dropout=settings.view_dropout,
+        pad_token_id=PAD,
+        bos_token_id=START,
+        eos_token_id=END,
     )
+
+
+def _new_model(tokenizer: Tokenizer, settings: Pretraining, maximum_length: int) -> MiniForMaskedLM:
+    model = MiniForMaskedLM(mini_config(settings, tokenizer.get_vocab_size(), maximum_length))
     model.mini.ngrams.spelling.copy_(spelling(tokenizer))
     return model
 
