@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "bench" / "gpu.py"
 SMALLEST = "--layers 2 --width 64 --vocabulary 200 --languages 3 --batch-size 4 --steps 2 --repeats 3 --device cpu"
 
 
+@pytest.mark.slow
 def test_the_smallest_form_runs_on_the_cpu(tmp_path):
     words = [sys.executable, str(SCRIPT), *SMALLEST.split(), "--json", str(tmp_path / "gpu.json")]
     done = subprocess.run(

@@ -92,8 +92,8 @@ def test_a_comparison_in_processes_equals_one_in_this_process(compared, words, t
     )
     assert code == 0, said
     same(tmp_path / "run", compared[0])
-    heads = [line.split(", about")[0] for line in said.splitlines() if "model " in line]
-    assert heads == [line.split(", about")[0] for line in compared[2].splitlines() if "model " in line]
+    heads = [line.split(", about")[0] for line in said.splitlines() if ", model " in line]
+    assert heads == [line.split(", about")[0] for line in compared[2].splitlines() if ", model " in line]
 
 
 @pytest.mark.slow
