@@ -9,6 +9,7 @@ import pytest
 
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory
+from gradsim_offline.core.tracking import Tracking
 
 from .program import TINY, arguments, gradsim
 
@@ -62,10 +63,22 @@ def test_what_workers_write_is_passed_on_once_and_what_was_there_before_is_not(t
 def test_mlflow_gets_the_figures(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     RunDirectory(tmp_path / "run", Progress(quiet=True), ["mlflow"]).log(stage="train/a=1", loss=0.5, epoch=3)
     mlflow.end_run()
     (run,) = mlflow.search_runs(experiment_names=["gradsim"], output_format="list")
     assert (run.info.run_name, run.data.metrics) == ("run", {"train/a-1/loss": 0.5})
+
+
+def test_a_tracker_that_cannot_write_stops_no_training(tmp_path):
+    def away(*_):
+        raise ConnectionError("no route to host")
+
+    run = RunDirectory(tmp_path, Progress(quiet=True))
+    run.tracking = Tracking([away], tmp_path)
+    with pytest.warns(UserWarning, match=r"a tracker did not take figures, which are in .*metrics.jsonl: no route"):
+        run.log(stage="train/eng", loss=0.5)
+    assert logged(tmp_path) == {"train/eng/loss": [(0, 0.5)]}
 
 
 def test_a_tracker_that_is_not_installed_stops_everything_at_once(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,7 +50,10 @@ class Tracking:
                 if key not in ("time", "epoch") and isinstance(value, int | float)
             }
             for write in self._writers:
-                write(figures, int(fields.get("epoch", 0)))
+                try:
+                    write(figures, int(fields.get("epoch", 0)))
+                except Exception as error:  # a server that is away is no reason to stop a training
+                    warnings.warn(f"a tracker did not take figures, which are in {file}: {error}", stacklevel=1)
 
 
 def open_tracking(names: Sequence[str], directory: Path) -> Tracking:
@@ -60,12 +64,17 @@ def open_tracking(names: Sequence[str], directory: Path) -> Tracking:
         directory: The run directory.
 
     Raises:
-        SettingsError: The package of one is not installed.
+        SettingsError: The package of one is not installed, or it cannot be opened.
     """
+    writers = []
     for name in names:
         if find_spec(name) is None:
             raise SettingsError(f"tracker {name}: the package is not installed; run: pip install {name}")
-    return Tracking([_OPEN[name](directory) for name in names], directory)
+        try:
+            writers.append(_OPEN[name](directory))
+        except Exception as error:
+            raise SettingsError(f"tracker {name} cannot be opened: {error}") from error
+    return Tracking(writers, directory)
 
 
 def _tensorboard(directory: Path) -> Write:
