@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import pytest
 
@@ -14,6 +16,15 @@ QUICKLY = (
     f"vars(timing).update({TIMING!r}); vars(training).update({IDENTIFIER!r})"
 )
 """A statement for a program in a process of its own."""
+
+
+def in_this_process(words: Sequence[str]) -> None:
+    """Be the program, quietly; for a process that is forked with everything imported."""
+    from gradsim_offline.cli import main
+
+    sys.argv = ["gradsim-offline", *words]
+    with quickly(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        main()
 
 
 @contextmanager

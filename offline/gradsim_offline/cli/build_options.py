@@ -11,6 +11,7 @@ from gradsim_offline.cli.options import (
     PATH,
     Option,
     all_of,
+    engine_options,
     keep_models,
     offline,
     out,
@@ -130,6 +131,13 @@ BUILD: dict[str, Option] = {
     ),
     "seed": click.option("--seed", type=int, help="All randomness comes from it.  [default: 0]"),
     "device": click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]"),
+    "trackers": click.option(
+        "--tracker",
+        "trackers",
+        multiple=True,
+        type=click.Choice(["tensorboard", "mlflow", "wandb"]),
+        help="Send the figures of metrics.jsonl there, too; repeatable.",
+    ),
     "name": click.option("--name", metavar="NAME", help="Of the bundle.  [default: the data set's or directory's]"),
     "bundle_version": click.option(
         "--bundle-version", metavar="VERSION", help="Version of the bundle.  [default: 1.0.0]"
@@ -167,6 +175,7 @@ comparison_options = all_of(
         ),
         permutations("Of each test."),
         keep_models,
+        engine_options,
         out("Run directory; what is in it is used again.  [default: runs/compare-<data set>]"),
     ]
 )
@@ -184,6 +193,7 @@ def settings_from(
     cannot_link: tuple[str, ...] = (),
     largest_group: int | None = None,
     budget: float | None = None,
+    trackers: tuple[str, ...] = (),
     adapt: str | None = None,
     choosing: Progress | None = None,
     **options: Any,  # noqa: ANN401
@@ -209,6 +219,7 @@ def settings_from(
         "grouping.cannot_link": list(cannot_link) or None,
         "grouping.largest_group": largest_group,
         "grouping.budget": budget,
+        "trackers": list(trackers) or None,
         "adapting.mode": adapt,
         "measuring.epochs": epochs,
         "measuring.minimum_steps": no_minimum,

@@ -32,12 +32,17 @@ def command(
     test: bool | None,
     permutations: int,
     keep_models: bool,
+    engine: str,
+    jobs: int,
+    job_cpus: int | None,
+    job_gpus: float | None,
     out: Path | None,
     quiet: bool,
     **values: Any,  # noqa: ANN401
 ) -> None:
     settings = settings_from(**values)
     names = methods.replace(",", " ").split()
+    from gradsim_offline.core.engine import open_engine
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import compare
     from gradsim_offline.pipeline.recipes import run_directory
@@ -47,7 +52,8 @@ def command(
 
     run = run_directory(settings, out, "compare-")
     how: dict[str, Any] = {"seeds": seeds, "test": test, "permutations": permutations, "keep_models": keep_models}
-    result = compare(settings, names, run, Progress(quiet=quiet), **how)
+    with open_engine(engine, jobs=jobs, job_cpus=job_cpus, job_gpus=job_gpus) as how["engine"]:
+        result = compare(settings, names, run, Progress(quiet=quiet), **how)
     print_comparison(result)
     click.echo(f"Also as {run / 'compare.json'}, .md, .tex and .html")
     print_verdict(verdict(result))

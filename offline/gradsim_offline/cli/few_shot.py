@@ -54,6 +54,7 @@ from gradsim_shared.errors import SettingsError
 @click.option("--heatmap-shots", type=int, help="The K whose gradients are compared.  [default: the largest]")
 @options.permutations("Of each test; one seed is not tested.")
 @options.keep_models
+@options.engine_options
 @options.out("Run directory; what is in it is used again.  [default: runs/few-shot-<data set>-<source>]")
 @training_options("groups", "must_link", "cannot_link", "largest_group", "budget", "singleton_score")
 def command(
@@ -70,12 +71,17 @@ def command(
     heatmap_shots: int | None,
     permutations: int,
     keep_models: bool,
+    engine: str,
+    jobs: int,
+    job_cpus: int | None,
+    job_gpus: float | None,
     out: Path | None,
     quiet: bool,
     **values: Any,  # noqa: ANN401
 ) -> None:
     settings = settings_from(**values, singleton_score=None)
     numbers = _numbers(shots)
+    from gradsim_offline.core.engine import open_engine
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.few_shot.plan import SecondStep
     from gradsim_offline.experiments.few_shot.run import NAME, few_shot
@@ -87,21 +93,23 @@ def command(
 
     given: dict[str, Any] = {"epochs": shot_epochs, "learning_rate": shot_learning_rate, "batch_size": shot_batch_size}
     run = run_directory(settings, out, "few-shot-", f"-{source}")
-    content = few_shot(
-        settings,
-        run,
-        Progress(quiet=quiet),
-        source=source,
-        targets=words(targets),
-        shots=numbers,
-        regimes=words(regimes),
-        seeds=seeds,
-        second_step=SecondStep(**{name: value for name, value in given.items() if value is not None}),
-        alpha=alpha,
-        heatmap_shots=heatmap_shots,
-        permutations=permutations,
-        keep_models=keep_models,
-    )
+    with open_engine(engine, jobs=jobs, job_cpus=job_cpus, job_gpus=job_gpus) as opened:
+        content = few_shot(
+            settings,
+            run,
+            Progress(quiet=quiet),
+            source=source,
+            targets=words(targets),
+            shots=numbers,
+            regimes=words(regimes),
+            seeds=seeds,
+            second_step=SecondStep(**{name: value for name, value in given.items() if value is not None}),
+            alpha=alpha,
+            heatmap_shots=heatmap_shots,
+            permutations=permutations,
+            keep_models=keep_models,
+            engine=opened,
+        )
     print_tables(tables(content))
     click.echo(f"Also as {run / NAME}.json, .md, .tex and .html; figures in {run / NAME}-figures")
     print_verdict(verdict(content))

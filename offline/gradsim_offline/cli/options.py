@@ -76,6 +76,32 @@ offline = click.option(
     callback=lambda _context, _option, given: os.environ.update(HF_HUB_OFFLINE="1") if given else None,
     help="Download nothing, as with HF_HUB_OFFLINE=1: take models and data sets that are on this machine.",
 )
+engine_options = all_of(
+    [
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Where trainings run: here, or on the Ray cluster that RAY_ADDRESS names, else one on this machine.",
+        ),
+        click.option(
+            "--jobs",
+            type=POSITIVE,
+            default=1,
+            show_default=True,
+            help="Trainings at once, in processes of this machine.",
+        ),
+        click.option(
+            "--job-cpus", type=POSITIVE, help="Threads of a training.  [default: with --jobs its share; on Ray 1]"
+        ),
+        click.option(
+            "--job-gpus",
+            type=click.FloatRange(min=0),
+            help="Of a Ray cluster's GPUs, what a training takes; 0.5: two share one.  [default: 0]",
+        ),
+    ]
+)
 keep_models = click.option("--keep-models", is_flag=True, help="Leave all trained models there; they are large.")
 
 

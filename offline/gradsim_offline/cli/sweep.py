@@ -48,6 +48,10 @@ def command(
     out: Path | None,
     quiet: bool,
     keep_models: bool,
+    engine: str,
+    jobs: int,
+    job_cpus: int | None,
+    job_gpus: float | None,
     **values: Any,  # noqa: ANN401
 ) -> None:
     if sum(given is not None for given in (groups, layers, over)) != 1:
@@ -58,6 +62,7 @@ def command(
     if layers is not None and method != "gradient":
         raise click.UsageError(f"--layers is about the method gradient; {method} tracks no layers. Leave out --method.")
     settings = settings_from(**values)
+    from gradsim_offline.core.engine import open_engine
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.compare import wants_test
     from gradsim_offline.experiments.sweep import read_numbers, read_over, sweep_groups, sweep_layers, sweep_over
@@ -67,17 +72,19 @@ def command(
     from gradsim_offline.report.verdicts.comparison import verdict
 
     run, progress = run_directory(settings, out, "compare-"), Progress(quiet=quiet)
-    how = {"seeds": seeds, "keep_models": keep_models, "permutations": permutations if wants_test(test, seeds) else 0}
+    how: dict[str, Any] = {"seeds": seeds, "keep_models": keep_models}
+    how["permutations"] = permutations if wants_test(test, seeds) else 0
     names = method.replace(",", " ").split()
-    if over is not None:
-        read = read_over(over)
-        result, name = sweep_over(settings, read, names, run, progress, **how), read.file
-    elif groups is not None:
-        result = sweep_groups(settings, read_numbers(groups), run, progress, method=method, **how)
-        name = "sweep-groups"
-    else:
-        result = sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how)
-        name = "sweep-layers"
+    with open_engine(engine, jobs=jobs, job_cpus=job_cpus, job_gpus=job_gpus) as how["engine"]:
+        if over is not None:
+            read = read_over(over)
+            result, name = sweep_over(settings, read, names, run, progress, **how), read.file
+        elif groups is not None:
+            result = sweep_groups(settings, read_numbers(groups), run, progress, method=method, **how)
+            name = "sweep-groups"
+        else:
+            result = sweep_layers(settings, str(layers).replace(",", " ").split(), run, progress, **how)
+            name = "sweep-layers"
     print_comparison(result)
     click.echo(f"Also as {run / name}.json, .md, .tex and .html")
     print_verdict(verdict(result))

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 Advance = Callable[[str], None]
+KEPT_NOTES: list[tuple[str, bool]] = []
+"""What was said in a worker of an engine, and whether as a heading; shown by the process that it works for."""
 _SILENT_SECONDS = 20.0  # the longest time without a line
 
 
@@ -35,6 +37,10 @@ class Progress:
         """Write one line."""
         self._last = time.monotonic()
         self.console.print(f"{'●' if heading else ' '} {text}", style="bold" if heading else None, markup=False)
+
+    def __reduce__(self) -> tuple[type[Progress], tuple[()]]:
+        """Travel to a worker as a progress that keeps its notes."""
+        return _KeptProgress, ()
 
     @contextmanager
     def reporting(self, title: str) -> Iterator[None]:
@@ -88,6 +94,17 @@ class Progress:
                 yield advance
             finally:
                 self._step = ""
+
+
+class _KeptProgress(Progress):
+    """The progress of a worker, which nobody sees."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+
+    def note(self, text: str, *, heading: bool = False) -> None:
+        """Keep one line."""
+        KEPT_NOTES.append((text, heading))
 
 
 def duration(seconds: float) -> str:

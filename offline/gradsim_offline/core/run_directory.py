@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from gradsim_offline.core.disk import full_disk_said
 from gradsim_offline.core.progress import Progress
+from gradsim_offline.core.tracking import METRICS, open_tracking
 from gradsim_shared.errors import SettingsError
 
 RECORD = "stage.json"
@@ -41,12 +42,24 @@ class RunDirectory:
     A stage's seconds are its own, without those of stages that it ran.
     """
 
-    def __init__(self, directory: Path, progress: Progress) -> None:
+    def __init__(self, directory: Path, progress: Progress, trackers: Sequence[str] = ()) -> None:
+        """Make it, or find it; ``trackers`` also get its metrics."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.progress = progress
+        self.tracking = open_tracking(trackers, directory)
         self.went_through: list[str] = []  # stages, those within others too, up to date or run
         self._seconds = 0.0  # of the stages that were run
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker without the trackers: they are fed where its results arrive."""
+        return {**vars(self), "tracking": open_tracking((), self.directory)}
+
+    def below(self, name: str) -> RunDirectory:
+        """Return a run directory in this one, with its progress and trackers."""
+        run = RunDirectory(self.directory / name, self.progress)
+        run.tracking = self.tracking
+        return run
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -115,16 +128,17 @@ class RunDirectory:
 
     def remove(self, folder: str) -> None:
         """Remove a folder of stages, if it is there; renamed first, so that a kill leaves it whole or not there."""
-        going = self.directory / ".going"
+        going = self.directory / f".going-{folder.replace('/', '-')}"  # others are removed at the same time
         shutil.rmtree(going, ignore_errors=True)
         with suppress(FileNotFoundError):
             (self.directory / folder).rename(going)
             shutil.rmtree(going, ignore_errors=True)
 
     def log(self, **fields: object) -> None:
-        """Append one line to metrics.jsonl."""
-        with (self.directory / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+        """Append one line to metrics.jsonl, from where trackers take it."""
+        with (self.directory / METRICS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"time": round(time.time(), 3), **fields}, ensure_ascii=False) + "\n")
+        self.tracking.catch_up(self.directory / METRICS)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -128,6 +128,9 @@ class Settings(Section):
     )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="all randomness comes from it")
     device: str = Field("auto", description="auto, cpu, cuda, mps")
+    trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
+        [], description="tensorboard, mlflow, wandb: get the figures of metrics.jsonl, too"
+    )
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
     version: BundleName = Field("1.0.0", description="of the bundle")
     endpoint: EndpointName | None = Field(

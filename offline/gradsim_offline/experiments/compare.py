@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.engine import Engine, InThisProcess
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
@@ -35,6 +36,7 @@ def compare(
     test: bool | None = None,
     permutations: int = PERMUTATIONS,
     keep_models: bool = False,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Compare methods and write compare.json, compare.md and compare.tex.
 
@@ -47,6 +49,7 @@ def compare(
         test: Whether to test the differences; ``None``: if there are two seeds or more.
         permutations: Per test.
         keep_models: Leave the trained models there.
+        engine: As ``run_methods`` takes it.
 
     Returns:
         What compare.json holds (docs/comparing.md).
@@ -64,6 +67,7 @@ def compare(
         seeds=seeds,
         permutations=permutations if wants_test(test, seeds) else 0,
         keep_models=keep_models,
+        engine=engine,
     )
 
 
@@ -91,6 +95,7 @@ def run_methods(
     seeds: int,
     permutations: int,
     keep_models: bool,
+    engine: Engine | None = None,
     extra: dict[str, Any] | None = None,
     differs: str = "",
 ) -> dict[str, Any]:
@@ -105,6 +110,7 @@ def run_methods(
         seeds: How many.
         permutations: Per test; 0: no tests.
         keep_models: Leave the trained models there.
+        engine: Measures the seeds and trains their models; ``None``: this process does, one after the other.
         extra: More for the JSON.
         differs: A sentence that says what else differs between methods.
     """
@@ -118,9 +124,10 @@ def run_methods(
         raise DataError(f"{dataset.name}: no dev and no test texts; a comparison needs one of the two")
     check(methods, dataset.languages)
     numbers = [settings.seed + i for i in range(seeds)]
-    run = RunDirectory(out, progress)
+    run = RunDirectory(out, progress, settings.trackers)
     with run.locked():
-        results = method_results(settings, methods, numbers, dataset, run, keep_models=keep_models)
+        trains = engine or InThisProcess()
+        results = method_results(settings, methods, numbers, dataset, run, engine=trains, keep_models=keep_models)
         task = load_task(dataset.task)
         summary = summarise(dataset, task, methods, numbers, results, permutations=permutations, progress=progress)
         result = {

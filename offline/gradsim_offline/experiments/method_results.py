@@ -16,11 +16,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.engine import Engine, Job
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments.method import Method
@@ -66,6 +67,7 @@ def method_results(
     dataset: Dataset,
     experiment: RunDirectory,
     *,
+    engine: Engine,
     keep_models: bool,
 ) -> list[MethodResult]:
     """Compute what is missing, and return the result of every method with every seed.
@@ -76,6 +78,7 @@ def method_results(
         seeds: In their order.
         dataset: The examples.
         experiment: The run directory.
+        engine: Measures the seeds and trains their models.
         keep_models: Leave the trained models there.
     """
     task = load_task(dataset.task)
@@ -89,17 +92,34 @@ def method_results(
         variant: _variant_encoder(replace(pipeline, settings=members[0].settings), settings, variant)
         for variant, members in variants.items()
     }
-    results = []
-    for seed_run in seed_runs(seeds, experiment, keep_models=keep_models):
-        seed_run.announce(f": {', '.join(method.name for method in methods)}", heading=True)
+
+    def of_seed(seed_run: SeedRun) -> list[SeedMethods]:
+        found = []
         for variant, members in variants.items():
-            if variant:
-                seed_run.announce(f", {variant}", heading=True)
             same_start = encoders[variant] == encoder and _same_start(members[0].settings, settings)
             measured_in = seed_run.folder("" if same_start else variant)
             run = seed_run.folder(variant)
-            results += SeedMethods(members, seed_run, dataset, task, encoders[variant], run, measured_in).results()
+            found.append(SeedMethods(members, seed_run, dataset, task, encoders[variant], run, measured_in))
+        return found
+
+    results = []
+    runs = seed_runs(seeds, experiment, keep_models=keep_models)
+    for start in range(0, len(runs), engine.width):  # the joint models of so many seeds lie on the disk at once
+        some = runs[start : start + engine.width]
+        jobs = [Job(f"seed {run.seed}: measure and group", partial(_group_all, of_seed(run))) for run in some]
+        grouped = engine.run(jobs, experiment.progress)
+        for seed_run in some:
+            seed_run.announce(f": {', '.join(method.name for method in methods)}", heading=True)
+            for variant, found in zip(of_seed(seed_run), next(grouped), strict=True):
+                if variant.name:
+                    seed_run.announce(f", {variant.name}", heading=True)
+                results += variant.results(found, engine)
     return results
+
+
+def _group_all(variants: Sequence[SeedMethods]) -> list[Grouped]:
+    """Measure and group the methods of a seed, variant by variant, since they share what is measured."""
+    return [variant.grouped() for variant in variants]
 
 
 def _by_variant(methods: Sequence[Method]) -> dict[str, list[Method]]:
@@ -126,11 +146,14 @@ def _variant_encoder(pipeline: Pipeline, base: Settings, variant: str) -> Encode
         variant: Names the folder where another start is kept.
     """
     if not _same_start(pipeline.settings, base):
-        run = RunDirectory(pipeline.run.directory / variant, pipeline.run.progress)
-        return replace(pipeline, run=run).prepare_encoder()
+        return replace(pipeline, run=pipeline.run.below(variant)).prepare_encoder()
     if pipeline.settings.adapting != base.adapting:
         return prepare_encoder(pipeline.store, f"{variant}/adapt")
     return pipeline.prepare_encoder()
+
+
+Grouped = tuple[dict[str, Measured], dict[str, Groups]]
+"""S and the groups, by method."""
 
 
 @dataclass(frozen=True)
@@ -155,18 +178,25 @@ class SeedMethods:
     run: RunDirectory
     measured_in: RunDirectory
 
-    def results(self) -> list[MethodResult]:
-        """Compute what is missing, and return the results in the order of the methods.
+    @property
+    def name(self) -> str:
+        """The variant's."""
+        return self.methods[0].variant
 
-        First everything is measured, because some measures train models that are a group's model, too.
-        """
+    def grouped(self) -> Grouped:
+        """Return S and the groups by method; measure first, because some measures train a group's model, too."""
         # the gradient's joint run first: other methods use its multilingual model
         ordered = sorted(self.methods, key=lambda method: method.settings.measure != "gradient")
         measured = {method.name: self._measure(method) for method in ordered}
-        groups = {method.name: self._group(method, measured[method.name]) for method in self.methods}
+        return measured, {method.name: self._group(method, measured[method.name]) for method in self.methods}
+
+    def results(self, grouped: Grouped, engine: Engine) -> list[MethodResult]:
+        """Train and ask what is missing, and return the results in the order of the methods."""
+        measured, groups = grouped
         jobs = {group.folder: self._job(group) for chosen in groups.values() for group in chosen.groups}
         seconds = sum({each.measure: each.seconds for each in measured.values()}.values())
-        predicted = {job.name: predictions for job, predictions in self.seed_run.predictions([*jobs.values()], seconds)}
+        answered = self.seed_run.predictions([*jobs.values()], engine, seconds)
+        predicted = {job.name: predictions for job, predictions in answered}
         for run in (self.run, self.measured_in):
             for folder in ("train", "measuring"):
                 self.seed_run.remove(folder, run)
@@ -222,7 +252,7 @@ class SeedMethods:
             pipeline.store,
             group.members,
             pipeline.store.training_inputs(self.encoder, group.members, group.served),
-            lambda: pipeline.train(self.encoder, group.members, group.served).directory,
+            partial(_train, pipeline, self.encoder, group),
             self.dataset,
             group.served,
         )
@@ -240,3 +270,8 @@ class SeedMethods:
         return MethodResult(
             name, self.seed_run.seed, measured, groups, answers, {**cost, "measure_seconds": measured.seconds}
         )
+
+
+def _train(pipeline: Pipeline, encoder: Encoder, group: LanguageGroup) -> Path:
+    """Train a group's model, or find it, and return its directory."""
+    return pipeline.train(encoder, group.members, group.served).directory

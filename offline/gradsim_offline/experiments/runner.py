@@ -10,10 +10,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset, Gold, Split
+from gradsim_offline.core.engine import Engine, Job
 from gradsim_offline.core.progress import duration
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.pipeline.model_store import ModelStore
@@ -104,30 +106,34 @@ class SeedRun:
 
     def folder(self, name: str = "") -> RunDirectory:
         """Return the seed's directory, or one in it."""
-        return RunDirectory(self.experiment.directory / f"seed-{self.seed}" / name, self.experiment.progress)
+        return self.experiment.below(f"seed-{self.seed}/{name}")
 
     def announce(self, text: str, **how: bool) -> None:
         """Write a progress line that starts with the seed."""
         self.experiment.progress.note(f"seed {self.seed} ({self.position + 1} of {self.count}){text}", **how)
 
     def predictions(
-        self, jobs: Sequence[TrainingJob], seconds: float = 0.0
+        self, jobs: Sequence[TrainingJob], engine: Engine, seconds: float = 0.0
     ) -> Iterator[tuple[TrainingJob, Predictions]]:
         """Yield what each job's model answers; a model is removed when the next one is asked for.
 
         Args:
-            jobs: In their order; one that starts from another's model stands after it.
+            jobs: In their order; those whose models are kept, because others start from them, stand first.
+            engine: Runs them, those whose models are kept before all others.
             seconds: What a seed takes beside its jobs; for the estimate of the time that is left.
         """
         done: list[tuple[TrainingJob, Predictions]] = []
-        for position, job in enumerate(jobs):
-            left = self._seconds_left(jobs, done, seconds)
-            about = f", about {duration(left)} left" if left > 1 else ""
-            self.announce(f", model {position + 1} of {len(jobs)}: {job.title}{about}")
-            done.append((job, predict(job)))
-            yield done[-1]
-            if not job.keep:
-                self.remove(f"train/{job.name}", job.store.run)
+        for some in ([job for job in jobs if job.keep], [job for job in jobs if not job.keep]):
+            found = engine.run([Job(job.title, partial(predict, job)) for job in some], self.experiment.progress)
+            for job in some:
+                left = self._seconds_left(jobs, done, seconds) / engine.width
+                about = f", about {duration(left)} left" if left > 1 else ""
+                self.announce(f", model {len(done) + 1} of {len(jobs)}: {job.title}{about}")
+                done.append((job, next(found)))
+                self.experiment.tracking.catch_up()
+                yield done[-1]
+                if not job.keep:
+                    self.remove(f"train/{job.name}", job.store.run)
         for job in jobs:
             self.remove("train", job.store.run)
 

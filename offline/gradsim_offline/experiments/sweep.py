@@ -71,7 +71,7 @@ def sweep_groups(
         out: The run directory; what comparisons in it computed is used again.
         progress: Shows how far it is.
         method: Name, or path of a TOML file.
-        how: ``seeds``, ``permutations``, ``keep_models``.
+        how: ``seeds``, ``permutations``, ``keep_models``, ``engine``.
 
     Raises:
         GradsimError: As for a comparison.

@@ -72,7 +72,7 @@ def build(
         GradsimError: Something is wrong with data, settings or model; what was computed before is kept.
     """
     dataset = dataset or load_data(settings)
-    run = RunDirectory(out, progress)
+    run = RunDirectory(out, progress, settings.trackers)
     announce(dataset, progress)
     with run.locked():
         pipeline = Pipeline(settings, dataset, load_task(dataset.task), run)

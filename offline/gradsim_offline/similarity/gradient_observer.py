@@ -87,6 +87,8 @@ class GradientObserver:
         SettingsError: Labels are to be taken apart, and examples have several.
     """
 
+    takes_parts = True
+
     def __init__(
         self,
         model: nn.Module,

@@ -26,6 +26,7 @@ class Position:
         step: Batches of it that are done.
         best_epoch: The epoch of the best dev score so far; ``-1``: none yet.
         best_score: That score.
+        parts: How many a batch goes through the model in, since memory had no room for more at once.
         loss: Sum of the batch losses of the running epoch.
         history: One entry per finished epoch.
     """
@@ -34,6 +35,7 @@ class Position:
     step: int = 0
     best_epoch: int = -1
     best_score: float = float("-inf")
+    parts: int = 1
     loss: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 

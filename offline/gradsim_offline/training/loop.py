@@ -16,6 +16,7 @@ from gradsim_offline.core.devices import keep_memory
 from gradsim_offline.core.progress import Advance
 from gradsim_offline.training.batching import to_device
 from gradsim_offline.training.checkpoint import Checkpoint, Position, States, seed_everything
+from gradsim_offline.training.micro_batches import backward_in_parts, is_out_of_memory, more_parts
 from gradsim_offline.training.optimizer import Optimizer
 from gradsim_offline.training.strategies.mixed import Mixed
 from gradsim_offline.training.strategy import Batch, Strategy
@@ -26,7 +27,13 @@ _CHEAP_SECONDS = 0.2  # one that takes less is saved after every epoch
 
 
 class Observer(Protocol):
-    """Watches the backward passes, as the gradient observer does."""
+    """Watches the backward passes, as the gradient observer does.
+
+    Attributes:
+        takes_parts: Whether a batch may go through the model in parts, each watched as a batch.
+    """
+
+    takes_parts: bool
 
     def watch(self, indices: Sequence[int]) -> AbstractContextManager[None]:
         """Return the context in which the forward and backward pass of a batch run."""
@@ -90,7 +97,7 @@ def train(
         Where the training ended: best epoch, its score, and one entry of history per epoch.
 
     Raises:
-        ModelError: The loss is no longer a number.
+        ModelError: The loss is no longer a number, or memory has no room even for the smallest part of a batch.
     """
     keep_memory()
     seed_everything(seed)
@@ -100,6 +107,9 @@ def train(
     strategy = strategy or Mixed()
     position, states = checkpoint.load(model, optimizer)
     _restore(states, observer, strategy)
+    if not states and observer is not None:
+        checkpoint.save(position, model, optimizer, _states(observer, strategy))  # to go back to
+    watch = observer.watch if observer is not None else lambda _: nullcontext()
     plans = [plan(epoch) for epoch in range(epochs)]
     total = sum(map(len, plans))
     for _ in range(sum(map(len, plans[: position.epoch])) + position.step):
@@ -115,9 +125,26 @@ def train(
             # 1. the rate of this step
             rate = learning_rate * _schedule(done, total, warmup)
             # 2. forward and backward, watched
-            batch = to_device(collate(indices, position.epoch, position.step), device)
-            with observer.watch(indices) if observer is not None else nullcontext():
-                loss = strategy.backward(model, batch, indices, position.epoch, position.step)
+            short = False
+            try:
+                batch = to_device(collate(indices, position.epoch, position.step), device)
+                if position.parts > 1:
+                    loss = backward_in_parts(model, batch, indices, position.parts, watch)
+                else:
+                    with watch(indices):
+                        loss = strategy.backward(model, batch, indices, position.epoch, position.step)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                possible = isinstance(strategy, Mixed) and (observer is None or observer.takes_parts)
+                parts, short = more_parts(position.parts, len(indices), error, possible=possible), True
+            if short:  # outside the handler, whose traceback holds what is in memory
+                optimizer.forget()
+                if observer is not None:  # it has seen a part of the batch
+                    position, states = checkpoint.load(model, optimizer)
+                    _restore(states, observer, strategy)
+                position.parts = parts
+                continue
             # 3. clip and step
             optimizer.step(rate, clip)
             # 4. keep count

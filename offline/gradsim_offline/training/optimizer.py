@@ -52,6 +52,11 @@ class Optimizer:
             for group in part.param_groups:
                 group["lr"] = rate * self._rates[name]
             part.step()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts.values():
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,6 +77,14 @@ class Task(plugins.Plugin):
     def several_labels(self) -> bool:
         """Whether labels do not exclude each other: each is answered by itself."""
         return self.tune is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker with the decoder's name, since modules do not travel."""
+        return {**vars(self), "decoder": self.decoder.__name__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive there."""
+        vars(self).update(state, decoder=import_module(state["decoder"]))
 
     def choices(self, logits: NDArray[np.floating], thresholds: Sequence[float] = ()) -> NDArray[np.floating]:
         """Return the logits of what is chosen between, ``[units, labels]`` to ``[choices, options]``.

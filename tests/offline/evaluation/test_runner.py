@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gradsim_offline.core.engine import InThisProcess
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.experiments import runner
@@ -41,7 +42,7 @@ def experiment(tmp_path, small, monkeypatch):
 def test_a_model_is_removed_after_its_answers_and_a_shared_one_after_all(experiment):
     run, jobs, _, models = experiment
     seed_run = seed_runs([3, 4], run, keep_models=False)[0]
-    assert [models(3) for _ in seed_run.predictions(jobs(seed_run))] == [
+    assert [models(3) for _ in seed_run.predictions(jobs(seed_run), InThisProcess())] == [
         ["first"],
         ["first", "second"],
         ["first", "third"],
@@ -52,18 +53,18 @@ def test_a_model_is_removed_after_its_answers_and_a_shared_one_after_all(experim
 def test_models_stay_if_they_are_asked_for(experiment):
     run, jobs, _, models = experiment
     (seed_run,) = seed_runs([3], run, keep_models=True)
-    assert len(list(seed_run.predictions(jobs(seed_run)))) == 3
+    assert len(list(seed_run.predictions(jobs(seed_run), InThisProcess()))) == 3
     assert models(3) == ["first", "second", "third"]
 
 
 def test_the_time_left_counts_later_seeds_and_not_what_is_done(experiment):
     run, jobs, said, _ = experiment
     first, last = seed_runs([3, 4], run, keep_models=False)
-    list(first.predictions(jobs(first), seconds=4))
+    list(first.predictions(jobs(first), InThisProcess(), 4))
     done = run.directory / "seed-4" / "predictions" / "third"
     done.mkdir(parents=True)
     (done / runner.PREDICTIONS_FILE).write_text("{}")
-    list(last.predictions(jobs(last), seconds=4))
+    list(last.predictions(jobs(last), InThisProcess(), 4))
     assert said == [
         "seed 3 (1 of 2), model 1 of 3: first",
         "seed 3 (1 of 2), model 2 of 3: second, about 44 s left",

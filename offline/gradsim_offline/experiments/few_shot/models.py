@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.engine import Engine
 from gradsim_offline.core.run_directory import RunDirectory
 from gradsim_offline.core.settings import Settings
 from gradsim_offline.core.training_settings import Training
@@ -50,7 +51,7 @@ class Model:
     @property
     def name(self) -> str:
         """Its folder."""
-        if self.regime is ZERO_SHOT:
+        if self.regime == ZERO_SHOT:
             return SOURCE
         return f"{self.regime.name}-{self.shots}" + (f"-{self.targets[0]}" if self.regime.apart else "")
 
@@ -65,7 +66,7 @@ def models_of(plan: Plan, regime: Regime, shots: int) -> tuple[Model, ...]:
 
     With a model per target, the source is answered by its own model, the one that all of them went on from.
     """
-    if regime is ZERO_SHOT:
+    if regime == ZERO_SHOT:
         return (source_model(plan),)
     if regime.apart:
         return (source_model(plan), *(Model(regime, shots, (code,), (code,)) for code in plan.targets))
@@ -98,12 +99,12 @@ class SeedModels:
     task: Task
     encoder: Encoder
 
-    def results(self) -> tuple[dict[str, Predictions], dict[str, Measured]]:
+    def results(self, engine: Engine) -> tuple[dict[str, Predictions], dict[str, Measured]]:
         """Compute what is missing; return predictions by model, and gradient similarities by regime."""
         models = {model.name: model for model in all_models(self.plan)}
         predictions: dict[str, Predictions] = {}
         measured: dict[str, Measured] = {}
-        for job, found in self.seed_run.predictions([self._job(model) for model in models.values()]):
+        for job, found in self.seed_run.predictions([self._job(model) for model in models.values()], engine):
             predictions[job.name] = found
             if self._is_shown(models[job.name]):
                 measured[models[job.name].regime.name] = self._measure(models[job.name])
@@ -169,7 +170,7 @@ class SeedModels:
             self._store(model),
             self._languages(model)[0],
             self._inputs(model),
-            lambda: self._train(model),
+            partial(self._train, model),
             scored(self.dataset, model.answers)[0],
             model.answers,
             keep=model == source_model(self.plan),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.engine import Engine, InThisProcess
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
@@ -46,6 +47,7 @@ def few_shot(
     heatmap_shots: int | None = None,
     permutations: int = PERMUTATIONS,
     keep_models: bool = False,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Train and score every regime; write few-shot.json, .md, .tex, .html and the figures.
 
@@ -63,6 +65,7 @@ def few_shot(
         heatmap_shots: The K of the heat maps; ``None``: the largest.
         permutations: Per test; with one seed there are no tests.
         keep_models: Leave the trained models there.
+        engine: Runs the trainings; ``None``: this process does, one after the other.
 
     Returns:
         What few-shot.json holds (docs/few-shot.md).
@@ -93,9 +96,10 @@ def few_shot(
     announce(dataset, progress)
     if not dataset.split(plan.source, "dev"):
         progress.note(f"{plan.source} has no dev texts: of each training the last epoch is kept")
-    run = RunDirectory(out, progress)
+    run = RunDirectory(out, progress, settings.trackers)
     with run.locked():
-        content = _run(plan, settings, dataset, run, permutations if seeds > 1 else 0, keep_models=keep_models)
+        tests = permutations if seeds > 1 else 0
+        content = _run(plan, settings, dataset, run, tests, engine or InThisProcess(), keep_models=keep_models)
         write_json(out / f"{NAME}.json", content)
         write_tables(content, out / f"{NAME}.md", out / f"{NAME}.tex")
         (out / f"{NAME}.html").write_text(page(content), encoding="utf-8")
@@ -104,7 +108,14 @@ def few_shot(
 
 
 def _run(
-    plan: Plan, settings: Settings, dataset: Dataset, run: RunDirectory, permutations: int, *, keep_models: bool
+    plan: Plan,
+    settings: Settings,
+    dataset: Dataset,
+    run: RunDirectory,
+    permutations: int,
+    engine: Engine,
+    *,
+    keep_models: bool,
 ) -> dict[str, Any]:
     """Compute all seeds, and return the content of few-shot.json."""
     task = load_task(dataset.task)
@@ -113,7 +124,7 @@ def _run(
     results = []
     for seed_run in seed_runs(plan.seeds, run, keep_models=keep_models):
         seed_run.announce(f": {', '.join(regime.name for regime in plan.regimes)}", heading=True)
-        results.append(SeedModels(plan, seed_run, settings, dataset, task, encoder).results())
+        results.append(SeedModels(plan, seed_run, settings, dataset, task, encoder).results(engine))
     predictions, measured = [result[0] for result in results], [result[1] for result in results]
     summary = summarise(plan, dataset, task, predictions, measured, permutations=permutations, progress=run.progress)
     content = {**_heading(plan, settings, dataset, task.metric(dataset.labels), permutations), **summary}

@@ -134,6 +134,8 @@ class LookaheadObserver:
         options: How often and on what.
     """
 
+    takes_parts = False  # it counts steps
+
     def __init__(
         self, model: nn.Module, rows: Sequence[Row], lay: Lay, languages: int, *, seed: int, options: Options
     ) -> None:
