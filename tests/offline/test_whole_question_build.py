@@ -156,14 +156,11 @@ def test_a_student_of_several_models_is_refused_first(data, tiny_xlmr, tmp_path)
 @pytest.mark.parametrize("model", ["mini", "upper blocks"])
 def test_other_encoders(data, tiny_xlmr, tmp_path, model):
     if model == "mini":
-        several = {"training.ensemble": 2, "training.average": "logits", "training.learning_rate": 5e-3}
-        build(data, tmp_path / "run", "mini", **several, **{"training.minimum_steps": 400})
+        build(data, tmp_path / "run", "mini", **{"training.ensemble": 2, "training.average": "logits"})
     else:
         build(data, tmp_path / "run", tiny_xlmr, recipe="upper-blocks", **{"training.trained_blocks": 1})
     manifest = open_bundle(tmp_path / "run" / "bundle").manifest
     assert manifest.task == "question_answering" and (manifest.trunk is None) == (model == "mini")
-    if model == "mini":
-        assert all(language.scores["test"].service["f1"] > 0.7 for language in manifest.languages), "what train shows"
     asked = ("Where did Ann live?", "Ann lived in Paris.")
     (answer,) = Bundle.open(tmp_path / "run" / "bundle", threads=1).predict([asked])
     assert answer.answer == asked[1][answer.start : answer.end]
@@ -175,7 +172,7 @@ def test_other_encoders(data, tiny_xlmr, tmp_path, model):
     [
         ("compare", "--methods", "multilingual,monolingual,gradient,transfer", "--groups", "2"),
         ("few-shot", "--source", "eng", "--shots", "1,2"),
-        ("sweep", "--over", "training.strategy=mixed,pcgrad", "--groups", "2"),
+        ("sweep", "--over", "training.strategy=mixed,pcgrad", "--set", "grouping.groups=2"),
     ],
 )
 def test_what_else_is_done_with_questions(data, tiny_xlmr, tmp_path, words):

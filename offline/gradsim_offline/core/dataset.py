@@ -178,8 +178,9 @@ class Dataset:
         return self.examples[language].get(split, ())
 
     def texts(self, language: str, split: Split) -> list[str]:
-        """Return the strings of a language's split: of each example one, or its two segments."""
-        return [segment for example in self.split(language, split) for segment in segments(example.text)]
+        """Return the strings of a language's split: of each example one, or its two segments; a context once."""
+        texts = [segment for example in self.split(language, split) for segment in segments(example.text)]
+        return list(dict.fromkeys(texts)) if self.asks else texts
 
     def counts(self, split: Split) -> dict[str, int]:
         """Count the examples of a split, per language."""

@@ -41,7 +41,7 @@ def lines(dataset: Dataset) -> Iterator[str]:
     kind = "entity type" if is_iob(dataset.labels) else "tag" if dataset.tagged else "label"
     often = [f"{_shown(label)} ({count})" for label, count in total.most_common()]
     if dataset.asks:
-        contexts = {part for code in dataset.languages for part in dataset.texts(code, "train")[1::2]}
+        contexts = {each.text[1] for code in dataset.languages for each in dataset.split(code, "train")}
         yield f"questions about {_number(len(contexts), 'context')} in train"
     else:
         yield f"{_number(len(total), kind)} in train: {listing(often, _LINE)}"

@@ -11,6 +11,7 @@ from gradsim_offline.models.loading import load_tokenizer
 from gradsim_offline.similarity.model_gradients import half_gradients
 from gradsim_offline.tasks.question_answering import PLUGIN, span_loss
 from gradsim_offline.training.batching import pad
+from gradsim_offline.training.trained import TrainedModel
 from gradsim_shared.decode.question_answering import LABELS
 from gradsim_shared.segments import Question
 
@@ -51,6 +52,30 @@ def test_the_answer_is_learnt_where_a_window_holds_all_of_it(trained):
         characters = dict(zip(piece.positions.tolist(), piece.characters.tolist(), strict=True))
         assert characters[first][0] == text.starts[0]
         assert characters[last][1] == text.starts[0] + len("New York") - 1
+
+
+def test_what_is_learnt_is_what_is_answered(tiny_xlmr):
+    """A few questions about contexts of several windows are learnt by heart, and answered with the right spans."""
+    tokenizer, pad_id = load_tokenizer(tiny_xlmr, maximum_length=32)
+    torch.manual_seed(0)
+    model = PLUGIN.load_model(tiny_xlmr, LABELS, new_head=True).eval()  # without dropout it is quicker
+    reader = PLUGIN.decoder.Reader(tokenizer, 32)
+    texts = [
+        example(f"{name} lived long ago in  ", place, f"; {name} is gone now, and so is all that was there \u200b then")
+        for name, place in (("Ann", "New York"), ("Bob", "Rome"), ("Musa", "Kano"), ("Ali", "Muğla"))
+    ]
+    rows = PLUGIN.encode(reader, texts, LABELS, language=0, seed=0)
+    assert len(rows) > len(texts)
+    batch = PLUGIN.collate(rows, pad_id)(range(len(rows)), 0, 0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(150):
+        loss = model(**batch).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    trained = TrainedModel(model, PLUGIN.decoder, reader, LABELS, pad_id, torch.device("cpu"))
+    answers = trained.answers([each.text for each in texts])
+    assert PLUGIN.scores([each.gold for each in texts], answers, LABELS)["exact_match"] == 1, (loss.item(), answers)
 
 
 def test_the_gradient_of_a_language_is_that_of_its_own_loss(trained):
