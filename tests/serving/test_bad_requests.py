@@ -107,9 +107,7 @@ def test_a_media_type_with_a_parameter(server):
     assert server.send(b'{"texts": ["a b"]}', "application/json; charset=utf-8").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/nothing", "/sentiment//", "/healthz", "/schema.json", "/assets/x", "/..%2f"]
-)
+@pytest.mark.parametrize("path", ["/nothing", "/sentiment//", "/healthz", "/schema.json", "/assets/x", "/..%2f"])
 def test_paths_that_are_not_there(server, path):
     expect(server.client.get(path), 404, "not_found")
 
