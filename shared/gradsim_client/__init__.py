@@ -5,6 +5,8 @@ from gradsim_client.errors import ServiceError
 from gradsim_client.retries import RetryPolicy
 from gradsim_shared.group_messages import ServedGroup
 from gradsim_shared.messages import (
+    AnswerPrediction,
+    AnswerSpan,
     Candidate,
     EntitiesPrediction,
     Entity,
@@ -19,6 +21,8 @@ from gradsim_shared.messages import (
 )
 
 __all__ = [
+    "AnswerPrediction",
+    "AnswerSpan",
     "AsyncClient",
     "Candidate",
     "Client",

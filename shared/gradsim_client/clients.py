@@ -15,6 +15,7 @@ from gradsim_client.retries import Backoff, Failure, RetryPolicy
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_messages import ServedGroup
 from gradsim_shared.messages import (
+    AnswerPrediction,
     EntitiesPrediction,
     LabelPrediction,
     Policy,
@@ -88,6 +89,16 @@ class Client:
 
     @overload
     def answer(
+        self,
+        texts: Sequence[AnyText],
+        language: Languages = ...,
+        *,
+        policy: Policy | None = ...,
+        endpoint: Literal["qa"],
+    ) -> list[AnswerPrediction]: ...
+
+    @overload
+    def answer(
         self, texts: Sequence[AnyText], language: Languages = ..., *, policy: Policy | None = ..., endpoint: str
     ) -> list[Any]: ...
 
@@ -102,8 +113,8 @@ class Client:
         """Return one prediction for each text, in their order; none when there is no text.
 
         Args:
-            texts: The texts, or where the endpoint answers pairs, two in each place; long lists are sent in several
-                requests, one after the other.
+            texts: The texts, or where the endpoint answers pairs, two in each place; of questions each is
+                ``{"question": ..., "context": ...}``. Long lists are sent in several requests, one after the other.
             language: Of all texts, or of each, of a pair also two; ``None``: the service identifies it.
             policy: What to do with uncertain languages; ``None``: as the bundle says.
             endpoint: Where they are answered, such as ``ner``; `languages` tells all.
@@ -220,6 +231,16 @@ class AsyncClient:
         policy: Policy | None = ...,
         endpoint: Literal["pos"],
     ) -> list[WordsPrediction]: ...
+
+    @overload
+    async def answer(
+        self,
+        texts: Sequence[AnyText],
+        language: Languages = ...,
+        *,
+        policy: Policy | None = ...,
+        endpoint: Literal["qa"],
+    ) -> list[AnswerPrediction]: ...
 
     @overload
     async def answer(

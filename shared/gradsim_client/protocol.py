@@ -21,6 +21,7 @@ from gradsim_client.retries import Failure, RetryPolicy
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.group_messages import ServedGroup
 from gradsim_shared.messages import (
+    AnswerPrediction,
     EntitiesPrediction,
     LabelPrediction,
     LabelsPrediction,
@@ -36,14 +37,14 @@ Entry = TypeVar("Entry")
 
 PREDICTION: TypeAdapter[Prediction] = TypeAdapter(
     Annotated[
-        LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction,
+        LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | AnswerPrediction | OtherPrediction,
         Field(union_mode="left_to_right"),
     ]
 )
 LANGUAGE, GROUP = TypeAdapter(ServedLanguage), TypeAdapter(ServedGroup)
 
-AnyText = str | tuple[str, str]
-"""A text, or, where pairs are answered, two."""
+AnyText = str | tuple[str, str] | Mapping[str, str]
+"""A text; where pairs are answered, two; where questions are, ``{"question": ..., "context": ...}``."""
 
 BYTES_PER_REQUEST = 2**19
 """Half of what the service takes by default."""
@@ -231,7 +232,9 @@ def _listed(response: httpx.Response, field: str, entry: TypeAdapter[Entry]) -> 
 def split(
     texts: Sequence[AnyText], language: Languages, policy: str | None, limit: int, limit_bytes: int
 ) -> list[Part]:
-    """Split texts, or pairs, into requests of at most ``limit``, about ``limit_bytes`` bytes; a longer one goes alone.
+    """Split texts, or what else is asked, into requests of ``limit`` at most, and about ``limit_bytes`` bytes.
+
+    A longer one goes alone.
 
     Raises:
         ServiceError: Texts or languages cannot be sent.
@@ -243,6 +246,8 @@ def split(
         message = f"language holds {len(each)} codes for {len(texts)} texts; give one (or None) for each"
         raise ServiceError(message, code="language_count")
     holds = b"texts" if not texts or isinstance(texts[0], str) else b"pairs"
+    if texts and isinstance(texts[0], Mapping):
+        holds = b"questions"
     encoded = [_encoded(text, index) for index, text in enumerate(texts)]
     parts = []
     for start, end in _spans([len(text) for text in encoded], limit, limit_bytes):

@@ -6,6 +6,7 @@ send_no_usage_data()  # before onnxruntime is imported, which reads it
 
 from gradsim_runtime.bundle import Bundle, LanguageGroup, SimilarityMatrix  # noqa: E402
 from gradsim_runtime.predictions import (  # noqa: E402
+    AnswerPrediction,
     EntitiesPrediction,
     LabelPrediction,
     LabelsPrediction,
@@ -16,6 +17,7 @@ from gradsim_shared.errors import BundleError, GradsimError, RequestError, Setti
 from gradsim_shared.routing import Route  # noqa: E402
 
 __all__ = [
+    "AnswerPrediction",
     "Bundle",
     "BundleError",
     "EntitiesPrediction",

@@ -21,7 +21,7 @@ from gradsim_runtime.predictor import Answer, Predictor
 from gradsim_runtime.sessions import Provider, SessionSettings, choose_provider
 from gradsim_runtime.text_checks import check_sent
 from gradsim_shared.bundle import VerifiedBundle, open_bundle
-from gradsim_shared.decoding import reads_pairs
+from gradsim_shared.decoding import sent_type
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
 from gradsim_shared.excerpts import one_line
 from gradsim_shared.group_model import GroupModel
@@ -32,6 +32,8 @@ from gradsim_shared.routing import Route
 from gradsim_shared.segments import Languages, Sent
 
 T = TypeVar("T")
+AnyText = str | tuple[str, str] | Mapping[str, str]
+"""A text; where pairs are answered, two; where questions are, question and context."""
 LIBRARIES = ("onnxruntime", "tokenizers", "fasttext")  # of the extra ``runtime``
 
 
@@ -177,7 +179,7 @@ class Bundle:
     @overload
     def predict(
         self,
-        texts: Sequence[str | tuple[str, str]],
+        texts: Sequence[AnyText],
         language: Languages = None,
         *,
         policy: Policy | None = None,
@@ -187,7 +189,7 @@ class Bundle:
     @overload
     def predict(
         self,
-        texts: Sequence[str | tuple[str, str]],
+        texts: Sequence[AnyText],
         language: Languages = None,
         *,
         policy: Policy | None = None,
@@ -196,7 +198,7 @@ class Bundle:
 
     def predict(
         self,
-        texts: Sequence[str | tuple[str, str]],
+        texts: Sequence[AnyText],
         language: Languages = None,
         *,
         policy: Policy | None = None,
@@ -206,7 +208,7 @@ class Bundle:
 
         Args:
             texts: As they were written, any number; for a bundle that answers pairs two in each place: ``(first,
-                second)``.
+                second)``; for one that answers questions ``{"question": ..., "context": ...}``, or both as two.
             language: Of all texts, or a list with a code or ``None`` for each, of a pair also two; ``None``: it is
                 identified.
             policy: What becomes of a text whose language is not sure: ``best``, ``soft``, ``reject`` or ``fallback``
@@ -237,7 +239,7 @@ class Bundle:
         readable: list[Sent] = []
         for row, text in enumerate(texts):
             try:
-                readable.append(check_sent(text, row, pairs=reads_pairs(self.manifest.task)))
+                readable.append(check_sent(text, row, kind=sent_type(self.manifest.task)))
             except RequestError as error:
                 outcomes[row] = error
                 readable.append("")

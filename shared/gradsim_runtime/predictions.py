@@ -6,7 +6,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from gradsim_runtime.predictor import Answer
-from gradsim_shared.decode import multi_label_classification, text_classification, token_classification
+from gradsim_shared.decode import (
+    multi_label_classification,
+    question_answering,
+    text_classification,
+    token_classification,
+)
 from gradsim_shared.routing import Route
 
 
@@ -43,6 +48,14 @@ class WordsPrediction(token_classification.Words):
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPrediction(question_answering.Prediction):
+    """The answer to a question, where it stands in the context, the likeliest spans, and the route."""
+
+    truncated: bool
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
 class OtherPrediction:
     """The prediction of a task that has no type of its own here: ``content`` is its decoder's."""
 
@@ -51,13 +64,18 @@ class OtherPrediction:
     route: Route
 
 
-Prediction = LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | OtherPrediction
+Prediction = (
+    LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | AnswerPrediction | OtherPrediction
+)
 
-TYPES: dict[type, type[LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction]] = {
+TYPES: dict[
+    type, type[LabelPrediction | LabelsPrediction | EntitiesPrediction | WordsPrediction | AnswerPrediction]
+] = {
     text_classification.Prediction: LabelPrediction,
     multi_label_classification.Prediction: LabelsPrediction,
     token_classification.Entities: EntitiesPrediction,
     token_classification.Words: WordsPrediction,
+    question_answering.Prediction: AnswerPrediction,
 }
 """By the type that the task's decoder makes."""
 

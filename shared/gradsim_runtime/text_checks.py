@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 
+from gradsim_shared.columns import QUESTION_COLUMNS
 from gradsim_shared.errors import RequestError
 from gradsim_shared.excerpts import quoted
-from gradsim_shared.segments import Pair, Sent
+from gradsim_shared.segments import Pair, Question, Sent
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # not Cn: Python may not know the newest emoji yet
 
@@ -29,23 +31,36 @@ def check_text(text: object, index: int | None = None) -> str:
     return checked(text, "the text", index)
 
 
-def check_sent(text: object, index: int | None = None, *, pairs: bool) -> Sent:
-    """Return a text, or a pair of texts, that can be answered.
+def check_sent(text: object, index: int | None = None, *, kind: type[Sent]) -> Sent:
+    """Return a text, a pair of texts, or a question, that can be answered.
 
     Args:
-        text: What was given: a pair is a list or tuple of two strings.
+        text: What was given: a pair is a list or tuple of two strings, and so is a question with its context, or an
+            object with both.
         index: Of the text among those given.
-        pairs: Whether the bundle answers pairs.
+        kind: What the bundle answers: ``str``, ``Pair`` or ``Question``.
 
     Raises:
         RequestError: As of ``check_text``.
     """
-    if not pairs:
+    if kind is str:
         return check_text(text, index)
+    if kind is Question:
+        return _question(text, index)
     if not isinstance(text, list | tuple) or len(text) != 2:
         message = f"this bundle answers pairs: give two texts, (first, second), not {quoted(text)}"
         raise RequestError(message, code="invalid_text", index=index)
     return Pair(checked(text[0], "the first text", index), checked(text[1], "the second text", index))
+
+
+def _question(text: object, index: int | None) -> Question:
+    named = isinstance(text, Mapping) and text.keys() == set(QUESTION_COLUMNS)
+    both = [text[name] for name in QUESTION_COLUMNS] if named and isinstance(text, Mapping) else text
+    if not isinstance(both, list | tuple) or len(both) != 2:
+        form = '{"question": "...", "context": "..."}'
+        message = f"this bundle answers questions about a context: give {form}, or both as two, not {quoted(text)}"
+        raise RequestError(message, code="invalid_text", index=index)
+    return Question(*(checked(each, f"the {name}", index) for each, name in zip(both, QUESTION_COLUMNS, strict=True)))
 
 
 def checked(text: object, what: str, index: int | None = None) -> str:

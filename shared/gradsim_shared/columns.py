@@ -14,6 +14,7 @@ PAIR_COLUMNS = (
     ("sentence1", "sentence2"),
     ("question1", "question2"),
 )
+QUESTION_COLUMNS, ANSWER_COLUMNS = ("question", "context"), ("answer_text", "answer_start")
 LABEL_COLUMNS = ("label", "sentiment", "category", "class", "topic")
 LANGUAGE_COLUMNS = ("language", "lang")
 

@@ -19,7 +19,7 @@ from gradsim_shared import decode
 from gradsim_shared.errors import BundleError
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.nearest import unknown
-from gradsim_shared.segments import Sent
+from gradsim_shared.segments import HOLDS, Pair, Question, Sent
 
 Text = Sent | Sequence[str]
 """A text as it was sent, or its words."""
@@ -64,6 +64,8 @@ class Decoded:
 
 def said(decoded: Decoded) -> list[str]:
     """Return what is counted of an answer: its labels; of tagged words each entity's type, or each tag; ``O``: none."""
+    if hasattr(decoded.prediction, "answers"):  # of a question: never the text of the answer
+        return ["answer"]
     if isinstance(decoded.answer, str):
         return [decoded.answer]
     entities = getattr(decoded.prediction, "entities", None)
@@ -145,7 +147,7 @@ class Decoder(Protocol):
 
     @property
     def READS(self) -> str:  # noqa: N802 - a constant
-        """Return what is answered: ``text``, or ``pair``: two segments."""
+        """Return what is answered: ``text``, ``pair``: two segments, or ``question``: one about a context."""
 
     @property
     def Reader(self) -> MakeReader:  # noqa: N802 - a class
@@ -205,8 +207,18 @@ def decoder_of(task: str) -> Decoder:
 
 
 def reads_pairs(task: str) -> bool:
-    """Return whether what a task answers is pairs of texts."""
-    return decoder_of(task).READS == "pair"
+    """Return whether what a task answers is two texts: pairs, or questions with their contexts."""
+    return issubclass(sent_type(task), Pair)
+
+
+def sent_type(task: str) -> type[str | Pair]:
+    """Return what a task answers: texts, pairs or questions."""
+    return {"text": str, "pair": Pair, "question": Question}[decoder_of(task).READS]
+
+
+def holds_of(task: str) -> str:
+    """Return the field of a request that holds what a task answers: ``texts``, ``pairs`` or ``questions``."""
+    return HOLDS[sent_type(task)]
 
 
 def endpoint_of(manifest: Manifest) -> str:

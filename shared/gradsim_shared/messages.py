@@ -61,6 +61,28 @@ class Pairs(BaseModel):
     policy: Annotated[Policy | None, Field(description="as of texts; null: what the bundle says")] = None
 
 
+class AskedQuestion(BaseModel):
+    """A question and the context that it is answered from."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    question: str
+    context: str
+
+
+class Questions(BaseModel):
+    """Questions to answer, and their languages where the caller knows them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    questions: list[AskedQuestion]
+    language: Annotated[
+        Code | Annotated[list[Code | Two | None], Field(fail_fast=True)] | None,
+        Field(description="as of pairs: of question and context, or of each of both"),
+    ] = None
+    policy: Annotated[Policy | None, Field(description="as of texts; null: what the bundle says")] = None
+
+
 class Message(BaseModel):
     """A part of an answer; fields that a newer service adds are passed over."""
 
@@ -171,6 +193,25 @@ class WordsPrediction(Prediction):
     """The words of one text with their parts of speech, and its route."""
 
     words: tuple[Word, ...] = Field(description="in the order of the text")
+
+
+class AnswerSpan(Message):
+    """A span that may be the answer: ``context[start:end]`` of the context as it was sent."""
+
+    text: str = Field(description="as it stands in the context", examples=["Lagos"])
+    start: Start
+    end: End
+    score: float = Field(description="its probability among all spans that could be the answer, 0 to 1")
+
+
+class AnswerPrediction(Prediction):
+    """The answer to one question, and its route."""
+
+    answer: str = Field(description="as it stands in the context; empty: nothing of it can be read", examples=["Lagos"])
+    start: Start
+    end: End
+    score: float = Field(description="its probability among all spans that could be the answer, 0 to 1")
+    answers: tuple[AnswerSpan, ...] = Field(description="the likeliest spans of different texts, the likeliest first")
 
 
 class OtherPrediction(Prediction):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gradsim_shared.normalisation import NEWEST, normalise
@@ -13,6 +13,22 @@ class Pair(NamedTuple):
 
     first: str
     second: str
+
+
+class Question(Pair):
+    """A question and the context that it is to be answered from: both are read at once."""
+
+    __slots__ = ()
+
+    @property
+    def question(self) -> str:
+        """Return what is asked."""
+        return self.first
+
+    @property
+    def context(self) -> str:
+        """Return where the answer stands."""
+        return self.second
 
 
 Sent = str | Pair
@@ -33,7 +49,7 @@ def segments(text: Sent) -> tuple[str, ...]:
 def normalised(text: Sent, version: int = NEWEST) -> Sent:
     """Return a text whose segments are normalised."""
     if isinstance(text, Pair):
-        return Pair(*(normalise(segment, version) for segment in text))
+        return type(text)(*(normalise(segment, version) for segment in text))
     return normalise(text, version)
 
 
@@ -42,6 +58,17 @@ def length_of(text: Sent) -> int:
     return sum(map(len, segments(text)))
 
 
+HOLDS: Mapping[type, str] = {str: "texts", Pair: "pairs", Question: "questions"}
+"""The field of a request that holds what a bundle answers, by its type."""
+
+
 def field_of(texts: Sequence[Sent]) -> str:
-    """Return the field of a request that holds these texts: ``texts`` or ``pairs``."""
-    return "pairs" if texts and isinstance(texts[0], Pair) else "texts"
+    """Return the field of a request that holds these texts: ``texts``, ``pairs`` or ``questions``."""
+    return HOLDS[type(texts[0])] if texts else "texts"
+
+
+def as_json(text: Sent) -> object:
+    """Return a text as it stands in a request: a string, a list of two, or an object with question and context."""
+    if isinstance(text, Question):
+        return {"question": text.question, "context": text.context}
+    return list(text) if isinstance(text, Pair) else text

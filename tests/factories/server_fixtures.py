@@ -29,6 +29,14 @@ def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that answers questions with the places of their contexts: three languages in two groups."""
+    import tiny_questions
+
+    return tiny_questions.build(tmp_path_factory.mktemp("bundles") / "questions")
+
+
+@pytest.fixture(scope="session")
 def tiny_ner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for named entities: four languages, one of which the sentiment bundle lacks."""
     import tiny_tags

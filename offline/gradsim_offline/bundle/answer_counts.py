@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from gradsim_offline.core.dataset import AnyExample, Gold, TaggedSentence
+from gradsim_offline.core.answer_match import exact_match
+from gradsim_offline.core.dataset import AnyExample, Gold, RightAnswers, TaggedSentence
 from gradsim_offline.training.task import Task
 from gradsim_runtime.predictor import Answer
 from gradsim_shared.excerpts import cut
@@ -28,7 +29,7 @@ def label_counts(task: Task, gold: Sequence[Gold], answered: Sequence[Gold], lab
 
 
 def errors(examples: Sequence[AnyExample], answers: Sequence[Answer], most: int) -> list[dict[str, Any]]:
-    """Return the worst errors: the surest wrong labels, or the sentences with the most wrong tags.
+    """Return the worst errors: the surest wrong labels or answers, or the sentences with the most wrong tags.
 
     Args:
         examples: As annotated.
@@ -42,17 +43,22 @@ def errors(examples: Sequence[AnyExample], answers: Sequence[Answer], most: int)
     wrong: list[tuple[float, dict[str, Any]]] = []
     for example, answer in zip(examples, answers, strict=True):
         gold, answered, prediction = example.gold, answer.decoded.answer, answer.decoded.prediction
-        if gold == answered or not most:
+        if isinstance(gold, RightAnswers):
+            right = exact_match(gold.texts, str(answered), gold.language) == 1
+        else:
+            right = gold == answered
+        if right or not most:
             continue
         shown: dict[str, Any] = {"text": cut(" | ".join(segments(example.text)), _LONGEST)}
         if not isinstance(example, TaggedSentence):
             wrong_ones = set(gold).symmetric_difference(answered) if isinstance(gold, tuple) else ()
-            said = [max(p, 1 - p) for label, p in prediction.scores.items() if label in wrong_ones]
+            said = [max(p, 1 - p) for label, p in getattr(prediction, "scores", {}).items() if label in wrong_ones]
             weight = max(said) if said else prediction.score
-            true, tags = (each if isinstance(each, str) else ", ".join(each) or "none" for each in (gold, answered))
+            named = gold.texts if isinstance(gold, RightAnswers) else gold
+            true, tags = (each if isinstance(each, str) else ", ".join(each) or "none" for each in (named, answered))
             shown |= {"gold": true, "answer": tags, "score": weight}
         else:
-            tagged = zip(example.input, gold, answered, strict=True)
+            tagged = zip(example.words, example.tags, answered, strict=True)
             words = [(word, true, tag) for word, true, tag in tagged if true != tag]
             weight = len(words)
             true, tags = (", ".join(f"{word[0]} {word[i]}" for word in words[:_WORDS]) for i in (1, 2))

@@ -7,16 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gradsim_shared.segments import Pair, Sent, segments
+from gradsim_shared.segments import Pair, Question, Sent, segments
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
-Gold = str | tuple[str, ...]
-"""What the annotators gave an example: a label, several labels in their order, or a tag for each word.
+@dataclass(frozen=True, slots=True)
+class RightAnswers:
+    """What is right as the answer to a question.
 
-A model's answer has the same form."""
+    Attributes:
+        texts: Each is.
+        language: Whose articles and signs make no difference (``core/answer_match.py``); ``None``: as SQuAD has it.
+    """
+
+    texts: tuple[str, ...]
+    language: str | None = None
+
+
+Gold = str | tuple[str, ...] | RightAnswers
+"""What the annotators gave an example: a label, several labels in their order, a tag for each word, or right answers.
+
+A model's answer has the same form; to a question it is the text of one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,34 @@ class TaggedSentence:
         return self.tags
 
 
-AnyExample = Example | MultiLabelExample | TaggedSentence
+@dataclass(frozen=True, slots=True)
+class QuestionExample:
+    """A question, its context, and the spans of the context that answer it.
+
+    Attributes:
+        text: Question and context.
+        answers: Right answers, one or more, as they stand in the context.
+        starts: Where each starts in the context, in code points.
+        language: As of ``RightAnswers``.
+    """
+
+    text: Question
+    answers: tuple[str, ...]
+    starts: tuple[int, ...]
+    language: str | None = None
+
+    @property
+    def input(self) -> Question:
+        """What a model reads."""
+        return self.text
+
+    @property
+    def gold(self) -> RightAnswers:
+        """What a model should answer."""
+        return RightAnswers(self.answers, self.language)
+
+
+AnyExample = Example | MultiLabelExample | TaggedSentence | QuestionExample
 
 
 @dataclass(frozen=True)
@@ -114,6 +154,16 @@ class Dataset:
         return any(isinstance(example, TaggedSentence) for example in self.split(self.languages[0], "train"))
 
     @property
+    def asks(self) -> bool:
+        """Whether the examples are questions about contexts."""
+        return any(isinstance(example, QuestionExample) for example in self.split(self.languages[0], "train")[:1])
+
+    @property
+    def read_whole(self) -> bool:
+        """Whether long texts are always read in windows: words have tags, or answers stand anywhere."""
+        return self.tagged or self.asks
+
+    @property
     def plain(self) -> bool:
         """Whether each example is one string, not words with tags or two segments: what linear models can read."""
         return not self.tagged and not any(isinstance(e.text, Pair) for e in self.split(self.languages[0], "train")[:1])
@@ -128,8 +178,9 @@ class Dataset:
         return self.examples[language].get(split, ())
 
     def texts(self, language: str, split: Split) -> list[str]:
-        """Return the strings of a language's split: of each example one, or its two segments."""
-        return [segment for example in self.split(language, split) for segment in segments(example.text)]
+        """Return the strings of a language's split: of each example one, or its two segments; a context once."""
+        texts = [segment for example in self.split(language, split) for segment in segments(example.text)]
+        return list(dict.fromkeys(texts)) if self.asks else texts
 
     def counts(self, split: Split) -> dict[str, int]:
         """Count the examples of a split, per language."""
@@ -151,5 +202,8 @@ def _content(example: AnyExample) -> str:
         return "\x02".join((example.label, "\x04".join(segments(example.text)))) + "\x03"
     if isinstance(example, MultiLabelExample):
         return f"{chr(4).join(example.labels)}\x02{example.text}\x03"
+    if isinstance(example, QuestionExample):
+        spans = (f"{start}\x05{answer}" for start, answer in zip(example.starts, example.answers, strict=True))
+        return "\x02".join(("\x04".join(spans), "\x04".join(example.text), example.language or "")) + "\x03"
     words = "\x04".join(f"{word}\x05{tag}" for word, tag in zip(example.words, example.tags, strict=True))
     return f"{words}\x02{example.text}\x03"

@@ -1,6 +1,6 @@
 """Hold texts out of a train split: a share of each label, the same draw every time, copies of a text together.
 
-Pairs with the same first text, as the hypotheses of one premise, are such copies.
+Pairs with the same first text, as the hypotheses of one premise, and questions with the same context are such copies.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Example, MultiLabelExample, Split
-from gradsim_shared.segments import Pair, segments
+from gradsim_shared.segments import Pair, Question, segments
 
 FEWEST = 20
 """A language with fewer train texts keeps all of them."""
@@ -52,9 +52,10 @@ def _chosen(examples: Sequence[AnyExample], number: int) -> list[int]:
     """Return the places of about so many examples, stratified by label; all copies of a text go with the first."""
     copies: dict[str, list[int]] = {}
     for place, example in enumerate(examples):
-        copies.setdefault(segments(example.text)[0], []).append(place)
+        text = example.text
+        copies.setdefault(text.context if isinstance(text, Question) else segments(text)[0], []).append(place)
     if isinstance(examples[0].text, Pair):
-        number = max(1, round(number * len(copies) / len(examples)))  # of first texts
+        number = max(1, round(number * len(copies) / len(examples)))  # of first texts, or contexts
     stratum = _strata(examples)
     strata: dict[str, list[str]] = {}
     for text, places in copies.items():
@@ -72,7 +73,7 @@ def _chosen(examples: Sequence[AnyExample], number: int) -> list[int]:
 
 
 def _strata(examples: Sequence[AnyExample]) -> Callable[[AnyExample], str]:
-    """Return what gives an example's stratum: its label, of several the rarest; none of tagged words."""
+    """Return what gives an example's stratum: its label, of several the rarest; none of other kinds."""
     often = Counter(label for each in examples if isinstance(each, MultiLabelExample) for label in each.labels)
 
     def stratum(example: AnyExample) -> str:

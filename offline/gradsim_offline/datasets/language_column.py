@@ -11,7 +11,7 @@ from gradsim_offline.datasets.columns import Columns, text_column
 from gradsim_offline.datasets.objects import NumberedRow
 from gradsim_offline.datasets.own_folders import NAMES, SPLIT_OF
 from gradsim_offline.datasets.tables import read_rows
-from gradsim_shared.columns import LANGUAGE_COLUMNS, column
+from gradsim_shared.columns import LANGUAGE_COLUMNS, QUESTION_COLUMNS, column
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import listing, quoted
 from gradsim_shared.nearest import unknown
@@ -57,7 +57,7 @@ def _rows(tables: Mapping[Split | None, Path], columns: Columns) -> Iterator[tup
     """Yield each row with its split and the name of its language."""
     for split, path in tables.items():
         header: Set[str] = set()
-        for where, row in read_rows(path, columns, check=text_column):
+        for where, row in read_rows(path, columns, check=_holds_text):
             if row.keys() != header:  # of objects each may have other fields
                 header = row.keys()
                 of_language = column(where, list(row), columns.language_column, LANGUAGE_COLUMNS, "language")
@@ -67,6 +67,12 @@ def _rows(tables: Mapping[Split | None, Path], columns: Columns) -> Iterator[tup
                 raise DataError(f"{where}: the language is {'empty' if not name or isinstance(name, str) else name}")
             here = _split(where, row[of_split]) if split is None and of_split is not None else split
             yield (where, row), here, name.strip()
+
+
+def _holds_text(where: str, header: Sequence[str], columns: Columns) -> None:
+    """Raise ``DataError`` where neither questions nor texts stand in a table."""
+    if not set(QUESTION_COLUMNS) <= set(header):
+        text_column(where, header, columns)
 
 
 def _code(where: str, name: str) -> str:

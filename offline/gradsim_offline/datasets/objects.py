@@ -9,6 +9,7 @@ from json import JSONDecoder
 from pathlib import Path
 
 from gradsim_offline.datasets.arrow import open_arrow
+from gradsim_offline.datasets.squad import is_squad, squad_rows
 from gradsim_offline.datasets.text import ending, read_lines, read_text
 from gradsim_shared.errors import DataError
 from gradsim_shared.excerpts import listing, quoted
@@ -35,8 +36,8 @@ class _NamedTwiceError(ValueError):
 def read_objects(path: Path) -> Iterator[NumberedRow]:
     """Read a file of ``OBJECT_ENDINGS``, or a folder that `Dataset.save_to_disk` wrote.
 
-    ``.json`` is a list of objects, an object of columns (lists of one length, or as pandas writes it, objects with the
-    same keys), or JSON lines under another name.
+    ``.json`` is a list of objects, questions in SQuAD's form, an object of columns (lists of one length, or as pandas
+    writes it, objects with the same keys), or JSON lines under another name.
 
     Raises:
         DataError: It is not of this form, or a field stands twice; the message names the line, or the row where rows
@@ -107,6 +108,8 @@ def _json(path: Path) -> Iterator[NumberedRow]:
         first, end = _decode(text, start, str(path))
         if _after_gap(text, end) < len(text):
             yield from _json_lines(path)
+        elif is_squad(first):
+            yield from squad_rows(str(path), first)
         else:
             yield from _columns(path, first)
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from gradsim_offline.core.dataset import SPLITS, AnyExample, Dataset, Example, MultiLabelExample
+from gradsim_offline.core.dataset import SPLITS, AnyExample, Dataset, Example, MultiLabelExample, QuestionExample
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.datasets.hold_out import FEWEST
 from gradsim_shared.excerpts import cut, listing
@@ -40,7 +40,11 @@ def lines(dataset: Dataset) -> Iterator[str]:
     yield f"{dataset.name}: {number}, {whole} texts (train/dev/test): {listing(each, _LINE)}"
     kind = "entity type" if is_iob(dataset.labels) else "tag" if dataset.tagged else "label"
     often = [f"{_shown(label)} ({count})" for label, count in total.most_common()]
-    yield f"{_number(len(total), kind)} in train: {listing(often, _LINE)}"
+    if dataset.asks:
+        contexts = {each.text[1] for code in dataset.languages for each in dataset.split(code, "train")}
+        yield f"questions about {_number(len(contexts), 'context')} in train"
+    else:
+        yield f"{_number(len(total), kind)} in train: {listing(often, _LINE)}"
     texts = [each for code in dataset.languages for each in dataset.split(code, "train")]
     sets = [each for each in texts if isinstance(each, MultiLabelExample)]
     if sets:
@@ -63,11 +67,12 @@ def lines(dataset: Dataset) -> Iterator[str]:
 
 
 def short_text(dataset: Dataset) -> Sent | None:
-    """Return the first short text, or pair, of one line, of test, dev or train, to try a model with; ``None``: none."""
+    """Return the first short text, pair or question, of one line, to try a model with; ``None``: none."""
     for split in reversed(SPLITS):
         for code in dataset.languages:
             for example in dataset.split(code, split):
-                if all(len(part) <= _SHORT and part.isprintable() for part in segments(example.text)):
+                most = 5 * _SHORT if dataset.asks else _SHORT
+                if all(len(part) <= most and part.isprintable() for part in segments(example.text)):
                     return example.text
     return None
 
@@ -86,6 +91,8 @@ def _labels(example: AnyExample, *, entities: bool) -> Iterable[str]:
         return (example.label,)
     if isinstance(example, MultiLabelExample):
         return example.labels
+    if isinstance(example, QuestionExample):
+        return ()
     return (tag[2:] for tag in example.tags if tag[0] == "B") if entities else example.tags
 
 

@@ -184,7 +184,7 @@ def predict(job: TrainingJob) -> Predictions:
 
 
 def _answers(model: Path, job: TrainingJob) -> dict[str, dict[str, list[Any]]]:
-    """Return what a model answers to each text, by split and language: the index of a label, or one per word."""
+    """Return what a model answers to each text, by split and language: index of its label, one per word, or a text."""
     from gradsim_offline.training.trained import open_trained
 
     store, labels = job.store, job.texts.labels
@@ -196,13 +196,19 @@ def _answers(model: Path, job: TrainingJob) -> dict[str, dict[str, list[Any]]]:
         for code in job.languages:
             inputs = [example.input for example in job.texts.split(code, split)]
             if inputs:
-                answers.setdefault(split, {})[code] = [
-                    index[answer] if isinstance(answer, str) else [index[tag] for tag in answer]
-                    for answer in opened.answers(inputs)
-                ]
+                answers.setdefault(split, {})[code] = [_kept(answer, index) for answer in opened.answers(inputs)]
     return answers
 
 
-def _as_label(kept: int | Sequence[int], labels: Sequence[str]) -> Gold:
-    """Return a kept answer as the label, or the tags, that it was."""
+def _kept(answer: Gold, index: Mapping[str, int]) -> int | str | list[int]:
+    """Return an answer as ``_as_label`` reads it."""
+    if isinstance(answer, tuple):
+        return [index[tag] for tag in answer]
+    return index.get(str(answer), str(answer))
+
+
+def _as_label(kept: int | str | Sequence[int], labels: Sequence[str]) -> Gold:
+    """Return a kept answer as the label, the tags, or the text, that it was."""
+    if isinstance(kept, str):
+        return kept
     return labels[kept] if isinstance(kept, int) else tuple(labels[i] for i in kept)

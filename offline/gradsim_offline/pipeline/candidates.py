@@ -298,7 +298,10 @@ class _Answers:
             for each in (models, wide)
         )
         if self._task.several_labels:  # of each label of each text it is chosen whether it has it
-            gold, sides = np.array([[label in each for label in labels] for each in golds]), sides.repeat(len(labels))
+            gold, sides = (
+                np.array([[label in each for label in labels] for each in golds if isinstance(each, tuple)]),
+                sides.repeat(len(labels)),
+            )
             gold = gold.ravel().astype(int)
         else:
             gold = np.array([labels.index(str(each)) for each in golds])

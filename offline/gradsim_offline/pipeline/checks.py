@@ -34,7 +34,7 @@ def check_build(setup: TrainingSetup) -> None:
         _check_dev(setup, "maximum_milliseconds bounds a choice by dev texts")
     if not setup.settings.trains_whole_models:
         _check_parts(setup, reads_encoder=measure.reads_encoder)
-    if setup.settings.measuring.balanced and (setup.dataset.tagged or setup.task.several_labels):
+    if setup.settings.measuring.balanced and (setup.dataset.read_whole or setup.task.several_labels):
         raise SettingsError("measuring.balanced weighs the labels of texts alike, and here each has many, or none")
     _check_grouping(setup)
     check_strategy(setup)
@@ -45,7 +45,7 @@ def _check_parts(setup: TrainingSetup, *, reads_encoder: bool) -> None:
     of_ngrams = setup.settings.model == NGRAMS
     if not setup.dataset.plain and setup.settings.linear:
         which = f"model {NGRAMS} is" if of_ngrams else "heads over a frozen encoder are"
-        what = "words" if setup.dataset.tagged else "pairs"
+        what = "words" if setup.dataset.tagged else "questions" if setup.dataset.asks else "pairs"
         raise SettingsError(
             f"{which} for texts with one label; {what} need an encoder that is trained, all of it or its upper blocks: "
             "--model mini, or --model e5-small (training.trained_blocks = 4, or all)"
@@ -91,6 +91,11 @@ def check_strategy(setup: TrainingSetup) -> None:
         SettingsError: Its options do not fit the data.
     """
     training = setup.settings.training
+    if setup.dataset.asks and training.ensemble > 1 and (training.distil or training.average == "probabilities"):
+        raise SettingsError(
+            "training.ensemble: of questions, models of several seeds answer by the mean of their logits, and teach no "
+            "student; set training.average=logits, training.distil=false"
+        )
     if training.strategy == "mixed":  # plain training fits everything
         return
     counts = setup.dataset.counts("train")

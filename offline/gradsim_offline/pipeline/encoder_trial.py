@@ -33,7 +33,7 @@ def try_encoder(path: str | Path, labels: Sequence[str], *, task: Task, maximum_
     """
     _refuse_decoder(path)
     tokenizer, pad_id = load_tokenizer(path, maximum_length=maximum_length)
-    if task.decoder.READS == "pair" and not _separates(tokenizer):
+    if task.decoder.READS != "text" and not _separates(tokenizer):
         raise ModelError(
             f"the tokenizer of {path} puts nothing between the two texts of a pair; set a template for pairs in its "
             "tokenizer.json (post_processor), or take another encoder"

@@ -97,10 +97,10 @@ def _try(setup: TrainingSetup, encoder: Encoder) -> None:
 def longer(setup: TrainingSetup) -> dict[str, dict[str, int]]:
     """Return how many texts are longer than a model reads at once, by split and language, without zeros.
 
-    Tagged sentences are none: they are read in windows; n-grams are read of whole texts. It is known when the
-    encoder is there.
+    Tagged sentences and contexts of questions are none: they are read in windows; n-grams are read of whole texts. It
+    is known when the encoder is there.
     """
-    if setup.dataset.tagged or setup.settings.model == NGRAMS:
+    if setup.dataset.read_whole or setup.settings.model == NGRAMS:
         return {}
     found = json.loads((setup.run.directory / _READING / _CUT_FILE).read_text(encoding="utf-8"))
     return dict(found["cut"])

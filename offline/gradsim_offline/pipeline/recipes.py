@@ -15,7 +15,7 @@ from gradsim_offline.datasets.source import FILES, data_name, load_source, named
 from gradsim_shared.errors import SettingsError
 from gradsim_shared.nearest import nearest, unknown
 
-_UPPER_BLOCKS = ("token_classification", "pair_classification")  # heads over a frozen encoder read single texts
+_UPPER_BLOCKS = ("token_classification", "pair_classification", "question_answering")  # others read single texts
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
@@ -36,7 +36,8 @@ def default_recipe(
         return "pretrained"
     if data.replace("-", "_") in recipe_names():
         return data.replace("-", "_")
-    return "mini-tagging" if _task(data, data_dir, options) == "token_classification" else "mini"
+    of_tokens = ("token_classification", "question_answering")
+    return "mini-tagging" if _task(data, data_dir, options) in of_tokens else "mini"
 
 
 def _task(data: str, data_dir: Path | None, options: Mapping[str, Any] | None) -> str:

@@ -232,7 +232,7 @@ class Pipeline:
     def long_texts(self, multilingual: StageResult) -> LongTexts:
         """Return how texts that are too long for a model are read in service: as set, or as dev says."""
         asked = self.settings.long_texts
-        if self.dataset.tagged:
+        if self.dataset.read_whole:
             return "windows"
         if not self.dataset.plain:  # a window would hold a part of one text only
             return "cut"

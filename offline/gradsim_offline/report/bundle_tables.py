@@ -16,7 +16,7 @@ from gradsim_shared.bundle import open_bundle
 from gradsim_shared.columns import PAIR_COLUMNS
 from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Language, Manifest, Scores, Trunk
-from gradsim_shared.segments import Sent
+from gradsim_shared.segments import Question, Sent, as_json
 
 COLUMNS = tuple(Scores.model_fields)  # multilingual, group, service
 
@@ -50,7 +50,8 @@ def print_bundle(directory: Path, console: Console | None = None, text: Sent | N
         if isinstance(text, str):
             plain, line = " --plain", text
         else:
-            plain, line = "", json.dumps(dict(zip(PAIR_COLUMNS[0], text, strict=True)), ensure_ascii=False)
+            fields = as_json(text) if isinstance(text, Question) else dict(zip(PAIR_COLUMNS[0], text, strict=True))
+            plain, line = "", json.dumps(fields, ensure_ascii=False)
         shown = f"echo {shlex.quote(line)} | gradsim-serve predict {shlex.quote(str(directory))}{plain}"
         out.print(f"Try it:   {shown}", markup=False)
     print_verdict(manifest.verdict, out)

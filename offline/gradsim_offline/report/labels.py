@@ -59,6 +59,8 @@ def unit(manifest: Manifest) -> str:
     """Return what is counted."""
     if manifest.task == "pair_classification":
         return "pairs"
+    if manifest.task == "question_answering":
+        return "questions"
     if manifest.thresholds:
         return "labels"
     if manifest.task == "text_classification":

@@ -22,16 +22,17 @@ Cut = Mapping[str, Mapping[str, int]]
 def count_cut(dataset: Dataset, encoder: str | Path, *, task: Task, maximum_length: int) -> tuple[Cut, int]:
     """Read every text whole, and count those that are longer than the maximum length.
 
-    Sentences whose words are tagged are read in windows; they count where a single word is cut.
+    Sentences whose words are tagged, and contexts of questions, are read in windows; they count where a single word, a
+    question, or the end of a context is cut.
 
     Returns:
-        The counts, and how many tokens 95 % of the texts have at most (a multiple of 8); of tagged sentences 0.
+        The counts, and how many tokens 95 % of the texts have at most (a multiple of 8); of those 0.
 
     Raises:
         ModelError: The tokenizer cannot be loaded.
     """
     tokenizer, _ = load_tokenizer(encoder, maximum_length=maximum_length)
-    reader = task.decoder.Reader(tokenizer, maximum_length if dataset.tagged else _WHOLE)
+    reader = task.decoder.Reader(tokenizer, maximum_length if dataset.read_whole else _WHOLE)
     cut: dict[str, dict[str, int]] = {}
     lengths: list[int] = []
     for split in SPLITS:
@@ -40,7 +41,7 @@ def count_cut(dataset: Dataset, encoder: str | Path, *, task: Task, maximum_leng
             if not inputs:
                 continue
             reading = reader.read(inputs)
-            counted = [] if dataset.tagged else [len(ids) for ids in reading.ids]
+            counted = [] if dataset.read_whole else [len(ids) for ids in reading.ids]
             if count := len(reading.cut) + sum(length > maximum_length for length in counted):
                 cut.setdefault(split, {})[code] = count
             lengths += counted

@@ -12,7 +12,7 @@ from gradsim_runtime.text_checks import check_text, checked
 from gradsim_serving.unique_keys import unique_keys
 from gradsim_shared.columns import PAIR_COLUMNS
 from gradsim_shared.errors import RequestError
-from gradsim_shared.segments import Pair, Sent
+from gradsim_shared.segments import Sent
 
 LINE_BYTES = 2**22
 """Longer lines are not read."""
@@ -40,15 +40,22 @@ class Line:
 
 
 def read_lines(
-    stream: BinaryIO, *, plain: bool = False, texts: Sequence[str] | None = ("text",), language: str = "language"
+    stream: BinaryIO,
+    *,
+    plain: bool = False,
+    texts: Sequence[str] | None = ("text",),
+    language: str = "language",
+    kind: type[Sent] = str,
 ) -> Iterator[Line]:
     """Yield the lines of a stream: JSON objects, or texts as they are; blank lines between objects are passed over.
 
     Args:
         stream: UTF-8.
         plain: They are texts as they are.
-        texts: The field of an object that is its text, or the two of a pair; ``None``: two of ``PAIR_COLUMNS``.
+        texts: The field of an object that is its text, or the two of a pair or a question; ``None``: two of
+            ``PAIR_COLUMNS``.
         language: The field that names its language.
+        kind: What is answered: ``str``, ``Pair`` or ``Question``.
     """
     for number, raw in enumerate(_raw_lines(stream), 1):
         fields: dict[str, Any] = {}
@@ -59,7 +66,7 @@ def read_lines(
             if not plain and not decoded.strip():
                 continue
             fields = {"text": decoded} if plain else _object(decoded)
-            yield Line(number, fields, _sent(fields, texts), _language(fields, language), None, len(raw))
+            yield Line(number, fields, _sent(fields, texts, kind), _language(fields, language), None, len(raw))
         except RequestError as error:
             yield Line(number, fields, error=error, size=len(raw))
 
@@ -103,7 +110,7 @@ def _refused(number: str) -> NoReturn:
     raise RequestError(message, code="invalid_number")
 
 
-def _sent(fields: dict[str, Any], names: Sequence[str] | None) -> Sent:
+def _sent(fields: dict[str, Any], names: Sequence[str] | None, kind: type[Sent]) -> Sent:
     if names is None:
         names = next((pair for pair in PAIR_COLUMNS if not set(pair).isdisjoint(fields)), PAIR_COLUMNS[0])
     for name in names:
@@ -111,7 +118,7 @@ def _sent(fields: dict[str, Any], names: Sequence[str] | None) -> Sent:
             raise RequestError(f'the field "{name}" is missing', code="invalid_request")
     if len(names) == 1:
         return check_text(fields[names[0]])
-    return Pair(*(checked(fields[name], name) for name in names))
+    return kind(*(checked(fields[name], name) for name in names))
 
 
 def _language(fields: dict[str, Any], name: str) -> str | None:

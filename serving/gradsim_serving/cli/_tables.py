@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 
 from gradsim_runtime.text_checks import check_text, checked
 from gradsim_serving.cli._json_lines import LINE_BYTES, Line
-from gradsim_shared.columns import LANGUAGE_COLUMNS, TEXT_COLUMNS, column, pair_columns
+from gradsim_shared.columns import LANGUAGE_COLUMNS, QUESTION_COLUMNS, TEXT_COLUMNS, column, pair_columns
 from gradsim_shared.errors import DataError, RequestError
-from gradsim_shared.segments import Pair
+from gradsim_shared.segments import Pair, Question, Sent
 
 FORMS = ("csv", "tsv")
 ANSWER_COLUMNS = (
@@ -42,7 +42,7 @@ def read_rows(
     language_column: str | None,
     *,
     second_column: str | None = None,
-    pairs: bool = False,
+    kind: type[Sent] = str,
 ) -> Iterator[Line]:
     """Yield the rows of a table; a header names the columns, and in TSV quotation marks are text.
 
@@ -52,7 +52,7 @@ def read_rows(
         text_column: The column of the text; ``None``: of a usual name.
         language_column: The column of the language; ``None``: of a usual name, if there is one.
         second_column: Of pairs: the column of the second text; ``None``: of a usual name.
-        pairs: Each row is a pair.
+        kind: What each row is: ``str``, ``Pair`` or ``Question``.
 
     Raises:
         DataError: It is not CSV, or a column cannot be told; the message names the line.
@@ -65,7 +65,11 @@ def read_rows(
         if not header:
             return
         texts: tuple[str, ...]
-        if pairs:
+        if kind is Question:
+            texts = QUESTION_COLUMNS
+            for name in texts:
+                column("the header", header, name, (), name)
+        elif kind is Pair:
             texts = pair_columns("the header", header, text_column, second_column)
         else:
             texts = (column("the header", header, text_column, TEXT_COLUMNS, "text"),)
@@ -74,7 +78,7 @@ def read_rows(
         if language is None and language_column is not None:
             language = column("the header", header, language_column, (), "language")
         for fields in filter(None, reader):
-            yield _line(reader.line_num, header, fields, texts, language)
+            yield _line(reader.line_num, header, fields, texts, language, kind)
     except csv.Error as error:
         raise DataError(f"line {reader.line_num} of the input is not valid {form.upper()}: {error}") from error
     finally:
@@ -83,7 +87,12 @@ def read_rows(
 
 
 def _line(
-    number: int, header: Sequence[str], fields: Sequence[str], texts: Sequence[str], language: str | None
+    number: int,
+    header: Sequence[str],
+    fields: Sequence[str],
+    texts: Sequence[str],
+    language: str | None,
+    kind: type[Sent],
 ) -> Line:
     row = dict(zip(header, fields, strict=False))
     size = sum(map(len, fields))
@@ -93,7 +102,7 @@ def _line(
         if _NO_UTF_8.search("".join(fields)):
             raise RequestError("the row is not UTF-8", code="invalid_encoding")
         named = None if language is None else row[language].strip() or None
-        sent = check_text(row[texts[0]]) if len(texts) == 1 else Pair(*(checked(row[name], name) for name in texts))
+        sent = check_text(row[texts[0]]) if len(texts) == 1 else kind(*(checked(row[name], name) for name in texts))
         return Line(number, row, sent, named, None, size)
     except RequestError as error:
         return Line(number, row, error=error, size=size)
@@ -131,6 +140,8 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     route, truncated = prediction.pop("route"), prediction.pop("truncated")
     score, _ = prediction.pop("score", None), prediction.pop("scores", None)
     content = next(iter(prediction.values())) if len(prediction) == 1 else prediction
+    if "answers" in prediction:
+        content = prediction["answer"]
     if isinstance(labels := prediction.get("labels"), list | tuple):  # as own data has them
         content = "|".join(labels)
     answer = (content, score, route["language"], route["group"], truncated)

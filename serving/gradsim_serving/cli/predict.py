@@ -19,11 +19,11 @@ from gradsim_serving.cli._progress import Progress
 from gradsim_serving.cli._tables import FORMS, read_rows, rows_encoder
 from gradsim_serving.options import DEFAULTS
 from gradsim_shared.bundle import read_manifest
-from gradsim_shared.columns import PAIR_COLUMNS
-from gradsim_shared.decoding import reads_pairs
+from gradsim_shared.columns import PAIR_COLUMNS, QUESTION_COLUMNS
+from gradsim_shared.decoding import sent_type
 from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Policy
-from gradsim_shared.segments import Sent
+from gradsim_shared.segments import HOLDS, Pair, Question, Sent
 
 BATCH = 512
 
@@ -98,7 +98,7 @@ def command(
 
     A line of the input is {"text": "...", "language": "hau", "id": 7}; only text is needed, and every field is kept.
     For a bundle that answers pairs it has text_a and text_b, premise and hypothesis, sentence1 and sentence2, or
-    question1 and question2.
+    question1 and question2; for one that answers questions, question and context.
     Its line of the output has the field "prediction" beside them, as the service answers it, or "error". Of a table
     (CSV, TSV) the rows are answered, and every column is kept. Lines keep their order. Exit code 1: some lines could
     not be answered.
@@ -113,14 +113,16 @@ def command(
     with ExitStack() as opened:
         _require_two_files(source, target)
         stream = opened.enter_context(_opened(source, "rb", "--input"))
-        pairs = reads_pairs(read_manifest(bundle).task)  # the common mistakes, before heavy imports
-        if pairs and plain:
-            raise click.UsageError("--plain: a line is one text, and this bundle answers pairs; leave it out.")
+        kind = sent_type(read_manifest(bundle).task)  # the common mistakes, before heavy imports
+        if kind is not str and plain:
+            raise click.UsageError(f"--plain: a line is one text, and this bundle answers {HOLDS[kind]}; leave it out.")
+        if kind is Question and (text_column or second_column):
+            raise click.UsageError("--text-column, --second-column: of questions the columns are question and context.")
         if form == "jsonl":
-            texts = _fields(text_column, second_column, pairs=pairs)
-            lines = read_lines(stream, plain=plain, texts=texts, language=language_column or "language")
+            texts = QUESTION_COLUMNS if kind is Question else _fields(text_column, second_column, pairs=kind is Pair)
+            lines = read_lines(stream, plain=plain, texts=texts, language=language_column or "language", kind=kind)
         else:
-            lines = read_rows(stream, form, text_column, language_column, second_column=second_column, pairs=pairs)
+            lines = read_rows(stream, form, text_column, language_column, second_column=second_column, kind=kind)
         encode = rows_encoder() if written == "csv" else encoded
         answer = _answering(bundle, threads, provider, policy, language)
         out = opened.enter_context(_opened(target, "wb", "--output"))

@@ -26,12 +26,12 @@ from gradsim_serving.cli.serve_options import (
     options_of,
     service_options,
 )
-from gradsim_serving.http.examples import example, pair_example
+from gradsim_serving.http.examples import example_of
 from gradsim_serving.options import Options
 from gradsim_shared.bundle import read_manifest
-from gradsim_shared.decoding import endpoint_of, reads_pairs
+from gradsim_shared.decoding import endpoint_of, holds_of
 from gradsim_shared.errors import GradsimError, SettingsError
-from gradsim_shared.segments import field_of
+from gradsim_shared.segments import as_json, field_of
 
 
 class ServeCommand(OneLineErrors):
@@ -94,7 +94,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
     """
     manifests = [read_manifest(directory) for directory in bundles]  # the common mistakes, before heavy imports
     served = {endpoint_of(manifest): [language.code for language in manifest.languages] for manifest in manifests}
-    pairs = {endpoint_of(manifest) for manifest in manifests if reads_pairs(manifest.task)}
+    holds = {endpoint_of(manifest): holds_of(manifest.task) for manifest in manifests}
 
     from gradsim_serving.app import create_app
     from gradsim_serving.server import Server, configuration
@@ -103,7 +103,7 @@ def serve(bundles: tuple[Path, ...], options: Options, *, host: str, port: int, 
 
     def finished(error: GradsimError | None) -> None:
         if error is None:
-            _print(ready_lines(url, served, pairs))
+            _print(ready_lines(url, served, holds))
         else:
             failures.append(error)
             server.should_exit = True
@@ -162,13 +162,13 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def ready_lines(url: str, served: Mapping[str, Collection[str]], pairs: Collection[str] = ()) -> str:
-    """Say where the service is, and how to ask each endpoint: ``{endpoint: languages}``; some answer pairs."""
+def ready_lines(url: str, served: Mapping[str, Collection[str]], holds: Mapping[str, str] | None = None) -> str:
+    """Say where the service is, and how to ask each endpoint: by endpoint its languages, and what it answers."""
     encoding = sys.stdout.encoding if sys.stdout is not None else "utf-8"  # None: stdout was closed at the start
     escaped = encoding.lower() != "utf-8"  # then the terminal may have no such letter
     lines = [f"Ready: {url}"]
     for endpoint, languages in served.items():
-        text = pair_example(languages) if endpoint in pairs else example(endpoint.removeprefix("/"), languages)
-        body = json.dumps({field_of([text]): [text], "language": None}, ensure_ascii=escaped)
+        text = example_of((holds or {}).get(endpoint, "texts"), endpoint.removeprefix("/"), languages)
+        body = json.dumps({field_of([text]): [as_json(text)], "language": None}, ensure_ascii=escaped)
         lines.append(f"Try:   curl -s {url}{endpoint} -H 'Content-Type: application/json' -d {shlex.quote(body)}")
     return "\n".join(lines)

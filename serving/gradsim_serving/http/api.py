@@ -18,7 +18,7 @@ from gradsim_serving.engine.engine import Engine
 from gradsim_serving.http import huggingface, inference_protocol
 from gradsim_serving.http.bodies import BodyMiddleware
 from gradsim_serving.http.direct import DirectMiddleware
-from gradsim_serving.http.errors import BODY_FORM, PAIRS_FORM, on_http_exception, on_request_error
+from gradsim_serving.http.errors import FORMS, on_http_exception, on_request_error
 from gradsim_serving.http.information import PATHS, add_information
 from gradsim_serving.http.keys import Access, KeyMiddleware
 from gradsim_serving.http.middleware import Cors, RecordMiddleware
@@ -28,7 +28,7 @@ from gradsim_serving.http.record import ErrorForm
 from gradsim_serving.http.texts import Texting, answer_model, json_route, texts_handler
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
-from gradsim_shared.decoding import decoder_of, reads_pairs
+from gradsim_shared.decoding import decoder_of, holds_of
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Manifest
 
@@ -104,7 +104,7 @@ def _add_answers(router: APIRouter, texting: Texting, manifests: Mapping[str, Ma
     """Add the routes that answer texts."""
     options = texting.options
     for endpoint, manifest in manifests.items():
-        holds, form = ("pairs", PAIRS_FORM) if reads_pairs(manifest.task) else ("texts", BODY_FORM)
+        holds = holds_of(manifest.task)
         explain = staticmethod(partial(texting.explain, holds=holds))
         name, prediction = endpoint.removeprefix("/"), decoder_of(manifest.task).prediction_type(manifest.labels)
         router.add_api_route(
@@ -116,7 +116,7 @@ def _add_answers(router: APIRouter, texting: Texting, manifests: Mapping[str, Ma
             response_model=answer_model(prediction),
             response_description=f"One prediction for each of the {holds}, in the order of the request.",
             responses=responses(bool(options.keys), *ANSWERED),
-            route_class_override=json_route(options, explain=explain, form=form),
+            route_class_override=json_route(options, explain=explain, form=FORMS[holds]),
         )
 
 

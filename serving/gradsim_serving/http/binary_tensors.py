@@ -60,9 +60,11 @@ def _strings_of(binary: bytes) -> Iterator[str]:
         place += 4 + size
 
 
-def binary_of(values: Sequence[str | float], datatype: str) -> bytes:
+def binary_of(values: Sequence[str | int | float], datatype: str) -> bytes:
     """Return the elements of a tensor in binary form."""
     if datatype == "FP32":
         return np.array(values, dtype="<f4").tobytes()
+    if datatype == "INT64":
+        return np.array(values, dtype="<i8").tobytes()
     encoded = [str(value).encode() for value in values]
     return b"".join(struct.pack("<I", len(value)) + value for value in encoded)

@@ -126,26 +126,30 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 BODY_FORM = 'must be an object such as {"texts": ["..."], "language": null}'
 PAIRS_FORM = 'must be an object such as {"pairs": [["...", "..."]], "language": null}'
+QUESTIONS_FORM = 'must be an object such as {"questions": [{"question": "...", "context": "..."}], "language": null}'
+FORMS = {"texts": BODY_FORM, "pairs": PAIRS_FORM, "questions": QUESTIONS_FORM}
+"""By the field that holds what is to be answered."""
 _LANGUAGE_FORM = 'null, a code such as "hau", or a list with a code or null for each text'
 _ENTRY_FORM = 'a code such as "hau", or null'
 _TWO_FORM = 'a code such as "hau", a list of two, that of each text, or null'
+_QUESTION_FORM = 'an object {"question": "...", "context": "..."}'
 _POLICY_FORM = 'null, "best", "soft", "reject" or "fallback"'
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", dict: "an object", list: "a list", str: "a string"}
 
 
 def explained(errors: Sequence[Any], *, max_texts: int, max_characters: int, holds: str = "texts") -> RequestError:
-    """Return the first of pydantic's errors about `Texts` in plain words, or about `Pairs`: ``holds`` is ``pairs``."""
+    """Return the first of pydantic's errors in plain words: about `Texts`, `Pairs` or `Questions`, by ``holds``."""
     error = errors[0]
     kind, where = error["type"], error["loc"]
     field = where[0] if where else None
     index = next((part for part in where if isinstance(part, int)), None)
-    code, message = "invalid_request", f"the body {PAIRS_FORM if holds == 'pairs' else BODY_FORM}"
+    code, message = "invalid_request", f"the body {FORMS[holds]}"
     if field == holds and index is not None:
         code, message = _of_a_text(error, *_named(where), max_characters)
     elif field == holds:
         code, message, index = *_of_all_texts(error, holds, max_texts), None
     elif field == "language":
-        code, message, index = _of_language(errors, _TWO_FORM if holds == "pairs" else _ENTRY_FORM)
+        code, message, index = _of_language(errors, _ENTRY_FORM if holds == "texts" else _TWO_FORM)
     elif field == "policy":
         code, message = "invalid_policy", f"policy is {_value(error['input'])}; it must be {_POLICY_FORM}"
     elif field is not None and kind == "extra_forbidden":
@@ -167,6 +171,8 @@ def _named(where: Sequence[str | int]) -> tuple[str, str]:
     field, index, *part = where
     if field == "texts":
         return f"text {index}", "a string"
+    if field == "questions":
+        return (f"the {part[0]} of question {index}", "a string") if part else (f"question {index}", _QUESTION_FORM)
     if not part:
         return f"pair {index}", "a list of two texts"
     return f"the {('first', 'second')[int(part[0])]} text of pair {index}", "a string"
@@ -180,13 +186,15 @@ def _of_a_text(error: Mapping[str, Any], name: str, form: str, max_characters: i
         "string_too_short": empty,
         "string_too_long": ("text_too_long", f"{name} is longer than {max_characters} characters"),
         "string_unicode": ("invalid_text", f"{name} holds a lone surrogate, which is no character of Unicode"),
+        "missing": ("invalid_text", f"{name} is missing"),
+        "extra_forbidden": ("invalid_text", f"{name} is no field; a question is {_QUESTION_FORM}"),
         "too_short": ("invalid_text", f"{name} must be {form}, not of {count}"),
         "too_long": ("invalid_text", f"{name} must be {form}, not of {count}"),
     }.get(error["type"], ("invalid_text", f"{name} must be {form}, not {_kind(found)}"))
 
 
 def _of_all_texts(error: Mapping[str, Any], holds: str, max_texts: int) -> tuple[str, str]:
-    entries = "strings" if holds == "texts" else "pairs: lists of two texts"
+    entries = {"texts": "strings", "pairs": "pairs: lists of two texts", "questions": "objects"}[holds]
     return {
         "missing": ("invalid_request", f'the field "{holds}" is missing'),
         "too_short": ("no_texts", f"{holds} is empty: send 1 or more"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from gradsim_shared.segments import Pair
+from gradsim_shared.segments import Pair, Question, Sent
 
 OPINIONS = {
     "hau": "Ina son wannan fim",
@@ -81,6 +81,13 @@ def pair_example(languages: Collection[str]) -> Pair:
     """Return a pair in the first of our languages of which there are two texts and that is served; else in English."""
     code = next((code for code in languages if code in OPINIONS and code in PEOPLE_AND_PLACES), "eng")
     return Pair(PEOPLE_AND_PLACES[code], OPINIONS[code])
+
+
+def example_of(holds: str, endpoint: str, languages: Collection[str]) -> Sent:
+    """Return what an endpoint, named without its slash, may be asked; ``holds``: texts, pairs or questions."""
+    if holds == "questions":
+        return Question("Where did Ada Lovelace live?", PEOPLE_AND_PLACES["eng"])
+    return pair_example(languages) if holds == "pairs" else example(endpoint, languages)
 
 
 def examples(endpoint: str, languages: Collection[str]) -> dict[str, str]:

@@ -19,8 +19,13 @@ from gradsim_serving.engine.job import TextResult
 from gradsim_serving.http.openapi import ANSWERED, responses
 from gradsim_serving.http.results import route_header
 from gradsim_serving.http.texts import Texting, json_route, written
-from gradsim_shared.decode import multi_label_classification, text_classification, token_classification
-from gradsim_shared.decoding import decoder_of, reads_pairs
+from gradsim_shared.decode import (
+    multi_label_classification,
+    question_answering,
+    text_classification,
+    token_classification,
+)
+from gradsim_shared.decoding import decoder_of, holds_of
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.messages import Message
@@ -64,6 +69,18 @@ PairInputs = Annotated[
 """One pair, or several: each as the pipelines of transformers take it, or as text-embeddings-inference does, a list."""
 
 
+_QUESTION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"question": {"type": "string"}, "context": {"type": "string"}},
+    "required": ["question", "context"],
+    "additionalProperties": False,
+}
+QuestionInputs = Annotated[
+    Any, WithJsonSchema({"anyOf": [_QUESTION_SCHEMA, {"type": "array", "items": _QUESTION_SCHEMA, "minItems": 1}]})
+]
+"""One question with its context, or several."""
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -96,6 +113,12 @@ class TokenParameters(Parameters):
     aggregation_strategy: Literal["simple"] | None = Field(default=None, description="answers are whole entities")
 
 
+class QuestionParameters(Parameters):
+    """What question answering may be told."""
+
+    top_k: int | None = Field(default=None, ge=1, description="so many of the likeliest spans; null: the likeliest")
+
+
 class LabelTask(_Form):
     """Texts to classify."""
 
@@ -124,6 +147,22 @@ class TokenTask(_Form):
     parameters: TokenParameters = TokenParameters()
 
 
+class QuestionTask(_Form):
+    """Questions to answer, each from its context."""
+
+    inputs: QuestionInputs
+    parameters: QuestionParameters = QuestionParameters()
+
+
+class FoundAnswer(Message):
+    """An answer: ``answer == context[start:end]``."""
+
+    score: float
+    start: int
+    end: int
+    answer: str
+
+
 class LabelScore(Message):
     """A label and its probability."""
 
@@ -147,7 +186,10 @@ _FORMS: Mapping[type[Any], type[_Form]] = {
     multi_label_classification.Prediction: SeveralLabelsTask,
     token_classification.Entities: TokenTask,
     token_classification.Words: TokenTask,
+    question_answering.Prediction: QuestionTask,
 }
+_TITLES: Mapping[type[_Form], str] = {TokenTask: "Token classification", QuestionTask: "Question answering"}
+_FOUND: Any = FoundAnswer | list[FoundAnswer] | list[list[FoundAnswer]]
 
 
 def add_tasks(router: APIRouter, texting: Texting, manifests: Mapping[str, Manifest]) -> None:
@@ -155,7 +197,7 @@ def add_tasks(router: APIRouter, texting: Texting, manifests: Mapping[str, Manif
     for endpoint, manifest in manifests.items():
         kind = decoder_of(manifest.task).prediction_type(manifest.labels)
         if kind in _FORMS:
-            model = PairTask if reads_pairs(manifest.task) else _FORMS[kind]
+            model = PairTask if holds_of(manifest.task) == "pairs" else _FORMS[kind]
             _add(router, texting, f"{PREFIX}{endpoint}", endpoint, kind, model)
             if len(manifests) == 1:
                 _add(router, texting, PREDICT, endpoint, kind, model)
@@ -169,14 +211,15 @@ def task_paths(manifests: Mapping[str, Manifest]) -> list[str]:
 def _add(router: APIRouter, texting: Texting, path: str, endpoint: str, kind: type[Any], model: type[_Form]) -> None:
     labels = kind in _OF_TEXTS
     answer: Any = list[list[LabelScore]] | list[LabelScore] if labels else list[list[Span]] | list[Span]
+    answer = _FOUND if model is QuestionTask else answer
     router.add_api_route(
         path,
         _handler(texting, endpoint, model, nested=labels and path != PREDICT),
         methods=["POST"],
         name=path.strip("/").replace("/", "_"),
-        summary=f"{'Text' if labels else 'Token'} classification as a task of Hugging Face: {endpoint.strip('/')}",
+        summary=f"{_TITLES.get(model, 'Text classification')} as a task of Hugging Face: {endpoint.strip('/')}",
         response_model=answer,
-        response_description="For each text labels and scores, or spans; the route stands in `X-Gradsim-Route`.",
+        response_description="For each text labels, spans or an answer; the route stands in `X-Gradsim-Route`.",
         responses=responses(bool(texting.options.keys), *ANSWERED, form=TaskError),
         route_class_override=json_route(texting.options),
     )
@@ -186,10 +229,12 @@ def _handler(
     texting: Texting, endpoint: str, model: type[_Form], *, nested: bool
 ) -> Callable[..., Awaitable[Response]]:
     """Return the function that answers one path; ``nested``: one text is answered as a list of one, as the Hub does."""
-    holds = "pairs" if model is PairTask else "texts"
+    holds = {PairTask: "pairs", QuestionTask: "questions"}.get(model, "texts")
 
-    async def answer_task(body: LabelTask | PairTask | SeveralLabelsTask | TokenTask, request: Request) -> Response:
-        alone = _is_pair(body.inputs) if model is PairTask else isinstance(body.inputs, str)
+    async def answer_task(
+        body: LabelTask | PairTask | SeveralLabelsTask | TokenTask | QuestionTask, request: Request
+    ) -> Response:
+        alone = _is_pair(body.inputs) if model is PairTask else isinstance(body.inputs, str | dict)
         inputs = [body.inputs] if alone else body.inputs
         if model is PairTask:
             inputs = _pairs(inputs)
@@ -230,12 +275,18 @@ def _pairs(inputs: object) -> list[object]:
 
 
 def _json(results: Sequence[TextResult], most: int | None, alone: bool) -> bytes:
-    """Return the body of an answer: a list for each text; ``alone``: that of the only one."""
+    """Return the body of an answer: a list, or an answer, for each text; ``alone``: that of the only one."""
     answers = [_answer(result.prediction, most) for result in results]
     return to_json(answers[0] if alone else answers)
 
 
-def _answer(prediction: Any, most: int | None) -> list[dict[str, Any]]:  # noqa: ANN401 - of a task
+def _answer(prediction: Any, most: int | None) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ANN401 - of a task
+    if isinstance(prediction, question_answering.Prediction):
+        spans = [
+            {"score": one.score, "start": one.start, "end": one.end, "answer": one.text} for one in prediction.answers
+        ]
+        found = spans or [{"score": prediction.score, "start": 0, "end": 0, "answer": ""}]
+        return found[:most] if most is not None and most > 1 else found[0]
     if isinstance(prediction, _OF_TEXTS):
         ranked = sorted(prediction.scores.items(), key=lambda scored: -scored[1])
         return [{"label": label, "score": score} for label, score in ranked[:most]]

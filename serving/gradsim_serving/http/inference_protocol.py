@@ -22,8 +22,9 @@ from gradsim_serving.http.openapi import ANSWERED, PROTOCOL_HEALTH, responses
 from gradsim_serving.http.record import Record
 from gradsim_serving.http.results import plain, plain_route, route_header
 from gradsim_serving.http.texts import JsonRoute, Texting, json_route, written
-from gradsim_shared.decode import text_classification
-from gradsim_shared.decoding import decoder_of, reads_pairs
+from gradsim_shared.columns import QUESTION_COLUMNS
+from gradsim_shared.decode import question_answering, text_classification
+from gradsim_shared.decoding import decoder_of, holds_of
 from gradsim_shared.errors import RequestError
 from gradsim_shared.manifest import Manifest, Policy
 from gradsim_shared.messages import Message
@@ -89,13 +90,13 @@ class Inference(_Form):
 
 
 class PairInput(Input):
-    """The first or the second texts of pairs."""
+    """The first or the second texts of pairs, questions or contexts."""
 
-    name: Literal["text", "text_pair"]  # type: ignore[assignment]
+    name: Literal["text", "text_pair", "question", "context"]  # type: ignore[assignment]
 
 
 class PairInference(Inference):
-    """A request for pairs."""
+    """A request for pairs, or questions."""
 
     inputs: list[PairInput] = Field(min_length=2, max_length=2)  # type: ignore[assignment]
 
@@ -104,14 +105,14 @@ class Tensor(Message):
     """A tensor."""
 
     name: str
-    datatype: Literal["BYTES", "FP32"]
+    datatype: Literal["BYTES", "FP32", "INT64"]
     shape: tuple[int, ...] = (-1,)
 
 
 class FilledTensor(Tensor):
     """A tensor of an answer."""
 
-    data: tuple[str | float, ...] = Field(default=(), description="missing: it is behind the JSON")
+    data: tuple[str | int | float, ...] = Field(default=(), description="missing: it is behind the JSON")
 
 
 class Inferred(Message):
@@ -219,25 +220,31 @@ def _metadata(lifecycle: Lifecycle, endpoint: str) -> Callable[[], Awaitable[Mod
 
 def inputs_of(manifest: Manifest) -> tuple[str, ...]:
     """Return the names of an endpoint's inputs."""
-    return ("text", "text_pair") if reads_pairs(manifest.task) else ("text",)
+    names = {"texts": ("text",), "pairs": ("text", "text_pair"), "questions": QUESTION_COLUMNS}
+    return names[holds_of(manifest.task)]
 
 
-def outputs_of(manifest: Manifest) -> dict[str, Literal["BYTES", "FP32"]]:
+def outputs_of(manifest: Manifest) -> dict[str, Literal["BYTES", "FP32", "INT64"]]:
     """Return the outputs of an endpoint and their datatypes; those that are objects are JSON."""
     kind = decoder_of(manifest.task).prediction_type(manifest.labels)
     if kind is text_classification.Prediction:
         return {"label": "BYTES", "score": "FP32", "route": "BYTES"}
+    if kind is question_answering.Prediction:
+        places: dict[str, Literal["BYTES", "FP32", "INT64"]] = {"start": "INT64", "end": "INT64", "score": "FP32"}
+        return {"answer": "BYTES", **places, "answers": "BYTES", "route": "BYTES"}
     return {**dict.fromkeys(kind.__dataclass_fields__, "BYTES"), "route": "BYTES"}
 
 
 def _inference(texting: Texting, endpoint: str, manifest: Manifest) -> Callable[..., Awaitable[Response]]:
     """Return the function that answers one endpoint."""
     kinds, names = outputs_of(manifest), inputs_of(manifest)
-    holds = "pairs" if len(names) == 2 else "texts"
+    holds = holds_of(manifest.task)
 
     async def infer(body: Inference, request: Request) -> Response:
         """Answer texts as tensors."""
         texts = _texts(body.inputs, names)
+        if holds == "questions":
+            texts = [dict(zip(names, both, strict=True)) for both in texts]
         wanted = _wanted(body, kinds)
         asked = texting.asked(holds, texts, body.parameters.language, body.parameters.policy)
         results, _ = await texting.answer(request, endpoint, asked)
@@ -248,7 +255,7 @@ def _inference(texting: Texting, endpoint: str, manifest: Manifest) -> Callable[
         kind = "application/octet-stream" if _LENGTH.decode() in headers else "application/json"
         return Response(content, media_type=kind, headers=headers)
 
-    if holds == "pairs":
+    if len(names) == 2:
         infer.__annotations__["body"] = PairInference
     return infer
 
@@ -322,9 +329,9 @@ def _json(
     return content + behind
 
 
-def _value(result: TextResult, name: str) -> str | float:
+def _value(result: TextResult, name: str) -> str | int | float:
     """Return an output's value for one text: plain, or an object as JSON."""
     if name == "route":
         return to_json(plain_route(result.route)).decode()
     value = getattr(result.prediction, name)
-    return value if isinstance(value, str | float) else to_json(plain(value)).decode()
+    return value if isinstance(value, str | int | float) else to_json(plain(value)).decode()

@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from gradsim_serving.http.errors import codes_of
-from gradsim_serving.http.examples import example, pair_example
+from gradsim_serving.http.examples import example_of
 from gradsim_serving.http.record import ErrorForm, form_of
 from gradsim_serving.options import HttpOptions
-from gradsim_shared.decoding import reads_pairs
+from gradsim_shared.decoding import holds_of
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.messages import ErrorAnswer
+from gradsim_shared.segments import as_json
 
 OF_A_TEXT = frozenset({"empty_text", "invalid_text", "text_too_long", "unsupported_language"})
 
@@ -85,7 +86,9 @@ def complete(
                 content = method["requestBody"]["content"]["application/json"]
                 content["examples"] = _request_examples(path, manifests[path])
                 labels = ", ".join(manifests[path].labels)
-                method["description"] = f"A prediction with its route for each text, or pair. Labels: {labels}."
+                method["description"] = (
+                    f"A prediction with its route for each of the {holds_of(manifests[path].task)}. Labels: {labels}."
+                )
             for status, answer in method["responses"].items():
                 if int(status) >= 400:
                     answer["content"]["application/json"]["examples"] = _error_examples(int(status), form)
@@ -104,10 +107,10 @@ def _deadline(options: HttpOptions) -> dict[str, Any]:
 
 def _request_examples(endpoint: str, manifest: Manifest) -> dict[str, Any]:
     name, codes = endpoint.removeprefix("/"), [language.code for language in manifest.languages]
-    holds = "pairs" if reads_pairs(manifest.task) else "texts"
+    holds = holds_of(manifest.task)
 
-    def text_in(some: Sequence[str]) -> str | list[str]:
-        return list(pair_example(some)) if holds == "pairs" else example(name, some)
+    def text_in(some: Sequence[str]) -> object:
+        return as_json(example_of(holds, name, some))
 
     text, first = text_in(codes), text_in(codes[:1])
     return {

@@ -24,20 +24,28 @@ from gradsim_serving.http.record import Record, record_of
 from gradsim_serving.http.results import results_json
 from gradsim_serving.http.waiting import unless_disconnected
 from gradsim_serving.options import HttpOptions
-from gradsim_shared.decode import multi_label_classification, text_classification, token_classification
+from gradsim_shared.decode import (
+    multi_label_classification,
+    question_answering,
+    text_classification,
+    token_classification,
+)
 from gradsim_shared.errors import RequestError
 from gradsim_shared.messages import (
     Answer,
+    AnswerPrediction,
+    AskedQuestion,
     EntitiesPrediction,
     LabelPrediction,
     LabelsPrediction,
     Pairs,
     Policy,
     Prediction,
+    Questions,
     Texts,
     WordsPrediction,
 )
-from gradsim_shared.segments import Languages, Pair, Sent, length_of, segments
+from gradsim_shared.segments import Languages, Pair, Question, Sent, field_of, length_of, segments
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -117,9 +125,13 @@ class Asked:
     policy: Policy | None
 
     @classmethod
-    def of(cls, body: Texts | Pairs) -> Asked:
+    def of(cls, body: Texts | Pairs | Questions) -> Asked:
         """Return what a body in our own form asks."""
-        texts: list[Sent] = [Pair(*pair) for pair in body.pairs] if isinstance(body, Pairs) else [*body.texts]
+        texts: list[Sent]
+        if isinstance(body, Questions):
+            texts = [Question(one.question, one.context) for one in body.questions]
+        else:
+            texts = [Pair(*pair) for pair in body.pairs] if isinstance(body, Pairs) else [*body.texts]
         return cls(texts, body.language, body.policy)
 
 
@@ -139,6 +151,23 @@ def pairs_model(options: HttpOptions) -> type[Pairs]:
         list[pair], Field(min_length=1, max_length=options.max_texts, description="answered in this order")
     ]
     return create_model("Pairs", __base__=Pairs, __doc__=Pairs.__doc__, pairs=(pairs, ...))
+
+
+def questions_model(options: HttpOptions) -> type[Questions]:
+    """Return the model of requests for answers to questions with this service's limits."""
+    text = _text(options)
+    one = create_model(
+        "AskedQuestion",
+        __base__=AskedQuestion,
+        __doc__=AskedQuestion.__doc__,
+        question=(text, ...),
+        context=(text, ...),
+    )
+    questions: Any = Annotated[
+        list[one],
+        Field(min_length=1, max_length=options.max_texts, description="answered in this order"),
+    ]
+    return create_model("Questions", __base__=Questions, __doc__=Questions.__doc__, questions=(questions, ...))
 
 
 def _text(options: HttpOptions) -> Any:  # noqa: ANN401 - a type
@@ -174,11 +203,16 @@ class WordsAnswer(Answer[WordsPrediction]):
     """One prediction for each text, in the order of the request."""
 
 
+class AnsweredQuestions(Answer[AnswerPrediction]):
+    """One prediction for each question, in the order of the request."""
+
+
 _ANSWERS: dict[type[Any], type[Answer[Any]]] = {
     text_classification.Prediction: LabelAnswer,
     multi_label_classification.Prediction: LabelsAnswer,
     token_classification.Entities: EntitiesAnswer,
     token_classification.Words: WordsAnswer,
+    question_answering.Prediction: AnsweredQuestions,
 }
 
 
@@ -201,23 +235,25 @@ class Texting:
         options: How long an answer may take, and how many and how long texts may be.
 
     Attributes:
-        models: Of requests, with this service's limits, by the field that holds the texts: ``texts`` or ``pairs``.
+        models: Of requests, with this service's limits, by the field that holds the texts: ``texts``, ``pairs`` or
+            ``questions``.
     """
 
     def __init__(self, engine: Engine, options: HttpOptions) -> None:
         self.engine, self.options = engine, options
-        self.models: dict[str, type[Texts] | type[Pairs]] = {
+        self.models: dict[str, type[Texts | Pairs | Questions]] = {
             "texts": texts_model(options),
             "pairs": pairs_model(options),
+            "questions": questions_model(options),
         }
 
     def explain(self, errors: Sequence[Any], holds: str = "texts") -> RequestError:
-        """Return pydantic's errors about `Texts`, or `Pairs`, in plain words."""
+        """Return pydantic's errors about `Texts`, `Pairs` or `Questions` in plain words."""
         limits = {"max_texts": self.options.max_texts, "max_characters": self.options.max_characters}
         return explained(errors, **limits, holds=holds)
 
     def asked(self, holds: str, texts: object, language: object = None, policy: object = None) -> Asked:
-        """Return a request that came in another form; ``holds``: ``texts`` or ``pairs``.
+        """Return a request that came in another form; ``holds``: ``texts``, ``pairs`` or ``questions``.
 
         Raises:
             RequestError: It is none.
@@ -251,7 +287,7 @@ class Texting:
 def texts_handler(endpoint: str, texting: Texting, holds: str = "texts") -> Callable[..., Awaitable[Response]]:
     """Return the function that answers the requests to one endpoint."""
 
-    async def answer_texts(body: Texts | Pairs, request: Request) -> Response:
+    async def answer_texts(body: Texts | Pairs | Questions, request: Request) -> Response:
         asked = Asked.of(body)
         results, cut = await texting.answer(request, endpoint, asked)
         content = await written(asked, results_json, results, cut)
@@ -291,8 +327,8 @@ def cut_texts(texts: list[Sent], limit: int) -> frozenset[int]:
     long = frozenset(index for index, text in enumerate(texts) if max(map(len, segments(text))) > limit)
     for index in long:
         cut = [segment[:limit] for segment in segments(texts[index])]
-        texts[index] = Pair(*cut) if len(cut) == 2 else cut[0]
+        texts[index] = type(sent)(*cut) if isinstance(sent := texts[index], Pair) else cut[0]
         if not all(map(is_visible, cut)):
-            message = f"{'pair' if len(cut) > 1 else 'text'} {index} has no visible character among its first {limit}"
+            message = f"{field_of([texts[index]])[:-1]} {index} has no visible character among its first {limit}"
             raise RequestError(message, code="empty_text", index=index)
     return long

@@ -1,4 +1,4 @@
-"""Your own data, in folders or in a table: labelled texts or pairs of them (.tsv ...), or tagged words (.conll ...)."""
+"""Your own data: labelled texts or pairs (.tsv ...), questions (.json ...), or tagged words (.conll ...)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
-from gradsim_offline.datasets import label_sets, tables, token_files
+from gradsim_offline.datasets import label_sets, questions, tables, token_files
 from gradsim_offline.datasets.columns import USUAL, Columns
 from gradsim_offline.datasets.hold_out import hold_out
 from gradsim_offline.datasets.objects import Part, place_of
@@ -21,9 +21,15 @@ from gradsim_shared.errors import DataError, SettingsError
 
 TASK = "text_classification"  # of labelled texts; of several labels each for MULTI_LABEL, of pairs for PAIRS
 PAIRS, TAGGING, MULTI_LABEL = "pair_classification", "token_classification", label_sets.TASK
+QUESTIONS = questions.TASK
 LICENCE = "yours"
 CITATION = ""
-_HELD = {TASK: "labelled texts", PAIRS: "labelled pairs of texts", TAGGING: "tagged words"}
+_HELD = {
+    TASK: "labelled texts",
+    PAIRS: "labelled pairs of texts",
+    TAGGING: "tagged words",
+    QUESTIONS: "questions",
+}
 TEST_SHARE = 0.2  # of a table without splits
 
 
@@ -32,8 +38,8 @@ def load(
 ) -> Dataset:
     """Read every language below ``data_dir``, or in it.
 
-    What the files hold decides the task: labelled texts, labelled pairs of texts, or words with tags. The labels are
-    those of the train splits, in alphabetical order (entities: O, then B-X and I-X of each type); dev and test may use
+    What the files hold decides the task: labelled texts or pairs, words with tags, or questions. The labels are those
+    of the train splits, in alphabetical order (entities: O, then B-X and I-X of each type); dev and test may use
     no other. A language needs a train split; a share of it is held out as dev where there is none, and as test where a
     table has no splits.
 
@@ -50,7 +56,8 @@ def load(
     own = find(data_dir, languages, columns)
     task, note = task_of([part for splits in own.parts.values() for part in splits.values()], columns)
     _check_columns(columns, task)
-    read = {MULTI_LABEL: label_sets.load, TAGGING: token_files.load}.get(task, _load_texts)
+    own_readers = {MULTI_LABEL: label_sets.load, TAGGING: token_files.load, QUESTIONS: questions.load}
+    read = own_readers.get(task, _load_texts)
     name = data_name(FILES, data_dir)
     dataset = read(name, own.parts, columns)
     dataset = replace(dataset, name=name, task=task, aliases=own.aliases, notes=(*own.notes, *note, *dataset.notes))
@@ -94,7 +101,11 @@ def _check_columns(columns: Columns, task: str) -> None:
     """
     of_texts = ("text_column", "second_column", "label_column", "label_columns", "task")
     of_words = ("word_column", "tag_column")
-    others = {TAGGING: of_texts, MULTI_LABEL: (*of_words, "second_column")}.get(task, (*of_words, "label_columns"))
+    others = {
+        TAGGING: of_texts,
+        MULTI_LABEL: (*of_words, "second_column"),
+        QUESTIONS: (*of_texts, *of_words),
+    }.get(task, (*of_words, "label_columns"))
     for setting in others:
         if getattr(columns, setting) is not None:
             raise SettingsError(f"data_options.{setting}: the files are for {task}, which has no such column")
@@ -119,7 +130,8 @@ def load_language(data_dir: Path, code: str, labels: Sequence[str], task: str, c
     asked = columns.model_copy(update={"task": task if of_texts else None})  # few texts may show too little
     if (found := task_of([*parts.values()], asked)[0]) != task:
         raise DataError(f"{data_dir} holds data for {found}; expected {task}")
-    examples: dict[Split, Sequence[AnyExample]] = {**_READ[task](parts, columns, labels)[0]}
+    rules = {"language": code} if task == QUESTIONS else {}
+    examples: dict[Split, Sequence[AnyExample]] = {**_READ[task](parts, columns, labels, **rules)[0]}
     return Dataset(data_name(FILES, data_dir), task, tuple(labels), {code: examples}, own.aliases, own.notes)
 
 
@@ -133,7 +145,7 @@ def task_of(parts: Sequence[Part], columns: Columns) -> tuple[str, tuple[str, ..
     for part in parts:
         words = token_files.holds_words(part)
         if words is not None:  # None: an empty file
-            by_task.setdefault(TAGGING if words else PAIRS if tables.holds_pairs(part, columns) else TASK, part)
+            by_task.setdefault(TAGGING if words else _of_texts(part, columns), part)
     if len(by_task) > 1:
         (place, held), *others = ((place_of(by_task[task]), what) for task, what in _HELD.items() if task in by_task)
         found = " and ".join([f"{place} holds {held}", *(f"{place} {held}" for place, held in others)])
@@ -146,6 +158,12 @@ def task_of(parts: Sequence[Part], columns: Columns) -> tuple[str, tuple[str, ..
     sign = next(filter(None, (label_sets.sign_of(part, columns) for part in parts)), "")
     said = f"files: {sign}, so a text may have several labels: {MULTI_LABEL}; --task {TASK} takes each field for one"
     return (MULTI_LABEL, (said,)) if sign else (TASK, ())
+
+
+def _of_texts(part: Part, columns: Columns) -> str:
+    if questions.holds_questions(part, columns):
+        return QUESTIONS
+    return PAIRS if tables.holds_pairs(part, columns) else TASK
 
 
 def task_in(data_dir: Path, options: Mapping[str, object] | None = None) -> str:
@@ -183,6 +201,7 @@ _READ: Mapping[str, Callable[..., tuple[Mapping[Any, Sequence[AnyExample]], tupl
     TASK: tables.read_labelled,
     PAIRS: tables.read_labelled,
     MULTI_LABEL: label_sets.read_labelled,
+    QUESTIONS: questions.read_labelled,
     TAGGING: token_files.read_labelled,
 }
 """By task, what reads files that stand alone."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from gradsim_offline.core.dataset import AnyExample, Dataset, Gold, Split
+from gradsim_offline.core.dataset import AnyExample, Dataset, Gold, RightAnswers, Split
 from gradsim_shared.errors import DataError, SettingsError
 from gradsim_shared.excerpts import cut, listing, quoted
 from gradsim_shared.nearest import nearest
@@ -133,6 +133,6 @@ def check_fits(target: Target, dataset: Dataset, split: Split) -> None:
 def unknown_labels(target: Target, dataset: Dataset, split: Split) -> Iterator[tuple[str, str, int]]:
     """Yield language, label and count of each label that the bundle does not know."""
     for code in dataset.languages:
-        golds = (example.gold for example in dataset.split(code, split))
+        golds = (gold for each in dataset.split(code, split) if not isinstance(gold := each.gold, RightAnswers))
         counts = Counter(label for gold in golds for label in ((gold,) if isinstance(gold, str) else gold))
         yield from ((code, label, count) for label, count in counts.items() if label not in target.labels)

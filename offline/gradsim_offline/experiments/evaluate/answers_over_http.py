@@ -20,7 +20,7 @@ from gradsim_offline.experiments.evaluate.http import Service, not_ours, service
 from gradsim_shared.errors import RequestError, SettingsError
 from gradsim_shared.manifest import Manifest
 from gradsim_shared.routing import Route
-from gradsim_shared.segments import Sent, field_of
+from gradsim_shared.segments import Sent, as_json, field_of
 
 MOST_TEXTS = 256  # in a request: the service's MAX_TEXTS, which offline cannot import; a larger one is refused there
 USUAL_TEXTS = 64
@@ -102,7 +102,8 @@ class OverHttp:
         return answers
 
     def _post(self, texts: Sequence[Sent], language: str | None) -> list[Prediction]:
-        answer = self.service.post(self.endpoint, {field_of(texts): texts, "language": language})
+        asked = {field_of(texts): [as_json(text) for text in texts], "language": language}
+        answer = self.service.post(self.endpoint, asked)
         predictions = answer.get("predictions") if isinstance(answer, dict) else None
         if not isinstance(predictions, list) or len(predictions) != len(texts):
             raise not_ours(self.service.url)
@@ -192,7 +193,8 @@ def _route(form: Prediction) -> Route:
 
 def _labels(predictions: Sequence[Prediction | None]) -> list[Gold | None]:
     return [
-        None if each is None else tuple(each["labels"]) if "labels" in each else each["label"] for each in predictions
+        None if each is None else tuple(each["labels"]) if "labels" in each else each.get("answer", each.get("label"))
+        for each in predictions
     ]
 
 

@@ -102,7 +102,9 @@ def _scores(
 
 def _wrong(gold: Gold, target: Target, task: Task) -> Gold:
     """Return the answer to a text that was refused: no label; of several, those that it has not."""
-    return tuple(label for label in target.labels if label not in gold) if task.several_labels else _NO_ANSWER
+    if not task.several_labels or not isinstance(gold, tuple):
+        return _NO_ANSWER
+    return tuple(label for label in target.labels if label not in gold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ Shots = Mapping[str, Sequence[AnyExample]]
 def draw(dataset: Dataset, targets: Sequence[str], count: int, seed: int) -> Shots:
     """Draw the shots of each target from its training texts.
 
-    Texts with one label: ``count`` of each label (N-way K-shot). Tagged sentences: ``count`` sentences; in random
-    order, those that bring a type of entity (or a tag, as of parts of speech) that none before had come first, until
-    every type that the language has is there; the rest follow as they come.
+    Questions: ``count``. Texts with one label: ``count`` of each label (N-way K-shot). Tagged sentences: ``count``
+    sentences; in random order, those that bring a type of entity (or a tag, as of parts of speech) that none before had
+    come first, until every type that the language has is there; the rest follow as they come.
 
     Args:
         dataset: All there is.
@@ -45,7 +45,9 @@ def draw(dataset: Dataset, targets: Sequence[str], count: int, seed: int) -> Sho
         examples = dataset.split(code, "train")
         random = np.random.default_rng([seed, dataset.languages.index(code), _SHOTS_WORD])
         order = random.permutation(len(examples)).tolist()
-        if _tagged(examples):
+        if dataset.asks:
+            chosen, short = order[:count], f"{len(examples)} questions" if len(examples) < count else ""
+        elif _tagged(examples):
             chosen, short = _sentences(examples, order, count)
         else:
             chosen, short = _of_each_label(examples, order, count, dataset.labels)
@@ -89,7 +91,8 @@ def _sentences(examples: Sequence[AnyExample], order: Sequence[int], count: int)
 
 def _types(example: AnyExample) -> set[str]:
     """Return the types of entities (``B-LOC`` and ``I-LOC`` are one), or the tags, in a sentence."""
-    return {tag.partition("-")[2] or tag for tag in example.gold if tag != _OUTSIDE}
+    tags = example.tags if isinstance(example, TaggedSentence) else ()
+    return {tag.partition("-")[2] or tag for tag in tags if tag != _OUTSIDE}
 
 
 def visible(dataset: Dataset, source: str | None, shots: Shots) -> Dataset:

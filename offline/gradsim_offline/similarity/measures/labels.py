@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradsim_offline.core.dataset import Dataset
+from gradsim_offline.core.dataset import Dataset, RightAnswers
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
+from gradsim_shared.errors import SettingsError
 
 
 def measure(context: MeasureContext) -> Measured:
@@ -26,16 +28,27 @@ def measure(context: MeasureContext) -> Measured:
     return Measured("labels", context.dataset.languages, matrix, seconds=seconds)
 
 
+def check(dataset: Dataset, _options: Any) -> None:  # noqa: ANN401 - there are none
+    """Refuse questions.
+
+    Raises:
+        SettingsError: Answers have no labels.
+    """
+    if dataset.asks:
+        raise SettingsError("measure labels compares how often labels are given, and answers to questions have none")
+
+
 def label_shares(dataset: Dataset) -> NDArray[np.float64]:
     """Return the share of each label among a language's training examples, or words, ``[languages, labels]``."""
     counts = np.zeros((len(dataset.languages), len(dataset.labels)))
     for row, code in enumerate(dataset.languages):
         of_language: Counter[str] = Counter()
         for example in dataset.split(code, "train"):
-            of_language.update([example.gold] if isinstance(example.gold, str) else example.gold)
+            gold = () if isinstance(example.gold, RightAnswers) else example.gold
+            of_language.update([gold] if isinstance(gold, str) else gold)
         counts[row] = [of_language[label] for label in dataset.labels]
     shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     return shares
 
 
-PLUGIN = SimilarityMeasure(measure)
+PLUGIN = SimilarityMeasure(measure, check)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from gradsim_offline.core.dataset import Dataset
 from gradsim_offline.core.section import Positive, Section, Share
 from gradsim_offline.core.training_settings import Measuring
 from gradsim_offline.models.loading import load_tokenizer
@@ -21,6 +22,7 @@ from gradsim_offline.similarity.lookahead_steps import Judge, Lay, affinities, u
 from gradsim_offline.similarity.measure import MeasureContext, SimilarityMeasure
 from gradsim_offline.similarity.measured import Measured
 from gradsim_offline.training.batching import Row, to_device
+from gradsim_shared.errors import SettingsError
 
 _SAMPLE_WORD = 11  # keeps the random stream that draws texts apart from the others
 
@@ -218,4 +220,14 @@ def _by_language(indices: Sequence[int], spoken: Sequence[int]) -> dict[int, lis
     return dict(sorted(rows.items()))
 
 
-PLUGIN = SimilarityMeasure(measure, joint_run=joint_run, reads_encoder=True, options=Options)
+def check(dataset: Dataset, _options: Any) -> None:  # noqa: ANN401 - the settings
+    """Refuse questions.
+
+    Raises:
+        SettingsError: A loss of their own for each question cannot be told from the logits.
+    """
+    if dataset.asks:
+        raise SettingsError("measure lookahead knows the loss of labels, not that of spans; take gradient or transfer")
+
+
+PLUGIN = SimilarityMeasure(measure, check, joint_run=joint_run, reads_encoder=True, options=Options)
