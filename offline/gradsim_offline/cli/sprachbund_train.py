@@ -36,6 +36,7 @@ from gradsim_offline.cli.options import PATH, words
 @options.seeds(1, "How many, from --seed on.")
 @options.permutations("Of each test; one seed is not tested.")
 @options.keep_models
+@options.engine_options
 @options.out("Run directory; what is in it is used again.  [default: runs/sprachbund-<data set>]")
 @training_options("adapt", "groups", "must_link", "cannot_link", "largest_group", "budget", "singleton_score")
 def command(
@@ -46,11 +47,16 @@ def command(
     seeds: int,
     permutations: int,
     keep_models: bool,
+    engine: str,
+    jobs: int,
+    job_cpus: int | None,
+    job_gpus: float | None,
     out: Path | None,
     quiet: bool,
     **values: Any,  # noqa: ANN401
 ) -> None:
     settings = settings_from(**values, singleton_score=None)
+    from gradsim_offline.core.engine import open_engine
     from gradsim_offline.core.progress import Progress
     from gradsim_offline.experiments.sprachbund.results import tables
     from gradsim_offline.experiments.sprachbund.train import RESULT, train_clusters
@@ -59,7 +65,8 @@ def command(
 
     run = run_directory(settings, out, "sprachbund-")
     how: dict[str, Any] = {"on": words(on), "seeds": seeds, "permutations": permutations, "keep_models": keep_models}
-    content = train_clusters(settings, sprachbunds, adapted, run, Progress(quiet=quiet), **how)
+    with open_engine(engine, jobs=jobs, job_cpus=job_cpus, job_gpus=job_gpus) as how["engine"]:
+        content = train_clusters(settings, sprachbunds, adapted, run, Progress(quiet=quiet), **how)
     if not quiet:
         print_tables(tables(content))
     click.echo(str(run / RESULT))

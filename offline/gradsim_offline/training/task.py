@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class Task(plugins.Plugin):
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to a worker with the decoder's name, since modules do not travel."""
-        return {**vars(self), "decoder": self.decoder.__name__}
+        return {**vars(self), "decoder": cast("ModuleType", self.decoder).__name__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrive there."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from gradsim_offline.core.dataset import Dataset, Gold, Split
+from gradsim_offline.core.engine import Engine, InThisProcess
 from gradsim_offline.core.progress import Progress
 from gradsim_offline.core.run_directory import RunDirectory, write_json
 from gradsim_offline.core.settings import Settings
@@ -70,6 +72,7 @@ def train_clusters(
     seeds: int,
     permutations: int = PERMUTATIONS,
     keep_models: bool = False,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Train a model per sprachbund, start, setting and seed; write sprachbund-train.json.
 
@@ -86,6 +89,7 @@ def train_clusters(
         seeds: How many.
         permutations: Of each test; with one seed there are no tests.
         keep_models: Leave the trained models there.
+        engine: Runs the trainings; ``None``: this process does, one after the other.
 
     Returns:
         What sprachbund-train.json holds: ``scores[start][on][language]``, one per seed, 0 to 1, and ``tests``.
@@ -109,10 +113,11 @@ def train_clusters(
             raise SettingsError("--on: " + unknown("setting", word, [ALL, PIVOT, *dataset.languages]))
         if word == PIVOT:
             _check_pivots(clusters, dataset)
-    run = RunDirectory(out, progress)
+    run = RunDirectory(out, progress, settings.trackers)
     with run.locked():
+        trains = engine or InThisProcess()
         answers = _all_answers(
-            settings, dataset, clusters, plain, run, split, on=on, seeds=seeds, keep_models=keep_models
+            settings, dataset, clusters, plain, run, split, trains, on=on, seeds=seeds, keep_models=keep_models
         )
         task = load_task(dataset.task)
         tested = permutations if seeds > 1 else 0
@@ -138,6 +143,7 @@ def _all_answers(
     plain: Encoder,
     experiment: RunDirectory,
     split: Split,
+    engine: Engine,
     *,
     on: Sequence[str],
     seeds: int,
@@ -160,7 +166,7 @@ def _all_answers(
             members = cluster.training_languages(word)
             scored = everything if start == PLAIN else cluster.languages  # a plain model may be that of all clusters
             jobs[place, members] = _job(stores[place], encoders[place], place, members, scored, split)
-        predicted = seed_run.predictions([*jobs.values()])
+        predicted = seed_run.predictions([*jobs.values()], engine)
         answered = {key: predictions.answers[split] for key, (_, predictions) in zip(jobs, predicted, strict=True)}
         for start, cluster, word in trainings:
             by_language = answered[_place(start, cluster), cluster.training_languages(word)]
@@ -184,11 +190,16 @@ def _job(
         store,
         members,
         store.training_inputs(encoder, members, members),
-        lambda: store.train(encoder, members, members, f"train {title}").directory,
+        partial(_train, store, encoder, members, title),
         store.dataset,
         scored,
         (split,),
     )
+
+
+def _train(store: ModelStore, encoder: Encoder, members: tuple[str, ...], title: str) -> Path:
+    """Train a model, or find it, and return its directory."""
+    return store.train(encoder, members, members, f"train {title}").directory
 
 
 def read_clusters(groups: Path, adapted: Path, dataset: Dataset) -> tuple[Cluster, ...]:
