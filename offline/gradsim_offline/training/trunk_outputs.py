@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from gradsim_offline.core.disk import full_disk_said
@@ -16,13 +17,13 @@ from gradsim_offline.models.trunk import open_trunk_model, read_trunk
 from gradsim_shared.trunk import TrunkModel
 
 OUTPUTS_FOLDER = "trunk-outputs"
-_STATES, _INDEX = "states.f16", "index.bin"
+_STATES, _INDEX, _LOCK = "states.f16", "index.bin", ".lock"
 _RECORD = np.dtype([("key", "S16"), ("row", "<i8"), ("rows", "<i4")])
 _CHUNK, _HELD = 2048, 2**26  # pieces, and bytes of their outputs, that are computed before they are written
 
 
 class TrunkOutputs:
-    """The outputs of one trunk, by token ids; what is not there yet is computed and appended.
+    """The outputs of one trunk, by token ids; what is not there yet is computed and appended, by one process at a time.
 
     A pooled trunk has one row of ``width`` numbers for each piece, another one for each token, in 16 bits. A process
     that is killed leaves whole rows: the index is written after them, and what it names beyond them is dropped.
@@ -39,14 +40,10 @@ class TrunkOutputs:
         self._trunk, self._directory, self.entry = trunk, directory, read_trunk(trunk)
         directory.mkdir(parents=True, exist_ok=True)
         self._places: dict[bytes, tuple[int, int]] = {}
-        index = np.fromfile(self._index, _RECORD, count=_whole(self._index, _RECORD.itemsize))
-        index = index[: _kept_records(index, _whole(self._states, self.row_bytes))]
-        for record in index:
-            self._places[bytes(record["key"]).ljust(16, b"\0")] = (int(record["row"]), int(record["rows"]))
-        self._rows = int(index["rows"].sum())
-        for path, size in ((self._index, len(index) * _RECORD.itemsize), (self._states, self._rows * self.row_bytes)):
-            with path.open("ab") as stream:
-                stream.truncate(size)  # what a killed process wrote in part
+        self._rows = self._records = 0  # that are known, of both files
+        self._lock = FileLock(directory / _LOCK)
+        with self._lock:
+            self._catch_up()
 
     @property
     def as_on_disk(self) -> bool:
@@ -135,20 +132,43 @@ class TrunkOutputs:
                 of_piece = state[None] if state.ndim == 1 else state[: len(ids[row])]
                 found[row] = of_piece.clip(-largest, largest).astype(np.float16)
                 advance("")
-        records = np.zeros(len(ids), _RECORD)
-        row = self._rows
-        for number, (key, of_piece) in enumerate(zip(keys, found, strict=True)):
-            records[number] = (key, row, len(of_piece))
-            row += len(of_piece)
-        with full_disk_said(self._directory):
+        with full_disk_said(self._directory), self._lock:
+            self._catch_up()
+            new = [(key, of_piece) for key, of_piece in zip(keys, found, strict=True) if key not in self._places]
+            if not new:
+                return
+            records, row = np.zeros(len(new), _RECORD), self._rows
+            for number, (key, of_piece) in enumerate(new):
+                records[number] = (key, row, len(of_piece))
+                row += len(of_piece)
             with self._states.open("ab") as stream:
-                np.concatenate(found).tofile(stream)
+                np.concatenate([of_piece for _, of_piece in new]).tofile(stream)
                 os.fsync(stream.fileno())  # before the index says that they are there
             with self._index.open("ab") as stream:
                 records.tofile(stream)
-        for key, record in zip(keys, records, strict=True):
-            self._places[key] = (int(record["row"]), int(record["rows"]))
-        self._rows = row
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Take what was appended, by another process too, and drop what a killed one wrote in part."""
+        index = np.fromfile(
+            self._index,
+            _RECORD,
+            count=_whole(self._index, _RECORD.itemsize) - self._records,
+            offset=self._records * _RECORD.itemsize,
+        )
+        index["row"] -= self._rows
+        index = index[: _kept_records(index, _whole(self._states, self.row_bytes) - self._rows)]
+        for record in index:
+            place = (int(record["row"]) + self._rows, int(record["rows"]))
+            self._places[bytes(record["key"]).ljust(16, b"\0")] = place
+        self._records += len(index)
+        self._rows += int(index["rows"].sum())
+        for path, size in (
+            (self._index, self._records * _RECORD.itemsize),
+            (self._states, self._rows * self.row_bytes),
+        ):
+            with path.open("ab") as stream:
+                stream.truncate(size)
 
     @cached_property
     def _model(self) -> TrunkModel:

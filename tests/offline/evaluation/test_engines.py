@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from pathlib import Path
 import engine_jobs
 import pytest
 
+from gradsim_offline.core import plugins
 from gradsim_offline.core.engine import Job, open_engine
+from gradsim_offline.training.task import load_task
 from gradsim_shared.errors import GradsimError
 
 from ..program import gradsim
@@ -65,6 +68,11 @@ def test_processes_give_results_in_order_survive_a_lost_worker_and_name_what_fai
         with pytest.raises(GradsimError, match="group g2: unexpected ZeroDivisionError: cannot divide by 0"):
             list(engine.run(failing, progress))
     wait_for(lambda: all(map(gone, workers)))
+
+
+@pytest.mark.parametrize("name", plugins.names("tasks"))
+def test_every_task_travels_to_a_worker(name):
+    assert pickle.loads(pickle.dumps(load_task(name))) == load_task(name)
 
 
 @pytest.mark.slow
