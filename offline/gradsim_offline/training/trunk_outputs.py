@@ -99,6 +99,9 @@ class TrunkOutputs:
     def _found(self, ids: Sequence[Sequence[int]], advance: Callable[[str], None]) -> list[tuple[int, int]]:
         """Return first row and number of rows of each piece; what is not there yet is computed."""
         keys = [_key(each) for each in ids]
+        if any(key not in self._places for key in keys):
+            with self._lock:
+                self._catch_up()
         absent = list({key: i for i, key in enumerate(keys) if key not in self._places}.values())
         absent.sort(key=lambda i: len(ids[i]), reverse=True)  # the longest first: the time left is not underestimated
         for chunk in self._chunks(absent, ids):
@@ -163,10 +166,8 @@ class TrunkOutputs:
             self._places[bytes(record["key"]).ljust(16, b"\0")] = place
         self._records += len(index)
         self._rows += int(index["rows"].sum())
-        for path, size in (
-            (self._index, self._records * _RECORD.itemsize),
-            (self._states, self._rows * self.row_bytes),
-        ):
+        sizes = {self._index: self._records * _RECORD.itemsize, self._states: self._rows * self.row_bytes}
+        for path, size in sizes.items():
             with path.open("ab") as stream:
                 stream.truncate(size)
 

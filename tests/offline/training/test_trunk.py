@@ -102,6 +102,20 @@ def test_a_text_is_read_once_and_a_killed_process_costs_what_it_had_not_written(
     assert np.abs(again.pooled([ids[40]])[0] - alone).max() < 2e-3
 
 
+def test_two_processes_append_to_one_file_and_read_what_the_other_wrote(sentences, trunk, tmp_path):
+    ids = TrunkTexts.open(trunk.directory, trunk.outputs, LENGTH).ids(sentences)
+    one, other, calls = TrunkOutputs(trunk.directory, tmp_path), TrunkOutputs(trunk.directory, tmp_path), []
+    one.pooled(ids[:10], calls.append)
+    other.pooled(ids[5:30], calls.append)
+    found = one.pooled(ids[:40], calls.append)
+    assert len(calls) == len({tuple(each) for each in ids[:40]})
+    expected = open_trunk_model(read_trunk(trunk.directory), trunk.directory)
+    for each, row in zip(ids[:40], found, strict=True):
+        assert np.abs(row - expected.run([each]).states[0]).max() < 2e-3
+    again = TrunkOutputs(trunk.directory, tmp_path)
+    assert np.array_equal(again.pooled(ids[:40], calls.append), found) and len(calls) == len({*map(tuple, ids[:40])})
+
+
 def test_rows_that_never_reached_the_disk_are_computed_again(sentences, trunk, tmp_path):
     ids = TrunkTexts.open(trunk.directory, trunk.outputs, LENGTH).ids(sentences[:10])
     first = TrunkOutputs(trunk.directory, tmp_path).pooled(ids)
