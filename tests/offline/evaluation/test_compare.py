@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from sklearn.metrics import f1_score
 
 from gradsim_offline.datasets.sources import files
@@ -163,6 +164,12 @@ def test_the_same_command_again_trains_nothing_and_writes_the_same(copy, words):
     assert code == 0, said
     assert {name: (copy / name).read_bytes() for name in before} == before
     assert trained(copy) == log and "● train" not in said and "● measure" not in said
+
+
+def test_a_second_comparison_in_the_same_run_directory_is_refused(copy, words):
+    with FileLock(copy / ".lock"):
+        code, shown, said = gradsim(*words("compare", copy, METHODS), "-q")
+    assert (code, shown) == (1, "") and said.startswith(f"Error: another build is at work in {copy}")
 
 
 def test_one_more_method_trains_only_what_is_new(copy, words, tmp_path):
