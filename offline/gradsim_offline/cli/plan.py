@@ -60,7 +60,7 @@ def _with_model(given: dict[str, Any]) -> dict[str, Any]:
     if given["model"] is None and data != FILES:
         return given
     source = load_source(data)
-    task = source.task_in(folder) if folder and source.task_in else source.task
+    task = source.task_in(folder, {}) if folder and source.task_in else source.task
     return {**given, "model": "mini" if task == "token_classification" else E5_SMALL}
 
 
