@@ -111,7 +111,8 @@ def nothing_learnt(new: Dataset, code: str) -> str | None:
     """Return why the examples teach no n-grams; ``None``: they do."""
     golds = [example.gold for example in new.split(code, "train")]
     if not new.plain:
-        return f"n-grams are not learnt of {'tagged words' if new.tagged else 'questions' if new.asks else 'pairs of texts'}"
+        what = "tagged words" if new.tagged else "questions" if new.asks else "pairs of texts"
+        return f"n-grams are not learnt of {what}"
     if any(isinstance(example, MultiLabelExample) for example in new.split(code, "train")):
         return "n-grams are not learnt of texts with several labels"
     if len(golds) < FEWEST:
