@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from gradsim_offline.cli.build_options import build_options, settings_from
+from gradsim_offline.cli.options import COLUMNS
 
 HELP = """Show what a build will do, stage by stage, with time, disk and memory, before it starts.
 
@@ -36,7 +37,9 @@ def command(
 ) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when Hugging Face's libraries are loaded: later
     given = {**options, "grouping.solver": solver, "version": bundle_version}
-    settings = settings_from(**_with_model(given), chooses_model=True)
+    from gradsim_offline.core.progress import Progress
+
+    settings = settings_from(**_with_model(given), choosing=Progress(quiet=True))
     from gradsim_offline.pipeline.build import load_data
     from gradsim_offline.pipeline.planning import Planning
     from gradsim_offline.pipeline.probe import Probe, check_plannable, not_here
@@ -52,16 +55,16 @@ def command(
 def _with_model(given: dict[str, Any]) -> dict[str, Any]:
     """Name the model that ``auto`` stands for where e5-small can be had: a plan does not fetch it to find out."""
     from gradsim_offline.core.settings import AUTO, E5_SMALL
-    from gradsim_offline.datasets.source import FILES, load_source, named
+    from gradsim_offline.datasets.source import FILES, named
+    from gradsim_offline.pipeline.recipes import task_of
 
     if given["model"] not in (None, AUTO) or given["recipe"]:
         return given
     data, folder = named(given["data"] or "demo", given["data_dir"])
     if given["model"] is None and data != FILES:
         return given
-    source = load_source(data)
-    task = source.task_in(folder, {}) if folder and source.task_in else source.task
-    return {**given, "model": "mini" if task == "token_classification" else E5_SMALL}
+    tagged = task_of(data, folder, {name: given[name] for name in COLUMNS if given[name]}) == "token_classification"
+    return {**given, "model": "mini" if tagged else E5_SMALL}
 
 
 def _lines(planned: Mapping[str, Any]) -> Iterator[str]:

@@ -31,16 +31,16 @@ def default_recipe(
     if model == "ngrams":
         return "ngrams"
     if model == E5_SMALL:
-        return "upper-blocks" if _task(data, data_dir, options) in _UPPER_BLOCKS else "frozen"
+        return "upper-blocks" if task_of(data, data_dir, options) in _UPPER_BLOCKS else "frozen"
     if model != "mini":
         return "pretrained"
     if data.replace("-", "_") in recipe_names():
         return data.replace("-", "_")
     of_tokens = ("token_classification", "question_answering")
-    return "mini-tagging" if _task(data, data_dir, options) in of_tokens else "mini"
+    return "mini-tagging" if task_of(data, data_dir, options) in of_tokens else "mini"
 
 
-def _task(data: str, data_dir: Path | None, options: Mapping[str, Any] | None) -> str:
+def task_of(data: str, data_dir: Path | None, options: Mapping[str, Any] | None) -> str:
     """Return a data set's task; that of a user's own files is seen from them."""
     source = load_source(data)
     return source.task_in(data_dir, options or {}) if data_dir and source.task_in is not None else source.task
@@ -130,7 +130,7 @@ def _recipe(name: str | None, given: dict[str, Any], *, choosing: Progress | Non
     if choosing and used["model"] == AUTO:
         from gradsim_offline.pipeline.auto_model import model_for
 
-        used["model"] = given["model"] = model_for(_task(data, folder, options), choosing.note, is_asked=is_asked)
+        used["model"] = given["model"] = model_for(task_of(data, folder, options), choosing.note, is_asked=is_asked)
     values = read_recipe(name if name and not file else default_recipe(data, str(used["model"]), folder, options))
     for key, value in own.items():
         if isinstance(value, dict) and isinstance(values.get(key), dict):
