@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Split
-from gradsim_offline.datasets.columns import Columns, text_column
+from gradsim_offline.datasets.columns import Columns, texts
 from gradsim_offline.datasets.objects import NumberedRow
 from gradsim_offline.datasets.own_folders import NAMES, SPLIT_OF
 from gradsim_offline.datasets.tables import read_rows
@@ -57,7 +57,7 @@ def _rows(tables: Mapping[Split | None, Path], columns: Columns) -> Iterator[tup
     """Yield each row with its split and the name of its language."""
     for split, path in tables.items():
         header: Set[str] = set()
-        for where, row in read_rows(path, columns, check=text_column):
+        for where, row in read_rows(path, columns, check=texts):
             if row.keys() != header:  # of objects each may have other fields
                 header = row.keys()
                 of_language = column(where, list(row), columns.language_column, LANGUAGE_COLUMNS, "language")
