@@ -104,6 +104,13 @@ def test_where_all_languages_are_alike_one_model_is_expected_to_be_best():
     assert np.mean([each.probability[-1] for each in found]) < 0.6
 
 
+def test_more_labels_than_a_byte_counts():
+    gold, vectors = np.arange(300), np.eye(300)[None]
+    summed = Statistics.of(vectors, [gold], 300)
+    answers = answer(summed, vectors, [gold], every_group(1), strength=1.0, temperature=1.0)
+    np.testing.assert_array_equal(answers.of(0, 0), gold)
+
+
 def test_answers_are_kept_whole(tmp_path):
     answers = answers_of(languages(1))
     answers.save(tmp_path / "gains.npz")
