@@ -156,6 +156,7 @@ def test_a_build_chooses_groups_by_gains_and_says_how_sure_that_is(tmp_path):
     manifest = open_bundle(tmp_path / "run/bundle").manifest
     assert manifest.similarity.measure == "gains"
     assert any("were expected to gain +" in sentence for sentence in manifest.verdict)
+    assert any("chosen by the labels of these dev texts" in sentence for sentence in manifest.verdict)
     assert "K = 3" not in said and "K = 4: +" in said
     page = (tmp_path / "run/bundle/report/index.html").read_text(encoding="utf-8")
     assert "Probability that it pays" in page
