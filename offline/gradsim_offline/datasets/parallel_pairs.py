@@ -1,6 +1,7 @@
 """Public data sets of pairs whose rows are translations of each other: read without a header, split by row.
 
-What shares a sentence with another row of any language stays on one side, as the three hypotheses of a premise do.
+What shares a sentence with another row stays on one side, as the three hypotheses of a premise do: in any language that
+has a folder; of the Hub's tables, in English, since reading all would download every language's train split.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class ParallelPairs:
 
     def load(self, data_dir: Path | None, languages: Sequence[str] | None) -> Dataset:
         """Read it from ``data_dir``, else ``$GRADSIM_DATA/<name>``, else the Hugging Face Hub.
+
+        Files and the Hub may be divided differently: rows are linked by the languages that have folders, or by English.
 
         Args:
             data_dir: A directory of ``<lang>/{dev,test}.tsv`` as XTREME has them; a language need not have test.
