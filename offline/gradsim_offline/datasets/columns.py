@@ -68,6 +68,15 @@ def text_column(where: str, header: Sequence[str], columns: Columns) -> str:
     return column(where, header, columns.text_column, TEXT_COLUMNS, "text")
 
 
+def texts(where: str, header: Sequence[str], columns: Columns) -> tuple[str, ...]:
+    """Return the names of the columns of the text, or of both of a pair, as the header writes them.
+
+    Raises:
+        DataError: One is missing, or several may be it; the message names those that are there and the option.
+    """
+    return text_columns(where, header, columns.text_column, columns.second_column)
+
+
 def texts_and_label(where: str, header: Sequence[str], columns: Columns) -> tuple[tuple[str, ...], str]:
     """Return the names of the columns of the text, or of both of a pair, and of the label, as the header writes them.
 
@@ -75,7 +84,7 @@ def texts_and_label(where: str, header: Sequence[str], columns: Columns) -> tupl
         DataError: One is missing, or several may be it; the message names those that are there and the option.
     """
     return (
-        text_columns(where, header, columns.text_column, columns.second_column),
+        texts(where, header, columns),
         column(where, header, columns.label_column, LABEL_COLUMNS, "label"),
     )
 

@@ -99,7 +99,7 @@ def read_labelled(
     Args:
         parts: The files.
         columns: Which of their columns holds what.
-        labels: The allowed labels; ``None``: those of the files, by the alphabet, or as columns stand in them.
+        labels: The allowed labels; ``None``: those of the files: as columns stand in them, then by the alphabet.
 
     Raises:
         DataError: What is wrong, in which file and line, and what is allowed.
@@ -108,7 +108,7 @@ def read_labelled(
     if labels is None:
         named = dict.fromkeys(flag for _, flags in read.values() for flag in flags)
         found = {label for examples, _ in read.values() for example in examples for label in example.labels}
-        labels = tuple(named) or tuple(sorted(found))
+        labels = (*named, *sorted(found - named.keys()))
     order = {label: place for place, label in enumerate(labels)}
     return {
         key: [MultiLabelExample(each.text, tuple(sorted(each.labels, key=order.__getitem__))) for each in examples]

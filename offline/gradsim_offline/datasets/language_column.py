@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradsim_offline.core import languages as codes
 from gradsim_offline.core.dataset import Split
-from gradsim_offline.datasets.columns import Columns, text_column
+from gradsim_offline.datasets.columns import Columns, texts
 from gradsim_offline.datasets.objects import NumberedRow
 from gradsim_offline.datasets.own_folders import NAMES, SPLIT_OF
 from gradsim_offline.datasets.tables import read_rows
@@ -72,7 +72,7 @@ def _rows(tables: Mapping[Split | None, Path], columns: Columns) -> Iterator[tup
 def _holds_text(where: str, header: Sequence[str], columns: Columns) -> None:
     """Raise ``DataError`` where neither questions nor texts stand in a table."""
     if not set(QUESTION_COLUMNS) <= set(header):
-        text_column(where, header, columns)
+        texts(where, header, columns)
 
 
 def _code(where: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """Public data sets of pairs whose rows are translations of each other: read without a header, split by row.
 
-What shares a sentence with another row of any language stays on one side, as the three hypotheses of a premise do.
+What shares a sentence with another row stays on one side, as the three hypotheses of a premise do: in any language that
+has a folder; of the Hub's tables, in English, since reading all would download every language's train split.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradsim_offline.core.dataset import Dataset, Example, Split
+from gradsim_offline.core.dataset import AnyExample, Dataset, Example, Split
 from gradsim_offline.datasets.columns import check_allowed
 from gradsim_offline.datasets.folders import aliases_of, by_language, choose, source_folder, visible
 from gradsim_offline.datasets.hub import load_tables
 from gradsim_offline.datasets.text import is_blank, read_lines
 from gradsim_shared.errors import DataError
-from gradsim_shared.segments import Pair
+from gradsim_shared.segments import Pair, segments
 
 Table = Sequence[Example]
 
@@ -47,6 +48,8 @@ class ParallelPairs:
 
     def load(self, data_dir: Path | None, languages: Sequence[str] | None) -> Dataset:
         """Read it from ``data_dir``, else ``$GRADSIM_DATA/<name>``, else the Hugging Face Hub.
+
+        Files and the Hub may be divided differently: rows are linked by the languages that have folders, or by English.
 
         Args:
             data_dir: A directory of ``<lang>/{dev,test}.tsv`` as XTREME has them; a language need not have test.
@@ -146,7 +149,7 @@ class ParallelPairs:
         return ", ".join(f"{split} ({10 * count} %)" for split, count in counts.items())
 
 
-def linked(tables: Sequence[Table], without: Collection[str] = ()) -> list[int]:
+def linked(tables: Sequence[Sequence[AnyExample]], without: Collection[str] = ()) -> list[int]:
     """Number the sets of rows that share a text in any table; return the number of each row's set.
 
     Args:
@@ -170,5 +173,5 @@ def linked(tables: Sequence[Table], without: Collection[str] = ()) -> list[int]:
     return [number.setdefault(root(row), len(number)) for row in range(len(first))]
 
 
-def _texts(example: Example, without: Collection[str]) -> Iterable[str]:
-    return (text for text in example.text if text not in without)
+def _texts(example: AnyExample, without: Collection[str]) -> Iterable[str]:
+    return (text for text in segments(example.text) if text not in without)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from gradsim_offline.core.dataset import Example
-from gradsim_offline.datasets.columns import SURROGATE, USUAL, Columns, check_allowed, texts_and_label
+from gradsim_offline.datasets.columns import SURROGATE, USUAL, Columns, check_allowed, texts, texts_and_label
 from gradsim_offline.datasets.objects import OBJECT_ENDINGS, NumberedRow, Part, check_named_once, read_objects
 from gradsim_offline.datasets.text import ending, is_blank, is_quoted, read_lines, read_text
-from gradsim_shared.columns import text_columns
 from gradsim_shared.errors import DataError
 from gradsim_shared.segments import Pair
 
@@ -73,7 +72,7 @@ def holds_pairs(part: Part, columns: Columns) -> bool:
     """Return whether a file, or rows of one, holds pairs of texts, by the columns of its first row."""
     try:
         _, first = next(iter(read_rows(part, columns) if isinstance(part, Path) else part), ("", {}))
-        return len(text_columns("", list(first), columns.text_column, columns.second_column)) == 2
+        return len(texts("", list(first), columns)) == 2
     except DataError:
         return False  # whoever reads it says what is wrong
 
@@ -150,7 +149,7 @@ def _example(
     if (*parts, label) == (*text_columns, label_column):
         raise DataError(f"{where}: the header again; remove this line")
     called = ["the text"] if len(parts) == 1 else text_columns
-    texts = [checked_text(where, part, name) for name, part in zip(called, parts, strict=True)]
+    read = [checked_text(where, part, name) for name, part in zip(called, parts, strict=True)]
     if label is None or (isinstance(label, str) and is_blank(label)):
         raise DataError(f"{where}: the label is empty")
     if isinstance(label, int) and not isinstance(label, bool):  # 1 in JSON or Parquet is what CSV calls 1
@@ -161,7 +160,7 @@ def _example(
     whole_characters(where, "the label", label)
     if labels is not None:
         check_allowed(where, "label", label, labels)
-    return Example(Pair(*texts) if len(texts) == 2 else texts[0], label)
+    return Example(Pair(*read) if len(read) == 2 else read[0], label)
 
 
 def checked_text(where: str, text: object, what: str = "the text") -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradsim_offline.core.bootstrap import times_drawn
 from gradsim_offline.core.settings import GroupingSettings
-from gradsim_offline.grouping.choose_k import WORTH
+from gradsim_offline.grouping.choose_k import WORTH, candidates
 from gradsim_offline.grouping.exact.group_gains import solve_gains
 from gradsim_offline.grouping.problem import Problem
 from gradsim_offline.grouping.result import Groups
@@ -53,7 +53,9 @@ class Outlook:
     probability: Array
 
 
-def outlooks(problem: Problem, answers: GroupAnswers, count: Count, score: Score) -> list[Outlook]:
+def outlooks(
+    problem: Problem, answers: GroupAnswers, count: Count, score: Score, wanted: Sequence[int] | None = None
+) -> list[Outlook]:
     """Return the outlook of each number of groups from 1 to ``problem.groups``; of many languages of the usual ones.
 
     Numbers of groups that the constraints make impossible are left out.
@@ -63,12 +65,15 @@ def outlooks(problem: Problem, answers: GroupAnswers, count: Count, score: Score
         answers: Of every group's head.
         count: Counts of texts.
         score: Score of summed counts.
+        wanted: Numbers of groups to look at, with 1 and N; ``None``: as above.
 
     Raises:
         SettingsError: No grouping is possible.
     """
     numbers = list(range(1, min(problem.groups, problem.count) + 1))
-    if problem.count > _FEW:
+    if wanted:
+        numbers = candidates(problem.count, wanted)
+    elif problem.count > _FEW:
         numbers = [k for k in numbers if k in _USUAL] + [k for k in numbers[-1:] if k not in _USUAL]
     languages = range(problem.count)
     everything = int(answers.groups.all(axis=1).argmax())

@@ -35,7 +35,7 @@ from gradsim_shared.manifest import LongTexts
 from gradsim_shared.segmentation import RULES
 
 _SEGMENTATION_FILE, _LONG_TEXTS_FILE = "segmentation.json", "long-texts.json"
-_GROUPING = 1  # how K is chosen, and what groups.json holds: raise it with them
+_GROUPING = 2  # how K is chosen, and what groups.json holds: raise it with them
 
 
 @dataclass(frozen=True)
@@ -212,12 +212,13 @@ class Pipeline:
         chosen, labels, task, answers = self.settings.grouping, self.dataset.labels, self.task, measured.answers
         assert answers is not None
         most = len(self.dataset.languages) if chosen.groups == "auto" else chosen.groups
+        wanted = chosen.candidates if chosen.groups == "auto" else None
         problem = problem_of(measured, chosen, most, self.dataset.counts("train"), self.settings.seed, chosen.solver)
 
         def count(gold: NDArray[np.int64], answered: NDArray[np.int64]) -> NDArray[np.int64]:
             return task.statistics([labels[i] for i in gold], [labels[i] for i in answered], labels)
 
-        found = outlooks(problem, answers, count, lambda sums: task.metric_from(sums, labels))
+        found = outlooks(problem, answers, count, lambda sums: task.metric_from(sums, labels), wanted)
         return choose_by_outlook(problem, chosen, found, self.run.progress.note)
 
     def train(self, encoder: Encoder, members: Sequence[str], served: Sequence[str], title: str = "") -> StageResult:

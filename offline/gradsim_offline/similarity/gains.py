@@ -54,7 +54,7 @@ class GroupAnswers:
 
     groups: NDArray[np.bool_]
     gold: tuple[NDArray[np.int64], ...]
-    answered: tuple[NDArray[np.uint8], ...]
+    answered: tuple[NDArray[np.uint16], ...]
     chance: tuple[NDArray[np.float16], ...]
 
     def of(self, language: int, row: int) -> NDArray[np.int64]:

@@ -124,7 +124,7 @@ def answer(
     """
     vectors = [with_one(each) for each in texts]
     shapes = [(int(each), len(own)) for each, own in zip(groups.sum(axis=0), gold, strict=True)]
-    answered = tuple(np.zeros(shape, np.uint8) for shape in shapes)
+    answered = tuple(np.zeros(shape, np.uint16) for shape in shapes)
     chance = tuple(np.zeros(shape, np.float16) for shape in shapes)
     place = np.cumsum(groups, axis=0) - 1  # [groups, N]: the row among those with the language
     for row, head in enumerate(statistics.heads(groups, strength)):

@@ -58,6 +58,33 @@ def test_copies_of_a_text_stay_together_and_a_label_stays_in_train(put):
     assert found.counts("dev")["ibo"] == 0  # each label stands there once
 
 
+def held_out_pairs(root, rows):
+    (root / "hau").mkdir()
+    lines = [("premise", "hypothesis", "label"), *rows]
+    (root / "hau" / "train.tsv").write_text("\n".join("\t".join(row) for row in lines) + "\n", encoding="utf-8")
+    found = files.load(root)
+    return found, *([example.text for example in found.split("hau", split)] for split in ("train", "dev"))
+
+
+def test_pairs_held_out_share_neither_text_with_train(tmp_path):
+    rows = [(f"a {place}", f"b {place // 2}", "xy"[place % 4 // 2]) for place in range(196)]
+    rows += [(f"c {place}", "often", "x") for place in range(24)]  # more than are held out: they stay
+    found, train, dev = held_out_pairs(tmp_path, rows)
+    assert len(train) + len(dev) == 220 and len(dev) == 22
+    assert {text for pair in train for text in pair}.isdisjoint(text for pair in dev for text in pair)
+    assert len(found.notes) == 1
+
+
+def test_where_all_pairs_hang_together_first_texts_are_apart_and_it_is_said(tmp_path):
+    rows = [(f"a {place // 3}", f"b {place % 3}", "xyz"[place % 3]) for place in range(150)]
+    found, train, dev = held_out_pairs(tmp_path, rows)
+    assert len(dev) == 15 and {pair.first for pair in train}.isdisjoint(pair.first for pair in dev)
+    assert found.notes[-1] == (
+        "files: most pairs of hau hang together by the texts that they share, so what is held out as dev shares no "
+        "first text with train, but second ones"
+    )
+
+
 def test_of_parallel_texts_the_same_are_held_out_in_every_language(put):
     found = files.load(put(hau=texts(100, word="rubutu"), ibo=texts(100, word="ederede")))
     places = [{example.text.split()[1] for example in found.split(code, "dev")} for code in found.languages]

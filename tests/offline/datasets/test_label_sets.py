@@ -62,6 +62,13 @@ def test_lists_of_labels_in_json_and_a_table_of_languages(tmp_path):
     assert (sets(found), sets(found, "swa")) == ([("x",), ()], [("x", "y")])
 
 
+def test_a_language_with_columns_and_one_with_a_column(tmp_path):
+    tsv(tmp_path / "hau" / "train.tsv", [("a", "1", "0"), ("b", "1", "1")], ("text", "y", "x"))
+    tsv(tmp_path / "swa" / "train.tsv", [("a", "z|x"), ("b", "y|w")])
+    found = load(tmp_path)
+    assert found.labels == ("y", "x", "w", "z") and sets(found, "swa") == [("x", "z"), ("y", "w")]
+
+
 def test_the_task_may_be_named(tmp_path):
     tsv(tmp_path / "hau" / "train.tsv", [("a", "x|y"), ("b", "z")], ("text", "label"))
     whole = load(tmp_path, task=SINGLE)

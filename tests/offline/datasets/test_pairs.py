@@ -50,6 +50,18 @@ def test_other_names_are_given(root, put):
     assert resolve(None, given).training.trained_blocks == 0, "one column is a text: heads over a frozen encoder"
 
 
+@pytest.mark.parametrize("split", [None, "train"])
+@pytest.mark.parametrize("between", [",", "\t"])
+def test_pairs_of_all_languages_in_one_table(root, put, between, split):
+    rows = [between.join([code, f"{code} {i}", f"b {i}", LABELS[i % 2]]) for code in ("ha", "sw") for i in range(100)]
+    name = f"{split or 'pairs'}.{'csv' if between == ',' else 'tsv'}"
+    put(name, "\n".join([between.join(("language", "premise", "hypothesis", "label")), *rows]) + "\n")
+    found = files.load(root if split else root / name)
+    assert found.task == "pair_classification" and found.languages == ("hau", "swa")
+    assert found.counts("train") == ({"hau": 90, "swa": 90} if split else {"hau": 72, "swa": 72})
+    assert found.split("hau", "train")[0].text.first.startswith("ha ")
+
+
 def test_a_text_column_beside_them_makes_them_no_pair(root, put):
     put("hau/train.tsv", "text\tsentence1\tsentence2\tlabel\nx\ta\tb\tyes\ny\ta\tb\tno\n")
     assert files.load(root).task == "text_classification"

@@ -42,6 +42,13 @@ def test_blocks_of_rows_give_what_the_whole_matrix_gives(many, block, seed):
     assert (found.cosine, found.margin) == tuple(map(pytest.approx, expected))
 
 
+def test_where_neighbours_lie_apart_the_margin_does_not_turn_round():
+    first, depth = np.eye(3)[:2], np.sqrt(1 - 0.1**2 - 0.9**2)
+    second = np.array([[-0.1, -0.9, depth], [-0.9, -0.1, depth]])  # cosines -0.1 with the translation, else -0.9
+    found = accuracies(first, second)
+    assert found.cosine == found.margin == (1.0, 1.0)
+
+
 @pytest.fixture
 def lines(small, tmp_path):
     """Texts beside themselves, and beside the others in another order, in the form of Tatoeba."""

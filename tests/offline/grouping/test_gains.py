@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from brute_force import subsets
+from brute_force import partitions, subsets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +100,17 @@ def test_collective_similarity_is_the_special_case(count, seed):
     assert [each.score for each in groups] == pytest.approx([each.score for each in pairs])
     apart = partition.solve(Problem(similarity, 2, alone, gains=gains)), partition.solve(Problem(similarity, 2, alone))
     assert apart[0].score == pytest.approx(apart[1].score)
+
+
+@given(count=st.integers(3, 6), seed=st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_without_overlap_linked_languages_are_in_one_group(count, seed):
+    problem = problem_of(drawn(count, seed), 3, must_link=((0, 1),))
+    found = partition.solve(problem)
+    assert sorted(i for group in found.groups for i in group) == list(range(count))
+    assert found.serving[0] == found.serving[1]
+    allowed = [p for p in partitions(list(range(count))) if len(p) <= 3 and any({0, 1} <= {*group} for group in p)]
+    assert found.score == pytest.approx(max(sum(problem.gains.of(sorted(g)).sum() for g in p) for p in allowed))
 
 
 def test_the_integer_programme_agrees_with_the_subsets(monkeypatch):

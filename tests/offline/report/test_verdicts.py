@@ -72,6 +72,14 @@ def test_what_an_answer_costs_is_said_and_what_is_too_slow_is_not_recommended():
     assert "10.00 points less than 4 groups" in bounded[2] and len(bounded) == 3
 
 
+def test_groups_that_dev_labels_chose_are_judged_too_favourably():
+    candidates = [Candidate("4 groups with n-grams of all languages beside", 0.8), Candidate(ONE, 0.78, (0.01, 0.03))]
+    said = built(candidates[0].name, candidates, by_dev=True)
+    assert said[-1].startswith("Groups of the measure gains are chosen by the labels of these dev texts, so what")
+    assert len(built(candidates[0].name, candidates)) == 2
+    assert "labels" not in " ".join(built(ONE, [Candidate(ONE, 0.78), Candidate("n-grams", 0.7)], by_dev=True))
+
+
 def test_without_dev_scores():
     assert built("4 groups", []) == ["The bundle holds 4 groups; nothing was judged on dev."]
 

@@ -46,13 +46,13 @@ def answers_of(parts):
     return answer(summed, *parts["dev"], every_group(count), strength=strength, temperature=temperature)
 
 
-def outlooks_of(answers):
+def outlooks_of(answers, wanted=None):
     def count(gold, answered):
         return statistics([LABELS[i] for i in gold], [LABELS[i] for i in answered], LABELS)
 
     number = answers.groups.shape[1]
     problem = Problem(np.zeros((number, number)), number, np.zeros(number))
-    return outlooks(problem, answers, count, lambda sums: metric_from(sums, LABELS))
+    return outlooks(problem, answers, count, lambda sums: metric_from(sums, LABELS), wanted)
 
 
 def test_the_head_of_a_group_is_ridge_regression_on_the_pooled_texts():
@@ -104,6 +104,19 @@ def test_where_all_languages_are_alike_one_model_is_expected_to_be_best():
     assert np.mean([each.probability[-1] for each in found]) < 0.6
 
 
+def test_the_numbers_of_groups_that_are_named_are_looked_at():
+    answers = answers_of(languages(0, flipped=2))
+    assert [each.groups for each in outlooks_of(answers)] == [1, 2, 3, 4, 5]
+    assert [each.groups for each in outlooks_of(answers, [3, 9])] == [1, 3, 5]
+
+
+def test_more_labels_than_a_byte_counts():
+    gold, vectors = np.arange(300), np.eye(300)[None]
+    summed = Statistics.of(vectors, [gold], 300)
+    answers = answer(summed, vectors, [gold], every_group(1), strength=1.0, temperature=1.0)
+    np.testing.assert_array_equal(answers.of(0, 0), gold)
+
+
 def test_answers_are_kept_whole(tmp_path):
     answers = answers_of(languages(1))
     answers.save(tmp_path / "gains.npz")
@@ -131,7 +144,7 @@ def own_table(path):
 
 def test_a_build_chooses_groups_by_gains_and_says_how_sure_that_is(tmp_path):
     words = ("--data", own_table(tmp_path / "own.csv"), "--model", "ngrams", "--measure", "gains")
-    words = (*words, "--set", "similarity.sketch=64", "--out", tmp_path / "run")
+    words = (*words, "--set", "similarity.sketch=64", "--set", "grouping.candidates=[2]", "--out", tmp_path / "run")
     code, _, said = gradsim("build", *words)
     assert code == 0, said
     assert (
@@ -143,6 +156,8 @@ def test_a_build_chooses_groups_by_gains_and_says_how_sure_that_is(tmp_path):
     manifest = open_bundle(tmp_path / "run/bundle").manifest
     assert manifest.similarity.measure == "gains"
     assert any("were expected to gain +" in sentence for sentence in manifest.verdict)
+    assert any("chosen by the labels of these dev texts" in sentence for sentence in manifest.verdict)
+    assert "K = 3" not in said and "K = 4: +" in said
     page = (tmp_path / "run/bundle/report/index.html").read_text(encoding="utf-8")
     assert "Probability that it pays" in page
     code, _, said = gradsim("build", *words, "--groups", 2, "--set", "grouping.budget=2")

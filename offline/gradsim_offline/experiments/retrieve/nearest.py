@@ -11,6 +11,7 @@ NEIGHBOURS = 4
 """k of the margin: Artetxe & Schwenk 2019, section 3.2, and Fan et al. 2021."""
 BLOCK = 1024
 """Rows whose scores are in memory at once."""
+_LEAST = 1e-9  # of the margin's divisor: below 0 it would turn the order round
 
 Vectors = NDArray[np.float64]
 
@@ -27,8 +28,9 @@ def accuracies(first: Vectors, second: Vectors, block: int = BLOCK) -> Accuracy:
     """Judge vectors of texts, ``[texts, width]`` each; row n of one is the translation of row n of the other.
 
     The margin of x and y is the ratio of their cosine to the mean of those with their k nearest on the other side:
-    cos(x, y) / (mean_k(x) / 2 + mean_k(y) / 2). All cosines are never in memory at once: they are computed block by
-    block, once for the nearest by cosine and these means, and once for the nearest by margin.
+    cos(x, y) / (mean_k(x) / 2 + mean_k(y) / 2); where that mean is not above 0, as among few texts, it counts as 1e-9.
+    All cosines are never in memory at once: they are computed block by block, once for the nearest by cosine and these
+    means, and once for the nearest by margin.
 
     Args:
         first: Of the one language.
@@ -49,7 +51,7 @@ def accuracies(first: Vectors, second: Vectors, block: int = BLOCK) -> Accuracy:
     cosine = forth.share, back.share
     forth, back = _Best(many), _Best(many)
     for rows in blocks:
-        margins = 2 * (one[rows] @ other.T) / (near_one[rows, None] + near_other.mean(axis=0))
+        margins = one[rows] @ other.T / ((near_one[rows, None] + near_other.mean(axis=0)) / 2).clip(min=_LEAST)
         forth.rows(rows, margins)
         back.columns(rows, margins)
     return Accuracy(cosine, (forth.share, back.share))

@@ -47,7 +47,7 @@ def solve_gains(problem: Problem, counts: Sequence[int], *, overlap: bool = True
     if problem.constraints.budget is not None:
         raise SettingsError("a budget is for similarities of pairs; with the measure gains leave grouping.budget out")
     units = linked(problem)  # languages that are served together are one
-    rows, values = _possible(problem, units)
+    rows, values = _possible(problem, units, overlap=overlap)
     most = [min(count, len(units)) for count in counts]
     if len(units) <= MOST_LANGUAGES:
         chosen = _by_subsets(rows, values, most, overlap=overlap)
@@ -58,10 +58,10 @@ def solve_gains(problem: Problem, counts: Sequence[int], *, overlap: bool = True
     return [_result(problem, units, *each) for each in chosen if each is not None]
 
 
-def _possible(problem: Problem, units: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], Array]:
+def _possible(problem: Problem, units: Sequence[Sequence[int]], *, overlap: bool) -> tuple[NDArray[np.int64], Array]:
     """Return the rows of the groups that keep the constraints, and what each unit scores there, ``[rows, units]``.
 
-    A unit that is no member, or one only in part, scores ``-inf``.
+    A unit that is no member, or one only in part, scores ``-inf``; without overlap no group holds one in part.
     """
     gains, asked = _of(problem), problem.constraints
     kept = np.ones(len(gains.groups), dtype=bool)
@@ -69,6 +69,9 @@ def _possible(problem: Problem, units: Sequence[Sequence[int]]) -> tuple[NDArray
         kept &= ~(gains.groups[:, first] & gains.groups[:, second])
     if asked.largest_group is not None:
         kept &= gains.groups.sum(axis=1) <= asked.largest_group
+    for unit in units if not overlap else ():
+        held = gains.groups[:, list(unit)]
+        kept &= held.all(axis=1) | ~held.any(axis=1)
     alone = gains.groups.sum(axis=1) == 1
     kept &= ~(alone & np.isneginf(np.where(gains.groups, problem.singletons, 0.0).min(axis=1)))
     rows = np.flatnonzero(kept)

@@ -52,6 +52,7 @@ def build_verdict(
     served: Gain | None = None,
     against: str = "",
     foreseen: str = "",
+    by_dev: bool = False,
     asked: bool = False,
     limit: float | None = None,
 ) -> list[str]:
@@ -64,6 +65,7 @@ def build_verdict(
         served: What the whole service path scores on test, or on dev where there is no test; ``None``: not scored.
         against: What there is to say against the choice, such as that S does not repeat; empty: nothing.
         foreseen: What groups were expected to gain before they were trained; empty: it was not estimated.
+        by_dev: The labels of the dev texts decided who is in which group.
         asked: The user asked for this candidate, so that dev scores did not choose it.
         limit: Milliseconds that an answer may cost; ``None``: any.
     """
@@ -78,6 +80,11 @@ def build_verdict(
     if served is not None:
         said.append(_served(served, alone=chosen == ONE))
     said += [foreseen] if foreseen else []
+    if by_dev and any("groups" in each.name for each in (holds, *judged)):
+        said.append(
+            "Groups of the measure gains are chosen by the labels of these dev texts, so what they gain on dev, its "
+            "95 % interval too, is too favourable; a test split shows what they gain."
+        )
     return [*said, *([against] if against else []), *_next(holds, quick, asked=asked, against=against)]
 
 
@@ -206,6 +213,7 @@ def verdict_of(
         else None,
         against=manifest.grouping.reason,
         foreseen=_foreseen(foreseen),
+        by_dev=manifest.similarity.measure == "gains",
         asked=asked or given,
         limit=limit,
     )
