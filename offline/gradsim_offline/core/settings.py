@@ -131,7 +131,9 @@ class Settings(Section):
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
     version: BundleName = Field("1.0.0", description="of the bundle")
     endpoint: EndpointName | None = Field(
-        None, description="where the service answers; none: sentiment, ner or pos by the labels, else the data's name"
+        None,
+        description="where the service answers; none: sentiment, ner, pos, nli or paraphrase by the labels, else the "
+        "data's name",
     )
     similarity: dict[str, Any] = Field({}, description="the measure's own settings; `gradsim-offline list` names them")
     pretraining: Pretraining = Pretraining()
