@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gradsim_offline.core.section import Positive, Rate, Section
 from gradsim_offline.core.training_settings import Adapting, Measuring, NGrams, Pretraining, Training
-from gradsim_shared.endpoints import EndpointName
+from gradsim_shared.endpoints import NewEndpoint
 
 NGRAMS = "ngrams"
 """The model that is no encoder: linear classifiers over n-grams."""
@@ -130,7 +130,7 @@ class Settings(Section):
     device: str = Field("auto", description="auto, cpu, cuda, mps")
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
     version: BundleName = Field("1.0.0", description="of the bundle")
-    endpoint: EndpointName | None = Field(
+    endpoint: NewEndpoint | None = Field(
         None,
         description="where the service answers; none: sentiment, ner, pos, nli or paraphrase by the labels, else the "
         "data's name",
