@@ -90,7 +90,9 @@ class Reporting(Section):
     """What the build's report shows."""
 
     examples: Annotated[int, Field(ge=0)] = Field(
-        0, description="errors per language that are shown with their texts, which are then in the bundle; 0: none"
+        0,
+        description="errors per language that are shown with their texts, which are then in the bundle, and shown by "
+        "the service where it has keys; 0: none",
     )
 
 
