@@ -14,7 +14,7 @@ TAKEN = frozenset(
         *("readyz", "serve", "v2"),
     }
 )
-"""Names of paths that the service has of its own."""
+"""Names of paths that the service has of its own; as they grow, a bundle that has one already is still read."""
 PAIRS = "pairs"
 """Of pairs whose labels name no endpoint."""
 
@@ -23,20 +23,31 @@ _OPINIONS = frozenset({"positive", "negative", "neutral"})
 
 
 def endpoint_name(name: str) -> str:
-    """Return a name that can be an endpoint.
+    """Return a name that has the form of an endpoint's.
 
     Raises:
-        ValueError: It cannot.
+        ValueError: It has not.
     """
     if _NAME.fullmatch(name) is None:
         what = "a small letter, then up to 39 small letters, digits, - or _"
         raise ValueError(f"{name[:60]!r} is no endpoint such as topic: {what}")
+    return name
+
+
+def free_name(name: str) -> str:
+    """Return an endpoint that is no path of the service's own.
+
+    Raises:
+        ValueError: It is.
+    """
     if name in TAKEN:
         raise ValueError(f"the service has a path /{name} of its own; choose another endpoint")
     return name
 
 
 EndpointName = Annotated[str, AfterValidator(endpoint_name)]
+NewEndpoint = Annotated[EndpointName, AfterValidator(free_name)]
+"""Of a bundle that is to be built."""
 
 
 def default_endpoint(of_task: str, labels: Sequence[str], data: str) -> str:

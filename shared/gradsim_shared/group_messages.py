@@ -65,7 +65,7 @@ class GroupedBundle(Message):
     reliability: float | None = Field(description="of the similarities, 0 to 1; null: not known")
     similarity: SimilarityMatrix | None = Field(description="null: the bundle holds none")
     trunk: ServedTrunk | None = Field(description="null: every group reads texts by itself")
-    report: str | None = Field(description="path of the build's report, HTML; null: there is none, or no pages")
+    report: str | None = Field(description="path of the build's report, HTML; null: it is not shown")
 
 
 class Groups(Message):

@@ -124,7 +124,9 @@ class Route(Message):
     )
     candidates: tuple[Candidate, ...] = Field(default=(), description="the likeliest languages, the likeliest first")
     mixture: tuple[Share, ...] = Field(
-        default=(), description="the groups that answered; more than one with reason soft"
+        default=(),
+        description="the groups that answered; more than one with reason soft, or where the texts of a pair are of two "
+        "languages",
     )
     code_mixed: bool = Field(default=False, description="parts of the text look like different languages")
     second_language: str | None = Field(

@@ -12,6 +12,7 @@ from gradsim_serving.engine.completion import fail
 from gradsim_serving.engine.job import Job, JobSlice
 from gradsim_serving.engine.preprocessing import Preprocessor, given_routes
 from gradsim_serving.observing.observer import Observer
+from gradsim_shared.segments import Pair
 
 GOOD, SWEET = "Wannan fim yana da kyau sosai", "Dis food sweet well well"
 
@@ -46,6 +47,13 @@ class Counts(Observer):
 
     def given_checked(self, endpoint, language, agrees):  # noqa: D102
         self.checks.append((language, agrees))
+
+
+def test_a_pair_of_two_given_languages_is_not_checked(tiny_pairs):
+    counts = Counts()
+    with engine_of(tiny_pairs, observer=counts, check_given=1.0) as engine:
+        answers_of(engine, "/nli", [Pair(GOOD, SWEET), Pair(GOOD, GOOD)], [["hau", "pcm"], "hau"])
+    assert counts.checks == [("hau", True)]
 
 
 def test_retried_preprocessing_is_counted_once(tiny, monkeypatch):

@@ -117,7 +117,19 @@ def test_a_broken_bundle_is_refused_and_the_old_one_stays(copy, monkeypatch, fau
         assert answers_of(engine, "/sentiment", [GOOD], "hau")[0].bundle == "tiny@1.0.0"
 
 
-def test_a_bundle_that_answers_in_another_form_is_refused(copy):
+def pairs(directory):
+    """Write a bundle of pairs."""
+    return tiny_bundle.build(directory, task="pair_classification")
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (tiny_tags.build_ner, "token_classification (text to Entities), not text_classification (text to Prediction);"),
+        (pairs, "pair_classification (pair to Prediction), not text_classification (text to Prediction);"),
+    ],
+)
+def test_a_bundle_that_answers_in_another_form_is_refused(copy, other, said):
     with (
         fake_engine.serving(create_app([copy], Options(threads=1, canary_seconds=0))) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
@@ -125,12 +137,12 @@ def test_a_bundle_that_answers_in_another_form_is_refused(copy):
         while client.get("/readyz").status_code != 200:
             time.sleep(0.01)
         shutil.rmtree(copy)
-        manifest = tiny_tags.build_ner(copy) / "manifest.json"
+        manifest = other(copy) / "manifest.json"
         content = json.loads(manifest.read_text(encoding="utf-8"))
         manifest.write_text(json.dumps(content | {"endpoint": "sentiment"}), encoding="utf-8")
         refused = client.post("/admin/reload")
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "reload_refused")
-        assert "token_classification (Entities), not text_classification (Prediction); stop it" in refused.text
+        assert f"{said} stop it and start it again" in refused.text
         text = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [GOOD]}]}
         assert client.post("/v2/models/sentiment/infer", json=text).status_code == 200
 

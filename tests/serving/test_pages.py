@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import fake_engine
@@ -106,6 +107,23 @@ def test_a_report_is_shown_without_scripts(tiny, with_report):
     with fake_engine.running(tiny) as service:
         assert service.client.get("/groups").json()["bundles"][0]["report"] is None
         assert html(service.client, "/explore/report/sentiment").status_code == 404
+
+
+def test_a_report_with_texts_is_shown_only_to_those_who_have_a_key(with_report):
+    manifest = with_report / "manifest.json"
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    content["provenance"]["settings"] = {"report": {"examples": 3}}
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+    path = "/explore/report/sentiment"
+    with fake_engine.running(with_report) as service:
+        assert service.client.get("/groups").json()["bundles"][0]["report"] is None
+        refused = html(service.client, path)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+        assert "shows texts of the data" in refused.text
+    with fake_engine.running(with_report, keys=keys_of([ALICE])) as service:
+        service.client.headers["X-Api-Key"] = ALICE
+        assert service.client.get("/groups").json()["bundles"][0]["report"] == path
+        assert html(service.client, path).status_code == 200
 
 
 @pytest.fixture

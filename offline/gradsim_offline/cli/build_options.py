@@ -145,8 +145,8 @@ BUILD: dict[str, Option] = {
     "endpoint": click.option(
         "--endpoint",
         metavar="NAME",
-        help="Where the service answers, as in topic for /topic.  [default: sentiment, ner or pos by the labels, else "
-        "the data's name]",
+        help="Where the service answers, as in topic for /topic.  [default: sentiment, ner, pos, nli or paraphrase by "
+        "the labels, else the data's name]",
     ),
     "assignments": click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as in training.epochs=5."

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gradsim_offline.core.section import Positive, Rate, Section
 from gradsim_offline.core.training_settings import Adapting, Measuring, NGrams, Pretraining, Training
-from gradsim_shared.endpoints import EndpointName
+from gradsim_shared.endpoints import NewEndpoint
 
 NGRAMS = "ngrams"
 """The model that is no encoder: linear classifiers over n-grams."""
@@ -90,7 +90,9 @@ class Reporting(Section):
     """What the build's report shows."""
 
     examples: Annotated[int, Field(ge=0)] = Field(
-        0, description="errors per language that are shown with their texts, which are then in the bundle; 0: none"
+        0,
+        description="errors per language that are shown with their texts, which are then in the bundle, and shown by "
+        "the service where it has keys; 0: none",
     )
 
 
@@ -133,8 +135,10 @@ class Settings(Section):
     )
     name: BundleName | None = Field(None, description="of the bundle; none: the data set's")
     version: BundleName = Field("1.0.0", description="of the bundle")
-    endpoint: EndpointName | None = Field(
-        None, description="where the service answers; none: sentiment, ner or pos by the labels, else the data's name"
+    endpoint: NewEndpoint | None = Field(
+        None,
+        description="where the service answers; none: sentiment, ner, pos, nli or paraphrase by the labels, else the "
+        "data's name",
     )
     similarity: dict[str, Any] = Field({}, description="the measure's own settings; `gradsim-offline list` names them")
     pretraining: Pretraining = Pretraining()

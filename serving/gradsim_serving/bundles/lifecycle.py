@@ -251,12 +251,19 @@ class Lifecycle:
 
 def _check_kind(endpoint: str, before: Manifest, bundle: VerifiedBundle) -> None:
     """Raise ``BundleError`` where a bundle answers in another form than its endpoint's routes are made for."""
-    old, new = (decoder_of(one.task).prediction_type(one.labels) for one in (before, bundle.manifest))
-    if new is not old:
+    old, new = (_form(manifest) for manifest in (before, bundle.manifest))
+    if new != old:
         raise BundleError(
             f"bundle {bundle.directory} answers {endpoint} in another form than the service: {bundle.manifest.task} "
-            f"({new.__name__}), not {before.task} ({old.__name__}); stop it and start it again"
+            f"({new[0]} to {new[1].__name__}), not {before.task} ({old[0]} to {old[1].__name__}); stop it and start it "
+            "again"
         )
+
+
+def _form(manifest: Manifest) -> tuple[str, type[Any]]:
+    """Return what is answered, a text or a pair, and the dataclass of an answer."""
+    decoder = decoder_of(manifest.task)
+    return decoder.READS, decoder.prediction_type(manifest.labels)
 
 
 def _manifests(opened: Mapping[str, VerifiedBundle]) -> dict[str, Manifest]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gradsim_shared.bundle import VerifiedBundle, open_bundle
 from gradsim_shared.decoding import endpoint_of
+from gradsim_shared.endpoints import TAKEN
 from gradsim_shared.errors import BundleError
 from gradsim_shared.group_model import GroupModel
 from gradsim_shared.identification import LanguageIdentifier
@@ -51,12 +52,15 @@ def open_bundles(directories: Sequence[Path]) -> dict[str, VerifiedBundle]:
         Each under its endpoint, such as ``/sentiment``, in the order given.
 
     Raises:
-        BundleError: One is not valid, or two are for one endpoint.
+        BundleError: One is not valid, two are for one endpoint, or one's endpoint is a path of the service's own.
     """
     bundles: dict[str, VerifiedBundle] = {}
     for directory in directories:
         bundle = open_bundle(directory)
         endpoint = endpoint_of(bundle.manifest)
+        if endpoint.removeprefix("/") in TAKEN:
+            mend = "name another as endpoint in its manifest.json, or build it with another --endpoint"
+            raise BundleError(f"bundle {directory} answers {endpoint}, a path that the service has of its own; {mend}")
         if endpoint in bundles:
             both = f"{bundles[endpoint].directory} and {directory} both answer {endpoint}"
             raise BundleError(f"{both}; name one of them, or build one with another --endpoint")

@@ -88,11 +88,16 @@ class Preprocessor:
         return checked
 
     def _is_asked(self, job: Job, index: int) -> bool:
-        """Whether the identifier is asked about a text: its language is not given, or it is sampled as a check."""
+        """Whether the identifier is asked about a text: its language is not given, or it is sampled as a check.
+
+        A pair of two given languages is none: the identifier has no one language of it.
+        """
         route = job.routes[index]
         if route is None:
             return True
         if not self._check_given or job.canary or route.reason != "given":  # else it was identified before
+            return False
+        if route.second_language is not None:
             return False
         self._sample = (self._sample + GOLDEN_RATIO) % 1.0
         return self._sample < self._check_given

@@ -73,7 +73,7 @@ def build(
         lifespan: Of the app; ``None``: there is nothing to start or stop.
     """
     manifests = lifecycle.manifests
-    pages = Pages(lifecycle) if options.playground else None
+    pages = Pages(lifecycle, keyed=bool(options.keys)) if options.playground else None
     forms = [*huggingface.task_paths(manifests), *inference_protocol.protocol_paths(manifests)]
     paths = sorted([*manifests, *PATHS, *forms, *(pages.paths if pages else ())])
     app = FastAPI(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gradsim_serving.http.pages import has_report, report_path
+from gradsim_serving.http.pages import Pages
 from gradsim_shared.bundle import VerifiedBundle
 from gradsim_shared.group_messages import (
     GroupedBundle,
@@ -22,17 +22,17 @@ from gradsim_shared.group_model import served_precision
 from gradsim_shared.manifest import Group, Manifest, Trunk
 
 
-def groups_of(bundles: Mapping[str, VerifiedBundle], *, with_report: bool) -> Groups:
+def groups_of(bundles: Mapping[str, VerifiedBundle], pages: Pages | None) -> Groups:
     """Return the groups of bundles, by endpoint.
 
     Args:
         bundles: Under their endpoints.
-        with_report: Whether reports are served.
+        pages: Where reports are shown; ``None``: nowhere.
     """
     every = [(endpoint, bundle.manifest) for endpoint, bundle in bundles.items()]
     return Groups(
         groups=[_group(endpoint, manifest, group) for endpoint, manifest in every for group in manifest.groups],
-        bundles=[_bundle(endpoint, bundle, with_report) for endpoint, bundle in bundles.items()],
+        bundles=[_bundle(endpoint, bundle, pages) for endpoint, bundle in bundles.items()],
     )
 
 
@@ -57,7 +57,7 @@ def _group(endpoint: str, manifest: Manifest, group: Group) -> ServedGroup:
     )
 
 
-def _bundle(endpoint: str, bundle: VerifiedBundle, with_report: bool) -> GroupedBundle:
+def _bundle(endpoint: str, bundle: VerifiedBundle, pages: Pages | None) -> GroupedBundle:
     manifest = bundle.manifest
     reliability = manifest.similarity.reliability
     return GroupedBundle(
@@ -70,7 +70,7 @@ def _bundle(endpoint: str, bundle: VerifiedBundle, with_report: bool) -> Grouped
         reliability=reliability.reliability if reliability else None,
         similarity=_similarity(bundle),
         trunk=_trunk(manifest, manifest.trunk) if manifest.trunk else None,
-        report=report_path(endpoint) if with_report and has_report(manifest) else None,
+        report=pages.report_of(endpoint, manifest) if pages else None,
     )
 
 

@@ -76,7 +76,7 @@ def add_information(
 
     async def groups() -> Groups:
         """Groups, who is in them, and how they came about."""
-        return await asyncio.to_thread(groups_of, lifecycle.bundles, with_report=pages is not None)
+        return await asyncio.to_thread(groups_of, lifecycle.bundles, pages)
 
     async def livez() -> State:
         """Whether the process answers."""

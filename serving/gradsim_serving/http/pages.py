@@ -68,9 +68,10 @@ def report_path(endpoint: str) -> str:
     return f"/explore/report{endpoint}"
 
 
-def has_report(manifest: Manifest) -> bool:
-    """Say whether a bundle holds a report."""
-    return REPORT in manifest.files
+def has_texts(manifest: Manifest) -> bool:
+    """Say whether a bundle's report shows texts of its data, as ``report.examples`` asked for."""
+    report = manifest.provenance.settings.get("report")
+    return isinstance(report, Mapping) and bool(report.get("examples"))
 
 
 class Pages:
@@ -78,14 +79,15 @@ class Pages:
 
     Args:
         lifecycle: Of the bundles that are served.
+        keyed: Whether there are keys; without them a report that holds texts is not shown.
 
     Attributes:
         files: By path; none holds anything of a bundle, so that none needs a key.
         reports: Endpoints by the paths of their reports.
     """
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
+    def __init__(self, lifecycle: Lifecycle, *, keyed: bool) -> None:
+        self._lifecycle, self._keyed = lifecycle, keyed
         sent = {path.name: file_of(path.name, path.read_bytes()) for path in FOLDER.iterdir() if path.suffix in TYPES}
         self.files = {path: sent.pop(name) for path, name in NAMES.items()}
         self.files |= {f"{ASSETS}/{name}": file for name, file in sent.items()}
@@ -95,6 +97,11 @@ class Pages:
     def paths(self) -> list[str]:
         """Paths that people know."""
         return sorted([*NAMES.keys() - {"/"}, *self.reports])
+
+    def report_of(self, endpoint: str, manifest: Manifest) -> str | None:
+        """Return where the report of an endpoint's bundle is shown; ``None``: nowhere."""
+        shown = REPORT in manifest.files and (self._keyed or not has_texts(manifest))
+        return report_path(endpoint) if shown else None
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes of all but ``/``, which answers JSON too."""
@@ -114,13 +121,16 @@ class Pages:
         """Answer with the report of a bundle.
 
         Raises:
-            RequestError: ``not_found``: there is none.
+            RequestError: ``not_found``: there is none; ``forbidden``: it holds texts, and everybody could read them.
         """
         bundle = self._lifecycle.bundles[self.reports[request.scope["path"]]]
-        if has_report(bundle.manifest):
-            try:
-                content = await asyncio.to_thread(bundle.path(REPORT).read_bytes)
-            except OSError as error:
-                raise RequestError("the bundle's report cannot be read any more", code="not_found") from error
-            return file_of(REPORT, content, REPORT_POLICY).answer(request)
-        raise RequestError("this bundle holds no report", code="not_found")
+        if REPORT not in bundle.manifest.files:
+            raise RequestError("this bundle holds no report", code="not_found")
+        if not self._keyed and has_texts(bundle.manifest):
+            message = f"this report shows texts of the data: give the service --api-keys-file FILE, or open {REPORT} of"
+            raise RequestError(f"{message} the bundle itself", code="forbidden")
+        try:
+            content = await asyncio.to_thread(bundle.path(REPORT).read_bytes)
+        except OSError as error:
+            raise RequestError("the bundle's report cannot be read any more", code="not_found") from error
+        return file_of(REPORT, content, REPORT_POLICY).answer(request)

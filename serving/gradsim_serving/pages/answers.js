@@ -41,18 +41,20 @@ function rest(prediction) {
 }
 
 function bars(prediction, labels) {
+  const chosen = prediction.labels ?? [prediction.label];
   const known = labels.filter((label) => label in prediction.scores);
-  const shown = known.length > 8 ? known.sort((a, b) => prediction.scores[b] - prediction.scores[a]).slice(0, 6) : known;
-  return h("ul", { class: "bars", "aria-label": `Prediction: ${prediction.label}` }, ...shown.map((label) => bar(label, prediction)));
+  const ranked = [...known].sort((a, b) => chosen.includes(b) - chosen.includes(a) || prediction.scores[b] - prediction.scores[a]);
+  const shown = known.length > 8 ? ranked.slice(0, Math.max(6, chosen.length)) : known;
+  const list = h("ul", { class: "bars", "aria-label": `Prediction: ${chosen.join(", ") || "no label"}` }, ...shown.map((label) => bar(label, prediction, chosen)));
+  return h("div", {}, list, chosen.length === 0 && h("p", { class: "quiet" }, "No label."));
 }
 
-function bar(label, prediction) {
+function bar(label, prediction, chosen) {
   const fill = h("span", { class: "fill" });
   fill.style.width = `${100 * prediction.scores[label]}%`;
-  const first = label === prediction.label;
   return h(
     "li",
-    { class: first ? "first" : "" },
+    { class: chosen.includes(label) ? "first" : "" },
     h("span", { class: "name", dir: "auto" }, label),
     h("span", { class: "track", "aria-hidden": "true" }, fill),
     h("span", { class: "value" }, percent(prediction.scores[label])),

@@ -1,4 +1,4 @@
-"""A real headless Chromium before a real service of three tiny bundles, under a prefix as behind a proxy."""
+"""A real headless Chromium before a real service of five tiny bundles, under a prefix as behind a proxy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import explained_bundle
 import pytest
+import tiny_bundle
 from real_server import ROOT, SOURCES, free_port, running
 
 INSTALL = "playwright and axe are not installed: pip install 'gradsim-router[browser]'"
@@ -18,10 +19,14 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 @pytest.fixture(scope="session")
-def address(tiny_ner: Path, tiny_pos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(
+    tiny_ner: Path, tiny_pos: Path, tiny_pairs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Where the service is."""
     directory, port = tmp_path_factory.mktemp("browser"), free_port()
-    bundles = [explained_bundle.build(directory / "bundle"), tiny_ner, tiny_pos]
+    bundles = [explained_bundle.build(directory / "bundle"), tiny_ner, tiny_pos, tiny_pairs]
+    several = {"task": "multi_label_classification", "thresholds": [0.53] * 3}
+    bundles.append(tiny_bundle.build(directory / "labels", **several))
     command = [sys.executable, "-m", "gradsim_serving", *map(str, bundles), "--port", str(port), "--threads", "1"]
     with running([*command, "--root-path", "/gradsim"], port, directory / "log", {"PYTHONPATH": SOURCES}):
         yield f"http://127.0.0.1:{port}/gradsim/"

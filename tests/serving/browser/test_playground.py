@@ -70,6 +70,15 @@ def test_an_example_is_answered_at_a_click_and_what_was_typed_stays(page):
     assert page.locator("article .text").all_inner_texts() == ["Ninapenda filamu hii"]
 
 
+def test_of_several_labels_those_that_a_text_has_are_marked(page, violations):
+    page.get_by_text("labels", exact=True).click()
+    both, none = ask(page, f"{HAUSA} bata min rai", "xyz").all()
+    assert both.locator(".bars .first .name").all_inner_texts() == ["negative", "positive"]
+    assert none.locator(".bars .first").count() == 0
+    none.get_by_text("No label.").wait_for()
+    assert violations(page) == []
+
+
 def test_names_are_marked_at_code_points_behind_an_emoji(page, screenshot, violations):
     page.get_by_text("ner", exact=True).click()
     answers = ask(page, "😀👩‍👧 Musa yana zaune a Kano.", "Juma Omari anaishi Nairobi.", "አበበ በአዲስ አበባ ይኖራል።")
