@@ -148,6 +148,7 @@ def test_tydiqa_without_train_has_its_dev_divided(tmp_path):
     assert any("fin" in note for note in dataset.notes)
 
 
+@pytest.mark.slow
 def test_the_public_data_can_be_read(data_root):
     for name, languages in (("xquad", 12), ("tydiqa", 9)):
         dataset = load_dataset(name, data_root / name, None)
