@@ -7,7 +7,7 @@ questions are by their contexts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -90,9 +90,9 @@ def _chosen(examples: Sequence[AnyExample], number: int) -> list[int]:
     return [place for places in drawn for place in places]
 
 
-def _copies(keys: Sequence[int] | Sequence[str]) -> list[list[int]]:
+def _copies(keys: Sequence[Hashable]) -> list[list[int]]:
     """Return the places of equal keys, in sets."""
-    copies: dict[int | str, list[int]] = {}
+    copies: dict[Hashable, list[int]] = {}
     for place, key in enumerate(keys):
         copies.setdefault(key, []).append(place)
     return list(copies.values())
