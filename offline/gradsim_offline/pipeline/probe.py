@@ -100,7 +100,7 @@ class Probe:
     @cached_property
     def speed(self) -> tuple[probing.Speed | None, float]:
         """What the encoder takes, and a step of the masked language modelling of ``mini``."""
-        settings, tagged = self.settings, self.dataset.tagged
+        settings, tagged = self.settings, self.dataset.read_whole
         batch_size, blocks = settings.training.batch_size, settings.training.trained_blocks
         if settings.model == NGRAMS:
             return None, 0.0

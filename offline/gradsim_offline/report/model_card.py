@@ -11,7 +11,11 @@ from gradsim_offline.core import plugins
 from gradsim_offline.report.numbers import MISSING
 from gradsim_shared.manifest import Language, Manifest
 
-_PIPELINES = {"text_classification": "text-classification", "token_classification": "token-classification"}
+_PIPELINES = {
+    "text_classification": "text-classification",
+    "token_classification": "token-classification",
+    "question_answering": "question-answering",
+}
 _COLUMNS = ("multilingual", "group", "service")
 
 
@@ -35,7 +39,8 @@ def _metadata(manifest: Manifest) -> Iterator[str]:
 def _body(manifest: Manifest) -> Iterator[str]:
     codes = ", ".join(f"{language.name} ({language.code})" for language in manifest.languages)
     yield f"# {manifest.title}\n"
-    yield f"Answers {manifest.task.replace('_', ' ')} with the labels {', '.join(manifest.labels)} in {codes}."
+    labels = "" if manifest.task == "question_answering" else f" with the labels {', '.join(manifest.labels)}"
+    yield f"Answers {manifest.task.replace('_', ' ')}{labels} in {codes}."
     yield "An identifier finds a text's language, and the model of the group that serves it answers.\n"
     yield from manifest.verdict
     yield "\n## Scores\n"
