@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,21 +20,31 @@ def ray_engine(cpus: int, gpus: float) -> Iterator[Engine]:
     Raises:
         SettingsError: Ray is not installed, or the cluster is not there, or too small for a job.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     try:
         import ray
     except ModuleNotFoundError as error:
         raise SettingsError("--engine ray: ray is not installed; run: pip install 'gradsim-router[ray]'") from error
-    connected = ray.is_initialized()
+    connected, address = ray.is_initialized(), os.environ.get("RAY_ADDRESS")
     if not connected:
         try:
-            ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise SettingsError(f"--engine ray: no cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')}") from error
+            _require_listener(address or "")
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (OSError, RuntimeError, ValueError) as error:
+            at = f"no cluster at RAY_ADDRESS={address}" if address else "no cluster could be started here"
+            raise SettingsError(f"--engine ray: {at}: {str(error).strip().partition(chr(10))[0]}") from error
     try:
         yield _Cluster(ray, cpus, gpus)
     finally:
         if not connected:
             ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Raise ``OSError`` if nobody listens at a host and port: Ray itself tries for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 class _Cluster:

@@ -107,6 +107,17 @@ def test_a_comparison_in_processes_equals_one_in_this_process(compared, words, t
 
 
 @pytest.mark.slow
+def test_heads_over_a_frozen_encoder_that_workers_share_answer_the_same(words, tiny_xlmr, tmp_path):
+    given = {"model": tiny_xlmr, "seeds": 1, "epochs": None}
+    over = ["--set", "training.trained_blocks=0", "--no-test"]
+    for name, jobs in (("one", 1), ("two", 2)):
+        command = words("compare", tmp_path / name, METHODS, **given)
+        code, _, said = gradsim(*command, *over, "--jobs", jobs, "--job-cpus", 1)
+        assert code == 0, said
+    same(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_comparison_that_is_ended_leaves_no_worker_and_goes_on_to_the_same_end(compared, words, tmp_path, how):
     given = [*map(str, words("compare", tmp_path / "run", METHODS, permutations=300)), "--jobs", "2", "--job-cpus", "1"]
@@ -122,6 +133,14 @@ def test_a_comparison_that_is_ended_leaves_no_worker_and_goes_on_to_the_same_end
     code, _, said = gradsim(*given)
     assert code == 0, said
     same(tmp_path / "run", compared[0])
+
+
+def test_a_cluster_that_is_not_there_is_one_line(words, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    code, shown, said = gradsim(*words("compare", tmp_path / "run", METHODS), "--engine", "ray")
+    assert (code, shown, said.count("\n")) == (1, "", 1) and list(tmp_path.iterdir()) == []
+    assert said.startswith("Error: --engine ray: no cluster at RAY_ADDRESS=127.0.0.1:1: ")
 
 
 @pytest.mark.slow

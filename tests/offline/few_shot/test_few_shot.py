@@ -233,3 +233,11 @@ def test_a_directory_of_mini_gets_minis_rate_and_another_does_not(tiny_mini, tin
     assert rate(tiny_xlmr) == rate("a-name-on-the-hub") == 2e-3
     (tmp_path / "config.json").write_text("[")
     assert rate(tmp_path) == 2e-3  # found to be broken where it is opened
+
+
+@pytest.mark.slow
+def test_processes_give_the_same(finished, words, tmp_path):
+    code, _, said = gradsim(*words(tmp_path / "run"), "--jobs", 2, "--job-cpus", 1)
+    assert code == 0, said
+    found = json.loads((tmp_path / "run" / "few-shot.json").read_text(encoding="utf-8"))
+    assert (found["scores"], found["tests"]) == (finished[2]["scores"], finished[2]["tests"])
