@@ -160,7 +160,7 @@ def linked(tables: Sequence[Sequence[AnyExample]], without: Collection[str] = ()
 
     def root(row: int) -> int:
         while first[row] != row:
-            row = first[row]
+            first[row] = row = first[first[row]]
         return row
 
     for table in tables:
