@@ -40,6 +40,6 @@ function answerer(route, group, groups, name) {
   const fallback = ["unknown", "fallback"].includes(route.reason) && group.fallback ? ", which answers in such cases" : "";
   if (!group.members.includes(own)) return `answered by ${groupName(group.id)}${fallback || ","}${fallback ? " and" : " which"} learned from ${listed(others)}`;
   if (others.length === 0) return `answered by ${groupName(group.id)}, which learned from ${name(own)} alone`;
-  const why = route.collective_similarity === null || fallback ? "" : `, because ${name(own)} agrees most with that group`;
+  const why = route.collective_similarity === null || fallback ? "" : `, because that group suits ${name(own)} best`;
   return `answered by ${groupName(group.id)}, which also learned from ${listed(others)}${why}`;
 }

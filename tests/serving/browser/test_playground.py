@@ -49,7 +49,7 @@ def test_typed_texts_are_answered_with_language_group_and_bars(page, screenshot,
     told = first.locator(".route p").inner_text()
     assert told.startswith("Taken for Hausa (")
     assert told.endswith(
-        "answered by group 0, which also learned from Swahili, because Hausa agrees most with that group."
+        "answered by group 0, which also learned from Swahili, because that group suits Hausa best."
     )
     assert "which also learned from Hausa and Nigerian Pidgin" in answers.nth(1).locator(".route p").inner_text()
     assert "in the service" in page.get_by_role("status").first.inner_text()
