@@ -284,7 +284,9 @@ class ServedBundle(Message):
     task: str
     endpoint: str
     labels: tuple[str, ...]
-    examples: dict[str, str] = Field(default={}, description="a short text in each language that has one here")
+    examples: dict[str, str | tuple[str, str]] = Field(
+        default={}, description="a short text, or pair of texts, in each language that has one here"
+    )
 
 
 class Index(Message):

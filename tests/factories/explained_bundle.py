@@ -26,10 +26,10 @@ VERDICT = [
 ]
 
 
-def build(directory: Path) -> Path:
-    """Write the bundle into ``directory`` and return it."""
+def build(directory: Path, measure: str = "gradient") -> Path:
+    """Write the bundle into ``directory`` and return it; its similarities are said to be of this measure."""
     tiny_bundle.build(directory)
-    (directory / "similarity.json").write_text(json.dumps(SIMILARITY), encoding="utf-8")
+    (directory / "similarity.json").write_text(json.dumps(SIMILARITY | {"measure": measure}), encoding="utf-8")
     (directory / "report").mkdir()
     (directory / "report" / "index.html").write_text("<!doctype html><title>Report</title>", encoding="utf-8")
     tiny_bundle.write_manifest(directory)
@@ -37,7 +37,7 @@ def build(directory: Path) -> Path:
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["verdict"] = VERDICT
     manifest["similarity"] |= {
-        "measure": "gradient",
+        "measure": measure,
         "reliability": {"correlation": 0.87, "reliability": 0.93, "p": 0.01},
     }
     for language in manifest["languages"]:

@@ -78,9 +78,15 @@ GENERIC = {"sentiment": "Hello!"}
 
 
 def pair_example(languages: Collection[str]) -> Pair:
-    """Return a pair in the first of our languages of which there are two texts and that is served; else in English."""
-    code = next((code for code in languages if code in OPINIONS and code in PEOPLE_AND_PLACES), "eng")
-    return Pair(PEOPLE_AND_PLACES[code], OPINIONS[code])
+    """Return the first of `pair_examples`, in the order of the languages; else one in English."""
+    pairs = pair_examples(languages)
+    return next((pairs[code] for code in languages if code in pairs), pair_examples(["eng"])["eng"])
+
+
+def pair_examples(languages: Collection[str]) -> dict[str, Pair]:
+    """Return a pair in each language of which there are two texts here."""
+    both = OPINIONS.keys() & PEOPLE_AND_PLACES.keys() & set(languages)
+    return {code: Pair(PEOPLE_AND_PLACES[code], OPINIONS[code]) for code in OPINIONS if code in both}
 
 
 def example_of(holds: str, endpoint: str, languages: Collection[str]) -> Sent:

@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gradsim_serving.bundles.lifecycle import Lifecycle
-from gradsim_serving.http.examples import examples
+from gradsim_serving.http.examples import examples, pair_examples
 from gradsim_serving.http.groups import groups_of
 from gradsim_serving.http.openapi import complete, open_paths, responses
 from gradsim_serving.http.pages import Pages
 from gradsim_serving.http.record import ErrorForm, record_of
 from gradsim_serving.observing.metrics import Metrics
 from gradsim_serving.options import HttpOptions
+from gradsim_shared.decoding import reads_pairs
 from gradsim_shared.errors import BundleError, RequestError, SettingsError
 from gradsim_shared.group_messages import Groups
 from gradsim_shared.manifest import Language, Manifest
@@ -32,6 +33,7 @@ from gradsim_shared.messages import (
     ServedLanguage,
     State,
 )
+from gradsim_shared.segments import Sent
 
 Manifests = Mapping[str, Manifest]
 
@@ -172,7 +174,7 @@ def _index(manifests: Manifests, paths: Sequence[str], options: HttpOptions) -> 
             task=manifest.task,
             endpoint=endpoint,
             labels=manifest.labels,
-            examples=examples(endpoint.removeprefix("/"), [language.code for language in manifest.languages]),
+            examples=_examples(endpoint, manifest),
         )
         for endpoint, manifest in manifests.items()
     ]
@@ -182,6 +184,11 @@ def _index(manifests: Manifests, paths: Sequence[str], options: HttpOptions) -> 
         max_texts=options.max_texts,
         max_characters=options.max_characters,
     )
+
+
+def _examples(endpoint: str, manifest: Manifest) -> Mapping[str, Sent]:
+    codes = [language.code for language in manifest.languages]
+    return pair_examples(codes) if reads_pairs(manifest.task) else examples(endpoint.removeprefix("/"), codes)
 
 
 def _languages(manifests: Manifests) -> Languages:

@@ -1,10 +1,10 @@
 // One answer on the screen: the text, labels as bars or spans in the text, and the route.
 
 import { h, percent } from "./service.js";
-import { routeInWords } from "./route.js";
+import { languagesOf, routeInWords } from "./route.js";
 
 /**
- * Return what one prediction says of one text.
+ * Return what one prediction says of one text, or of the list of a pair's two.
  * `context` holds the bundle's labels, the names of languages and the endpoint's groups.
  */
 export function answerOf(text, prediction, context) {
@@ -12,9 +12,9 @@ export function answerOf(text, prediction, context) {
     ? [spanned(text, prediction.entities, context, "type")]
     : prediction.words
       ? [spanned(text, prediction.words, context, "tag")]
-      : [textOf(text), prediction.scores ? bars(prediction, context.labels) : raw(rest(prediction))];
+      : [...[text].flat().map((one) => textOf(one)), prediction.scores ? bars(prediction, context.labels) : raw(rest(prediction))];
   const { route } = prediction;
-  const language = route.language === null ? "Unknown language" : (context.names.get(route.language) ?? route.language);
+  const language = route.language === null ? "Unknown language" : languagesOf(route, context.names);
   const badge = h("span", { class: "badge" }, language, route.language !== null && route.confidence !== null && h("small", {}, ` ${percent(route.confidence)}`));
   return h(
     "article",

@@ -55,11 +55,28 @@ function reportLink({ report, bundle }) {
   return link;
 }
 
+/** Mean over different languages. */
+function mean(rows) {
+  const others = rows.flatMap((row, at) => row.filter((_, column) => column !== at));
+  return others.reduce((sum, value) => sum + value, 0) / Math.max(1, others.length);
+}
+
+const HELPS = { words: "a row's language is helped by the column's where it is above 0", centre: () => 0 };
+
+/** By measure what a number says, where colours change sides (else at the mean), and what is shown of it and of the row's own. */
+const MEANINGS = {
+  gradient: HELPS,
+  lookahead: HELPS,
+  transfer: { words: "the score of a model of the column's language on the row's" },
+  gains: { words: "what a row's language gains by sharing a group with the column's", centre: () => 0, shown: (value, own) => value - own },
+};
+
 function similarity({ similarity: found, reliability }, groups, names) {
   if (!found) return [h("p", { class: "quiet" }, "This bundle holds no similarities.")];
   const repeats = reliability === null ? "" : ` Between halves of the data it repeats with a reliability of ${reliability.toFixed(2)}.`;
-  const words = `Similarity by ${found.measure}: a row's language is helped by the column's where it is above 0.${repeats}`;
-  return [h("p", { class: "quiet" }, words), ...heatmap(found, groups, names)];
+  const { words = "the higher, the more a row's language is like the column's", centre = mean, shown = (value) => value } = MEANINGS[found.measure] ?? {};
+  const rows = found.similarity.map((row, at) => row.map((value) => shown(value, row[at])));
+  return [h("p", { class: "quiet" }, `Similarity by ${found.measure}: ${words}.${repeats}`), ...heatmap({ ...found, similarity: rows }, groups, names, centre(rows))];
 }
 
 function trunk({ trunk: shared }) {

@@ -4,15 +4,18 @@ import { h } from "./service.js";
 
 const MANY = 16; // languages from which on cells are too small for numbers
 
-/** Return the table and the line that tells the pair under the pointer; languages of one group stand together. */
-export function heatmap({ languages, similarity }, groups, names) {
+/**
+ * Return the table and the line that tells the pair under the pointer; languages of one group stand together.
+ * Colours change sides at `centre`.
+ */
+export function heatmap({ languages, similarity }, groups, names, centre) {
   const place = new Map(groups.flatMap(({ serves }) => serves).map((code, at) => [code, at]));
   const order = languages.map((_, at) => at).sort((a, b) => (place.get(languages[a]) ?? 1e6) - (place.get(languages[b]) ?? 1e6));
   const name = (at) => names.get(languages[at]) ?? languages[at];
-  const others = order.flatMap((row) => order.filter((column) => column !== row).map((column) => Math.abs(similarity[row][column])));
+  const others = order.flatMap((row) => order.filter((column) => column !== row).map((column) => Math.abs(similarity[row][column] - centre)));
   const most = Math.max(...others, 1e-9);
   const pair = h("p", { class: "pair", "aria-live": "polite" }, "Point at a cell, or walk with the arrow keys.");
-  const cells = order.map((row) => order.map((column) => cell(similarity[row][column], row === column, most, `${name(column)} for ${name(row)}`, pair)));
+  const cells = order.map((row) => order.map((column) => cell(similarity[row][column], row === column, { centre, most }, `${name(column)} for ${name(row)}`, pair)));
   if (cells.length) cells[0][0].tabIndex = 0;
   const table = h(
     "table",
@@ -23,12 +26,12 @@ export function heatmap({ languages, similarity }, groups, names) {
   return [pair, h("div", { class: "scroll" }, table)];
 }
 
-function cell(value, same, most, words, pair) {
+function cell(value, same, { centre, most }, words, pair) {
   const tell = () => (pair.textContent = same ? `${words.split(" for ")[0]} with itself: ${signed(value)}` : `${words}: ${signed(value)}`);
   const found = h("td", { class: same ? "self" : "", tabindex: "-1", onmouseenter: tell, onfocus: tell }, signed(value));
   if (!same) {
-    const share = Math.min(1, Math.abs(value) / most);
-    found.style.background = `color-mix(in srgb, var(--${value < 0 ? "harms" : "helps"}) ${Math.round(100 * share)}%, var(--raised))`;
+    const share = Math.min(1, Math.abs(value - centre) / most);
+    found.style.background = `color-mix(in srgb, var(--${value < centre ? "harms" : "helps"}) ${Math.round(100 * share)}%, var(--raised))`;
   }
   return found;
 }

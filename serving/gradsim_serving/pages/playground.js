@@ -3,7 +3,7 @@
 import { answerOf } from "./answers.js";
 import { callsOf } from "./calls.js";
 import { Failure, ask, byId, h, keyField, listed, readService, showFailure } from "./service.js";
-import { linesOf, textsOf } from "./texts.js";
+import { linesOf, pairOf, textsOf } from "./texts.js";
 
 const MOST_TEXTS = 2000;
 const MOST_CHARACTERS = 100_000; // of a request
@@ -14,6 +14,8 @@ let spoken = new Map(); // texts of a file -> the language that it names
 let running = 0;
 
 const say = (words, kind = "") => Object.assign(byId("status"), { className: `status ${kind}`, textContent: words });
+const isPair = () => bundle.task === "pair_classification";
+const typedAs = (example) => [example].flat().join(" | ");
 const ofBundle = (list) => list.filter((one) => one.endpoint === bundle.endpoint);
 
 async function load() {
@@ -42,11 +44,13 @@ function choose(chosen) {
   const languages = ofBundle(service.languages).sort((a, b) => a.name.localeCompare(b.name));
   const groups = ofBundle(service.groups);
   const several = groups.length === 1 ? "one model" : `${groups.length} groups`;
-  byId("lead").textContent = `${bundle.bundle} answers in ${languages.length} languages with ${several}. Each text goes to the group that serves its language best.`;
+  const each = isPair() ? "Each pair goes to the group that serves its language best; one of two languages to those of both." : "Each text goes to the group that serves its language best.";
+  byId("lead").textContent = `${bundle.bundle} answers in ${languages.length} languages with ${several}. ${each}`;
+  byId("texts-label").textContent = isPair() ? "Pairs of texts, one a line, with a tab or | between the two" : "Texts, one a line";
   byId("language").replaceChildren(h("option", { value: "" }, "identify it"), ...languages.map(({ code, name }) => h("option", { value: code }, name)));
   const names = new Map(languages.map(({ code, name }) => [code, name]));
   byId("examples").replaceChildren(
-    ...Object.entries(bundle.examples).map(([code, text]) => h("button", { type: "button", class: "chip", onclick: () => example(text) }, names.get(code))),
+    ...Object.entries(bundle.examples).map(([code, text]) => h("button", { type: "button", class: "chip", onclick: () => example(typedAs(text)) }, names.get(code))),
   );
   clear();
 }
@@ -60,33 +64,37 @@ function clear() {
 
 /** Put an example in place of others, or under what somebody typed; and ask. */
 function example(text) {
-  const examples = new Set(service.bundles.flatMap((one) => Object.values(one.examples)));
+  const examples = new Set(service.bundles.flatMap((one) => Object.values(one.examples).map(typedAs)));
   const typed = linesOf(byId("texts").value).filter((line) => !examples.has(line));
   byId("texts").value = [...typed, text].join("\n");
   return answer();
 }
 
-function request(texts) {
+/** Return what is asked of lines: texts, or where pairs are answered, lists of two. */
+function request(lines) {
   const codes = new Set(ofBundle(service.languages).flatMap(({ code, aliases }) => [code, ...aliases]));
-  const named = texts.map((text) => (codes.has(spoken.get(text)) ? spoken.get(text) : null));
+  const named = lines.map((line) => (codes.has(spoken.get(line)) ? spoken.get(line) : null));
   const chosen = byId("language").value || null;
   const each = !chosen && named.some(Boolean);
   const policy = byId("policy").value || null;
-  return { endpoint: bundle.endpoint, texts, language: each ? named : chosen, policy, tagging: bundle.task === "token_classification" };
+  const texts = isPair() ? lines.map(pairOf) : lines;
+  return { endpoint: bundle.endpoint, pairs: isPair(), texts, language: each ? named : chosen, policy, tagging: bundle.task === "token_classification" };
 }
 
 /** Split texts into requests that the service takes. */
-function* parts({ texts, language, policy }) {
+function* parts({ pairs, texts, language, policy }) {
+  const length = (text) => [text].flat().join("").length;
   let begin = 0;
   while (begin < texts.length) {
     let end = begin;
     let characters = 0;
-    while (end < texts.length && end - begin < Math.min(64, service.max_texts) && (end === begin || characters + texts[end].length <= MOST_CHARACTERS)) {
-      characters += texts[end].length;
+    while (end < texts.length && end - begin < Math.min(64, service.max_texts) && (end === begin || characters + length(texts[end]) <= MOST_CHARACTERS)) {
+      characters += length(texts[end]);
       end += 1;
     }
     const some = Array.isArray(language) ? language.slice(begin, end) : language;
-    yield { begin, body: { texts: texts.slice(begin, end), language: some, ...(policy ? { policy } : {}) } };
+    const asked = texts.slice(begin, end);
+    yield { begin, asked, body: { [pairs ? "pairs" : "texts"]: asked, language: some, ...(policy ? { policy } : {}) } };
     begin = end;
   }
 }
@@ -101,22 +109,24 @@ async function answer() {
   }
   const mine = running;
   const asked = request(all.slice(0, MOST_TEXTS));
+  const alone = asked.texts.indexOf(null);
+  if (alone >= 0) return say(`Line ${alone + 1} is no pair: two texts with a tab or " | " between them.`, "wrong");
   const context = { labels: bundle.labels, names: new Map(service.languages.map(({ code, name }) => [code, name])), groups: ofBundle(service.groups) };
   const took = { own: 0, whole: 0 };
   say("Asking …");
   showCalls(asked);
-  for (const { begin, body } of parts(asked)) {
+  for (const { begin, asked: part, body } of parts(asked)) {
     try {
       const { data, own, whole } = await ask(bundle.endpoint, JSON.stringify(body));
       if (mine !== running) return;
       took.own += own;
       took.whole += whole;
-      byId("answers").append(...data.predictions.map((one, at) => answerOf(body.texts[at], one, context)));
-      const done = begin + body.texts.length;
+      byId("answers").append(...data.predictions.map((one, at) => answerOf(part[at], one, context)));
+      const done = begin + part.length;
       if (done < asked.texts.length) say(`${done} of ${asked.texts.length} texts answered …`);
     } catch (error) {
       if (mine !== running) return;
-      if (error instanceof Failure && error.index !== null) error.message = error.message.replace(/^Text \d+/i, `Text ${begin + error.index + 1}`);
+      if (error instanceof Failure && error.index !== null) error.message = error.message.replace(/^Text \d+/i, `${asked.pairs ? "Pair" : "Text"} ${begin + error.index + 1}`);
       return showFailure(error);
     }
   }
@@ -124,7 +134,8 @@ async function answer() {
 }
 
 function summary(answered, all, { own, whole }) {
-  const texts = answered === 1 ? "One text" : `${answered} texts`;
+  const one = isPair() ? "pair" : "text";
+  const texts = answered === 1 ? `One ${one}` : `${answered} ${one}s`;
   const inside = Number.isNaN(own) ? "" : `, ${milliseconds(own)} of them in the service`;
   const left = all > answered ? ` The other ${all - answered} were left out: for long files there is gradsim-serve predict.` : "";
   return `${texts} answered in ${milliseconds(whole)}${inside}.${left}`;
@@ -173,7 +184,7 @@ async function copy() {
 async function read(file) {
   clear();
   try {
-    const found = await textsOf(file);
+    const found = await textsOf(file, isPair());
     if (found.length === 0) throw new Error(`${file.name} holds no text.`);
     spoken = new Map(found.filter(({ language }) => language).map(({ text, language }) => [text, language]));
     byId("texts").value = found.map(({ text }) => text).join("\n");

@@ -5,6 +5,9 @@ import { listed, percent } from "./service.js";
 /** `g2` is `group 2` to people; any other name stays. */
 export const groupName = (id) => (/^g\d+$/.test(id) ? `group ${id.slice(1)}` : `group ${id}`);
 
+/** The language of a text, or those of a pair, by name. */
+export const languagesOf = ({ language, second_language: second }, names) => listed([language, second].filter(Boolean).map((code) => names.get(code) ?? code));
+
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
@@ -17,11 +20,14 @@ export function routeInWords(route, names, groups) {
   const group = groups.find((one) => one.id === route.group);
   const who = answerer(route, group, groups, name);
   const candidates = route.candidates.map((one) => `${name(one.language)} (${percent(one.confidence)})`);
+  const mixture = listed(route.mixture.map(({ group: id, weight }) => `${groupName(id)} (${percent(weight)})`));
+  const together = route.mixture.length > 1 ? `${mixture} answered together` : who;
   const beginnings = {
-    given: () => `You said ${name(route.language)}; ${who}.`,
+    given: () => `You said ${languagesOf(route, names)}; ${together}.`,
+    two_languages: () => `Taken for ${languagesOf(route, names)}; ${together}.`,
     identified: () => `Taken for ${name(route.language)}${sure}, ${who}.`,
     same_group: () => `It may be ${orList(candidates)}; ${groupName(route.group)} serves them all, so ${who}.`,
-    soft: () => `It may be ${orList(candidates)}, so ${listed(route.mixture.map(({ group: id, weight }) => `${groupName(id)} (${percent(weight)})`))} answered together.`,
+    soft: () => `It may be ${orList(candidates)}, so ${together}.`,
     too_short: () => `Too short to be sure${candidates.length ? `: perhaps ${candidates[0]}` : ""}; ${who}.`,
     unknown: () => `It looks like none of the languages served here; ${who}.`,
     fallback: () => `The language is not sure${candidates.length ? `: ${orList(candidates)}` : ""}; ${who}.`,
@@ -40,6 +46,6 @@ function answerer(route, group, groups, name) {
   const fallback = ["unknown", "fallback"].includes(route.reason) && group.fallback ? ", which answers in such cases" : "";
   if (!group.members.includes(own)) return `answered by ${groupName(group.id)}${fallback || ","}${fallback ? " and" : " which"} learned from ${listed(others)}`;
   if (others.length === 0) return `answered by ${groupName(group.id)}, which learned from ${name(own)} alone`;
-  const why = route.collective_similarity === null || fallback ? "" : `, because ${name(own)} agrees most with that group`;
+  const why = route.collective_similarity === null || fallback ? "" : `, because that group suits ${name(own)} best`;
   return `answered by ${groupName(group.id)}, which also learned from ${listed(others)}${why}`;
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import explained_bundle
+import fake_engine
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -31,6 +33,25 @@ def test_the_explorer_shows_similarities_groups_and_scores(open_page, address, v
     page.get_by_text("ner", exact=True).click()
     page.get_by_text("tiny-ner@1.0.0").wait_for()
     page.get_by_text("This bundle holds no similarities.").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("measure", "said", "shown", "sides"),
+    [
+        ("gradient", "a row's language is helped by the column's where it is above 0", ["0.62", "0.08"], "helps helps"),
+        ("embedding", "the higher, the more a row's language is like the column's", ["0.62", "0.08"], "helps harms"),
+        ("gains", "what a row's language gains by sharing a group", ["−0.38", "−0.92"], "harms harms"),
+    ],
+)
+def test_the_matrix_says_what_its_measure_means(open_page, tmp_path, measure, said, shown, sides):
+    with fake_engine.running(explained_bundle.build(tmp_path / "bundle", measure)) as service:
+        page = open_page(f"http://127.0.0.1:{service.port}/explore")
+        page.get_by_text(f"Similarity by {measure}: {said}").wait_for()
+        rows = page.locator(".heat tbody tr")
+        cells = [rows.nth(0).locator("td").nth(1), rows.nth(2).locator("td").nth(3)]
+    assert [cell.inner_text() for cell in cells] == shown
+    for cell, side in zip(cells, sides.split(), strict=True):
+        assert f"--{side}" in cell.get_attribute("style")
 
 
 def test_the_matrix_is_walked_with_arrow_keys_and_a_phone_scrolls_it_alone(open_page, address):

@@ -31,9 +31,9 @@ def page(open_page, address):
     return page
 
 
-def ask(page, *texts):
+def ask(page, *texts, label="Texts, one a line"):
     """Type texts, answer, and return the articles."""
-    page.get_by_label("Texts, one a line").fill("\n".join(texts))
+    page.get_by_label(label).fill("\n".join(texts))
     page.get_by_role("button", name="Answer", exact=True).click()
     page.get_by_text("answered in").wait_for()
     return page.get_by_role("article")
@@ -48,9 +48,7 @@ def test_typed_texts_are_answered_with_language_group_and_bars(page, screenshot,
     assert first.locator(".badge").inner_text().startswith("Hausa ")
     told = first.locator(".route p").inner_text()
     assert told.startswith("Taken for Hausa (")
-    assert told.endswith(
-        "answered by group 0, which also learned from Swahili, because Hausa agrees most with that group."
-    )
+    assert told.endswith("answered by group 0, which also learned from Swahili, because that group suits Hausa best.")
     assert "which also learned from Hausa and Nigerian Pidgin" in answers.nth(1).locator(".route p").inner_text()
     assert "in the service" in page.get_by_role("status").first.inner_text()
     assert violations(page) == []
@@ -77,6 +75,31 @@ def test_of_several_labels_those_that_a_text_has_are_marked(page, violations):
     assert none.locator(".bars .first").count() == 0
     none.get_by_text("No label.").wait_for()
     assert violations(page) == []
+
+
+def test_pairs_are_asked_as_two_texts_a_line_or_as_a_file_names_them(page, violations):
+    page.get_by_text("nli", exact=True).click()
+    page.get_by_role("button", name="Hausa").click()
+    page.get_by_text("One pair answered").wait_for()
+    assert page.locator("article .text").all_inner_texts() == ["Musa yana zaune a Kano.", "Ina son wannan fim"]
+    field = page.get_by_label("Pairs of texts, one a line")
+    field.fill(f"{HAUSA}\t{HAUSA}\n{HAUSA} | {AMHARIC}")
+    page.get_by_role("button", name="Answer", exact=True).click()
+    page.get_by_text("2 pairs answered").wait_for()
+    same, two = page.get_by_role("article").all()
+    assert same.locator(".bars .first .name").inner_text() == "entailment"
+    assert two.locator(".badge").inner_text().startswith("Hausa and Amharic ")
+    told = "Taken for Hausa and Amharic; group 0 (50 %) and group 1 (50 %) answered together."
+    assert two.locator(".route p").inner_text() == told
+    assert f'"pairs":[["{HAUSA}","{HAUSA}"],["{HAUSA}","{AMHARIC}"]]' in page.get_by_role("tabpanel").inner_text()
+    assert violations(page) == []
+    field.fill(f"{HAUSA} | {HAUSA}\n{HAUSA}")
+    page.get_by_role("button", name="Answer", exact=True).click()
+    page.get_by_text("Line 2 is no pair").wait_for()
+    page.evaluate(DROP, ["#texts", "pairs.csv", f"label,hypothesis,premise,lang\n0,{AMHARIC},{HAUSA},amh\n"])
+    page.get_by_text("One pair answered").wait_for()
+    assert page.locator("article .text").all_inner_texts() == [HAUSA, AMHARIC]
+    assert page.locator(".route p").inner_text().startswith("You said Amharic; answered by group 1")
 
 
 def test_names_are_marked_at_code_points_behind_an_emoji(page, screenshot, violations):
@@ -174,7 +197,13 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, address, violati
 
 @pytest.mark.slow
 def test_the_calls_on_the_page_answer_as_the_page_does(page):
-    answers = ask(page, 'Dis film\'s "food" don vex me 😀', HAUSA)
+    check_calls(page, ask(page, 'Dis film\'s "food" don vex me 😀', HAUSA))
+    page.get_by_text("nli", exact=True).click()
+    check_calls(page, ask(page, f"{HAUSA} | {HAUSA}", f"{AMHARIC} | {AMHARIC}", label="Pairs of texts"))
+
+
+def check_calls(page, answers):
+    """Run the calls that stand on the page, and compare what they say with the page."""
     labels = answers.locator(".bars .first .name").all_inner_texts()
     said = {}
     for name in ("curl", "Python", "Hugging Face"):
