@@ -21,6 +21,13 @@ const ofBundle = (list) => list.filter((one) => one.endpoint === bundle.endpoint
 async function load() {
   try {
     service = await readService();
+    const asking = service.bundles.filter((one) => one.task === "question_answering");
+    service.bundles = service.bundles.filter((one) => !asking.includes(one));
+    if (service.bundles.length === 0) {
+      say(`This service answers questions about a context at ${asking.map((one) => one.endpoint).join(", ")}; this page asks about texts and pairs. The API page shows the form.`);
+      byId("ask").hidden = true;
+      return;
+    }
     tasks();
     choose(service.bundles[0]);
     say("");
