@@ -16,7 +16,7 @@ before it goes. `--to directory` writes what would be published to the directory
 \b
   gradsim-offline push runs/reviews/bundle me/reviews --private
   gradsim-offline push runs/reviews/bundle reviews:1.0.0 --to bentoml
-  gradsim-offline push runs/reviews/bundle /tmp/look --to directory
+  gradsim-offline push runs/reviews/bundle shared/reviews --to directory
 """
 
 
